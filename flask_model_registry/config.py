@@ -1,0 +1,161 @@
+"""The settings, read from the host's configuration once and checked at once."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask_model_registry.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "MODEL_REGISTRY_"
+KEY_BYTES = 32  # AES-256
+_CURE = "make one with 'flask model-registry generate-key'"
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+# What a host app signs its own tokens and cookies with must not also open the registry.
+_HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
+
+
+@dataclass(frozen=True)
+class EncryptionKey:
+    """One encryption key of 32 bytes, and its public name."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of the registry in one app; the names are those of the settings."""
+
+    encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
+    url_prefix: str = "/api/models"
+    allowed_hosts: frozenset[str] = frozenset()
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    max_body_bytes: int = 65_536
+    max_page_size: int = 100
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *, own_secret_box: bool = False) -> Settings:
+        """Read the ``MODEL_REGISTRY_…`` settings.
+
+        Raises:
+            ConfigError: A setting is missing or wrong; the message names it and the cure.
+
+        """
+        hosts, networks = _allowed_hosts(config)
+        return cls(
+            encryption_keys=() if own_secret_box else _encryption_keys(config),
+            url_prefix=_url_prefix(config),
+            allowed_hosts=hosts,
+            allowed_networks=networks,
+            max_body_bytes=_positive(config, "MAX_BODY_BYTES", cls.max_body_bytes),
+            max_page_size=_positive(config, "MAX_PAGE_SIZE", cls.max_page_size),
+        )
+
+
+def _url_prefix(config: Mapping[str, Any]) -> str:
+    prefix = config.get(PREFIX + "URL_PREFIX", Settings.url_prefix)
+    if not isinstance(prefix, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
+        raise ConfigError(f"{PREFIX}URL_PREFIX must be a path such as '{Settings.url_prefix}'")
+    return prefix
+
+
+def _positive(config: Mapping[str, Any], name: str, default: int) -> int:
+    value = config.get(PREFIX + name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{PREFIX}{name} must be a whole number of at least 1")
+    return value
+
+
+def _allowed_hosts(
+    config: Mapping[str, Any],
+) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:
+    hosts, networks = set(), []
+    for entry in _entries(config, "ALLOWED_HOSTS"):
+        try:
+            networks.append(ip_network(entry))
+        except ValueError:
+            if not _HOST_NAME.fullmatch(entry.lower()):
+                raise ConfigError(
+                    f"{PREFIX}ALLOWED_HOSTS holds {entry!r}; "
+                    "give host names, addresses or networks such as '10.0.0.0/8'"
+                ) from None
+            hosts.add(entry.lower())
+    return frozenset(hosts), tuple(networks)
+
+
+def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
+    name = PREFIX + "ENCRYPTION_KEYS"
+    keys = tuple(_parse_key(entry, name) for entry in _key_entries(config, name))
+    if not keys:
+        raise ConfigError(f"{name} is not set; {_CURE}")
+    if len({key.id for key in keys}) < len(keys) or len({key.secret for key in keys}) < len(keys):
+        raise ConfigError(f"{name} holds the same id or the same key twice; {_CURE}")
+    for host_name, host_secret in _host_secrets(config):
+        if any(_is_same_secret(key.secret, host_secret) for key in keys):
+            raise ConfigError(f"{name} holds the value of {host_name}; {_CURE}")
+    return keys
+
+
+def _key_entries(config: Mapping[str, Any], name: str) -> list[str]:
+    path = config.get(name + "_FILE")
+    if not path:
+        return _entries(config, "ENCRYPTION_KEYS")
+    if config.get(name):
+        raise ConfigError(f"set {name} or {name}_FILE, not both")
+    try:
+        text = Path(path).read_text("ascii")
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
+    return re.split(r"[,\s]+", text.strip()) if text.strip() else []
+
+
+def _entries(config: Mapping[str, Any], name: str) -> list[str]:
+    value = config.get(PREFIX + name) or ()
+    entries = value.split(",") if isinstance(value, str) else value
+    try:
+        return [entry.strip() for entry in entries]
+    except (AttributeError, TypeError):
+        raise ConfigError(
+            f"{PREFIX}{name} must be a list of strings or one string with commas"
+        ) from None
+
+
+def _parse_key(entry: str, name: str) -> EncryptionKey:
+    key_id, separator, encoded = entry.partition(":")
+    secret = _decode(encoded)
+    if not separator or not _KEY_ID.fullmatch(key_id) or len(secret) != KEY_BYTES:
+        raise ConfigError(f"{name} must hold entries 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
+    if len(set(secret)) < KEY_BYTES // 4:
+        raise ConfigError(f"{name} holds a key that is not random; {_CURE}")
+    return EncryptionKey(key_id, secret)
+
+
+def _decode(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded.replace("-", "+").replace("_", "/"), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+    for name in _HOST_SECRETS:
+        value = config.get(name) or ()
+        for secret in (value,) if isinstance(value, (str, bytes)) else value:
+            yield name, secret
+
+
+def _is_same_secret(secret: bytes, host_secret: str | bytes) -> bool:
+    raw = host_secret.encode() if isinstance(host_secret, str) else host_secret
+    text = raw.decode("ascii", "replace").rpartition(":")[2]
+    return hmac.compare_digest(secret, raw) or hmac.compare_digest(secret, _decode(text))

@@ -1,0 +1,1 @@
+"""What a registry of models is; knows neither Flask nor Marshmallow."""

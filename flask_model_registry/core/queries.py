@@ -1,0 +1,189 @@
+"""The statements that read models, built once, with bind parameters for all that varies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import sqlalchemy as sa
+
+from flask_model_registry.core.access import OWNER, Access, Action, Relation
+from flask_model_registry.core.representation import FIELDS, FLAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from flask_model_registry.core.tables import Tables
+
+Condition: TypeAlias = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to list; ``None`` means that it does not matter.
+
+    Attributes:
+        q: Text that the id, the name or the description holds, in any case.
+        descending: Newest first.
+        after: The id of the model before the first one wanted, in the order asked for.
+        limit: At most so many.
+
+    """
+
+    category: str | None = None
+    model_provider: str | None = None
+    ability: str | None = None
+    is_active: bool | None = True
+    owned: bool | None = None
+    q: str | None = None
+    descending: bool = False
+    after: int | None = None
+    limit: int | None = 50
+
+    @property
+    def given(self) -> list[str]:
+        """The names of the conditions that narrow the list."""
+        return [name for name in _CONDITIONS if getattr(self, name) is not None]
+
+    @property
+    def shape(self) -> Hashable:
+        """Tells statements apart; filters of one shape differ in parameters only."""
+        no_limit, first = self.limit is None, self.after is None
+        return (*self.given, self.owned, self.descending, first, no_limit)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values of the bind parameters."""
+        values = {name: getattr(self, name) for name in self.given}
+        if self.q is not None:
+            values["q"] = f"%{_escaped(self.q)}%"
+        return {**values, "after": self.after, "limit": self.limit}
+
+
+class Queries:
+    """The reading statements of one registry."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._tables = access.tables
+        self._pages: dict[Hashable, sa.Select[Any]] = {}
+        models = access.tables.models
+        columns = self._representation()
+        secret = [*columns, models.c.uuid, models.c.ciphertext]
+        self.one = {int: self._by_id(columns), str: self._by_handle(columns)}
+        self.secret = {int: self._by_id(secret), str: self._by_handle(secret)}
+
+    def page(self, filters: Filters) -> sa.Select[Any]:
+        """Return the statement for a page, the same one for all filters of one shape."""
+        statement = self._pages.get(filters.shape)
+        if statement is None:
+            statement = self._pages[filters.shape] = self._page(filters)
+        return statement
+
+    def _representation(self) -> list[sa.ColumnElement[Any]]:
+        """Return the columns of a representation in the contract's order, then the version."""
+        models = self._tables.models.c
+        flags = {name: self._access.where(action).label(name) for name, action in FLAGS.items()}
+        return [
+            *(flags[name] if name in flags else models[name] for name in FIELDS),
+            models.version,
+        ]
+
+    def _by_id(self, columns: list[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+        is_it = self._tables.models.c.id == sa.bindparam("ref")
+        return sa.select(*columns).where(is_it, self._access.where(Action.USE))
+
+    def _by_handle(self, columns: list[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+        """Let the nearest relation win: own before granted before shared with everybody."""
+        models = self._tables.models
+        branches = []
+        for rank, (relation, condition) in enumerate(self._access.relations(Action.USE)):
+            is_it = models.c[relation.handle] == sa.bindparam("ref")
+            rank_column: sa.Label[int] = sa.literal_column(str(rank)).label("rank")
+            branches.append(
+                sa.select(models.c.id, rank_column)
+                .select_from(self._source(relation))
+                .where(condition, is_it)
+            )
+        ranked = sa.union_all(*branches).subquery()
+        nearest = sa.select(ranked.c.id).order_by(ranked.c.rank, ranked.c.id).limit(1).subquery()
+        return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
+
+    def _page(self, filters: Filters) -> sa.Select[Any]:
+        """Look up the rows of the union of all branches.
+
+        Each branch is a range of one index and stops at the limit, so that the cost of a page
+        does not depend on how many models there are.
+        """
+        models = self._tables.models
+        branches = [
+            self._branch(relation, condition, filters)
+            for relation, condition in self._access.relations(Action.USE)
+            if relation is OWNER or not filters.owned
+        ]
+        if filters.owned is False:
+            branches = branches[1:]
+        union = sa.union(*(sa.select(branch.subquery()) for branch in branches)).subquery()
+        page = _cut(sa.select(union.c.id), union.c.id, filters).subquery()
+        rows = sa.select(*self._representation()).join(page, models.c.id == page.c.id)
+        return rows.order_by(_ordered(models.c.id, filters))
+
+    def _branch(self, relation: Relation, condition: Condition, filters: Filters) -> sa.Select[Any]:
+        models, grants = self._tables.models, self._tables.grants
+        # The column of the index that the branch runs along.
+        row_id = grants.c.model_row_id if relation.is_granted else models.c.id
+        branch = sa.select(row_id.label("id")).select_from(self._source(relation)).where(condition)
+        if relation.is_granted:
+            branch = branch.distinct()  # granted to two of the actor's groups
+        if filters.owned is False:
+            branch = branch.where(sa.not_(OWNER.in_sql(self._tables)))
+        if filters.after is not None:
+            after = sa.bindparam("after", type_=sa.Integer())
+            branch = branch.where(row_id < after if filters.descending else row_id > after)
+        branch = branch.where(*(_CONDITIONS[name](self._tables) for name in filters.given))
+        return _cut(branch, row_id, filters)
+
+    def _source(self, relation: Relation) -> sa.FromClause:
+        models, grants = self._tables.models, self._tables.grants
+        if not relation.is_granted:
+            return models
+        return grants.join(models, models.c.id == grants.c.model_row_id)
+
+
+def _ordered(column: sa.ColumnElement[int], filters: Filters) -> sa.ColumnElement[int]:
+    return column.desc() if filters.descending else column.asc()
+
+
+def _cut(
+    statement: sa.Select[Any], column: sa.ColumnElement[int], filters: Filters
+) -> sa.Select[Any]:
+    if filters.limit is None:
+        return statement
+    return statement.order_by(_ordered(column, filters)).limit(sa.bindparam("limit"))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+def _has_ability(tables: Tables) -> Condition:
+    abilities = tables.abilities.c
+    same_model = abilities.model_row_id == tables.models.c.id
+    return sa.exists().where(same_model, abilities.ability == sa.bindparam("ability"))
+
+
+def _holds_text(tables: Tables) -> Condition:
+    models, q = tables.models.c, sa.bindparam("q", type_=sa.Unicode())
+    searched = (models.model_id, models.model_name, models.description)
+    return sa.or_(*(column.ilike(q, escape="/") for column in searched))
+
+
+_CONDITIONS: Mapping[str, Callable[[Tables], Condition]] = {
+    "category": lambda tables: tables.models.c.category == sa.bindparam("category"),
+    "model_provider": lambda tables: (
+        tables.models.c.model_provider == sa.bindparam("model_provider")
+    ),
+    "is_active": lambda tables: tables.models.c.is_active == sa.bindparam("is_active"),
+    "ability": _has_ability,
+    "q": _holds_text,
+}

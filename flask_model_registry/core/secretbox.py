@@ -1,0 +1,83 @@
+"""Keep API keys sealed: AES-256-GCM, bound to the row and to where the key may be sent."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flask_model_registry.config import EncryptionKey
+
+_NONCE_BYTES = 12  # NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits
+_TAG_BYTES = 16
+_FORMAT = 1
+
+
+class CannotOpenError(Exception):
+    """A sealed blob does not open: wrong key, wrong context, or it was changed."""
+
+
+class SecretBox(Protocol):
+    """What the registry needs of an encryption backend.
+
+    A backend may also have an attribute ``key_id``, the name of the key it seals with now. It is
+    stored beside each blob, so that rotation finds the old ones.
+    """
+
+    def seal(self, plaintext: str, context: str) -> bytes:
+        """Encrypt, and bind the result to a context that is needed again to open it."""
+        ...
+
+    def open(self, blob: bytes, context: str) -> str:
+        """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context."""
+        ...
+
+
+class AesGcmBox:
+    """The default :class:`SecretBox`: seals with the first key, opens with any.
+
+    A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. All
+    that precedes the nonce is authenticated together with the context.
+    """
+
+    def __init__(
+        self, keys: Sequence[EncryptionKey], *, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self.key_id = keys[0].id
+        self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+        self._random = random
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self._ciphers)}>"
+
+    def seal(self, plaintext: str, context: str) -> bytes:
+        """Encrypt with the newest key."""
+        name = self.key_id.encode("ascii")
+        header = bytes([_FORMAT, len(name)]) + name
+        nonce = self._random(_NONCE_BYTES)
+        bound = header + context.encode()
+        return header + nonce + self._ciphers[self.key_id].encrypt(nonce, plaintext.encode(), bound)
+
+    def open(self, blob: bytes, context: str) -> str:
+        """Decrypt with the key that the blob names."""
+        header, nonce, ciphertext = _split(blob)
+        cipher = self._ciphers.get(header[2:].decode("ascii", "replace"))
+        if cipher is None:
+            raise CannotOpenError("sealed with a key that is not configured")
+        try:
+            return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
+        except InvalidTag:
+            raise CannotOpenError("changed, moved or sealed with another key") from None
+
+
+def _split(blob: bytes) -> tuple[bytes, bytes, bytes]:
+    end = 2 + blob[1] if len(blob) > 1 else 2
+    nonce_end = end + _NONCE_BYTES
+    if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
+        raise CannotOpenError("not a blob of this library, or cut short")
+    return blob[:end], blob[end:nonce_end], blob[nonce_end:]

@@ -1,0 +1,204 @@
+"""Create, read and resolve models; nothing here commits, whoever owns the transaction does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from flask_model_registry.core import rules
+from flask_model_registry.core.access import Access, Actor, Facts
+from flask_model_registry.core.queries import Filters, Queries
+from flask_model_registry.core.representation import FIELDS, FLAGS, Model, represented
+from flask_model_registry.core.resolver import ResolvedModel, Secret
+from flask_model_registry.core.secretbox import CannotOpenError
+from flask_model_registry.core.tables import MAX_ID
+from flask_model_registry.core.writing import savepoint, violated_constraint
+from flask_model_registry.errors import (
+    ConflictError,
+    ForbiddenError,
+    InactiveModelError,
+    ModelIdTakenError,
+    NotFoundError,
+    UnreadableCredentialError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from flask_model_registry.core.ports import Surroundings
+
+# The columns that take a field of the request as it is.
+_PLAIN = "model_id category model_name base_url temperature dimension abilities description".split()
+
+
+class Store:
+    """The models of one registry."""
+
+    def __init__(
+        self,
+        access: Access,
+        surroundings: Surroundings,
+        *,
+        clock: Callable[[], datetime],
+        new_uuid: Callable[[], UUID],
+    ) -> None:
+        self._access = access
+        self._queries = Queries(access)
+        self._surroundings = surroundings
+        self._clock = clock
+        self._new_uuid = new_uuid
+        self._insert = sa.insert(access.tables.models)
+        self._insert_ability = sa.insert(access.tables.abilities)
+
+    def create(self, actor: Actor, fields: dict[str, Any]) -> Model:
+        """Register a model for the actor.
+
+        Args:
+            fields: All fields of the published request, each valid by itself.
+
+        Raises:
+            ValidationError: The fields do not go together.
+            ForbiddenError: The actor may not share with everybody.
+            ModelIdTakenError: The owner, or the shared models, have this ``model_id``.
+
+        """
+        row = self._new_row(actor, fields)
+        self._check(row)
+        if row["is_shared"] and not actor.may_share():
+            raise ForbiddenError("You may not share a model with everybody.")
+        row |= self._sealed(row, fields["api_key"])
+        try:
+            row["id"] = self._write(row)
+        except sa.exc.IntegrityError as error:
+            raise self._conflict(error) from None
+        return self._created(actor, row)
+
+    def get(self, actor: Actor, ref: int | str) -> Model:
+        """Return the model with this id or ``model_id``.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+
+        """
+        row = self._one(self._queries.one, actor, ref)
+        return Model(represented(row), row.version)
+
+    def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
+        """Return the models that the actor may see, ordered by id."""
+        parameters = {**filters.parameters, **actor.parameters}
+        rows = self._surroundings.connection.execute(self._queries.page(filters), parameters)
+        return [represented(row) for row in rows]
+
+    def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
+        """Return what is needed to call the model.
+
+        Raises:
+            NotFoundError: There is none that the actor may use.
+            InactiveModelError: It is switched off.
+            UnreadableCredentialError: Its key is missing or does not open.
+
+        """
+        row = self._one(self._queries.secret, actor, ref)
+        if not row.is_active:
+            raise InactiveModelError
+        return ResolvedModel(
+            id=row.id,
+            model_id=row.model_id,
+            category=row.category,
+            model_provider=row.model_provider,
+            model_name=row.model_name,
+            base_url=self._surroundings.endpoints.address(row.model_provider, row.base_url),
+            temperature=row.temperature,
+            dimension=row.dimension,
+            abilities=tuple(row.abilities or ()),
+            api_key=self._opened(row),
+        )
+
+    def _one(
+        self, statements: dict[type, sa.Select[Any]], actor: Actor, ref: int | str
+    ) -> sa.Row[Any]:
+        parameters = {"ref": ref, **actor.parameters}
+        statement = statements[_kind_of_ref(ref)]
+        row = self._surroundings.connection.execute(statement, parameters).first()
+        if row is None:
+            raise NotFoundError
+        return row
+
+    def _new_row(self, actor: Actor, fields: dict[str, Any]) -> dict[str, Any]:
+        now = self._clock()
+        return {
+            **{name: fields[name] for name in _PLAIN},
+            "uuid": self._new_uuid(),
+            "owner_id": actor.key,
+            "model_provider": self._surroundings.endpoints.canonical(fields["model_provider"]),
+            "is_active": True,
+            "is_shared": fields["share_with_users"],
+            "version": 1,
+            "created_at": now,
+            "updated_at": None,
+            "credential_updated_at": now,
+        }
+
+    def _check(self, row: dict[str, Any]) -> None:
+        where = self._surroundings.endpoints.faults(row["model_provider"], row["base_url"])
+        faults = [*rules.faults(row), *where]
+        if faults:
+            raise ValidationError(faults)
+
+    def _sealed(self, row: dict[str, Any], api_key: str) -> dict[str, Any]:
+        # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
+        box = self._surroundings.secret_box
+        context = self._context(row["uuid"], row["model_provider"], row["base_url"])
+        return {"ciphertext": box.seal(api_key, context), "key_id": getattr(box, "key_id", None)}
+
+    def _opened(self, row: sa.Row[Any]) -> Secret:
+        if row.ciphertext is None:
+            raise UnreadableCredentialError("The model has no API key; set a new one.")
+        context = self._context(row.uuid, row.model_provider, row.base_url)
+        try:
+            return Secret(self._surroundings.secret_box.open(row.ciphertext, context))
+        except CannotOpenError as error:
+            raise UnreadableCredentialError(
+                f"The stored API key does not open ({error}); set a new one."
+            ) from None
+
+    def _context(self, uuid: UUID, provider: str, base_url: str | None) -> str:
+        return f"{uuid.hex} {self._surroundings.endpoints.origin(provider, base_url)}"
+
+    def _write(self, row: dict[str, Any]) -> int:
+        with savepoint(self._surroundings.connection) as connection:
+            result = connection.execute(self._insert, row)
+            row_id: int = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
+            abilities = [
+                {"model_row_id": row_id, "ability": each} for each in row["abilities"] or ()
+            ]
+            if abilities:
+                connection.execute(self._insert_ability, abilities)
+        return row_id
+
+    def _conflict(self, error: sa.exc.IntegrityError) -> ConflictError:
+        constraint = violated_constraint(error, self._access.tables.models) or ""
+        if constraint.endswith("owner_model_id"):
+            return ModelIdTakenError("You already have a model with this model_id.")
+        if constraint:
+            return ModelIdTakenError("A model with this model_id is already shared with everybody.")
+        return ConflictError("The owner is no longer there.")
+
+    def _created(self, actor: Actor, row: dict[str, Any]) -> Model:
+        facts = Facts(row["owner_id"], row["is_shared"])
+        flags = {name: self._access.allows(action, actor, facts) for name, action in FLAGS.items()}
+        whole = {**row, **flags}
+        return Model(represented(whole[name] for name in FIELDS), row["version"])
+
+
+def _kind_of_ref(ref: int | str) -> type:
+    """Tell the two kinds of reference apart; what no model can have is not looked up."""
+    if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
+        return int
+    if isinstance(ref, str) and rules.MODEL_ID.fullmatch(ref):
+        return str
+    raise NotFoundError

@@ -1,0 +1,37 @@
+"""What writing needs of the three databases: a savepoint, and the constraint that was violated."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def savepoint(connection: sa.Connection) -> Iterator[sa.Connection]:
+    """Undo what the block wrote if it fails, and nothing that was written before."""
+    # The sqlite3 module opens no transaction for a SAVEPOINT: its release would then commit.
+    dbapi_connection: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with connection.begin_nested():
+        yield connection
+
+
+def violated_constraint(error: sa.exc.IntegrityError, table: sa.Table) -> str | None:
+    """Return the name of the table's unique constraint that the driver complains of, if any."""
+    diagnostics = getattr(error.orig, "diag", None)
+    arguments = getattr(error.orig, "args", ())
+    told = getattr(diagnostics, "constraint_name", None) or " ".join(map(str, arguments))
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint):
+            # SQLite names the columns, MySQL `key` or `table.key`, PostgreSQL the constraint.
+            columns = ", ".join(f"{table.name}.{column.name}" for column in constraint.columns)
+            if re.search(rf"(\A|for key '(\w+\.)?){constraint.name}('|\Z)|: {columns}\Z", told):
+                return str(constraint.name)
+    return None

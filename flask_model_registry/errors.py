@@ -1,0 +1,147 @@
+"""Every error the library raises: a code, an HTTP status and a message that helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ConfigError(RuntimeError):
+    """The host app is set up in a way that cannot work; the message names the cure."""
+
+
+class RegistryError(Exception):
+    """Base of the errors a caller of the registry may want to catch.
+
+    Attributes:
+        code: A short name that programs can compare, also the end of the problem's ``type``.
+        status: The HTTP status the blueprint answers with.
+        title: What happened, the same for every error of this code.
+        detail: What happened this time; holds no secret and no value that was sent.
+        headers: What belongs in the header of the answer.
+
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = "The request failed"
+
+    def __init__(self, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.headers = headers or {}
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error as problem details (RFC 9457)."""
+        return {
+            "type": f"urn:problem-type:model-registry:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+
+class MalformedRequestError(RegistryError):
+    """The body is not the JSON this library accepts."""
+
+    code, status, title = "malformed-request", 400, "The request body is malformed"
+
+
+class AuthenticationError(RegistryError):
+    """Nobody is logged in, or what was sent does not prove who is."""
+
+    code, status, title = "unauthenticated", 401, "Authentication is required"
+
+    def __init__(self, detail: str = "", *, token_was_sent: bool = False) -> None:
+        # RFC 6750, section 3.1: no error code if no token was sent.
+        challenge = 'Bearer error="invalid_token"' if token_was_sent else "Bearer"
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class ForbiddenError(RegistryError):
+    """The caller may see this, but not do that."""
+
+    code, status, title = "forbidden", 403, "You may not do this"
+
+
+class NotFoundError(RegistryError):
+    """There is no such thing, or none that the caller may see."""
+
+    code, status, title = "not-found", 404, "There is nothing here that you can see"
+
+
+class MethodNotAllowedError(RegistryError):
+    """The address exists, but not with this method."""
+
+    code, status, title = "method-not-allowed", 405, "This method is not allowed here"
+
+    def __init__(self, allowed: list[str]) -> None:
+        methods = ", ".join(allowed)
+        super().__init__(f"Allowed here: {methods}.", headers={"Allow": methods})
+
+
+class ConflictError(RegistryError):
+    """The database already holds something that this contradicts."""
+
+    code, status, title = "conflict", 409, "This conflicts with what is stored"
+
+
+class ModelIdTakenError(ConflictError):
+    """The owner, or the models shared with everybody, already have this ``model_id``."""
+
+    code, title = "model-id-taken", "The model_id is taken"
+
+
+class InactiveModelError(ConflictError):
+    """The model is switched off."""
+
+    code, title = "model-inactive", "The model is inactive"
+
+
+class UnreadableCredentialError(ConflictError):
+    """The stored API key is missing or does not open; a new one mends it."""
+
+    code, title = "credential-unreadable", "The stored API key cannot be read"
+
+
+class PayloadTooLargeError(RegistryError):
+    """The body is larger than ``MODEL_REGISTRY_MAX_BODY_BYTES``."""
+
+    code, status, title = "payload-too-large", 413, "The request body is too large"
+
+
+class UnsupportedMediaTypeError(RegistryError):
+    """The body is not declared as JSON in UTF-8."""
+
+    code, status, title = "unsupported-media-type", 415, "The request body must be JSON"
+
+
+class ValidationError(RegistryError):
+    """Some fields are not valid.
+
+    Attributes:
+        errors: Pairs of a field's name and what is wrong with it; never the value itself.
+
+    """
+
+    code, status, title = "validation-failed", 422, "Some fields are not valid"
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in errors))
+        self.errors = errors
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error as problem details, with ``errors`` by field."""
+        errors = [{"field": field, "message": message} for field, message in self.errors]
+        return {**super().problem(), "detail": self.title, "errors": errors}
+
+
+class UnavailableError(RegistryError):
+    """The database did not answer; trying again may help."""
+
+    code, status, title = "unavailable", 503, "The service is unavailable for the moment"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})

@@ -1,0 +1,248 @@
+"""The object a host app holds: wires the host's database and users to the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import marshmallow
+import sqlalchemy as sa
+from flask import current_app, has_request_context
+
+from flask_model_registry.config import Settings
+from flask_model_registry.core.access import Access, Actor
+from flask_model_registry.core.queries import Filters
+from flask_model_registry.core.secretbox import AesGcmBox, SecretBox
+from flask_model_registry.core.store import Store
+from flask_model_registry.core.tables import declare_tables
+from flask_model_registry.errors import AuthenticationError, ConfigError
+from flask_model_registry.providers.catalogue import Catalogue
+from flask_model_registry.providers.endpoints import Endpoints
+from flask_model_registry.providers.netguard import AddressPolicy
+from flask_model_registry.web.auth import jwt_user
+from flask_model_registry.web.blueprint import build_blueprint
+from flask_model_registry.web.parser import validation_error
+from flask_model_registry.web.schemas import NewModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flask import Blueprint, Flask
+    from flask_sqlalchemy import SQLAlchemy
+
+    from flask_model_registry.core.resolver import ResolvedModel
+    from flask_model_registry.core.tables import Tables
+    from flask_model_registry.providers.catalogue import Provider
+
+_EXTENSION = "model_registry"
+
+
+@dataclass(frozen=True)
+class _Mounted:
+    """What belongs to the registry in one app."""
+
+    registry: ModelRegistry
+    settings: Settings
+    secret_box: SecretBox
+    endpoints: Endpoints
+
+
+class _Surroundings:
+    """The session and the settings of the app that is running now."""
+
+    def __init__(self, db: SQLAlchemy, mapper: sa.orm.Mapper[Any]) -> None:
+        self.session = db.session
+        self._mapper = mapper
+
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of the host's session, to the database that holds its users."""
+        if self.session.autoflush:
+            self.session.flush()  # as every query of the session would
+        connection: sa.Connection = self.session.connection(bind_arguments={"mapper": self._mapper})
+        return connection
+
+    @property
+    def secret_box(self) -> SecretBox:
+        return self._mounted.secret_box
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return self._mounted.endpoints
+
+    @property
+    def _mounted(self) -> _Mounted:
+        mounted: _Mounted | None = current_app.extensions.get(_EXTENSION)
+        if mounted is None:
+            raise ConfigError("this app has no model registry; call registry.init_app(app)")
+        return mounted
+
+
+class ModelRegistry:
+    """A registry of AI models for the users of a Flask app.
+
+    Declares its tables on the metadata of the users' class, at once, so that ``db.create_all()``
+    and Alembic see them. It keeps nothing of an app, so one registry may serve several.
+
+    Calls from Python use ``db.session`` inside a savepoint and never commit. They act for ``user``,
+    or for the user of the request.
+
+    Args:
+        db: The host's Flask-SQLAlchemy object.
+        user_model: The mapped class of the host's users; its key may be of any type.
+        user_loader: Returns the user of the request, or ``None``. Default: the user of the
+            Flask-JWT-Extended access token, by the host's ``user_lookup_loader``.
+        can_share: Tells whether a user may share models with everybody. Default: by the user's
+            ``is_admin``.
+        groups: Returns the names of the groups that a user is in. Default: none.
+        secret_box: Seals API keys in place of the built-in AES-256-GCM.
+        providers: More providers; one with a built-in id replaces it.
+
+    Raises:
+        ConfigError: The users' class cannot be used; the message says why.
+
+    """
+
+    def __init__(
+        self,
+        db: SQLAlchemy,
+        user_model: type,
+        *,
+        user_loader: Callable[[], Any] | None = None,
+        can_share: Callable[[Any], bool] | None = None,
+        groups: Callable[[Any], Iterable[str]] | None = None,
+        secret_box: SecretBox | None = None,
+        providers: Iterable[Provider] = (),
+    ) -> None:
+        self.tables: Tables = declare_tables(user_model)
+        self.session = db.session
+        self._user_model = user_model
+        self._mapper: sa.orm.Mapper[Any] = sa.inspect(user_model)
+        self._load_user = user_loader or jwt_user
+        self._can_share = can_share or _is_admin
+        self._groups = groups
+        self._secret_box = secret_box
+        self._catalogue = Catalogue(providers)
+        self._new_model = NewModel()
+        self.store = Store(
+            Access(self.tables, with_groups=groups is not None),
+            _Surroundings(db, self._mapper),
+            clock=_now,
+            new_uuid=uuid4,
+        )
+
+    def init_app(self, app: Flask, *, parent: Blueprint | None = None) -> None:
+        """Read the settings and mount the blueprint.
+
+        Args:
+            parent: A blueprint of the host to mount under; the host registers it afterwards.
+
+        Raises:
+            ConfigError: A setting is missing or wrong, or the app has a registry already.
+
+        """
+        if _EXTENSION in app.extensions:
+            raise ConfigError("this app has a model registry already; call init_app once for it")
+        settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
+        policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
+        box = self._secret_box or AesGcmBox(settings.encryption_keys)
+        app.extensions[_EXTENSION] = _Mounted(
+            self, settings, box, Endpoints(self._catalogue, policy)
+        )
+        blueprint = build_blueprint(self, settings)
+        (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
+
+    def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
+        """Register a model; the fields are those of ``POST /register``.
+
+        Returns:
+            The model representation, as over HTTP.
+
+        Raises:
+            ValidationError: A field is not valid, or the fields do not go together.
+            ForbiddenError: The user may not share models with everybody.
+            ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
+
+        """
+        try:
+            loaded: dict[str, Any] = self._new_model.load(fields)
+        except marshmallow.ValidationError as error:
+            raise validation_error(error) from None
+        return self.store.create(self.actor(user), loaded).representation
+
+    def get(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
+        """Return a model by its integer id or its ``model_id``.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+
+        """
+        return self.store.get(self.actor(user), ref).representation
+
+    def list(self, *, user: Any = None, **filters: Any) -> list[dict[str, Any]]:
+        """Return the models that the user can see, ordered by id.
+
+        Args:
+            filters: Attributes of :class:`Filters`: by default 50 active models; the last one's
+                id as ``after`` gives the next ones.
+
+        """
+        return self.store.list(self.actor(user), Filters(**filters))
+
+    def resolve(self, ref: int | str, *, user: Any = None) -> ResolvedModel:
+        """Return what is needed to call a model: its name, its address and its key.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+            InactiveModelError: The model is switched off.
+            UnreadableCredentialError: The stored key is missing or does not open.
+
+        """
+        return self.store.resolve(self.actor(user), ref)
+
+    def actor(self, user: Any = None) -> Actor:
+        """Return who asks: the given user, or the one of the request.
+
+        Raises:
+            AuthenticationError: There is none.
+
+        """
+        user = self._known(self._requesting_user() if user is None else user)
+        groups = self._groups(user) if self._groups else ()
+        return Actor(self._key(user), tuple(sorted(set(groups))), lambda: self._can_share(user))
+
+    def _requesting_user(self) -> Any:
+        if not has_request_context():
+            raise AuthenticationError("There is no request to take the user from; give 'user'.")
+        return self._load_user()
+
+    def _known(self, user: Any) -> Any:
+        """Return the object behind a proxy such as Flask-Login's ``current_user``."""
+        unwrap = getattr(user, "_get_current_object", None)
+        user = unwrap() if unwrap else user
+        if user is None or getattr(user, "is_authenticated", True) is False:
+            raise AuthenticationError
+        if not isinstance(user, self._user_model):
+            raise ConfigError(
+                f"the user is a {type(user).__name__}; "
+                f"the registry was made for {self._user_model.__name__}"
+            )
+        return user
+
+    def _key(self, user: Any) -> Any:
+        if sa.inspect(user).pending:
+            self.session.flush()
+        (key,) = self._mapper.primary_key_from_instance(user)
+        if key is None:
+            raise ConfigError("this user is not in the database yet; add it to the session first")
+        return key
+
+
+def _is_admin(user: Any) -> bool:
+    return bool(getattr(user, "is_admin", False))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

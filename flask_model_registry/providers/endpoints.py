@@ -1,0 +1,49 @@
+"""Where a model is called: the answers that need both the catalogue and the address policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask_model_registry.providers.netguard import AddressPolicy, BadAddressError, parse_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask_model_registry.providers.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The providers of one registry under the address policy of one app."""
+
+    catalogue: Catalogue
+    policy: AddressPolicy
+
+    def canonical(self, provider: str) -> str:
+        """Return the provider's id for any of its names."""
+        return self.catalogue.canonical(provider)
+
+    def faults(self, provider: str, base_url: str | None) -> Iterator[tuple[str, str]]:
+        """Yield a field and a message if a model may not be at this address."""
+        if base_url is None:
+            if self.catalogue.base_url(provider) is None:
+                yield "base_url", "This provider has no address of its own, so give one."
+            return
+        try:
+            self.policy.check(parse_base_url(base_url))
+        except BadAddressError as error:
+            yield "base_url", str(error)
+
+    def address(self, provider: str, base_url: str | None) -> str | None:
+        """Return the base URL to call."""
+        return self.catalogue.base_url(provider) if base_url is None else base_url
+
+    def origin(self, provider: str, base_url: str | None) -> str:
+        """Return what a key is bound to: the origin it may be sent to, or the provider."""
+        if base_url is None:
+            return f"provider:{provider}"
+        try:
+            return parse_base_url(base_url).origin
+        except BadAddressError:
+            return "nowhere"  # edited behind our back; no key was ever bound to this

@@ -1,0 +1,168 @@
+"""The blueprint: one guard, one transaction per request, one shape of error."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from flask_model_registry.errors import (
+    MethodNotAllowedError,
+    NotFoundError,
+    RegistryError,
+    UnavailableError,
+)
+from flask_model_registry.web.parser import StrictParser
+from flask_model_registry.web.views import ROUTES, Answer, Call, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flask_model_registry.config import Settings
+    from flask_model_registry.core.access import Actor
+    from flask_model_registry.core.store import Store
+
+_READING = frozenset({"GET", "HEAD"})
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+
+
+class Registry(Protocol):
+    """What the blueprint needs of a registry."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def session(self) -> Any: ...
+    def actor(self) -> Actor: ...
+
+
+def build_blueprint(registry: Registry, settings: Settings) -> Blueprint:
+    """Return the blueprint of a registry under the settings of one app."""
+    blueprint = Blueprint("model_registry", __name__)
+    dispatcher = _Dispatcher(registry, settings)
+    blueprint.before_request(dispatcher.guard)
+    blueprint.after_request(_with_headers)
+    for name, (rule, views) in ROUTES.items():
+        _add_rule(blueprint, rule, name, partial(dispatcher.dispatch, views))
+    # What routing does not find would otherwise be answered by the host's own pages.
+    _add_rule(blueprint, "/<path:rest>", "elsewhere", _nowhere)
+    _add_error_handlers(blueprint)
+    return blueprint
+
+
+def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
+    # Every method reaches us, so that 405 and OPTIONS are answered here too.
+    blueprint.add_url_rule(
+        rule,
+        endpoint,
+        function,
+        methods=_METHODS,
+        strict_slashes=False,
+        provide_automatic_options=False,
+    )
+
+
+def _add_error_handlers(blueprint: Blueprint) -> None:
+    blueprint.register_error_handler(RegistryError, _problem)
+    blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
+    blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
+    # By code: Flask asks the app's handlers of a code before a blueprint's of a class.
+    for code in default_exceptions:
+        blueprint.register_error_handler(code, _http_problem)
+
+
+class _Dispatcher:
+    """Leads each request through guard, parser, transaction and view."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._parser = StrictParser(settings.max_body_bytes)
+
+    def guard(self) -> None:
+        """Let nobody in but the users whom the host's loader knows."""
+        if request.method != "OPTIONS":  # a CORS preflight carries no token, and learns nothing
+            g.model_registry_actor = self._registry.actor()
+
+    def dispatch(self, views: Mapping[str, View], **path: str) -> Response:
+        """Answer the request with the view for its method."""
+        allowed = _allowed(views)
+        if request.method == "OPTIONS":
+            return _response(Answer(None, 204, {"Allow": ", ".join(allowed)}))
+        if request.method not in allowed:
+            raise MethodNotAllowedError(allowed)
+        view = views["GET" if request.method == "HEAD" else request.method]
+        call = self._call(view)
+        with _transaction(self._registry.session, commit=request.method not in _READING):
+            answer = view.function(call, **path)
+        return _response(answer)
+
+    def _call(self, view: View) -> Call:
+        query = self._parser.parse(view.query, location="query")
+        body = view.body and self._parser.parse(view.body, location="json")
+        return Call(
+            self._registry.store, self._settings, g.model_registry_actor, query=query, body=body
+        )
+
+
+@contextmanager
+def _transaction(session: Any, *, commit: bool) -> Iterator[None]:
+    try:
+        yield
+        if commit:
+            session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def _allowed(views: Mapping[str, View]) -> list[str]:
+    return [*views, *(["HEAD"] if "GET" in views else []), "OPTIONS"]
+
+
+def _nowhere(rest: str) -> NoReturn:  # noqa: ARG001
+    raise NotFoundError
+
+
+def _response(answer: Answer, mimetype: str = "application/json") -> Response:
+    if answer.payload is None:
+        return current_app.response_class(status=answer.status, headers=answer.headers)
+    body = json.dumps(answer.payload, ensure_ascii=False, separators=(",", ":"))
+    return current_app.response_class(body, answer.status, answer.headers, mimetype=mimetype)
+
+
+def _problem(error: RegistryError) -> Response:
+    answer = Answer(error.problem(), error.status, error.headers)
+    return _response(answer, "application/problem+json")
+
+
+def _http_problem(error: HTTPException) -> Response | HTTPException:
+    """Give an error that Flask or the host raised for our addresses the same shape."""
+    if error.response is not None:
+        return error
+    problem = {"type": "about:blank", "title": error.name, "status": error.code}
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in {"content-type", "content-length"}
+    }
+    return _response(Answer(problem, error.code or 500, headers), "application/problem+json")
+
+
+def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
+    if not isinstance(error, _UNAVAILABLE) and not getattr(error, "connection_invalidated", False):
+        raise error
+    current_app.logger.error("model registry: %r", str(getattr(error, "orig", error))[:500])
+    return _problem(UnavailableError("The database did not answer; try again."))
+
+
+def _with_headers(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    return response

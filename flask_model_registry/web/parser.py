@@ -1,0 +1,132 @@
+"""Read a request strictly: bounded, JSON in UTF-8, each name once, nothing unknown."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from flask import current_app
+from webargs.flaskparser import FlaskParser
+
+from flask_model_registry.errors import (
+    MalformedRequestError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import marshmallow
+    from flask import Request
+
+_MAX_ERRORS = 50
+# Names of unknown fields are the client's own text: only what looks like a name is repeated.
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[0-9]{1,5})?")
+
+
+class StrictParser(FlaskParser):
+    """Loads bodies and query strings for webargs; raises the library's own errors."""
+
+    def __init__(self, max_body_bytes: int) -> None:
+        super().__init__(unknown=None)
+        self.max_body_bytes = max_body_bytes
+
+    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
+        """Return the body's JSON value."""
+        if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
+            raise UnsupportedMediaTypeError("Send the body as application/json.")
+        if req.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaTypeError("Send the body in UTF-8.")
+        return parse_json(self._body(req))
+
+    def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
+        """Return the query parameters, none of them given twice."""
+        query = req.args.to_dict(flat=False)
+        query.pop(_token_parameter(current_app.config) or "", None)
+        repeated = [name for name, values in query.items() if len(values) > 1]
+        if repeated:
+            raise ValidationError([(_name(name), "Must be given once.") for name in repeated])
+        return {name: values[0] for name, values in query.items()}
+
+    def handle_error(
+        self,
+        error: marshmallow.ValidationError,
+        req: Request,  # noqa: ARG002
+        schema: marshmallow.Schema,  # noqa: ARG002
+        **_options: Any,
+    ) -> NoReturn:
+        """Raise the library's error in place of the one that Marshmallow raised."""
+        (error.messages,) = error.messages_dict.values()  # webargs puts the location around them
+        raise validation_error(error) from None
+
+    def _body(self, req: Request) -> bytes:
+        too_large = PayloadTooLargeError(f"The limit is {self.max_body_bytes} bytes.")
+        if (req.content_length or 0) > self.max_body_bytes:
+            raise too_large
+        if req.content_length is not None:
+            return req.get_data()
+        # Chunked: read by hand, with a bound; what the host has read already is in the cache.
+        body = bytearray()
+        while chunk := req.stream.read(self.max_body_bytes + 1 - len(body)):
+            body += chunk
+            if len(body) > self.max_body_bytes:
+                raise too_large
+        return bytes(body) or req.get_data()
+
+
+def _token_parameter(config: Mapping[str, Any]) -> str | None:
+    """Name the query parameter that holds the host's token, if the host has tokens there."""
+    locations = config.get("JWT_TOKEN_LOCATION") or ()
+    if "query_string" not in ([locations] if isinstance(locations, str) else locations):
+        return None
+    return str(config.get("JWT_QUERY_STRING_NAME", "jwt"))
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON (RFC 8259) without what readers understand differently.
+
+    Raises:
+        MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
+            too deeply.
+
+    """
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        # Their messages hold parts of the body.
+        raise MalformedRequestError("Send one JSON value in UTF-8, each name once.") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("a name is given twice")
+    return mapping
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def validation_error(error: marshmallow.ValidationError) -> ValidationError:
+    """Return Marshmallow's nested messages as an error with a list of fields."""
+    return ValidationError(list(_flattened(error.messages))[:_MAX_ERRORS])
+
+
+def _flattened(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if not isinstance(messages, dict):
+        for message in [messages] if isinstance(messages, str) else messages:
+            yield _name(path), message
+        return
+    for key, nested in messages.items():
+        inner = "" if key == "_schema" else str(key)
+        yield from _flattened(nested, f"{path}.{inner}" if path else inner)
+
+
+def _name(text: str) -> str:
+    return text if _FIELD_NAME.fullmatch(text) else ""
