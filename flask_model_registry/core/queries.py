@@ -174,7 +174,8 @@ def _has_ability(tables: Tables) -> Condition:
 
 def _holds_text(tables: Tables) -> Condition:
     models, q = tables.models.c, sa.bindparam("q", type_=sa.Unicode())
-    searched = (models.model_id, models.model_name, models.description)
+    # MySQL does not compare ASCII columns with other text; a cast gives the connection's charset.
+    searched = (sa.cast(models.model_id, sa.String()), models.model_name, models.description)
     return sa.or_(*(column.ilike(q, escape="/") for column in searched))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -89,6 +90,9 @@ class Store:
 
     def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
         """Return the models that the actor may see, ordered by id."""
+        if filters.model_provider is not None:
+            provider = self._surroundings.endpoints.canonical(filters.model_provider)
+            filters = replace(filters, model_provider=provider)
         parameters = {**filters.parameters, **actor.parameters}
         rows = self._surroundings.connection.execute(self._queries.page(filters), parameters)
         return [represented(row) for row in rows]

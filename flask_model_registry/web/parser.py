@@ -45,7 +45,8 @@ class StrictParser(FlaskParser):
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
         """Return the query parameters, none of them given twice."""
         query = req.args.to_dict(flat=False)
-        query.pop(_token_parameter(current_app.config) or "", None)
+        if name := _token_parameter(current_app.config):
+            query.pop(name, None)
         repeated = [name for name, values in query.items() if len(values) > 1]
         if repeated:
             raise ValidationError([(_name(name), "Must be given once.") for name in repeated])

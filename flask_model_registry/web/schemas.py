@@ -235,7 +235,7 @@ class ListQuery(Strict):
     owned = Token(_WORD, "Must be true or false.")
     q = Line(255)
     sort = Token(re.compile("-?id"), "Must be id or -id.", load_default="id")
-    limit = Token(_LIMIT, "Must be a whole number of at least 1.", load_default="50")
+    limit = Token(_LIMIT, "Must be a whole number of at least 1.", load_default=None)
     after = Token(re.compile(r"[A-Za-z0-9_=-]{1,32}"), "Must come from a Link header.")
 
     @post_load
@@ -243,6 +243,6 @@ class ListQuery(Strict):
         sort, after = query.pop("sort"), query.pop("after", None)
         query["is_active"] = _BOOLEANS.get(query["is_active"])
         query["owned"] = _BOOLEANS.get(query.get("owned"))
-        query["limit"] = int(query["limit"])
+        query["limit"] = query["limit"] and int(query["limit"])
         query["after"] = after and _after(after, sort)
         return Filters(**query, descending=sort == "-id")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flask_model_registry.core.representation import Model
     from flask_model_registry.core.store import Store
 
+_PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
@@ -73,9 +74,10 @@ def register(call: Call) -> Answer:
 def list_models(call: Call) -> Answer:
     """List the models that the caller can see."""
     filters: Filters = call.query
-    size = filters.limit or call.settings.max_page_size
-    if size > call.settings.max_page_size:
-        raise ValidationError([("limit", f"Must be at most {call.settings.max_page_size}.")])
+    largest = call.settings.max_page_size
+    size = filters.limit or min(_PAGE_SIZE, largest)
+    if size > largest:
+        raise ValidationError([("limit", f"Must be at most {largest}.")])
     models = call.store.list(call.actor, replace(filters, limit=size + 1))
     page = models[:size]
     return Answer(page, headers=_next_page(page, filters) if len(models) > size else {})

@@ -1,0 +1,130 @@
+"""Fixtures: a database of each make, a host app on it, and a watch for API keys."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from urllib.parse import quote
+
+import pytest
+
+from tests import databases
+from tests.hosts import CANARY, make_host
+
+
+@pytest.fixture(scope="session", params=databases.NAMES)
+def database(request, tmp_path_factory):
+    """Each database in turn."""
+    database = databases.make_database(request.param, tmp_path_factory.mktemp(request.param))
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def shared_host(database):
+    """One host for all tests that need no other, as tables are slow to create."""
+    host = make_host(
+        database.url,
+        config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]},
+        groups=lambda user: [f"group of {user.name}"],
+    )
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def host(shared_host, canary):
+    """A host without users or models."""
+    yield shared_host
+    canary(shared_host.app)
+    shared_host.empty()
+
+
+@pytest.fixture
+def empty_databases(database, tmp_path):
+    """Make further databases of the same make, for the length of the test."""
+    made = []
+
+    def make():
+        made.append(databases.make_database(database.name, tmp_path / str(len(made))))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.drop()
+
+
+@pytest.fixture
+def hosts(empty_databases, canary):
+    """Make further hosts, each with a database of its own, for the length of the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(make_host(empty_databases().url, *args, **options))
+        return made[-1]
+
+    yield make
+    for host in made:
+        canary(host.app)
+        host.close()
+
+
+@pytest.fixture
+def alice(host):
+    """A client of somebody who owns models."""
+    return host.client("alice")
+
+
+@pytest.fixture
+def admin(host):
+    """A client of somebody who may share with everybody."""
+    return host.client("admin", is_admin=True)
+
+
+@pytest.fixture
+def bob(host):
+    """A client of somebody else."""
+    return host.client("bob")
+
+
+class Log(logging.Handler):
+    """Keeps every record as text, tracebacks and all."""
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.texts = []
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record):
+        self.texts.append(self.format(record))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everything_is_logged():
+    logging.getLogger().setLevel(logging.DEBUG)  # SQLAlchemy too, as with echo=True
+
+
+@pytest.fixture(autouse=True)
+def canary():
+    """Fail if an API key, or eight characters of one in a row, got into a log or a response."""
+    log = Log()
+    logging.getLogger().addHandler(log)
+
+    def check(app):
+        assert traces([*log.texts, *app.extensions["seen"]]) == []
+
+    yield check
+    logging.getLogger().removeHandler(log)
+    assert traces(log.texts) == []
+
+
+def traces(texts):
+    """Return what of the canary can be found in the texts, in the usual encodings."""
+    random = CANARY.removeprefix("sk-canary-")
+    pieces = {random[i : i + 8] for i in range(len(random) - 7)}
+    pieces |= {piece.encode().hex() for piece in pieces} | {quote(CANARY)}
+    for start in range(3):  # base64 looks different at each offset
+        encoded = base64.b64encode(b"-" * start + random.encode()).decode()
+        pieces |= {encoded[i : i + 11] for i in range(4, len(encoded) - 15)}
+    whole = "\n".join(texts)
+    return sorted(piece for piece in pieces if piece in whole)

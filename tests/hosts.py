@@ -1,0 +1,239 @@
+"""Host apps of different make, as a developer would write them."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import uuid
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import JWTManager, create_access_token
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import orm
+
+from flask_model_registry import ModelRegistry
+from flask_model_registry.cli import new_key
+
+PREFIX = "/api/models"
+# Every API key that the suite sends holds this; it must never come out again.
+CANARY = "sk-canary-" + secrets.token_hex(20)
+
+
+def model(**fields):
+    """Return a valid request body."""
+    return {
+        "model_id": "gpt-4o",
+        "model_provider": "openai",
+        "model_name": "gpt-4o-2024-11-20",
+        "api_key": CANARY,
+        **fields,
+    }
+
+
+class Recorder(FlaskClient):
+    """A client that keeps what the app answered."""
+
+    def open(self, *args, **kwargs):
+        response = super().open(*args, **kwargs)
+        self.application.extensions["seen"].append(f"{response.headers}\n{response.text}")
+        return response
+
+
+@dataclass
+class Host:
+    """A host app with its users and a registry."""
+
+    app: Flask
+    db: SQLAlchemy
+    User: type
+    registry: ModelRegistry
+    new_key: object = None
+    users: dict = field(default_factory=dict)
+
+    def user(self, name, **attributes):
+        """Return the key of the user with this name, made when first asked for."""
+        if name not in self.users:
+            with self.app.app_context():
+                user = self.User(name=name, **attributes)
+                if self.new_key:
+                    setattr(user, sa.inspect(self.User).primary_key[0].key, self.new_key())
+                self.db.session.add(user)
+                self.db.session.commit()
+                self.users[name] = sa.inspect(user).identity[0]
+        return self.users[name]
+
+    def token(self, name, **options):
+        with self.app.app_context():
+            return create_access_token(str(self.user(name, **options)))
+
+    def client(self, name=None, **attributes):
+        """Return a client that sends the token of the user with this name."""
+        client = self.app.test_client()
+        if name is not None:
+            token = self.token(name, **attributes)
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return client
+
+    def load(self, name):
+        return self.db.session.get(self.User, self.user(name))
+
+    def rows(self, table):
+        """Return the rows of a table of the registry, past all of the library's code."""
+        table = getattr(self.registry.tables, table)
+        with self.app.app_context():
+            bind = {"mapper": sa.inspect(self.User)}
+            return self.db.session.execute(sa.select(table), bind_arguments=bind).all()
+
+    def execute(self, statement, parameters=None):
+        """Change the database behind the library's back."""
+        with self.app.app_context():
+            bind = {"mapper": sa.inspect(self.User)}
+            self.db.session.execute(statement, parameters, bind_arguments=bind)
+            self.db.session.commit()
+
+    def empty(self):
+        with self.app.app_context():
+            for metadata in self.db.metadatas.values():
+                for table in reversed(metadata.sorted_tables):
+                    bind = {"mapper": sa.inspect(self.User)}
+                    self.db.session.execute(table.delete(), bind_arguments=bind)
+            self.db.session.commit()
+        self.users.clear()
+        self.app.extensions["seen"].clear()
+
+    def close(self):
+        with self.app.app_context():
+            self.db.session.remove()
+            for engine in self.db.engines.values():
+                engine.dispose()
+
+
+class Columns:
+    """What every users' table here has beside its key."""
+
+    name = sa.Column(sa.String(80))
+    is_admin = sa.Column(sa.Boolean, default=False)
+
+
+def legacy_int(db):
+    class User(Columns, db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    return User, int, None
+
+
+def legacy_string_not_called_id(db):
+    class Account(Columns, db.Model):
+        login = sa.Column(sa.String(64), primary_key=True)
+        # Declared later in the file: the registry must not make SQLAlchemy look for it yet.
+        notes = db.relationship("Note")
+
+    return Account, str, lambda: f"login-{secrets.token_hex(4)}"
+
+
+def modern_uuid(db):
+    class Person(db.Model):
+        __tablename__ = "people"
+        person_id: orm.Mapped[uuid.UUID] = orm.mapped_column(primary_key=True, default=uuid.uuid4)
+        name: orm.Mapped[str] = orm.mapped_column(sa.String(80))
+        is_admin: orm.Mapped[bool] = orm.mapped_column(default=False)
+
+    return Person, uuid.UUID, None
+
+
+def bound_elsewhere(db):
+    class User(Columns, db.Model):
+        __bind_key__ = "users"
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    return User, int, None
+
+
+def inherited(db):
+    class Party(db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+        kind = sa.Column(sa.String(8))
+        __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "party"}
+
+    class Member(Columns, Party):
+        id = sa.Column(sa.ForeignKey(Party.id), primary_key=True)
+        __mapper_args__ = {"polymorphic_identity": "member"}
+
+    return Member, int, None
+
+
+CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def _modern(**attributes):
+    return type("Base", (orm.DeclarativeBase,), attributes)
+
+
+# For each kind of host: how it declares its users, and the options of its SQLAlchemy object.
+KINDS = {
+    "legacy base, int key": (legacy_int, dict),
+    "legacy base, string key": (legacy_string_not_called_id, dict),
+    "2.0 base, UUID key": (modern_uuid, lambda: {"model_class": _modern()}),
+    "naming convention": (
+        legacy_int,
+        lambda: {"metadata": sa.MetaData(naming_convention=CONVENTION)},
+    ),
+    "users in another bind": (bound_elsewhere, dict),
+    "joined inheritance": (inherited, dict),
+}
+
+
+def declare(kind="legacy base, int key", **options):
+    """Return what a host's models module holds: db, jwt, the users' class and the registry."""
+    declare_users, options_of = KINDS[kind]
+    db, jwt = SQLAlchemy(**options_of()), JWTManager()
+    User, parse, new_user_key = declare_users(db)
+    registry = ModelRegistry(db, User, **options)
+    if kind == "legacy base, string key":
+
+        class Note(db.Model):
+            id = sa.Column(sa.Integer, primary_key=True)
+            login = sa.Column(sa.ForeignKey(User.login))
+
+    @jwt.user_lookup_loader
+    def load(_header, claims):
+        with contextlib.suppress(ValueError):
+            return db.session.get(User, parse(claims["sub"]))
+
+    return db, jwt, User, registry, new_user_key
+
+
+def create_app(declared, url, **config):
+    """Be the host's app factory."""
+    db, jwt, User, registry, new_user_key = declared
+    app = Flask("host")
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=url,
+        SQLALCHEMY_BINDS={"users": url},
+        JWT_SECRET_KEY=secrets.token_hex(32),
+        MODEL_REGISTRY_ENCRYPTION_KEYS=new_key("test"),
+    )
+    app.config.update(config)
+    app.test_client_class = Recorder
+    app.extensions["seen"] = []
+    db.init_app(app)
+    jwt.init_app(app)
+    registry.init_app(app)
+    return Host(app, db, User, registry, new_user_key)
+
+
+def make_host(url, kind="legacy base, int key", *, config=None, **options):
+    """Return a host with its tables created."""
+    host = create_app(declare(kind, **options), url, **(config or {}))
+    with host.app.app_context():
+        host.db.create_all()
+    return host

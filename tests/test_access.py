@@ -1,0 +1,101 @@
+"""The policy: its SQL face and its Python face say the same."""
+
+import itertools
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry.core import access
+from flask_model_registry.core.access import Access, Action, Actor, Facts, Grant
+from tests.hosts import PREFIX
+from tests.test_reading import grant, register
+
+
+@pytest.fixture
+def rows(host):
+    """Models in every constellation: shared or not, granted to users and groups with any flags."""
+    owner = host.client("owner", is_admin=True)
+    reader = host.user("reader")
+    grantees = [{"user_id": reader}, {"group_name": "g"}, {"group_name": "h"}]
+    constellations = []
+    for shared, grantee, edit, delete in itertools.product(
+        [False, True], [None, *grantees], [False, True], [False, True]
+    ):
+        constellations.append(
+            (shared, grantee and {**grantee, "can_edit": edit, "can_delete": delete})
+        )
+    facts = {}
+    for number, (shared, columns) in enumerate(constellations):
+        (row_id,) = register(owner, f"m{number}", share_with_users=shared)
+        if columns:
+            grant(host, row_id, **columns)
+        grants = [Grant(**columns)] if columns else []
+        facts[row_id] = Facts(host.user("owner"), shared, grants)
+    return facts
+
+
+@pytest.mark.parametrize("with_groups", [True, False])
+def test_where_and_allows_agree(host, rows, with_groups):
+    policy = Access(host.registry.tables, with_groups=with_groups)
+    people = itertools.product(["owner", "reader", "stranger"], [(), ("g",), ("g", "h"), ("G",)])
+
+    for action, (name, groups) in itertools.product(Action, people):
+        actor = Actor(host.user(name), groups)
+        statement = sa.select(host.registry.tables.models.c.id).where(policy.where(action))
+        with host.app.app_context():
+            in_sql = set(host.db.session.scalars(statement, actor.parameters))
+        in_python = {row for row, facts in rows.items() if policy.allows(action, actor, facts)}
+        assert in_sql == in_python, (action, name, groups)
+
+
+def test_the_policy_is_what_the_documentation_says():
+    allowed = {
+        action: {name for name in ("OWNER", "GRANTEE", "GROUP", "EVERYONE")
+                 if getattr(access, name) in access.POLICY[action]}
+        for action in Action
+    }  # fmt: skip
+
+    assert allowed == {
+        Action.USE: {"OWNER", "GRANTEE", "GROUP", "EVERYONE"},
+        Action.EDIT: {"OWNER", "GRANTEE", "GROUP"},
+        Action.DELETE: {"OWNER", "GRANTEE", "GROUP"},
+        Action.OWN: {"OWNER"},
+    }
+
+
+def test_an_actor_without_a_key_of_that_kind_is_no_grantee():
+    actor = Actor(None, ())
+
+    assert not access.GRANTEE.in_python(actor, Grant(group_name="g"))
+
+
+ROLES = {
+    "owner": {"status": 200, "is_owner": True, "can_edit": True, "can_delete": True},
+    "grantee": {"status": 200, "is_owner": False, "can_edit": False, "can_delete": False},
+    "editor": {"status": 200, "is_owner": False, "can_edit": True, "can_delete": False},
+    "deleter": {"status": 200, "is_owner": False, "can_edit": False, "can_delete": True},
+    "stranger": {"status": 404},
+    "sharer": {"status": 404},  # an administrator of the host sees no more than others
+    "anonymous": {"status": 401},
+}
+
+
+@pytest.mark.parametrize("address", ["/{id}", "/by-id/m", "/?q=m"])
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_sees_the_same_by_every_address(host, role, address):
+    (row_id,) = register(host.client("owner"), "m")
+    grant(host, row_id, user_id=host.user("grantee"))
+    grant(host, row_id, user_id=host.user("editor"), can_edit=True)
+    grant(host, row_id, group_name="group of deleter", can_delete=True)
+    client = host.client(None if role == "anonymous" else role, is_admin=role == "sharer")
+
+    response = client.get(PREFIX + address.format(id=row_id))
+
+    expected = dict(ROLES[role])
+    status = expected.pop("status")
+    if "?" in address and status == 404:
+        assert response.json == []
+        return
+    assert response.status_code == status
+    seen = response.json[0] if "?" in address and status == 200 else response.json
+    assert {name: seen[name] for name in expected} == expected

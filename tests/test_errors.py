@@ -1,0 +1,209 @@
+"""One shape for every fault under the prefix, and the host's pages as they were."""
+
+import pytest
+import sqlalchemy as sa
+from flask import Blueprint, Flask, abort
+
+from flask_model_registry import RegistryError, errors
+from tests.hosts import PREFIX, create_app, declare, model
+
+ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def test_a_problem_has_the_members_of_rfc_9457(alice):
+    response = alice.get(f"{PREFIX}/1")
+
+    assert response.mimetype == "application/problem+json"
+    assert response.json == {
+        "type": "urn:problem-type:model-registry:not-found",
+        "title": "There is nothing here that you can see",
+        "status": 404,
+        "detail": "There is nothing here that you can see",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 200), ("POST", "/register", 415), ("GET", "/1", 404), ("PUT", "/register", 405),
+     ("GET", "/nowhere/at/all", 404), ("OPTIONS", "/", 204)],
+)  # fmt: skip
+def test_every_answer_is_kept_out_of_caches_and_sniffing(alice, method, path, status):
+    response = alice.open(PREFIX + path, method=method)
+
+    assert response.status_code == status
+    assert ALWAYS.items() <= dict(response.headers).items()
+
+
+def test_a_method_that_is_not_allowed_names_those_that_are(alice):
+    response = alice.put(f"{PREFIX}/")
+
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
+    assert response.json["status"] == 405
+
+
+def test_head_is_get_without_a_body(alice):
+    alice.post(f"{PREFIX}/register", json=model())
+
+    response = alice.head(f"{PREFIX}/")
+
+    assert (response.status_code, response.data) == (200, b"")
+
+
+def every_code(error):
+    subclasses = error.__subclasses__()
+    return [error.code] + [code for each in subclasses for code in every_code(each)]
+
+
+def test_every_error_has_a_code_of_its_own():
+    codes = every_code(RegistryError)
+
+    assert len(codes) == len(set(codes)) > 10
+    assert all(
+        issubclass(getattr(errors, name), Exception) for name in dir(errors) if "Error" in name
+    )
+
+
+def test_the_messages_of_a_validation_error_are_in_its_text():
+    error = errors.ValidationError([("model_id", "Must be a string."), ("", "Unknown field.")])
+
+    assert str(error) == "model_id: Must be a string.; : Unknown field."
+
+
+def host_with_pages(url):
+    """A host that has its own pages for everything that can go wrong."""
+    host = create_app(declare(), url)
+    app = host.app
+
+    @app.errorhandler(404)
+    def not_found(error):
+        return "the host's 404", 404
+
+    @app.errorhandler(405)
+    def not_allowed(error):
+        return "the host's 405", 405
+
+    @app.errorhandler(RegistryError)
+    def registry_error(error):
+        return "the host's page for ours", 418
+
+    @app.errorhandler(Exception)
+    def anything(error):
+        return "the host's 500", 500
+
+    @app.get("/page")
+    def page():
+        return "the host's page"
+
+    @app.get("/fails")
+    def fails():
+        raise ValueError
+
+    @app.get(f"{PREFIX}/of/the/host")
+    def within():
+        return "the host's page within"
+
+    return host
+
+
+@pytest.fixture
+def proud(tmp_path):
+    host = host_with_pages(f"sqlite:///{tmp_path / 'proud.sqlite'}")
+    with host.app.app_context():
+        host.db.create_all()
+    yield host
+    host.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/page", 200, "the host's page"),
+        ("GET", "/missing", 404, "the host's 404"),
+        ("POST", "/page", 405, "the host's 405"),
+        ("GET", "/fails", 500, "the host's 500"),
+        ("GET", "/api/other", 404, "the host's 404"),
+        ("GET", "/api/modelsx", 404, "the host's 404"),
+        ("GET", f"{PREFIX}/of/the/host", 200, "the host's page within"),
+    ],
+)
+def test_the_hosts_pages_are_its_own(proud, method, path, status, text):
+    response = proud.client().open(path, method=method)
+
+    assert (response.status_code, response.text) == (status, text)
+    assert "Cache-Control" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "", 401), ("GET", "/1", 404), ("GET", "/no/where", 404), ("PUT", "/register", 405),
+     ("POST", "/register", 415)],
+)  # fmt: skip
+def test_the_hosts_handlers_do_not_see_our_errors(proud, method, path, status):
+    client = proud.client(None if status == 401 else "alice")
+
+    response = client.open(PREFIX + path, method=method)
+
+    assert response.status_code == status
+    assert response.mimetype == "application/problem+json"
+
+
+def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
+    monkeypatch.setattr(proud.registry.store, "list", lambda *_: 1 / 0)
+
+    response = proud.client("alice").get(f"{PREFIX}/")
+
+    assert (response.status_code, response.text) == (500, "the host's 500")
+
+
+def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, alice, monkeypatch):
+    monkeypatch.setattr(host.registry.store, "list", lambda *_: 1 / 0)
+
+    response = alice.get(f"{PREFIX}/")
+
+    assert response.status_code == 500
+    assert response.json == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+
+
+def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
+    host = hosts()
+    host.app.before_request(lambda: abort(429))
+
+    response = host.client().get(f"{PREFIX}/")
+
+    assert response.status_code == 429
+    assert response.json["title"] == "Too Many Requests"
+
+
+def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
+    host = hosts()
+    host.app.before_request(lambda: abort(host.app.response_class("gone fishing", 503)))
+
+    assert host.client().get(f"{PREFIX}/").text == "gone fishing"
+
+
+def test_a_statement_that_is_wrong_is_not_called_unavailable(host, alice, monkeypatch):
+    def fail(*_):
+        raise sa.exc.ProgrammingError("SELECT", {}, Exception("syntax"))
+
+    monkeypatch.setattr(host.registry.store, "list", fail)
+
+    assert alice.get(f"{PREFIX}/").status_code == 500
+
+
+def test_the_registry_mounts_under_a_blueprint_of_the_host(database):
+    declared = declare()
+    db, jwt, User, registry, _ = declared
+    app = Flask("nested")
+    app.config.update(create_app(declare(), database.url).app.config)
+    api = Blueprint("api", __name__, url_prefix="/v2")
+    db.init_app(app)
+    jwt.init_app(app)
+    registry.init_app(app, parent=api)
+    app.register_blueprint(api)
+
+    client = app.test_client()
+
+    assert client.get(f"/v2{PREFIX}/").status_code == 401
+    assert client.get(f"/v2{PREFIX}/a/b/c").mimetype == "application/problem+json"
+    assert client.get(f"{PREFIX}/").status_code == 404

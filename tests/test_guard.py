@@ -1,0 +1,224 @@
+"""Who gets in: one guard for all addresses, the host's tokens, the host's users."""
+
+import datetime
+
+import jwt as pyjwt
+import pytest
+import sqlalchemy as sa
+from flask import session
+from flask_jwt_extended import create_access_token, create_refresh_token
+from werkzeug.local import LocalProxy
+
+from flask_model_registry import ConfigError
+from tests.hosts import PREFIX, model
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def addresses(app):
+    """Return every address of the registry, with something for each variable."""
+    rules = [
+        rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("model_registry.")
+    ]
+    assert len(rules) >= 5
+    return [
+        rule.rule.replace("<ref>", "1").replace("<path:", "x<").split("<")[0]
+        + "x" * ("<" in rule.rule)
+        for rule in rules
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_address_answers_without_a_token(host, method):
+    client = host.client()
+
+    for address in addresses(host.app):
+        response = client.open(address, method=method, json=model())
+
+        assert response.status_code == 401, address
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def token(host, secret=None, algorithm="HS256", **claims):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    claims = {
+        "sub": str(host.user("alice")),
+        "type": "access",
+        "fresh": False,
+        "jti": "1",
+        "iat": now,
+        "nbf": now,
+        "exp": now + datetime.timedelta(minutes=5),
+        **claims,
+    }
+    claims = {name: value for name, value in claims.items() if value is not None}
+    if algorithm == "none":
+        return pyjwt.encode(claims, None, "none")
+    return pyjwt.encode(claims, secret or host.app.config["JWT_SECRET_KEY"], algorithm)
+
+
+HOUR = datetime.timedelta(hours=1)
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+BAD_TOKENS = {
+    "unsigned": lambda host: token(host, algorithm="none"),
+    "another key": lambda host: token(host, "another key of thirty-two bytes, or more"),
+    "another algorithm": lambda host: token(host, "k" * 64, "HS512"),
+    "right key, another algorithm": lambda host: token(
+        host, host.app.config["JWT_SECRET_KEY"], "HS512"
+    ),
+    "refresh token": lambda host: token(host, type="refresh"),
+    "expired": lambda host: token(host, exp=LONG_AGO),
+    "not yet valid": lambda host: token(host, nbf=LONG_AGO + 200 * 365 * 24 * HOUR),
+    "no subject": lambda host: token(host, sub=None),
+    "unknown user": lambda host: token(host, sub="987654321"),
+    "subject of another type": lambda host: token(host, sub={"id": 1}),
+    "subject that is no key": lambda host: token(host, sub="not a number"),
+    "cut short": lambda host: token(host)[:-4],
+    "changed": lambda host: token(host)[:-4] + "AAAA",
+    "two parts": lambda host: token(host).rpartition(".")[0],
+    "garbage": lambda host: "garbage",
+    "dots": lambda host: "..",
+    "not ASCII": lambda host: "é.é.é",
+    "very long": lambda host: "a" * 20000,
+    "another claim type": lambda host: token(host, exp="soon"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_TOKENS)
+def test_a_token_that_is_not_valid_is_refused_without_saying_why(host, name):
+    bad = BAD_TOKENS[name](host)
+
+    response = host.client().get(f"{PREFIX}/", headers={"Authorization": f"Bearer {bad}"})
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert response.json["detail"] == "The access token is not valid."
+
+
+@pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "bearer x.y.z", "Token x", "x.y.z"])
+def test_a_header_without_a_bearer_token_is_refused(host, header):
+    response = host.client().get(f"{PREFIX}/", headers={"Authorization": header})
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_revoked_token_is_refused(host, alice, monkeypatch):
+    manager = host.app.extensions["flask-jwt-extended"]
+    monkeypatch.setattr(manager, "_token_in_blocklist_callback", lambda header, claims: True)
+
+    assert alice.get(f"{PREFIX}/").status_code == 401
+
+
+def test_a_deleted_user_is_refused(host, alice):
+    host.execute(sa.delete(host.User))
+
+    assert alice.get(f"{PREFIX}/").status_code == 401
+
+
+def test_the_hosts_own_refresh_token_is_refused(host):
+    with host.app.app_context():
+        refresh = create_refresh_token(str(host.user("alice")))
+
+    response = host.client().get(f"{PREFIX}/", headers={"Authorization": f"Bearer {refresh}"})
+
+    assert response.status_code == 401
+
+
+def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, monkeypatch):
+    def fail(*args, **options):
+        raise sa.exc.OperationalError("SELECT", {}, Exception("gone away\nforged line"))
+
+    monkeypatch.setattr(host.db.session, "get", fail)
+
+    response = alice.get(f"{PREFIX}/")
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert response.json["type"].endswith(":unavailable")
+
+
+def test_a_preflight_needs_no_token_and_learns_only_the_methods(host):
+    response = host.client().options(f"{PREFIX}/register")
+
+    assert response.status_code == 204
+    assert response.headers["Allow"] == "POST, OPTIONS"
+    assert response.data == b""
+
+
+def test_tokens_in_the_query_string_work_where_the_host_has_them(hosts):
+    host = hosts(config={"JWT_TOKEN_LOCATION": ["query_string"], "JWT_QUERY_STRING_NAME": "t"})
+    query = {"t": host.token("alice")}
+    for name in "ab":
+        host.client().post(f"{PREFIX}/register", json=model(model_id=name), query_string=query)
+
+    response = host.client().get(f"{PREFIX}/", query_string={**query, "limit": 1})
+
+    assert len(response.json) == 1
+    assert query["t"] not in response.headers["Link"]
+
+
+def test_tokens_in_cookies_need_the_csrf_header(hosts):
+    host = hosts(config={"JWT_TOKEN_LOCATION": ["cookies"]})
+    with host.app.app_context():
+        access = create_access_token(str(host.user("alice")))
+    csrf = pyjwt.decode(access, options={"verify_signature": False})["csrf"]
+    client = host.app.test_client()
+    client.set_cookie("access_token_cookie", access)
+
+    refused = client.post(f"{PREFIX}/register", json=model())
+    taken = client.post(f"{PREFIX}/register", json=model(), headers={"X-CSRF-TOKEN": csrf})
+
+    assert (refused.status_code, taken.status_code) == (401, 201)
+
+
+def logged_in():
+    """Return a session login's user, as Flask-Login's proxy would."""
+    return LocalProxy(lambda: load_from_session())
+
+
+def load_from_session():
+    return session.get("user") and LOADERS["load"](session["user"])
+
+
+LOADERS = {}
+
+
+class Anonymous:
+    is_authenticated = False
+
+
+def test_a_host_with_sessions_passes_its_own_loader(hosts):
+    host = hosts(user_loader=logged_in, config={"SECRET_KEY": "session signing key"})
+    LOADERS["load"] = lambda key: host.db.session.get(host.User, key)
+    client = host.app.test_client()
+
+    before = client.post(f"{PREFIX}/register", json=model())
+    with client.session_transaction() as cookie:
+        cookie["user"] = host.user("alice")
+    after = client.post(f"{PREFIX}/register", json=model())
+
+    assert (before.status_code, after.status_code) == (401, 201)
+    assert before.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_an_anonymous_user_object_is_nobody(hosts):
+    host = hosts(user_loader=Anonymous)
+
+    assert host.client().get(f"{PREFIX}/").status_code == 401
+
+
+def test_a_user_of_another_class_is_an_error_of_the_host(hosts):
+    host = hosts(user_loader=lambda: "alice", config={"PROPAGATE_EXCEPTIONS": True})
+
+    with pytest.raises(ConfigError, match="the user is a str; the registry was made for User"):
+        host.client().get(f"{PREFIX}/")
+
+
+def test_a_host_without_a_user_lookup_is_told_the_cure(hosts):
+    host = hosts(config={"PROPAGATE_EXCEPTIONS": True})
+    alice = host.client("alice")
+    host.app.extensions["flask-jwt-extended"]._user_lookup_callback = None
+
+    with pytest.raises(ConfigError, match="user_lookup_loader"):
+        alice.get(f"{PREFIX}/")
