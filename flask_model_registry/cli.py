@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import click
 
-from flask_model_registry.config import KEY_BYTES
+from flask_model_registry.config import KEY_BYTES, KEY_ID
 
 
 @click.group("model-registry")
@@ -23,6 +23,8 @@ def generate_key(key_id: str | None) -> None:
 
     Needs no app: it is there before the first key is.
     """
+    if key_id is not None and not KEY_ID.fullmatch(key_id):
+        raise click.BadParameter("use 1 to 32 of A-Z a-z 0-9 . _ -", param_hint="--id")
     click.echo(new_key(key_id))
 
 

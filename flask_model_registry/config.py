@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "MODEL_REGISTRY_"
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
-_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 # What a host app signs its own tokens and cookies with must not also open the registry.
 _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
@@ -134,7 +134,7 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
 def _parse_key(entry: str, name: str) -> EncryptionKey:
     key_id, separator, encoded = entry.partition(":")
     secret = _decode(encoded)
-    if not separator or not _KEY_ID.fullmatch(key_id) or len(secret) != KEY_BYTES:
+    if not separator or not KEY_ID.fullmatch(key_id) or len(secret) != KEY_BYTES:
         raise ConfigError(f"{name} must hold entries 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
     if len(set(secret)) < KEY_BYTES // 4:
         raise ConfigError(f"{name} holds a key that is not random; {_CURE}")

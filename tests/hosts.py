@@ -204,6 +204,8 @@ def declare(kind="legacy base, int key", **options):
             id = sa.Column(sa.Integer, primary_key=True)
             login = sa.Column(sa.ForeignKey(User.login))
 
+        db.Note = Note  # SQLAlchemy itself holds classes weakly
+
     @jwt.user_lookup_loader
     def load(_header, claims):
         with contextlib.suppress(ValueError):

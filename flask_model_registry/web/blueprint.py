@@ -134,7 +134,7 @@ def _nowhere(rest: str) -> NoReturn:  # noqa: ARG001
 def _response(answer: Answer, mimetype: str = "application/json") -> Response:
     if answer.payload is None:
         return current_app.response_class(status=answer.status, headers=answer.headers)
-    body = json.dumps(answer.payload, ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(answer.payload, ensure_ascii=False, separators=(",", ":")) + "\n"
     return current_app.response_class(body, answer.status, answer.headers, mimetype=mimetype)
 
 

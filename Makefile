@@ -1,0 +1,29 @@
+# Two commands do all set-up: `make demo` and `make test`. Both build .venv themselves.
+PYTHON ?= python3
+PORT ?= 5000
+BIN := .venv/bin
+
+.PHONY: demo test bench docs clean
+
+demo: .venv/demo
+	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
+
+test: .venv/dev
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/floor.py $(BENCH_ARGS)
+
+docs: .venv/docs
+	$(BIN)/python -m sphinx -W -n -q docs docs/_build/html
+
+.venv/%: setup.cfg
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; try: make PYTHON=python3.12"; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist docs/_build examples/demo/instance

@@ -1,0 +1,12 @@
+"""Configuration of the documentation."""
+
+project = "flask-model-registry"
+copyright = "2026, the flask-model-registry authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.intersphinx"]
+intersphinx_mapping = {}
+html_theme = "furo"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_use_ivar = True
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]

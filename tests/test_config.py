@@ -1,0 +1,147 @@
+"""Settings: read once, refused early, with the setting's name and the cure."""
+
+import base64
+import secrets
+
+import pytest
+
+from flask_model_registry import ConfigError
+from flask_model_registry.cli import new_key
+from flask_model_registry.config import Settings
+from tests.hosts import create_app, declare
+
+RAW = secrets.token_bytes(32)
+ENCODED = base64.b64encode(RAW).decode()
+KEY = f"a:{ENCODED}"
+
+
+def read(**config):
+    return Settings.from_config({f"MODEL_REGISTRY_{name}": value for name, value in config.items()})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [KEY, [KEY], (KEY,), f" {KEY} ", f"a:{base64.urlsafe_b64encode(RAW).decode()}"],
+)
+def test_a_key_can_be_written_in_several_ways(value):
+    (key,) = read(ENCRYPTION_KEYS=value).encryption_keys
+
+    assert (key.id, key.secret) == ("a", RAW)
+
+
+@pytest.mark.parametrize("separator", [",", ", "])
+def test_several_keys_are_newest_first(separator):
+    keys = read(ENCRYPTION_KEYS=f"{new_key('b')}{separator}{KEY}").encryption_keys
+
+    assert [key.id for key in keys] == ["b", "a"]
+
+
+BAD_KEYS = {
+    "missing": None,
+    "empty": "",
+    "empty list": [],
+    "no id": ENCODED,
+    "empty id": f":{ENCODED}",
+    "bad id": f"a b:{ENCODED}",
+    "no base64": "a:!!!",
+    "too short": f"a:{base64.b64encode(RAW[:31]).decode()}",
+    "too long": f"a:{base64.b64encode(RAW + b'x').decode()}",
+    "zeros": f"a:{base64.b64encode(bytes(32)).decode()}",
+    "pattern": f"a:{base64.b64encode(b'ab' * 16).decode()}",
+    "id twice": [KEY, new_key("a")],
+    "key twice": [KEY, f"b:{ENCODED}"],
+    "a number": 5,
+    "a list of numbers": [5],
+    "bytes": RAW,
+    "a password": "correct horse battery staple",
+    "trailing comma": f"{KEY},",
+}
+
+
+@pytest.mark.parametrize("name", BAD_KEYS)
+def test_bad_keys_are_refused_and_not_shown(name):
+    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ENCRYPTION_KEYS") as caught:
+        read(ENCRYPTION_KEYS=BAD_KEYS[name])
+
+    assert ENCODED[:8] not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "generate-key" in str(caught.value) or "list of strings" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET_KEY"])
+@pytest.mark.parametrize("value", [RAW, ENCODED, KEY, ENCODED.encode()])
+def test_the_hosts_own_secrets_are_no_encryption_keys(name, value):
+    with pytest.raises(ConfigError, match=f"the value of {name}"):
+        Settings.from_config({"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, name: value})
+
+
+def test_the_hosts_former_secrets_are_no_encryption_keys():
+    with pytest.raises(ConfigError, match="SECRET_KEY_FALLBACKS"):
+        Settings.from_config(
+            {"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, "SECRET_KEY_FALLBACKS": ["x", ENCODED]}
+        )
+
+
+def test_other_secrets_of_the_host_do_no_harm():
+    config = {"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, "SECRET_KEY": "é", "JWT_SECRET_KEY": b"\xff"}
+
+    assert Settings.from_config(config).encryption_keys[0].secret == RAW
+
+
+@pytest.mark.parametrize(
+    "text", [KEY, f"{KEY}\n", f"\n{KEY}\n{new_key('b')}\n", f"{KEY},{new_key('c')}"]
+)
+def test_keys_can_be_in_a_mounted_file(tmp_path, text):
+    path = tmp_path / "keys"
+    path.write_text(text)
+
+    assert read(ENCRYPTION_KEYS_FILE=str(path)).encryption_keys[0].secret == RAW
+
+
+@pytest.mark.parametrize("text", ["", "\n", "é", "nonsense", None])
+def test_a_file_without_keys_is_refused(tmp_path, text):
+    path = tmp_path / "keys"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ENCRYPTION_KEYS"):
+        read(ENCRYPTION_KEYS_FILE=path)
+
+
+def test_keys_are_given_in_one_place(tmp_path):
+    with pytest.raises(ConfigError, match="not both"):
+        read(ENCRYPTION_KEYS=KEY, ENCRYPTION_KEYS_FILE=str(tmp_path / "keys"))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("URL_PREFIX", ["", "api", "/api/", "/a b", "/<x>", None, 5], "must be a path"),
+        ("MAX_BODY_BYTES", [0, -1, "64", 1.5, True, None], "whole number"),
+        ("MAX_PAGE_SIZE", [0, "100", False], "whole number"),
+        ("ALLOWED_HOSTS", [["http://x"], ["a b"], "10.0.0.0/33", ["10.0.0.1/8"], ["*"], [""]],
+         "give host names"),
+        ("ALLOWED_HOSTS", [5, [5]], "list of strings"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_names_itself(name, values, message):
+    for value in values:
+        with pytest.raises(ConfigError, match=f"MODEL_REGISTRY_{name}.*{message}"):
+            read(ENCRYPTION_KEYS=KEY, **{name: value})
+
+
+def test_allowed_hosts_are_names_addresses_and_networks():
+    settings = read(ENCRYPTION_KEYS=KEY, ALLOWED_HOSTS="Ollama, 10.0.0.0/8,::1 ,vllm.internal")
+
+    assert settings.allowed_hosts == {"ollama", "vllm.internal"}
+    assert [str(network) for network in settings.allowed_networks] == ["10.0.0.0/8", "::1/128"]
+
+
+def test_settings_do_not_show_keys():
+    assert ENCODED[:8] not in repr(read(ENCRYPTION_KEYS=KEY))
+    assert "secret" not in repr(read(ENCRYPTION_KEYS=KEY))
+
+
+def test_init_app_refuses_to_start_without_keys(tmp_path):
+    with pytest.raises(ConfigError, match="generate-key"):
+        create_app(declare(), f"sqlite:///{tmp_path / 'x'}", MODEL_REGISTRY_ENCRYPTION_KEYS=None)

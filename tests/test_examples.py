@@ -1,0 +1,141 @@
+"""What the README, the documentation and the examples say, done."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask_jwt_extended import create_access_token
+
+from flask_model_registry.cli import new_key
+from tests.hosts import CANARY, PREFIX, model
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language="python"):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", f"sqlite:///{tmp_path / 'x.sqlite'}")
+    monkeypatch.setenv("FLASK_JWT_SECRET_KEY", "k" * 48)
+    monkeypatch.setenv("FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS", new_key())
+
+
+@pytest.mark.parametrize(
+    "page", PAGES[:1] + [ROOT / "docs" / "quickstart.md"], ids=lambda p: p.name
+)
+def test_the_first_example_does_the_main_job(environment, page):
+    names = {"__name__": "first_example"}
+    exec(compile(blocks(page)[0], str(page), "exec"), names)
+    app, db = names["create_app"](), names["db"]
+    with app.app_context():
+        db.create_all()
+        db.session.add(names["User"](id=7))
+        db.session.commit()
+        headers = {"Authorization": f"Bearer {create_access_token('7')}"}
+    client = app.test_client()
+
+    body = json.loads(re.search(r"-d '(\{.*\})'", page.read_text())[1])
+    created = client.post(f"{PREFIX}/register", json=body, headers=headers)
+
+    assert created.status_code == 201
+    assert client.get(f"{PREFIX}/", headers=headers).json == [created.json]
+    with app.app_context():
+        resolved = names["registry"].resolve("gpt-4o", user=db.session.get(names["User"], 7))
+        assert resolved.openai_kwargs()["api_key"] == body["api_key"]
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_example_is_python(page):
+    for block in blocks(page):
+        compile(block, str(page), "exec")
+
+
+def test_the_first_example_of_the_readme_is_near_its_top():
+    lines = (ROOT / "README.md").read_text().splitlines()
+
+    assert 50 <= len(lines) <= 100
+    assert lines.index("```python") < 25
+
+
+def test_the_minimal_example_is_short_and_works(environment):
+    source = ROOT / "examples" / "minimal" / "app.py"
+    names = {"__name__": "minimal"}
+    exec(compile(source.read_text(), str(source), "exec"), names)
+    app = names["create_app"]()
+
+    token = app.test_cli_runner().invoke(args=["setup"]).output.strip()
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    client.post(f"{PREFIX}/register", json=model())
+    answer = client.get("/which/gpt-4o")
+
+    assert answer.json == {
+        "name": "gpt-4o-2024-11-20",
+        "address": "https://api.openai.com/v1",
+    }
+    assert len(source.read_text().splitlines()) <= 60
+    with app.app_context():
+        names["db"].engine.dispose()
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """The demo server, running; its printed text."""
+    pytest.importorskip("waitress", reason="the demo extra is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {**os.environ, "PORT": str(port), "DEMO_INSTANCE": str(tmp_path / "instance")}
+    command = [sys.executable, str(ROOT / "examples" / "demo" / "app.py")]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Serving"):
+                break
+        yield "".join(lines), tmp_path / "instance"
+        process.terminate()
+
+
+def test_the_demo_prints_commands_that_work_when_pasted(demo):
+    text, instance = demo
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    commands = re.findall(r"^curl .*?(?<!\\)$", text, re.DOTALL | re.MULTILINE)
+
+    outputs = [
+        subprocess.run(["bash", "-c", each], capture_output=True, text=True, check=True).stdout
+        for each in commands
+    ]
+
+    register, listing = outputs
+    assert register.startswith("HTTP/1.1 201")
+    assert len(json.loads(register.splitlines()[-1])) == 17
+    assert [each["model_id"] for each in json.loads(listing.splitlines()[-1])] == ["gpt-4o"]
+    assert "DEMO" in text
+    assert (instance / "encryption-keys").stat().st_mode & 0o077 == 0
+
+
+def test_the_documentation_names_every_setting_and_public_name():
+    import flask_model_registry
+    from flask_model_registry import config
+
+    text = "\n".join(page.read_text() for page in PAGES)
+    source = Path(config.__file__).read_text()
+    settings = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', source)) - set(config._HOST_SECRETS)
+
+    assert {name for name in flask_model_registry.__all__ if name not in text} == set()
+    assert {name for name in settings if name not in text} == set()
+    assert CANARY not in text

@@ -1,0 +1,140 @@
+"""Hosts of different make, all served alike."""
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from flask_model_registry import ConfigError, ModelRegistry
+from tests.hosts import CANARY, KINDS, PREFIX, create_app, declare, model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_host_has_the_main_job_done(hosts, kind):
+    host = hosts(kind, groups=lambda user: ["everyone"])
+    alice, bob = host.client("alice", is_admin=True), host.client("bob")
+
+    created = alice.post(
+        f"{PREFIX}/register", json=model(share_with_users=True, abilities=["chat"])
+    )
+    conflict = alice.post(f"{PREFIX}/register", json=model())
+    row_id = created.json["id"]
+
+    assert (created.status_code, conflict.status_code) == (201, 409)
+    assert [each["id"] for each in bob.get(f"{PREFIX}/?ability=chat&q=gpt").json] == [row_id]
+    assert bob.get(f"{PREFIX}/by-id/gpt-4o").json["is_owner"] is False
+    with host.app.app_context():
+        assert host.registry.resolve(row_id, user=host.load("bob")).api_key.reveal() == CANARY
+    (row,) = host.rows("models")
+    assert row.owner_id == host.user("alice")
+
+
+def test_a_factory_may_run_twice(hosts):
+    first = hosts()
+    app = Flask("again")
+    app.config.update(first.app.config)
+    first.db.init_app(app)
+    first.app.extensions["flask-jwt-extended"].init_app(app)
+    first.registry.init_app(app)
+
+    response = app.test_client().get(
+        f"{PREFIX}/", headers={"Authorization": f"Bearer {first.token('alice')}"}
+    )
+
+    assert response.status_code == 200
+    with app.app_context():
+        first.db.engine.dispose()
+
+
+def test_a_registry_made_in_the_factory_declares_the_tables_once(hosts):
+    host = hosts()
+
+    again = ModelRegistry(host.db, host.User)
+
+    assert again.tables is host.registry.tables
+
+
+def test_two_apps_with_two_databases_keep_apart(empty_databases, canary):
+    declared = declare()
+    clients = []
+    for number in range(2):
+        host = create_app(declared, empty_databases().url)
+        with host.app.app_context():
+            host.db.create_all()
+        client = host.client("alice")
+        client.post(f"{PREFIX}/register", json=model(model_id=f"of-app-{number}"))
+        clients.append((host, client))
+
+    for number, (host, client) in enumerate(clients):
+        assert [each["model_id"] for each in client.get(f"{PREFIX}/").json] == [f"of-app-{number}"]
+        canary(host.app)
+        host.close()
+
+
+def test_the_prefix_is_a_setting(hosts):
+    host = hosts(config={"MODEL_REGISTRY_URL_PREFIX": "/v3/ai-models"})
+    alice = host.client("alice")
+
+    created = alice.post("/v3/ai-models/register", json=model())
+
+    assert created.headers["Location"] == f"/v3/ai-models/{created.json['id']}"
+    assert alice.get(f"{PREFIX}/").mimetype == "text/html"
+
+
+def test_one_app_has_one_registry(hosts):
+    host = hosts()
+
+    with pytest.raises(ConfigError, match="already"):
+        host.registry.init_app(host.app)
+
+
+def test_one_metadata_has_one_class_of_users(hosts):
+    host = hosts()
+
+    class Robot(host.db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    with pytest.raises(ConfigError, match="already belong to the users of 'user'"):
+        ModelRegistry(host.db, Robot)
+
+
+def test_a_key_of_two_columns_is_refused(hosts):
+    host = hosts()
+
+    class Pair(host.db.Model):
+        a = sa.Column(sa.Integer, primary_key=True)
+        b = sa.Column(sa.Integer, primary_key=True)
+
+    with pytest.raises(ConfigError, match="Pair needs a primary key of one column"):
+        ModelRegistry(host.db, Pair)
+
+
+def test_a_class_that_is_not_mapped_is_refused(hosts):
+    with pytest.raises(ConfigError, match="is no mapped class"):
+        ModelRegistry(hosts().db, object)
+
+
+def test_who_may_share_is_the_hosts_to_say(hosts):
+    host = hosts(can_share=lambda user: user.name == "carol")
+
+    statuses = [
+        host.client(name, is_admin=True)
+        .post(f"{PREFIX}/register", json=model(share_with_users=True, model_id=name))
+        .status_code
+        for name in ("alice", "carol")
+    ]
+
+    assert statuses == [403, 201]
+
+
+def test_the_app_is_left_as_it_was(database):
+    bare = Flask("bare")
+    host = create_app(declare(), database.url)
+    app = host.app
+
+    assert app.error_handler_spec[None][None].keys().isdisjoint({Exception})
+    assert app.error_handler_spec[None][404] == {}
+    assert app.before_request_funcs.get(None, []) == []
+    assert app.after_request_funcs.get(None, []) == []
+    assert app.url_map.converters == bare.url_map.converters
+    assert type(app.json) is type(bare.json)
+    host.close()

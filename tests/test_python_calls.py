@@ -1,0 +1,330 @@
+"""The host's own code: create, get, list, resolve; never committing, losing nothing of the host's."""
+
+import copy
+import dataclasses
+import json
+import pickle
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry import (
+    AuthenticationError,
+    ConfigError,
+    InactiveModelError,
+    ModelIdTakenError,
+    NotFoundError,
+    Provider,
+    UnreadableCredentialError,
+    ValidationError,
+)
+from tests.hosts import CANARY, PREFIX, create_app, declare, model
+
+
+@pytest.fixture
+def inside(host):
+    """The host, in an app context."""
+    host.user("alice")
+    with host.app.app_context():
+        yield host
+
+
+def test_a_model_made_in_python_is_the_same_over_http(inside, alice):
+    created = inside.registry.create(user=inside.load("alice"), **model(temperature=1))
+    inside.db.session.commit()
+
+    assert alice.get(f"{PREFIX}/{created['id']}").json == created
+    assert inside.registry.get(created["id"], user=inside.load("alice")) == created
+    assert inside.registry.get("gpt-4o", user=inside.load("alice")) == created
+    assert inside.registry.list(user=inside.load("alice")) == [created]
+
+
+def test_nothing_is_committed(inside):
+    inside.registry.create(user=inside.load("alice"), **model(abilities=["chat"]))
+    inside.db.session.rollback()
+
+    assert inside.registry.list(user=inside.load("alice"), is_active=None) == []
+    assert inside.rows("abilities") == []
+
+
+def test_nothing_is_committed_when_the_savepoint_comes_first(inside):
+    key = inside.user("alice")
+    inside.db.session.rollback()
+    user = inside.User(name="transient")
+    setattr(user, sa.inspect(inside.User).primary_key[0].key, key)
+    sa.orm.make_transient_to_detached(user)
+
+    inside.registry.create(user=user, **model())
+    inside.db.session.rollback()
+
+    assert inside.rows("models") == []
+
+
+def test_a_conflict_leaves_the_hosts_pending_rows(inside):
+    alice = inside.load("alice")
+    inside.registry.create(user=alice, **model())
+    inside.db.session.add(inside.User(name="pending"))
+
+    with pytest.raises(ModelIdTakenError):
+        inside.registry.create(user=alice, **model())
+    inside.db.session.commit()
+
+    names = inside.db.session.scalars(sa.select(inside.User.name)).all()
+    assert sorted(names) == ["alice", "pending"]
+    assert len(inside.rows("models")) == 1
+
+
+@pytest.mark.parametrize("error", [ValidationError, ModelIdTakenError])
+def test_a_conflict_works_with_a_pool_of_one(hosts, error):
+    host = hosts(config={"SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 1, "max_overflow": 0}})
+    host.user("alice")
+    fields = model() if error is ModelIdTakenError else model(model_id="")
+    with host.app.app_context():
+        host.registry.create(user=host.load("alice"), **model())
+        host.db.session.add(host.User(name="pending"))
+        with pytest.raises(error):
+            host.registry.create(user=host.load("alice"), **fields)
+        host.db.session.commit()
+
+    with host.app.app_context():
+        assert host.db.session.scalar(sa.select(sa.func.count()).select_from(host.User)) == 2
+
+
+def test_a_user_who_was_only_added_is_flushed(inside):
+    user = inside.User(name="new")
+    inside.db.session.add(user)
+
+    created = inside.registry.create(user=user, **model())
+
+    assert inside.registry.get(created["id"], user=user)["is_owner"]
+
+
+def test_a_user_who_is_nowhere_is_an_error_that_names_the_cure(inside):
+    with pytest.raises(ConfigError, match="add it to the session first"):
+        inside.registry.create(user=inside.User(name="nowhere"), **model())
+
+
+def test_a_user_of_another_class_is_an_error(inside):
+    with pytest.raises(ConfigError, match="the user is a int"):
+        inside.registry.list(user=inside.user("alice"))
+
+
+def test_an_owner_who_is_gone_is_a_conflict(inside, request):
+    if "sqlite" in request.node.name:
+        pytest.skip("this host's SQLite does not enforce foreign keys")
+    alice = inside.load("alice")
+    inside.db.session.expunge(alice)
+    inside.execute(sa.delete(inside.User))
+
+    with pytest.raises(Exception, match="The owner is no longer there"):
+        inside.registry.create(user=alice, **model())
+
+
+def test_without_a_request_there_must_be_a_user(inside):
+    with pytest.raises(AuthenticationError, match="give 'user'"):
+        inside.registry.list()
+
+
+def test_in_a_request_the_user_is_the_requests(hosts):
+    host = hosts()
+
+    @host.app.get("/count")
+    def count():
+        return {"models": len(host.registry.list())}
+
+    client = host.client("alice")
+    client.post(f"{PREFIX}/register", json=model())
+
+    assert client.get("/count").json == {"models": 1}
+
+
+def test_an_app_without_the_registry_is_told_the_cure(tmp_path):
+    db, jwt, User, registry, _ = declared = declare()
+    host = create_app(declared, f"sqlite:///{tmp_path / 'x'}")
+    with host.app.app_context():
+        db.create_all()
+        db.session.add(User(id=1, name="a"))
+        db.session.commit()
+        del host.app.extensions["model_registry"]
+        with pytest.raises(ConfigError, match=r"registry.init_app\(app\)"):
+            registry.create(user=db.session.get(User, 1), **model())
+    host.close()
+
+
+def test_fields_are_validated_as_over_http(inside):
+    with pytest.raises(ValidationError) as caught:
+        inside.registry.create(user=inside.load("alice"), model_id="", colour=CANARY)
+
+    fields = {field for field, _ in caught.value.errors}
+    assert fields == {"model_id", "model_provider", "model_name", "api_key", "colour"}
+
+
+@pytest.mark.parametrize("ref", [0, -1, 2**31, True, "", "a b", "ä", None, 1.0])
+def test_a_reference_that_cannot_be_is_not_found(inside, ref):
+    with pytest.raises(NotFoundError):
+        inside.registry.get(ref, user=inside.load("alice"))
+
+
+def test_lists_go_on_after_the_last_one(inside):
+    alice = inside.load("alice")
+    for number in range(5):
+        inside.registry.create(user=alice, **model(model_id=f"m{number}"))
+
+    first = inside.registry.list(user=alice, limit=2)
+    rest = inside.registry.list(user=alice, limit=None, after=first[-1]["id"])
+    back = inside.registry.list(user=alice, limit=None, descending=True, after=first[-1]["id"])
+
+    assert [each["model_id"] for each in first + rest] == ["m0", "m1", "m2", "m3", "m4"]
+    assert [each["model_id"] for each in back] == ["m0"]
+
+
+def test_an_unknown_filter_is_a_type_error(inside):
+    with pytest.raises(TypeError, match="colour"):
+        inside.registry.list(user=inside.load("alice"), colour="red")
+
+
+@pytest.fixture
+def resolved(inside):
+    alice = inside.load("alice")
+    inside.registry.create(user=alice, **model(abilities=["chat"], temperature=0.5))
+    return inside.registry.resolve("gpt-4o", user=alice)
+
+
+def test_a_resolved_model_can_be_called(resolved):
+    assert resolved.model_name == "gpt-4o-2024-11-20"
+    assert resolved.abilities == ("chat",)
+    assert resolved.openai_kwargs() == {
+        "api_key": CANARY,
+        "base_url": "https://api.openai.com/v1",
+    }
+
+
+def test_a_resolved_model_has_its_own_address_before_the_providers(inside):
+    body = model(base_url="https://llm.example.com/v1")
+    created = inside.registry.create(user=inside.load("alice"), **body)
+
+    resolved = inside.registry.resolve(created["id"], user=inside.load("alice"))
+
+    assert resolved.base_url == "https://llm.example.com/v1"
+
+
+def test_a_resolved_model_does_not_show_its_key(resolved, caplog):
+    texts = [
+        repr(resolved),
+        str(resolved),
+        f"{resolved}",
+        f"{resolved.api_key}",
+        "%s" % resolved.api_key,
+    ]
+    texts += [
+        repr(dataclasses.asdict(resolved)),
+        repr(vars(resolved)),
+        repr(copy.deepcopy(resolved)),
+    ]
+    texts += [
+        repr(copy.copy(resolved.api_key)),
+        json.dumps(dataclasses.asdict(resolved), default=str),
+    ]
+
+    assert all("canary" not in text for text in texts)
+    with pytest.raises(TypeError):
+        json.dumps(resolved.api_key)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(resolved)
+
+
+def test_a_resolved_model_cannot_be_changed(resolved):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        resolved.base_url = "https://evil.example.com"
+
+
+class Counting:
+    """A secret box that counts what it opens."""
+
+    def __init__(self):
+        self.opened = 0
+
+    def seal(self, plaintext, context):
+        return f"{context}|{plaintext[::-1]}".encode()
+
+    def open(self, blob, context):
+        self.opened += 1
+        return blob.decode().removeprefix(f"{context}|")[::-1]
+
+
+@pytest.fixture
+def counting(hosts):
+    box = Counting()
+    host = hosts(secret_box=box, config={"MODEL_REGISTRY_ENCRYPTION_KEYS": None})
+    host.user("alice")
+    host.user("bob")
+    with host.app.app_context():
+        yield host, box
+
+
+def test_a_secret_box_of_the_hosts_own_needs_two_methods(counting):
+    host, box = counting
+    host.registry.create(user=host.load("alice"), **model())
+
+    resolved = host.registry.resolve("gpt-4o", user=host.load("alice"))
+
+    assert resolved.api_key.reveal() == CANARY
+    host.db.session.commit()
+    (row,) = host.rows("models")
+    assert row.key_id is None
+
+
+@pytest.mark.parametrize("ref", ["gpt-4o", "id"])
+def test_a_stranger_opens_nothing(counting, ref):
+    host, box = counting
+    created = host.registry.create(user=host.load("alice"), **model())
+
+    with pytest.raises(NotFoundError):
+        host.registry.resolve(created["id"] if ref == "id" else ref, user=host.load("bob"))
+
+    assert box.opened == 0
+
+
+def test_lists_and_reads_open_nothing(counting):
+    host, box = counting
+    host.registry.create(user=host.load("alice"), **model())
+
+    host.registry.list(user=host.load("alice"))
+    host.registry.get("gpt-4o", user=host.load("alice"))
+
+    assert box.opened == 0
+
+
+def test_an_inactive_model_does_not_resolve(inside, resolved):
+    inside.db.session.execute(inside.registry.tables.models.update().values(is_active=False))
+
+    with pytest.raises(InactiveModelError):
+        inside.registry.resolve("gpt-4o", user=inside.load("alice"))
+
+
+def test_a_model_without_a_key_does_not_resolve(inside, resolved, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "from the environment")
+    inside.db.session.execute(inside.registry.tables.models.update().values(ciphertext=None))
+
+    with pytest.raises(UnreadableCredentialError, match="no API key"):
+        inside.registry.resolve("gpt-4o", user=inside.load("alice"))
+
+
+def test_the_environment_changes_nothing(inside, resolved, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "from the environment")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://evil.example.com")
+
+    again = inside.registry.resolve("gpt-4o", user=inside.load("alice"))
+    assert again.openai_kwargs() == resolved.openai_kwargs()
+
+
+def test_a_provider_of_the_hosts_own_has_its_address(hosts):
+    acme = Provider("acme", "Acme", "https://ai.acme.example/v1", aliases=("acme-ai",))
+    host = hosts(providers=[acme])
+    host.user("alice")
+    with host.app.app_context():
+        host.registry.create(user=host.load("alice"), **model(model_provider="ACME-AI"))
+
+        resolved = host.registry.resolve("gpt-4o", user=host.load("alice"))
+
+    assert (resolved.model_provider, resolved.base_url) == ("acme", "https://ai.acme.example/v1")

@@ -1,0 +1,228 @@
+"""Sealed keys open in their own row, for their own origin, with their own key; nowhere else."""
+
+import base64
+import itertools
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from flask_model_registry import CannotOpenError, UnreadableCredentialError
+from flask_model_registry.cli import new_key
+from flask_model_registry.config import EncryptionKey
+from flask_model_registry.core.secretbox import AesGcmBox
+from tests.conftest import traces
+from tests.hosts import CANARY, PREFIX, model
+from tests.test_reading import register
+
+KEYS = [EncryptionKey("new", bytes(range(32))), EncryptionKey("old", bytes(range(32, 64)))]
+
+
+def test_what_is_sealed_opens_again():
+    box = AesGcmBox(KEYS)
+
+    assert box.open(box.seal(CANARY, "context"), "context") == CANARY
+
+
+def test_a_blob_of_before_opens_for_ever():
+    blob = bytes.fromhex(
+        "01036e6577000102030405060708090a0b3469fb70ab8ab57597cd82ef2d3ba235c1cb893c0f703e48"
+    )
+
+    assert AesGcmBox(KEYS, random=lambda size: bytes(range(size))).seal("sk-known", "ctx") == blob
+    assert AesGcmBox(KEYS).open(blob, "ctx") == "sk-known"
+
+
+def test_the_newest_key_seals_and_each_key_opens():
+    before = AesGcmBox(KEYS[1:]).seal(CANARY, "context")
+    box = AesGcmBox(KEYS)
+
+    assert box.key_id == "new"
+    assert box.seal(CANARY, "context")[2:5] == b"new"
+    assert box.open(before, "context") == CANARY
+
+
+def test_the_same_key_is_sealed_differently_each_time():
+    box = AesGcmBox(KEYS)
+
+    assert len({box.seal(CANARY, "context") for _ in range(100)}) == 100
+
+
+def test_a_box_does_not_show_its_keys():
+    box = AesGcmBox(KEYS)
+
+    assert repr(box) == "<AesGcmBox new, old>"
+    assert repr(KEYS[0]) == "EncryptionKey(id='new')"
+
+
+def every_change(blob):
+    """Yield blobs that differ from the given one a little."""
+    for position in range(len(blob)):
+        yield blob[:position] + bytes([blob[position] ^ 1]) + blob[position + 1 :]
+        yield blob[:position]
+    yield blob + b"\x00"
+    yield blob.replace(b"new", b"old")
+    yield b""
+
+
+def test_a_changed_blob_does_not_open():
+    box = AesGcmBox(KEYS)
+
+    for changed in every_change(box.seal(CANARY, "context")):
+        with pytest.raises(CannotOpenError) as caught:
+            box.open(changed, "context")
+        assert traces([str(caught.value), repr(caught.value)]) == []
+
+
+@pytest.mark.parametrize("context", ["", "contex", "context ", "Context"])
+def test_a_blob_does_not_open_in_another_context(context):
+    box = AesGcmBox(KEYS)
+
+    with pytest.raises(CannotOpenError):
+        box.open(box.seal(CANARY, "context"), context)
+
+
+def test_a_blob_of_a_key_that_is_gone_does_not_open():
+    blob = AesGcmBox(KEYS[1:]).seal(CANARY, "context")
+
+    with pytest.raises(CannotOpenError, match="not configured"):
+        AesGcmBox(KEYS[:1]).open(blob, "context")
+
+
+def test_other_bytes_under_the_same_name_do_not_open():
+    blob = AesGcmBox(KEYS[:1]).seal(CANARY, "context")
+
+    with pytest.raises(CannotOpenError):
+        AesGcmBox([EncryptionKey("new", bytes(range(64, 96)))]).open(blob, "context")
+
+
+def test_the_database_holds_no_key(host, alice):
+    register(alice, "m", description="x", base_url="https://a.example.com")
+
+    rows = list(itertools.chain(*(host.rows(name) for name in ("models", "abilities", "grants"))))
+
+    assert traces([repr(row) for row in rows]) == []
+    assert rows[0].key_id == "test"
+
+
+@pytest.fixture
+def two(host, alice):
+    """Two models of one owner, at two addresses."""
+    register(alice, "a", base_url="https://a.example.com/v1")
+    register(alice, "b", base_url="https://b.example.com/v1")
+    return host
+
+
+def resolve(host, ref):
+    with host.app.app_context():
+        return host.registry.resolve(ref, user=host.load("alice"))
+
+
+def change(host, model_id, **columns):
+    table = host.registry.tables.models
+    host.execute(table.update().where(table.c.model_id == model_id).values(**columns))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"base_url": "https://evil.example.com/v1"},
+        {"base_url": "http://a.example.com/v1"},
+        {"base_url": "https://a.example.com:444/v1"},
+        {"base_url": None},
+        {"base_url": "not an address"},
+        {"base_url": None, "model_provider": "deepseek"},
+    ],
+)
+def test_an_address_edited_behind_our_back_makes_the_key_unreadable(two, columns):
+    change(two, "a", **columns)
+
+    with pytest.raises(UnreadableCredentialError, match="set a new one"):
+        resolve(two, "a")
+
+
+@pytest.mark.parametrize("path", ["/v2", "", "/v1/"])
+def test_another_path_of_the_same_origin_keeps_the_key(two, path):
+    change(two, "a", base_url=f"https://A.example.com:443{path}")
+
+    assert resolve(two, "a").api_key.reveal() == CANARY
+
+
+def test_a_provider_edited_behind_our_back_makes_the_key_unreadable(host, alice):
+    register(alice, "m")
+    change(host, "m", model_provider="deepseek")
+
+    with pytest.raises(UnreadableCredentialError):
+        resolve(host, "m")
+
+
+def test_a_blob_moved_to_another_row_does_not_open(two):
+    change(two, "b", base_url="https://a.example.com/v1")
+    (first, _) = two.rows("models")
+    change(two, "b", ciphertext=first.ciphertext)
+
+    with pytest.raises(UnreadableCredentialError):
+        resolve(two, "b")
+
+
+@pytest.mark.parametrize("blob", [b"", b"plain text", CANARY.encode(), b"\x00" * 100])
+def test_what_is_not_sealed_is_not_taken_for_a_key(two, blob):
+    change(two, "a", ciphertext=blob)
+
+    with pytest.raises(UnreadableCredentialError):
+        resolve(two, "a")
+
+
+def test_an_unreadable_row_is_listed_like_any_other(two, alice):
+    change(two, "a", ciphertext=b"broken")
+
+    assert [each["model_id"] for each in alice.get(f"{PREFIX}/").json] == ["a", "b"]
+    assert alice.get(f"{PREFIX}/by-id/a").status_code == 200
+
+
+def test_a_plain_looking_ciphertext_is_sealed_like_any_key(host, alice):
+    sealed = base64.b64encode(AesGcmBox(KEYS).seal("x", "y")).decode()
+    alice.post(f"{PREFIX}/register", json=model(api_key=sealed))
+
+    assert resolve(host, "gpt-4o").api_key.reveal() == sealed
+
+
+def test_an_old_key_opens_after_a_new_one_is_put_first(hosts):
+    host = hosts()
+    register(host.client("alice"), "m")
+    app = Flask("later")
+    app.config.update(host.app.config)
+    old = app.config["MODEL_REGISTRY_ENCRYPTION_KEYS"]
+    app.config["MODEL_REGISTRY_ENCRYPTION_KEYS"] = [new_key("newer"), old]
+    host.db.init_app(app)
+    host.registry.init_app(app)
+
+    with app.app_context():
+        alice = host.db.session.get(host.User, host.user("alice"))
+        assert host.registry.resolve("m", user=alice).api_key.reveal() == CANARY
+        host.registry.create(user=alice, **model(model_id="n"))
+        host.db.session.commit()
+        host.db.session.remove()
+        host.db.engine.dispose()
+
+    assert [row.key_id for row in host.rows("models")] == ["test", "newer"]
+
+
+def test_a_failing_insert_prints_no_key(host, alice, monkeypatch):
+    table = host.registry.tables.models
+    host.execute(sa.text(f"ALTER TABLE {table.name} RENAME TO away"))
+    try:
+        response = alice.post(f"{PREFIX}/register", json=model())
+    finally:
+        host.execute(sa.text(f"ALTER TABLE away RENAME TO {table.name}"))
+
+    assert response.status_code >= 500  # the canary fixture reads the log
+
+
+def test_the_canary_fixture_finds_a_key_in_any_form():
+    key = CANARY.removeprefix("sk-canary-")
+    forms = [CANARY, key[9:17], key.encode().hex(), base64.b64encode(CANARY.encode()).decode(),
+             base64.b64encode(b"Bearer " + CANARY.encode()).decode()]  # fmt: skip
+
+    assert all(traces([f"some text {form} and more"]) for form in forms)
+    assert traces([new_key()]) == []

@@ -1,0 +1,114 @@
+"""The schema: named, prefixed, and just what Alembic finds in the database."""
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.schema import CreateTable
+
+from tests.hosts import KINDS, declare
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alembic_wants_nothing_after_create_all(hosts, kind):
+    host = hosts(kind)
+    metadata = host.registry.tables.models.metadata
+    with host.app.app_context():
+        engine = host.db.engines[metadata.info["bind_key"]]
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"compare_type": True, "include_object": only_ours},
+        )
+        differences = compare_metadata(context, metadata)
+
+    assert differences == []
+    assert len(sa.inspect(engine).get_table_names()) >= 5
+
+
+def only_ours(_object, name, kind, *_):
+    return kind != "table" or name.startswith("model_registry")
+
+
+def test_alembic_sees_the_tables_before_they_are_there(empty_databases):
+    db, _, _, registry, _ = declare()
+    engine = sa.create_engine(empty_databases().url)
+
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), db.metadata)
+
+    engine.dispose()
+    added = {each[1].name for each in differences if each[0] == "add_table"}
+    assert {table.name for table in all_tables(registry)} <= added
+
+
+def all_tables(registry):
+    tables = vars(registry.tables)
+    return [table for table in tables.values() if isinstance(table, sa.Table)]
+
+
+@pytest.mark.parametrize("kind", ["legacy base, int key", "naming convention"])
+def test_every_name_is_ours_whatever_the_hosts_convention(kind):
+    _, _, _, registry, _ = declare(kind)
+
+    names = [
+        str(item.name)
+        for table in all_tables(registry)
+        for item in (table, *table.constraints, *table.indexes)
+    ]
+
+    assert all(name.startswith("model_registry_") for name in names)
+    assert len(names) == len(set(names)) > 20
+    assert max(map(len, names)) <= 63  # PostgreSQL cuts longer ones
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_foreign_keys_take_the_type_of_the_users_key(kind):
+    _, _, User, registry, _ = declare(kind)
+    (key,) = sa.inspect(User).primary_key
+
+    columns = [registry.tables.models.c.owner_id, registry.tables.grants.c.user_id,
+               registry.tables.defaults.c.user_id]  # fmt: skip
+
+    assert {type(column.type) for column in columns} == {type(key.type)}
+
+
+def test_a_users_table_with_a_charset_of_its_own_lends_it_to_ours():
+    db, _, User, _, _ = declare()
+    users = sa.Table("u", sa.MetaData(), sa.Column("id", sa.String(8), primary_key=True),
+                     mysql_charset="latin1", mysql_engine="InnoDB", sqlite_strict=True)  # fmt: skip
+
+    class Person(sa.orm.declarative_base(metadata=users.metadata)):
+        __table__ = users
+
+    registry = type(declare()[3])(db, Person)
+
+    ddl = str(CreateTable(registry.tables.models).compile(dialect=sa.dialects.mysql.dialect()))
+    assert "CHARSET=latin1" in ddl
+    assert "STRICT" not in ddl
+
+
+def test_ids_are_not_used_again(host, alice):
+    from tests.test_reading import register
+
+    first = register(alice, "a", "b")
+    host.execute(host.registry.tables.models.delete())
+
+    assert register(alice, "c")[0] > max(first)
+
+
+def test_the_owner_cannot_be_missing(host, alice):
+    assert host.registry.tables.models.c.owner_id.nullable is False
+
+
+def test_a_grant_is_to_a_user_or_to_a_group(host, alice):
+    from tests.test_reading import grant, register
+
+    (row_id,) = register(alice, "a")
+
+    for both in ({}, {"user_id": host.user("alice"), "group_name": "g"}):
+        with pytest.raises((sa.exc.IntegrityError, sa.exc.OperationalError)):
+            grant(host, row_id, **both)
+        with host.app.app_context():
+            host.db.session.rollback()
