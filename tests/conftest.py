@@ -105,13 +105,18 @@ def _everything_is_logged():
 
 
 @pytest.fixture(autouse=True)
-def canary():
-    """Fail if an API key, or eight characters of one in a row, got into a log or a response."""
+def canary(request):
+    """Fail if an API key, or eight characters of one in a row, got into a log or a response.
+
+    Fail as well if an answer was a 5xx, in a test that does not force one.
+    """
     log = Log()
     logging.getLogger().addHandler(log)
 
     def check(app):
         assert traces([*log.texts, *app.extensions["seen"]]) == []
+        if "forces_errors" not in request.keywords:
+            assert [status for status in app.extensions["statuses"] if status >= 500] == []
 
     yield check
     logging.getLogger().removeHandler(log)

@@ -39,6 +39,7 @@ class Recorder(FlaskClient):
     def open(self, *args, **kwargs):
         response = super().open(*args, **kwargs)
         self.application.extensions["seen"].append(f"{response.headers}\n{response.text}")
+        self.application.extensions["statuses"].append(response.status_code)
         return response
 
 
@@ -103,6 +104,7 @@ class Host:
             self.db.session.commit()
         self.users.clear()
         self.app.extensions["seen"].clear()
+        self.app.extensions["statuses"].clear()
 
     def close(self):
         with self.app.app_context():
@@ -226,7 +228,7 @@ def create_app(declared, url, **config):
     )
     app.config.update(config)
     app.test_client_class = Recorder
-    app.extensions["seen"] = []
+    app.extensions |= {"seen": [], "statuses": []}
     db.init_app(app)
     jwt.init_app(app)
     registry.init_app(app)

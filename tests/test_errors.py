@@ -156,6 +156,7 @@ def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
     assert (response.status_code, response.text) == (500, "the host's 500")
 
 
+@pytest.mark.forces_errors
 def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, alice, monkeypatch):
     monkeypatch.setattr(host.registry.store, "list", lambda *_: 1 / 0)
 
@@ -175,6 +176,7 @@ def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
     assert response.json["title"] == "Too Many Requests"
 
 
+@pytest.mark.forces_errors
 def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
     host = hosts()
     host.app.before_request(lambda: abort(host.app.response_class("gone fishing", 503)))
@@ -182,6 +184,7 @@ def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
     assert host.client().get(f"{PREFIX}/").text == "gone fishing"
 
 
+@pytest.mark.forces_errors
 def test_a_statement_that_is_wrong_is_not_called_unavailable(host, alice, monkeypatch):
     def fail(*_):
         raise sa.exc.ProgrammingError("SELECT", {}, Exception("syntax"))

@@ -30,9 +30,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS", new_key())
 
 
-@pytest.mark.parametrize(
-    "page", [PAGES[0], ROOT / "docs" / "quickstart.md"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("page", [PAGES[0], ROOT / "docs" / "quickstart.md"], ids=lambda p: p.name)
 def test_the_first_example_does_the_main_job(environment, page):
     names = {"__name__": "first_example"}
     exec(compile(blocks(page)[0], str(page), "exec"), names)

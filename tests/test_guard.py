@@ -125,7 +125,8 @@ def test_the_hosts_own_refresh_token_is_refused(host):
     assert response.status_code == 401
 
 
-def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, monkeypatch):
+@pytest.mark.forces_errors
+def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, monkeypatch, caplog):
     def fail(*args, **options):
         raise sa.exc.OperationalError("SELECT", {}, Exception("gone away\nforged line"))
 
@@ -136,6 +137,8 @@ def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, m
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
     assert response.json["type"].endswith(":unavailable")
+    assert r"gone away\nforged line" in caplog.text
+    assert "\nforged line" not in caplog.text
 
 
 def test_a_preflight_needs_no_token_and_learns_only_the_methods(host):

@@ -208,6 +208,7 @@ def test_an_old_key_opens_after_a_new_one_is_put_first(hosts):
     assert [row.key_id for row in host.rows("models")] == ["test", "newer"]
 
 
+@pytest.mark.forces_errors
 def test_a_failing_insert_prints_no_key(host, alice, monkeypatch):
     table = host.registry.tables.models
     host.execute(sa.text(f"ALTER TABLE {table.name} RENAME TO away"))

@@ -46,6 +46,7 @@ def test_reading_does_not_commit(alice, events, path):
     assert "commit" not in seen
 
 
+@pytest.mark.forces_errors
 def test_a_register_that_fails_half_way_leaves_nothing(host, alice, events):
     _, failing = events
     failing.append("INTO model_registry_abilities")
