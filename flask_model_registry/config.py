@@ -50,7 +50,6 @@ class Settings:
 
         Raises:
             ConfigError: A setting is missing or wrong; the message names it and the cure.
-
         """
         hosts, networks = _allowed_hosts(config)
         return cls(

@@ -21,7 +21,6 @@ class RegistryError(Exception):
         title: What happened, the same for every error of this code.
         detail: What happened this time; holds no secret and no value that was sent.
         headers: What belongs in the header of the answer.
-
     """
 
     code: ClassVar[str] = "error"
@@ -123,7 +122,6 @@ class ValidationError(RegistryError):
 
     Attributes:
         errors: Pairs of a field's name and what is wrong with it; never the value itself.
-
     """
 
     code, status, title = "validation-failed", 422, "Some fields are not valid"

@@ -102,7 +102,6 @@ class ModelRegistry:
 
     Raises:
         ConfigError: The users' class cannot be used; the message says why.
-
     """
 
     def __init__(
@@ -141,7 +140,6 @@ class ModelRegistry:
 
         Raises:
             ConfigError: A setting is missing or wrong, or the app has a registry already.
-
         """
         if _EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
@@ -164,7 +162,6 @@ class ModelRegistry:
             ValidationError: A field is not valid, or the fields do not go together.
             ForbiddenError: The user may not share models with everybody.
             ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
-
         """
         try:
             loaded: dict[str, Any] = self._new_model.load(fields)
@@ -177,7 +174,6 @@ class ModelRegistry:
 
         Raises:
             NotFoundError: There is none that the user can see.
-
         """
         return self.store.get(self.actor(user), ref).representation
 
@@ -187,7 +183,6 @@ class ModelRegistry:
         Args:
             filters: Attributes of :class:`Filters`: by default 50 active models; the last one's
                 id as ``after`` gives the next ones.
-
         """
         return self.store.list(self.actor(user), Filters(**filters))
 
@@ -198,7 +193,6 @@ class ModelRegistry:
             NotFoundError: There is none that the user can see.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The stored key is missing or does not open.
-
         """
         return self.store.resolve(self.actor(user), ref)
 
@@ -207,7 +201,6 @@ class ModelRegistry:
 
         Raises:
             AuthenticationError: There is none.
-
         """
         user = self._known(self._requesting_user() if user is None else user)
         groups = self._groups(user) if self._groups else ()

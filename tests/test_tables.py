@@ -7,6 +7,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.schema import CreateTable
 
 from tests.hosts import KINDS, declare
+from tests.test_reading import grant, register
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,21 +78,19 @@ def test_foreign_keys_take_the_type_of_the_users_key(kind):
 def test_a_users_table_with_a_charset_of_its_own_lends_it_to_ours():
     db, _, User, _, _ = declare()
     users = sa.Table("u", sa.MetaData(), sa.Column("id", sa.String(8), primary_key=True),
-                     mysql_charset="latin1", mysql_engine="InnoDB", sqlite_strict=True)  # fmt: skip
+                     mysql_charset="latin1", mysql_engine="InnoDB", sqlite_with_rowid=False)  # fmt: skip
 
     class Person(sa.orm.declarative_base(metadata=users.metadata)):
         __table__ = users
 
     registry = type(declare()[3])(db, Person)
 
-    ddl = str(CreateTable(registry.tables.models).compile(dialect=sa.dialects.mysql.dialect()))
-    assert "CHARSET=latin1" in ddl
-    assert "STRICT" not in ddl
+    ddl = CreateTable(registry.tables.models)
+    assert "CHARSET=latin1" in str(ddl.compile(dialect=sa.dialects.mysql.dialect()))
+    assert "ROWID" not in str(ddl.compile(dialect=sa.dialects.sqlite.dialect()))
 
 
 def test_ids_are_not_used_again(host, alice):
-    from tests.test_reading import register
-
     first = register(alice, "a", "b")
     host.execute(host.registry.tables.models.delete())
 
@@ -102,9 +101,15 @@ def test_the_owner_cannot_be_missing(host, alice):
     assert host.registry.tables.models.c.owner_id.nullable is False
 
 
-def test_a_grant_is_to_a_user_or_to_a_group(host, alice):
-    from tests.test_reading import grant, register
+@pytest.mark.parametrize("columns", [{"is_shared": True}, {"shared_model_id": "a"}])
+def test_a_row_cannot_be_half_shared(host, alice, columns):
+    register(alice, "a")
 
+    with pytest.raises((sa.exc.IntegrityError, sa.exc.OperationalError)):
+        host.execute(host.registry.tables.models.update().values(**columns))
+
+
+def test_a_grant_is_to_a_user_or_to_a_group(host, alice):
     (row_id,) = register(alice, "a")
 
     for both in ({}, {"user_id": host.user("alice"), "group_name": "g"}):

@@ -64,7 +64,6 @@ class Relation:
         in_sql: The condition on a row of ``table``.
         in_python: The same for a :class:`Facts`, or a :class:`Grant` if ``table`` is the grants'.
         handle: The column that finds a model by its ``model_id`` within this relation.
-
     """
 
     table: str

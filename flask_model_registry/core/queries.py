@@ -27,7 +27,6 @@ class Filters:
         descending: Newest first.
         after: The id of the model before the first one wanted, in the order asked for.
         limit: At most so many.
-
     """
 
     category: str | None = None

@@ -42,7 +42,6 @@ class ResolvedModel:
         model_name: The name the provider knows the model by.
         base_url: Where to call it; the model's own address or the provider's.
         api_key: The plain key, hidden until ``.reveal()``.
-
     """
 
     id: int

@@ -65,7 +65,6 @@ class Store:
             ValidationError: The fields do not go together.
             ForbiddenError: The actor may not share with everybody.
             ModelIdTakenError: The owner, or the shared models, have this ``model_id``.
-
         """
         row = self._new_row(actor, fields)
         self._check(row)
@@ -83,7 +82,6 @@ class Store:
 
         Raises:
             NotFoundError: There is none that the actor may see.
-
         """
         row = self._one(self._queries.one, actor, ref)
         return Model(represented(row), row.version)
@@ -104,7 +102,6 @@ class Store:
             NotFoundError: There is none that the actor may use.
             InactiveModelError: It is switched off.
             UnreadableCredentialError: Its key is missing or does not open.
-
         """
         row = self._one(self._queries.secret, actor, ref)
         if not row.is_active:
@@ -141,6 +138,7 @@ class Store:
             "model_provider": self._surroundings.endpoints.canonical(fields["model_provider"]),
             "is_active": True,
             "is_shared": fields["share_with_users"],
+            "shared_model_id": fields["model_id"] if fields["share_with_users"] else None,
             "version": 1,
             "created_at": now,
             "updated_at": None,

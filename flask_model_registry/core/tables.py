@@ -33,7 +33,6 @@ def declare_tables(user_model: type) -> Tables:
     Raises:
         ConfigError: The class is not mapped, has a key of several columns, or another class
             with the same metadata has a registry already.
-
     """
     user_key = _user_key(user_model)
     metadata = user_key.table.metadata
@@ -121,12 +120,9 @@ class _Declaration:
             sa.Column("description", _text(4096)),
             sa.Column("is_active", sa.Boolean(), nullable=False),
             sa.Column("is_shared", sa.Boolean(), nullable=False),
-            # Unique while shared with everybody; partial indexes are not to be had on MariaDB.
-            sa.Column(
-                "shared_model_id",
-                _ascii(255),
-                sa.Computed("CASE WHEN is_shared THEN model_id END", persisted=True),
-            ),
+            # The model_id while shared with everybody, and unique then: MariaDB has no partial
+            # indexes, and Alembic warns of computed columns.
+            sa.Column("shared_model_id", _ascii(255)),
             sa.Column("version", sa.Integer(), nullable=False),
             sa.Column("created_at", _moment(), nullable=False),
             sa.Column("updated_at", _moment()),
@@ -135,6 +131,11 @@ class _Declaration:
             sa.Column("credential_updated_at", _moment()),
             _unique("models_owner_model_id", "owner_id", "model_id"),
             _unique("models_shared_model_id", "shared_model_id"),
+            _check(
+                "models_shared_model_id",
+                "(is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id)"
+                " OR (NOT is_shared AND shared_model_id IS NULL)",
+            ),
             *_model_indexes(),
             sqlite_autoincrement=True,  # an id is never used again
         )
@@ -157,9 +158,7 @@ class _Declaration:
             sa.Column("group_name", _text(255)),
             sa.Column("can_edit", sa.Boolean(), nullable=False),
             sa.Column("can_delete", sa.Boolean(), nullable=False),
-            sa.CheckConstraint(
-                "(user_id IS NULL) <> (group_name IS NULL)", conv(f"{_NAME}_ck_grants_one_grantee")
-            ),
+            _check("grants_one_grantee", "(user_id IS NULL) <> (group_name IS NULL)"),
             _unique("grants_user_model", "user_id", "model_row_id"),
             _unique("grants_group_model", "group_name", "model_row_id"),
             _index("grants_model", "model_row_id"),
@@ -210,6 +209,10 @@ def _foreign_key(column: sa.Column[Any], name: str) -> sa.ForeignKey:
 
 def _unique(name: str, *columns: str) -> sa.UniqueConstraint:
     return sa.UniqueConstraint(*columns, name=conv(f"{_NAME}_uq_{name}"))
+
+
+def _check(name: str, condition: str) -> sa.CheckConstraint:
+    return sa.CheckConstraint(condition, name=conv(f"{_NAME}_ck_{name}"))
 
 
 def _index(name: str, *columns: str, **options: Any) -> sa.Index:

@@ -17,7 +17,6 @@ class Provider:
         id: What ``model_provider`` holds, in lower case.
         base_url: Its address for OpenAI clients; ``None`` if each customer has another one.
         aliases: Other names people use; they are saved as ``id``.
-
     """
 
     id: str

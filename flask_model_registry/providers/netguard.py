@@ -80,7 +80,6 @@ def parse_base_url(text: str) -> Endpoint:
 
     Raises:
         BadAddressError: Not a plain ``https://host[:port][/path]``.
-
     """
     match = _URL.fullmatch(text)
     if match is None:
@@ -118,7 +117,6 @@ class AddressPolicy:
 
         Raises:
             BadAddressError: The address is not allowed; the message names the setting.
-
         """
         if self._is_allowed(endpoint.host):
             return

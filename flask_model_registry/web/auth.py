@@ -17,7 +17,6 @@ def jwt_user() -> Any:
     Raises:
         AuthenticationError: There is no token, or not a valid one of a known user.
         ConfigError: The host app has no ``user_lookup_loader``.
-
     """
     try:
         verify_jwt_in_request()

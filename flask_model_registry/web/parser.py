@@ -92,7 +92,6 @@ def parse_json(body: bytes) -> Any:
     Raises:
         MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
             too deeply.
-
     """
     try:
         return json.loads(
