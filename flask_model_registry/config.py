@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX = "MODEL_REGISTRY_"
+_NAMES = (
+    "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE URL_PREFIX ALLOWED_HOSTS MAX_BODY_BYTES MAX_PAGE_SIZE"
+).split()
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -51,6 +54,7 @@ class Settings:
         Raises:
             ConfigError: A setting is missing or wrong; the message names it and the cure.
         """
+        _refuse_unknown(config)
         hosts, networks = _allowed_hosts(config)
         return cls(
             encryption_keys=() if own_secret_box else _encryption_keys(config),
@@ -60,6 +64,12 @@ class Settings:
             max_body_bytes=_positive(config, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_page_size=_positive(config, "MAX_PAGE_SIZE", cls.max_page_size),
         )
+
+
+def _refuse_unknown(config: Mapping[str, Any]) -> None:
+    given = {name.removeprefix(PREFIX) for name in config if name.startswith(PREFIX)}
+    if unknown := sorted(given - set(_NAMES)):
+        raise ConfigError(f"{PREFIX}{unknown[0]} is no setting; there are: {', '.join(_NAMES)}")
 
 
 def _url_prefix(config: Mapping[str, Any]) -> str:
@@ -115,7 +125,7 @@ def _key_entries(config: Mapping[str, Any], name: str) -> list[str]:
     try:
         text = Path(path).read_text("ascii")
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
+        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}, {path}") from None
     return re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 

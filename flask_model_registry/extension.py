@@ -219,8 +219,8 @@ class ModelRegistry:
             raise AuthenticationError
         if not isinstance(user, self._user_model):
             raise ConfigError(
-                f"the user is a {type(user).__name__}; "
-                f"the registry was made for {self._user_model.__name__}"
+                f"the user must be a {self._user_model.__name__} object, "
+                f"not of type {type(user).__name__}"
             )
         return user
 

@@ -130,6 +130,11 @@ def test_a_wrong_setting_names_itself(name, values, message):
             read(ENCRYPTION_KEYS=KEY, **{name: value})
 
 
+def test_a_misspelt_setting_is_refused():
+    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ALOWED_HOSTS is no setting"):
+        read(ENCRYPTION_KEYS=KEY, ALOWED_HOSTS=["x"])
+
+
 def test_allowed_hosts_are_names_addresses_and_networks():
     settings = read(ENCRYPTION_KEYS=KEY, ALLOWED_HOSTS="Ollama, 10.0.0.0/8,::1 ,vllm.internal")
 

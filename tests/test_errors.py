@@ -1,5 +1,7 @@
 """One shape for every fault under the prefix, and the host's pages as they were."""
 
+import inspect
+
 import pytest
 import sqlalchemy as sa
 from flask import Blueprint, Flask, abort
@@ -163,17 +165,22 @@ def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, ali
     response = alice.get(f"{PREFIX}/")
 
     assert response.status_code == 500
-    assert response.json == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+    assert response.json["type"] == "about:blank"
+    assert response.json["title"] == "Internal Server Error"
 
 
 def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
     host = hosts()
-    host.app.before_request(lambda: abort(429))
+    host.app.before_request(lambda: abort(429, "Not so fast."))
 
     response = host.client().get(f"{PREFIX}/")
 
-    assert response.status_code == 429
-    assert response.json["title"] == "Too Many Requests"
+    assert response.json == {
+        "type": "about:blank",
+        "title": "Too Many Requests",
+        "status": 429,
+        "detail": "Not so fast.",
+    }
 
 
 @pytest.mark.forces_errors
@@ -210,3 +217,27 @@ def test_the_registry_mounts_under_a_blueprint_of_the_host(database):
     assert client.get(f"/v2{PREFIX}/").status_code == 401
     assert client.get(f"/v2{PREFIX}/a/b/c").mimetype == "application/problem+json"
     assert client.get(f"{PREFIX}/").status_code == 404
+
+
+@pytest.mark.forces_errors
+def test_missing_tables_are_an_error_that_names_the_cure(empty_databases, caplog):
+    host = create_app(declare(), empty_databases().url)
+    with host.app.app_context():
+        host.User.__table__.create(host.db.engine)
+
+    response = host.client("alice").get(f"{PREFIX}/")
+
+    assert response.status_code == 500
+    assert "run db.create_all() or 'flask db upgrade'" in caplog.text
+    host.close()
+
+
+def test_views_are_functions_with_names(host):
+    views = {
+        name: view
+        for name, view in host.app.view_functions.items()
+        if name.startswith("model_registry.")
+    }
+
+    assert all(inspect.isfunction(view) for view in views.values())
+    assert len({view.__name__ for view in views.values()}) == len(views)

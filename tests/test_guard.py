@@ -214,7 +214,7 @@ def test_an_anonymous_user_object_is_nobody(hosts):
 def test_a_user_of_another_class_is_an_error_of_the_host(hosts):
     host = hosts(user_loader=lambda: "alice", config={"PROPAGATE_EXCEPTIONS": True})
 
-    with pytest.raises(ConfigError, match="the user is a str; the registry was made for User"):
+    with pytest.raises(ConfigError, match="the user must be a User object, not of type str"):
         host.client().get(f"{PREFIX}/")
 
 
@@ -225,3 +225,25 @@ def test_a_host_without_a_user_lookup_is_told_the_cure(hosts):
 
     with pytest.raises(ConfigError, match="user_lookup_loader"):
         alice.get(f"{PREFIX}/")
+
+
+def test_a_host_without_a_jwt_manager_is_told_the_cure(hosts):
+    host = hosts(config={"PROPAGATE_EXCEPTIONS": True})
+    alice = host.client("alice")
+    del host.app.extensions["flask-jwt-extended"]
+
+    with pytest.raises(ConfigError, match=r"jwt.init_app\(app\)"):
+        alice.get(f"{PREFIX}/")
+
+
+def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(hosts, caplog):
+    host = hosts()
+    manager = host.app.extensions["flask-jwt-extended"]
+    manager.user_lookup_loader(lambda header, claims: int(claims["sub"]))
+    bad = token(host, sub="somebody")
+
+    response = host.client().get(f"{PREFIX}/", headers={"Authorization": f"Bearer {bad}"})
+
+    assert response.status_code == 401
+    assert "token refused: ValueError" in caplog.text
+    assert "somebody" not in caplog.text

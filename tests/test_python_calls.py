@@ -105,7 +105,7 @@ def test_a_user_who_is_nowhere_is_an_error_that_names_the_cure(inside):
 
 
 def test_a_user_of_another_class_is_an_error(inside):
-    with pytest.raises(ConfigError, match="the user is a int"):
+    with pytest.raises(ConfigError, match="must be a User object, not of type int"):
         inside.registry.list(user=inside.user("alice"))
 
 

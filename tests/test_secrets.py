@@ -137,7 +137,7 @@ def change(host, model_id, **columns):
 def test_an_address_edited_behind_our_back_makes_the_key_unreadable(two, columns):
     change(two, "a", **columns)
 
-    with pytest.raises(UnreadableCredentialError, match="set a new one"):
+    with pytest.raises(UnreadableCredentialError, match="set a new API key"):
         resolve(two, "a")
 
 

@@ -66,18 +66,19 @@ class AesGcmBox:
     def open(self, blob: bytes, context: str) -> str:
         """Decrypt with the key that the blob names."""
         header, nonce, ciphertext = _split(blob)
-        cipher = self._ciphers.get(header[2:].decode("ascii", "replace"))
+        key_id = header[2:].decode("ascii", "replace")
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise CannotOpenError("sealed with a key that is not configured")
+            raise CannotOpenError(f"the encryption key {key_id!r} is not configured")
         try:
             return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
         except InvalidTag:
-            raise CannotOpenError("changed, moved or sealed with another key") from None
+            raise CannotOpenError("it was changed or moved, or its encryption key was") from None
 
 
 def _split(blob: bytes) -> tuple[bytes, bytes, bytes]:
     end = 2 + blob[1] if len(blob) > 1 else 2
     nonce_end = end + _NONCE_BYTES
     if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
-        raise CannotOpenError("not a blob of this library, or cut short")
+        raise CannotOpenError("it is no sealed key, or was cut short")
     return blob[:end], blob[end:nonce_end], blob[nonce_end:]

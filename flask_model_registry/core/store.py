@@ -165,7 +165,7 @@ class Store:
             return Secret(self._surroundings.secret_box.open(row.ciphertext, context))
         except CannotOpenError as error:
             raise UnreadableCredentialError(
-                f"The stored API key does not open ({error}); set a new one."
+                f"The stored API key does not open: {error}. Restore that, or set a new API key."
             ) from None
 
     def _context(self, uuid: UUID, provider: str, base_url: str | None) -> str:

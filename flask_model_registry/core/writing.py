@@ -23,6 +23,13 @@ def savepoint(connection: sa.Connection) -> Iterator[sa.Connection]:
         yield connection
 
 
+def misses_a_table(error: sa.exc.DBAPIError) -> bool:
+    """Tell whether a table is not there: PostgreSQL's, MySQL's or SQLite's way to say so."""
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    is_postgresqls = getattr(error.orig, "sqlstate", None) == "42P01"
+    return is_postgresqls or first == 1146 or str(first).startswith("no such table")
+
+
 def violated_constraint(error: sa.exc.IntegrityError, table: sa.Table) -> str | None:
     """Return the name of the table's unique constraint that the driver complains of, if any."""
     diagnostics = getattr(error.orig, "diag", None)

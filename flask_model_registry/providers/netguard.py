@@ -120,12 +120,10 @@ class AddressPolicy:
         """
         if self._is_allowed(endpoint.host):
             return
+        if not _may_be_public(endpoint.host):
+            raise BadAddressError(f"Not a public address; the operator can add it to {_SETTING}.")
         if endpoint.scheme != "https":
             raise BadAddressError(f"Use https, or let the operator add the host to {_SETTING}.")
-        if not _may_be_public(endpoint.host):
-            raise BadAddressError(
-                f"This address is not public; the operator can add it to {_SETTING}."
-            )
 
     def _is_allowed(self, host: str) -> bool:
         address = _as_address(host)

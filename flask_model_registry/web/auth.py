@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt import PyJWTError
@@ -16,14 +17,17 @@ def jwt_user() -> Any:
 
     Raises:
         AuthenticationError: There is no token, or not a valid one of a known user.
-        ConfigError: The host app has no ``user_lookup_loader``.
+        ConfigError: The host app has no ``JWTManager`` or no ``user_lookup_loader``.
     """
+    if "flask-jwt-extended" not in current_app.extensions:
+        raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
     try:
         verify_jwt_in_request()
     except NoAuthorizationError:
         raise AuthenticationError("Send an access token.") from None
-    except (JWTExtendedException, PyJWTError):
-        # The cause names the subject and what exactly was wrong with the token.
+    except (JWTExtendedException, PyJWTError, ValueError) as error:
+        # ValueError: a user loader that does int(claims["sub"]). Messages may name the subject.
+        current_app.logger.info("model registry: token refused: %s", type(error).__name__)
         raise AuthenticationError("The access token is not valid.", token_was_sent=True) from None
     try:
         return get_current_user()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from flask_model_registry.core.writing import misses_a_table
 from flask_model_registry.errors import (
+    ConfigError,
     MethodNotAllowedError,
     NotFoundError,
     RegistryError,
@@ -21,7 +22,7 @@ from flask_model_registry.web.parser import StrictParser
 from flask_model_registry.web.views import ROUTES, Answer, Call, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flask_model_registry.config import Settings
     from flask_model_registry.core.access import Actor
@@ -50,7 +51,7 @@ def build_blueprint(registry: Registry, settings: Settings) -> Blueprint:
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
     for name, (rule, views) in ROUTES.items():
-        _add_rule(blueprint, rule, name, partial(dispatcher.dispatch, views))
+        _add_rule(blueprint, rule, name, dispatcher.view_function(name, views))
     # What routing does not find would otherwise be answered by the host's own pages.
     _add_rule(blueprint, "/<path:rest>", "elsewhere", _nowhere)
     _add_error_handlers(blueprint)
@@ -91,8 +92,16 @@ class _Dispatcher:
         if request.method != "OPTIONS":  # a CORS preflight carries no token, and learns nothing
             g.model_registry_actor = self._registry.actor()
 
-    def dispatch(self, views: Mapping[str, View], **path: str) -> Response:
-        """Answer the request with the view for its method."""
+    def view_function(self, name: str, views: Mapping[str, View]) -> Callable[..., Response]:
+        """Return a function with a name, as extensions such as Flask-WTF expect."""
+
+        def view_function(**path: str) -> Response:
+            return self._dispatch(views, **path)
+
+        view_function.__name__ = name
+        return view_function
+
+    def _dispatch(self, views: Mapping[str, View], **path: str) -> Response:
         allowed = _allowed(views)
         if request.method == "OPTIONS":
             return _response(Answer(None, 204, {"Allow": ", ".join(allowed)}))
@@ -148,6 +157,7 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
     if error.response is not None:
         return error
     problem = {"type": "about:blank", "title": error.name, "status": error.code}
+    problem["detail"] = error.description
     headers = {
         name: value
         for name, value in error.get_headers()
@@ -157,6 +167,10 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
 
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
+    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
+        raise ConfigError(
+            "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
+        ) from None
     if not isinstance(error, _UNAVAILABLE) and not getattr(error, "connection_invalidated", False):
         raise error
     current_app.logger.error("model registry: %r", str(getattr(error, "orig", error))[:500])

@@ -147,6 +147,8 @@ def _category(**options: Any) -> fields.String:
 class Strict(Schema):
     """Refuses fields that it does not know."""
 
+    error_messages = {"type": "Must be an object."}  # noqa: RUF012  # as Marshmallow has it
+
     class Meta:  # noqa: D106
         unknown = RAISE
 
