@@ -13,6 +13,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 
 from flask_model_registry.cli import new_key
+from flask_model_registry.providers.catalogue import PROVIDERS
 from tests.hosts import CANARY, PREFIX, model
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +53,21 @@ def test_the_first_example_does_the_main_job(environment, page):
         assert resolved.openai_kwargs()["api_key"] == body["api_key"]
         db.session.remove()
         db.engine.dispose()
+
+
+def test_the_readme_makes_a_first_token(environment, tmp_path):
+    readme = PAGES[0]
+    (tmp_path / "app.py").write_text(blocks(readme)[0])
+    command = next(block for block in blocks(readme, "sh") if "TOKEN=$(" in block)
+    command = command.replace("$(python ", f"$({sys.executable} ").replace(
+        "flask run &", "echo $TOKEN"
+    )
+
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert result.stdout.count(".") == 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -135,4 +151,7 @@ def test_the_documentation_names_every_setting_and_public_name():
 
     assert {name for name in flask_model_registry.__all__ if name not in text} == set()
     assert {name for name in settings if name not in text} == set()
+    for provider in PROVIDERS:
+        names = {provider.id, *provider.aliases, provider.base_url or provider.id}
+        assert {name for name in names if f"`{name}`" not in text} == set()
     assert CANARY not in text

@@ -34,7 +34,7 @@ PROVIDERS = (
         "https://generativelanguage.googleapis.com/v1beta/openai",
         ("google", "google-gemini"),
     ),
-    Provider("azure-openai", "Azure OpenAI", aliases=("azure",)),
+    Provider("azure-openai", "Azure OpenAI"),
     Provider("openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
     Provider("deepseek", "DeepSeek", "https://api.deepseek.com/v1"),
     Provider(
@@ -46,10 +46,10 @@ PROVIDERS = (
     Provider("zhipu", "Zhipu AI", "https://open.bigmodel.cn/api/paas/v4", ("zhipuai", "glm")),
     Provider("mistral", "Mistral AI", "https://api.mistral.ai/v1", ("mistralai",)),
     Provider("groq", "Groq", "https://api.groq.com/openai/v1"),
-    Provider("xinference", "Xinference", aliases=("xorbits",)),
+    Provider("xinference", "Xinference"),
     Provider("ollama", "Ollama"),
     Provider("vllm", "vLLM"),
-    Provider("openai-compatible", "OpenAI-compatible", aliases=("openai_compatible", "custom")),
+    Provider("openai-compatible", "OpenAI-compatible"),
 )
 
 
