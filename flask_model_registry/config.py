@@ -23,7 +23,7 @@ _NAMES = (
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*")
 # What a host app signs its own tokens and cookies with must not also open the registry.
 _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
@@ -74,7 +74,9 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
 
 def _url_prefix(config: Mapping[str, Any]) -> str:
     prefix = config.get(PREFIX + "URL_PREFIX", Settings.url_prefix)
-    if not isinstance(prefix, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
+    if not isinstance(prefix, str) or not re.fullmatch(
+        r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", prefix
+    ):
         raise ConfigError(f"{PREFIX}URL_PREFIX must be a path such as '{Settings.url_prefix}'")
     return prefix
 
@@ -125,19 +127,17 @@ def _key_entries(config: Mapping[str, Any], name: str) -> list[str]:
     try:
         text = Path(path).read_text("ascii")
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}, {path}") from None
+        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
     return re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 
 def _entries(config: Mapping[str, Any], name: str) -> list[str]:
     value = config.get(PREFIX + name) or ()
     entries = value.split(",") if isinstance(value, str) else value
-    try:
-        return [entry.strip() for entry in entries]
-    except (AttributeError, TypeError):
-        raise ConfigError(
-            f"{PREFIX}{name} must be a list of strings or one string with commas"
-        ) from None
+    is_list = isinstance(entries, (list, tuple))
+    if not is_list or not all(isinstance(entry, str) for entry in entries):
+        raise ConfigError(f"{PREFIX}{name} must be a list of strings or one string with commas")
+    return [entry.strip() for entry in entries]
 
 
 def _parse_key(entry: str, name: str) -> EncryptionKey:
@@ -152,19 +152,28 @@ def _parse_key(entry: str, name: str) -> EncryptionKey:
 
 def _decode(encoded: str) -> bytes:
     try:
-        return base64.b64decode(encoded.replace("-", "+").replace("_", "/"), validate=True)
+        standard = encoded.replace("-", "+").replace("_", "/").rstrip("=")
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
         return b""
 
 
-def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     for name in _HOST_SECRETS:
         value = config.get(name) or ()
         for secret in (value,) if isinstance(value, (str, bytes)) else value:
-            yield name, secret
+            yield name, secret.encode() if isinstance(secret, str) else secret
 
 
-def _is_same_secret(secret: bytes, host_secret: str | bytes) -> bool:
-    raw = host_secret.encode() if isinstance(host_secret, str) else host_secret
-    text = raw.decode("ascii", "replace").rpartition(":")[2]
-    return hmac.compare_digest(secret, raw) or hmac.compare_digest(secret, _decode(text))
+def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:
+    """Compare with the bytes themselves, and with entries, base64 and hexadecimal text of them."""
+    texts = [each.strip().rpartition(":")[2] for each in host_secret.decode("latin-1").split(",")]
+    spellings = [host_secret, *map(_decode, texts), *map(_from_hex, texts)]
+    return any(hmac.compare_digest(secret, spelling) for spelling in spellings)
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

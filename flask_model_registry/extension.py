@@ -14,6 +14,7 @@ from flask import current_app, has_request_context
 from flask_model_registry.config import Settings
 from flask_model_registry.core.access import Access, Actor
 from flask_model_registry.core.queries import Filters
+from flask_model_registry.core.rules import UNSAFE_IN_LINE
 from flask_model_registry.core.secretbox import AesGcmBox, SecretBox
 from flask_model_registry.core.store import Store
 from flask_model_registry.core.tables import declare_tables
@@ -27,7 +28,7 @@ from flask_model_registry.web.parser import validation_error
 from flask_model_registry.web.schemas import NewModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Blueprint, Flask
     from flask_sqlalchemy import SQLAlchemy
@@ -113,7 +114,7 @@ class ModelRegistry:
         can_share: Callable[[Any], bool] | None = None,
         groups: Callable[[Any], Iterable[str]] | None = None,
         secret_box: SecretBox | None = None,
-        providers: Iterable[Provider] = (),
+        providers: Sequence[Provider] = (),
     ) -> None:
         self.tables: Tables = declare_tables(user_model)
         self.session = db.session
@@ -202,26 +203,22 @@ class ModelRegistry:
         Raises:
             AuthenticationError: There is none.
         """
-        user = self._known(self._requesting_user() if user is None else user)
-        groups = self._groups(user) if self._groups else ()
-        return Actor(self._key(user), tuple(sorted(set(groups))), lambda: self._can_share(user))
-
-    def _requesting_user(self) -> Any:
-        if not has_request_context():
-            raise AuthenticationError("There is no request to take the user from; give 'user'.")
-        return self._load_user()
-
-    def _known(self, user: Any) -> Any:
-        """Return the object behind a proxy such as Flask-Login's ``current_user``."""
-        unwrap = getattr(user, "_get_current_object", None)
-        user = unwrap() if unwrap else user
-        if user is None or getattr(user, "is_authenticated", True) is False:
-            raise AuthenticationError
+        user = self._requesting_user() if user is None else _unwrapped(user)
         if not isinstance(user, self._user_model):
             raise ConfigError(
                 f"the user must be a {self._user_model.__name__} object, "
                 f"not of type {type(user).__name__}"
             )
+        groups = _checked_groups(self._groups(user)) if self._groups else ()
+        return Actor(self._key(user), groups, lambda: _is_true(self._can_share(user)))
+
+    def _requesting_user(self) -> Any:
+        if not has_request_context():
+            raise AuthenticationError("There is no request to take the user from; give 'user'.")
+        user = _unwrapped(self._load_user())
+        refused = (getattr(user, name, True) is False for name in ("is_authenticated", "is_active"))
+        if user is None or user is False or any(refused):
+            raise AuthenticationError
         return user
 
     def _key(self, user: Any) -> Any:
@@ -233,8 +230,33 @@ class ModelRegistry:
         return key
 
 
-def _is_admin(user: Any) -> bool:
-    return bool(getattr(user, "is_admin", False))
+def _unwrapped(user: Any) -> Any:
+    """Return the object behind a proxy such as Flask-Login's ``current_user``."""
+    unwrap = getattr(user, "_get_current_object", None)
+    return unwrap() if unwrap else user
+
+
+def _is_admin(user: Any) -> Any:
+    return getattr(user, "is_admin", False)
+
+
+def _is_true(answer: Any) -> bool:
+    # A method that nobody called, a coroutine and "false" are all true to Python.
+    if answer is not None and not isinstance(answer, (bool, int)):
+        raise ConfigError("can_share, or is_admin of your users, must be a boolean; pass can_share")
+    return bool(answer)
+
+
+def _checked_groups(groups: Any) -> tuple[str, ...]:
+    # Databases compare other types, and trailing blanks, in ways of their own.
+    if isinstance(groups, str) or not all(_is_group(group) for group in groups):
+        raise ConfigError("groups must return names: text of 1 to 255 characters, no outer blanks")
+    return tuple(sorted(set(groups)))
+
+
+def _is_group(name: Any) -> bool:
+    is_text = isinstance(name, str) and 0 < len(name) < 256
+    return is_text and name == name.strip() and not UNSAFE_IN_LINE.search(name)
 
 
 def _now() -> datetime:

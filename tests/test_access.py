@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flask_model_registry.core import access
 from flask_model_registry.core.access import Access, Action, Actor, Facts, Grant
-from tests.hosts import PREFIX
+from tests.hosts import PREFIX, model
 from tests.test_reading import grant, register
 
 
@@ -99,3 +99,47 @@ def test_each_role_sees_the_same_by_every_address(host, role, address):
     assert response.status_code == status
     seen = response.json[0] if "?" in address and status == 200 else response.json
     assert {name: seen[name] for name in expected} == expected
+
+
+class Admin:
+    """What people write for ``is_admin`` that is always true to Python."""
+
+    @staticmethod
+    def method():
+        return False
+
+    @staticmethod
+    async def coroutine():
+        return False
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize("answer", ["false", Admin.method, Admin(), [False]])
+def test_an_answer_that_is_no_boolean_lets_nobody_share(hosts, answer, caplog):
+    host = hosts(can_share=lambda user: answer)
+
+    response = host.client("alice").post(f"{PREFIX}/register", json=model(share_with_users=True))
+
+    assert response.status_code == 500
+    assert "must be a boolean" in caplog.text
+    assert host.rows("models") == []
+
+
+@pytest.mark.parametrize(("answer", "status"), [(True, 201), (1, 201), (0, 403), (None, 403)])
+def test_who_may_share_is_a_boolean_or_its_number(hosts, answer, status):
+    host = hosts(can_share=lambda user: answer)
+
+    response = host.client("alice").post(f"{PREFIX}/register", json=model(share_with_users=True))
+
+    assert response.status_code == status
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize(
+    "groups", ["team", [0], [5], ["team "], [""], ["a\0"], [None], ["g" * 256]]
+)
+def test_groups_are_names_that_every_database_compares_alike(hosts, groups, caplog):
+    host = hosts(groups=lambda user: groups)
+
+    assert host.client("alice").get(f"{PREFIX}/").status_code == 500
+    assert "groups must return names" in caplog.text

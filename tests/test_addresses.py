@@ -49,7 +49,7 @@ SPELLINGS = [
     "localhost", "LOCALHOST", "x.localhost", "printer.local", "metadata.google.internal", "intranet",
     "user@example.com", "example.com@127.0.0.1", "example.com\\@127.0.0.1", "example.com#@127.0.0.1",
     "example.com%2f@127.0.0.1", "exa mple.com", "exam\tple.com", "example.com\n", "", ".", "..", "a..b",
-    "-a.com", "a-.com", "a" * 64 + ".com", "a." * 130 + "com", "ex%61mple.com", "[]", "[example.com]",
+    "-a.com", "a-.com", "a" * 64 + ".com", "a." * 130 + "com", "ex%61mple.com", "[]", "[example.com]", "[8.8.8.8]",
 ]  # fmt: skip
 
 

@@ -55,6 +55,8 @@ BAD_KEYS = {
     "bytes": RAW,
     "a password": "correct horse battery staple",
     "trailing comma": f"{KEY},",
+    "a set": {KEY},
+    "a dict": {KEY: 1},
 }
 
 
@@ -116,10 +118,10 @@ def test_keys_are_given_in_one_place(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("URL_PREFIX", ["", "api", "/api/", "/a b", "/<x>", None, 5], "must be a path"),
+        ("URL_PREFIX", ["", "api", "/api/", "/a b", "/<x>", "/..", "/a/.", None, 5], "must be a path"),
         ("MAX_BODY_BYTES", [0, -1, "64", 1.5, True, None], "whole number"),
         ("MAX_PAGE_SIZE", [0, "100", False], "whole number"),
-        ("ALLOWED_HOSTS", [["http://x"], ["a b"], "10.0.0.0/33", ["10.0.0.1/8"], ["*"], [""]],
+        ("ALLOWED_HOSTS", [["http://x"], ["a b"], "10.0.0.0/33", ["10.0.0.1/8"], ["*"], [""], ["10.0.0.999"], ["127.1"]],
          "give host names"),
         ("ALLOWED_HOSTS", [5, [5]], "list of strings"),
     ],
@@ -150,3 +152,19 @@ def test_settings_do_not_show_keys():
 def test_init_app_refuses_to_start_without_keys(tmp_path):
     with pytest.raises(ConfigError, match="generate-key"):
         create_app(declare(), f"sqlite:///{tmp_path / 'x'}", MODEL_REGISTRY_ENCRYPTION_KEYS=None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [RAW.hex(), ENCODED.rstrip("="), f"{ENCODED}\n", f"{new_key('x')},{KEY}", f" {KEY} "],
+)
+def test_other_spellings_of_the_hosts_secrets_are_known(value):
+    with pytest.raises(ConfigError, match="the value of SECRET_KEY"):
+        Settings.from_config({"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, "SECRET_KEY": value})
+
+
+def test_a_key_in_place_of_the_files_path_is_not_shown():
+    with pytest.raises(ConfigError) as caught:
+        read(ENCRYPTION_KEYS_FILE=KEY)
+
+    assert ENCODED[:8] not in str(caught.value)

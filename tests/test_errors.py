@@ -5,6 +5,7 @@ import inspect
 import pytest
 import sqlalchemy as sa
 from flask import Blueprint, Flask, abort
+from werkzeug.local import LocalProxy
 
 from flask_model_registry import RegistryError, errors
 from tests.hosts import PREFIX, create_app, declare, model
@@ -181,6 +182,13 @@ def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
         "status": 429,
         "detail": "Not so fast.",
     }
+
+
+def test_a_description_of_any_type_becomes_text(hosts):
+    host = hosts()
+    host.app.before_request(lambda: abort(403, LocalProxy(lambda: "lazily translated")))
+
+    assert host.client().get(f"{PREFIX}/").json["detail"] == "lazily translated"
 
 
 @pytest.mark.forces_errors

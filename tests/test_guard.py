@@ -1,6 +1,7 @@
 """Who gets in: one guard for all addresses, the host's tokens, the host's users."""
 
 import datetime
+import json
 
 import jwt as pyjwt
 import pytest
@@ -247,3 +248,30 @@ def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(h
     assert response.status_code == 401
     assert "token refused: ValueError" in caplog.text
     assert "somebody" not in caplog.text
+
+
+def test_a_user_who_is_switched_off_is_nobody(hosts, monkeypatch):
+    host = hosts()
+    alice = host.client("alice")
+    monkeypatch.setattr(host.User, "is_active", False, raising=False)
+
+    assert alice.get(f"{PREFIX}/").status_code == 401
+
+
+def test_tokens_within_json_bodies_are_not_looked_for(hosts):
+    host = hosts(config={"JWT_TOKEN_LOCATION": ["json", "headers"]})
+
+    for body in (b"[1]", b"5", b"[" * 5000, json.dumps({"access_token": "x.y.z"}).encode()):
+        response = host.client().post(
+            f"{PREFIX}/register", data=body, content_type="application/json"
+        )
+        assert response.status_code == 401
+
+    assert host.client("alice").post(f"{PREFIX}/register", json=model()).status_code == 201
+
+
+def test_a_host_with_tokens_in_json_bodies_alone_is_told(hosts):
+    host = hosts(config={"JWT_TOKEN_LOCATION": "json", "PROPAGATE_EXCEPTIONS": True})
+
+    with pytest.raises(ConfigError, match="JWT_TOKEN_LOCATION"):
+        host.client().get(f"{PREFIX}/")

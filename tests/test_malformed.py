@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 
 from tests.hosts import PREFIX, model
 
@@ -245,3 +246,48 @@ def test_an_address_that_is_no_model_is_not_found(alice, path):
 
 def test_there_are_enough_malformed_requests():
     assert sum(map(len, (BODIES, VALUES, QUERIES, PATHS))) >= 150
+
+
+def test_chunks_that_are_none_are_the_clients_fault(alice):
+    class Broken(Stream):
+        def read(self, size=-1):
+            raise OSError("invalid chunk size")
+
+    environ = {"wsgi.input": Broken(b""), "wsgi.input_terminated": True,
+               "HTTP_TRANSFER_ENCODING": "chunked"}  # fmt: skip
+
+    response = alice.post(REGISTER, content_type="application/json", environ_overrides=environ)
+
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+def test_a_method_that_nobody_uses_is_not_allowed(alice, method):
+    response = alice.open(REGISTER, method=method)
+
+    assert (response.status_code, response.mimetype) == (405, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["//register", "//1", "///"])
+def test_double_slashes_are_not_led_elsewhere(alice, path):
+    response = alice.post(PREFIX + path, json=model())
+
+    assert response.status_code == 404
+    assert "Location" not in response.headers
+
+
+@pytest.mark.parametrize("error", [UnicodeEncodeError("latin-1", "é", 0, 1, "x"),
+                                   sa.exc.DataError("INSERT", {}, Exception("22P05"))])  # fmt: skip
+def test_text_that_the_database_cannot_hold_is_refused(host, alice, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(host.registry.store, "create", fail)
+
+    assert alice.post(REGISTER, json=model()).status_code == 422
+
+
+def test_a_flood_of_parameters_gets_a_short_answer(alice):
+    query = "&".join(f"p{number}=1&p{number}=2" for number in range(2000))
+
+    assert len(alice.get(f"{PREFIX}/?{query}").json["errors"]) == 50

@@ -328,3 +328,54 @@ def test_a_provider_of_the_hosts_own_has_its_address(hosts):
         resolved = host.registry.resolve("gpt-4o", user=host.load("alice"))
 
     assert (resolved.model_provider, resolved.base_url) == ("acme", "https://ai.acme.example/v1")
+
+
+def test_a_failure_of_the_hosts_own_rows_is_the_hosts(inside):
+    alice = inside.load("alice")
+    twin = inside.User(name="twin")
+    twin.id = alice.id
+    inside.db.session.expunge(alice)
+    inside.db.session.add(twin)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        inside.registry.create(user=alice, **model())
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": "5"},
+        {"after": 2**40},
+        {"after": "1"},
+        {"q": "a\0"},
+        {"q": "\ud800"},
+        {"q": 5},
+        {"ability": "é"},
+        {"category": ["llm"]},
+        {"is_active": "all"},
+        {"owned": 1},
+    ],
+)
+def test_a_filter_that_no_database_takes_harms_no_transaction(inside, filters):
+    inside.db.session.add(inside.User(name="pending"))
+
+    with pytest.raises(ValidationError) as caught:
+        inside.registry.list(user=inside.load("alice"), **filters)
+    inside.db.session.commit()
+
+    assert [field for field, _ in caught.value.errors] == list(filters)
+
+
+def test_a_validation_error_holds_no_key_for_those_who_read_tracebacks(inside):
+    with pytest.raises(ValidationError) as caught:
+        inside.registry.create(user=inside.load("alice"), **model(model_id=""))
+
+    context = caught.value.__context__
+    assert "canary" not in repr(vars(context))
+
+
+def test_a_provider_has_an_id_in_lower_case(hosts):
+    with pytest.raises(ConfigError, match="the id of a Provider"):
+        hosts(providers=[Provider("Acme", "Acme")])

@@ -53,6 +53,10 @@ INVALID = {
         None,
         "\u200b\ufeff",
         "a\u2028b",
+        "\u200b",
+        "\u2060",
+        "\u3164",
+        "\U000e0041",
     ],
     "category": ["", "LLM", "llm ", "llm\n", "chat", 1, None, ["llm"]],
     "base_url": [

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 from flask_model_registry.core.access import OWNER, Access, Action, Relation
 from flask_model_registry.core.representation import FIELDS, FLAGS
+from flask_model_registry.core.rules import UNSAFE_IN_LINE
+from flask_model_registry.core.tables import MAX_ID
+from flask_model_registry.errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -39,6 +42,15 @@ class Filters:
     after: int | None = None
     limit: int | None = 50
 
+    def __post_init__(self) -> None:
+        faults = [(name, "Is not valid.") for name in _VALID if not self._is_valid(name)]
+        if faults:
+            raise ValidationError(faults)
+
+    def _is_valid(self, name: str) -> bool:
+        value = getattr(self, name)
+        return value is None or _VALID[name](value)
+
     @property
     def given(self) -> list[str]:
         """The names of the conditions that narrow the list."""
@@ -47,8 +59,7 @@ class Filters:
     @property
     def shape(self) -> Hashable:
         """Tells statements apart; filters of one shape differ in parameters only."""
-        no_limit, first = self.limit is None, self.after is None
-        return (*self.given, self.owned, self.descending, first, no_limit)
+        return (*self.given, self.owned, self.descending, self.limit is None)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -56,7 +67,8 @@ class Filters:
         values = {name: getattr(self, name) for name in self.given}
         if self.q is not None:
             values["q"] = f"%{_escaped(self.q)}%"
-        return {**values, "after": self.after, "limit": self.limit}
+        first = MAX_ID + 1 if self.descending else 0
+        return {**values, "after": self.after or first, "limit": self.limit}
 
 
 class Queries:
@@ -136,9 +148,8 @@ class Queries:
             branch = branch.distinct()  # granted to two of the actor's groups
         if filters.owned is False:
             branch = branch.where(sa.not_(OWNER.in_sql(self._tables)))
-        if filters.after is not None:
-            after = sa.bindparam("after", type_=sa.Integer())
-            branch = branch.where(row_id < after if filters.descending else row_id > after)
+        after = sa.bindparam("after", type_=sa.BigInteger())
+        branch = branch.where(row_id < after if filters.descending else row_id > after)
         branch = branch.where(*(_CONDITIONS[name](self._tables) for name in filters.given))
         return _cut(branch, row_id, filters)
 
@@ -186,4 +197,25 @@ _CONDITIONS: Mapping[str, Callable[[Tables], Condition]] = {
     "is_active": lambda tables: tables.models.c.is_active == sa.bindparam("is_active"),
     "ability": _has_ability,
     "q": _holds_text,
+}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) < 256 and not UNSAFE_IN_LINE.search(value)
+
+
+def _is_ascii(value: Any) -> bool:
+    return _is_text(value) and value.isascii()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value <= MAX_ID
+
+
+# What the drivers would not take, or not all alike.
+_VALID: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("category", "model_provider", "ability"), _is_ascii),
+    **dict.fromkeys(("is_active", "owned"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("after", "limit"), _is_count),
+    "q": _is_text,
 }

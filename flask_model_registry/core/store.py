@@ -71,8 +71,9 @@ class Store:
         if row["is_shared"] and not actor.may_share():
             raise ForbiddenError("You may not share a model with everybody.")
         row |= self._sealed(row, fields["api_key"])
+        connection = self._surroundings.connection  # flushes; what fails then is the host's
         try:
-            row["id"] = self._write(row)
+            row["id"] = self._write(connection, row)
         except sa.exc.IntegrityError as error:
             raise self._conflict(error) from None
         return self._created(actor, row)
@@ -151,11 +152,12 @@ class Store:
         if faults:
             raise ValidationError(faults)
 
-    def _sealed(self, row: dict[str, Any], api_key: str) -> dict[str, Any]:
+    def _sealed(self, row: dict[str, Any], api_key: Secret) -> dict[str, Any]:
         # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
         box = self._surroundings.secret_box
         context = self._context(row["uuid"], row["model_provider"], row["base_url"])
-        return {"ciphertext": box.seal(api_key, context), "key_id": getattr(box, "key_id", None)}
+        ciphertext = box.seal(api_key.reveal(), context)
+        return {"ciphertext": ciphertext, "key_id": getattr(box, "key_id", None)}
 
     def _opened(self, row: sa.Row[Any]) -> Secret:
         if row.ciphertext is None:
@@ -171,8 +173,8 @@ class Store:
     def _context(self, uuid: UUID, provider: str, base_url: str | None) -> str:
         return f"{uuid.hex} {self._surroundings.endpoints.origin(provider, base_url)}"
 
-    def _write(self, row: dict[str, Any]) -> int:
-        with savepoint(self._surroundings.connection) as connection:
+    def _write(self, connection: sa.Connection, row: dict[str, Any]) -> int:
+        with savepoint(connection):
             result = connection.execute(self._insert, row)
             row_id: int = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
             abilities = [

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def savepoint(connection: sa.Connection) -> Iterator[sa.Connection]:
+def savepoint(connection: sa.Connection) -> Iterator[None]:
     """Undo what the block wrote if it fails, and nothing that was written before."""
     # The sqlite3 module opens no transaction for a SAVEPOINT: its release would then commit.
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     with connection.begin_nested():
-        yield connection
+        yield
 
 
 def misses_a_table(error: sa.exc.DBAPIError) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flask_model_registry.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ PROVIDERS = (
 class Catalogue:
     """The known providers; those of the host replace built-in ones of the same id."""
 
-    def __init__(self, providers: Iterable[Provider] = ()) -> None:
+    def __init__(self, providers: Sequence[Provider] = ()) -> None:
+        for provider in providers:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", provider.id):
+                raise ConfigError("the id of a Provider must be 1 to 64 of a-z 0-9 . _ -")
         self._by_id = {provider.id: provider for provider in (*PROVIDERS, *providers)}
         self._aliases = {
             alias: provider.id for provider in self._by_id.values() for alias in provider.aliases

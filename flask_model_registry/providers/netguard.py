@@ -141,7 +141,8 @@ def _checked_host(text: str) -> str:
     looks_numeric = labels[-1].isdigit() or labels[-1].startswith("0x")
     if text.startswith("[") or looks_numeric:
         address = _as_address(host)
-        if address is None or str(address) != host:
+        is_v6 = isinstance(address, IPv6Address)
+        if address is None or str(address) != host or text.startswith("[") is not is_v6:
             raise BadAddressError("Write the address in its usual form.")
     elif len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise BadAddressError("The host is not a valid name.")

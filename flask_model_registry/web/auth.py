@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import current_app
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
+from flask_jwt_extended.config import config
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt import PyJWTError
 
@@ -21,8 +22,12 @@ def jwt_user() -> Any:
     """
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
+    # A token within the body would have us parse the body of anybody, and not strictly.
+    locations = [location for location in config.token_location if location != "json"]
+    if not locations:
+        raise ConfigError("JWT_TOKEN_LOCATION must name more than 'json' for the model registry")
     try:
-        verify_jwt_in_request()
+        verify_jwt_in_request(locations=locations)
     except NoAuthorizationError:
         raise AuthenticationError("Send an access token.") from None
     except (JWTExtendedException, PyJWTError, ValueError) as error:

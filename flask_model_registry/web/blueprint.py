@@ -17,6 +17,7 @@ from flask_model_registry.errors import (
     NotFoundError,
     RegistryError,
     UnavailableError,
+    ValidationError,
 )
 from flask_model_registry.web.parser import StrictParser
 from flask_model_registry.web.views import ROUTES, Answer, Call, View
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flask_model_registry.core.store import Store
 
 _READING = frozenset({"GET", "HEAD"})
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
@@ -66,6 +67,7 @@ def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> 
         function,
         methods=_METHODS,
         strict_slashes=False,
+        merge_slashes=False,
         provide_automatic_options=False,
     )
 
@@ -74,6 +76,8 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(RegistryError, _problem)
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
+    blueprint.register_error_handler(sa.exc.DataError, _data_problem)
+    blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
     # By code: Flask asks the app's handlers of a code before a blueprint's of a class.
     for code in default_exceptions:
         blueprint.register_error_handler(code, _http_problem)
@@ -157,7 +161,8 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
     if error.response is not None:
         return error
     problem = {"type": "about:blank", "title": error.name, "status": error.code}
-    problem["detail"] = error.description
+    if error.description is not None:
+        problem["detail"] = str(error.description)
     headers = {
         name: value
         for name, value in error.get_headers()
@@ -175,6 +180,11 @@ def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
         raise error
     current_app.logger.error("model registry: %r", str(getattr(error, "orig", error))[:500])
     return _problem(UnavailableError("The database did not answer; try again."))
+
+
+def _data_problem(_error: Exception) -> Response:
+    """Answer for a database or a connection that is not in UTF-8."""
+    return _problem(ValidationError([("", "The database cannot hold this text.")]))
 
 
 def _with_headers(response: Response) -> Response:

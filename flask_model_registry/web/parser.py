@@ -40,7 +40,10 @@ class StrictParser(FlaskParser):
             raise UnsupportedMediaTypeError("Send the body as application/json.")
         if req.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaTypeError("Send the body in UTF-8.")
-        return parse_json(self._body(req))
+        try:
+            return parse_json(self._body(req))
+        except OSError:  # what servers raise for chunks that are none
+            raise MalformedRequestError("The body did not arrive whole.") from None
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
         """Return the query parameters, none of them given twice."""
@@ -49,7 +52,8 @@ class StrictParser(FlaskParser):
             query.pop(name, None)
         repeated = [name for name, values in query.items() if len(values) > 1]
         if repeated:
-            raise ValidationError([(_name(name), "Must be given once.") for name in repeated])
+            faults = [(_name(name), "Must be given once.") for name in repeated[:_MAX_ERRORS]]
+            raise ValidationError(faults)
         return {name: values[0] for name, values in query.items()}
 
     def handle_error(
@@ -115,6 +119,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 def validation_error(error: marshmallow.ValidationError) -> ValidationError:
     """Return Marshmallow's nested messages as an error with a list of fields."""
+    error.data = error.valid_data = None  # the key may be in there, for whoever reads tracebacks
     return ValidationError(list(_flattened(error.messages))[:_MAX_ERRORS])
 
 

@@ -10,15 +10,12 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from flask_model_registry.core.queries import Filters
-from flask_model_registry.core.rules import CATEGORIES, MODEL_ID
+from flask_model_registry.core.resolver import Secret
+from flask_model_registry.core.rules import CATEGORIES, MODEL_ID, UNSAFE_IN_LINE, UNSAFE_IN_TEXT
 from flask_model_registry.core.tables import MAX_ID
 
-# Control characters, lone surrogates, bidi overrides and other invisible formatting.
-_UNSAFE = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff"
-_UNSAFE_IN_LINE = re.compile(f"[{_UNSAFE}]")
-_UNSAFE_IN_TEXT = re.compile(f"(?![\n\t])[{_UNSAFE}]")
 _API_KEY = re.compile(r"[\x21-\x7e]{1,8192}")
-_MASK = re.compile(r"\*{3}|\.{3}|\A[*.xX]+\Z")
+_MASK = re.compile(r"\*{2}|\.{3}|\A[*.xX]+\Z")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}")
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -36,7 +33,7 @@ class StrictField(fields.Field):  # type: ignore[type-arg]  # generic since mars
 class Line(StrictField, fields.String):
     """Text on one line, without blanks around it."""
 
-    unsafe: ClassVar[re.Pattern[str]] = _UNSAFE_IN_LINE
+    unsafe: ClassVar[re.Pattern[str]] = UNSAFE_IN_LINE
 
     def __init__(self, maximum: int, **options: Any) -> None:
         super().__init__(validate=validate.Length(1, maximum), **options)
@@ -54,7 +51,7 @@ class Line(StrictField, fields.String):
 class Text(Line):
     """Text that may have line breaks and tabs."""
 
-    unsafe = _UNSAFE_IN_TEXT
+    unsafe = UNSAFE_IN_TEXT
 
 
 class Token(StrictField, fields.String):
@@ -79,11 +76,11 @@ class ApiKey(Token):
         message = "Must be 1 to 8192 visible ASCII characters without blanks."
         super().__init__(_API_KEY, message, load_only=True, **options)
 
-    def _checked(self, value: Any) -> str:
-        key = super()._checked(value)
+    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> Any:
+        key = self._checked(value)
         if _MASK.search(key):
             raise ValidationError("This is a mask, not a key.")
-        return key
+        return Secret(key)
 
 
 class Number(StrictField, fields.Float):
