@@ -32,6 +32,9 @@ class RegistryError(Exception):
         self.detail = detail or self.title
         self.headers = headers or {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revived, (type(self), self.args, vars(self))
+
     def problem(self) -> dict[str, Any]:
         """Return the error as problem details (RFC 9457)."""
         return {
@@ -40,6 +43,13 @@ class RegistryError(Exception):
             "status": self.status,
             "detail": self.detail,
         }
+
+
+def _revived(kind: type[RegistryError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Undo pickling; the constructors take other arguments than the messages they make."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class MalformedRequestError(RegistryError):
@@ -97,6 +107,12 @@ class InactiveModelError(ConflictError):
     """The model is switched off."""
 
     code, title = "model-inactive", "The model is inactive"
+
+
+class NoAddressError(ConflictError):
+    """The model has no ``base_url``, and its provider is not one that has an address."""
+
+    code, title = "no-address", "There is no address to call the model at"
 
 
 class UnreadableCredentialError(ConflictError):

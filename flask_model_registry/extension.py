@@ -13,8 +13,8 @@ from flask import current_app, has_request_context
 
 from flask_model_registry.config import Settings
 from flask_model_registry.core.access import Access, Actor
-from flask_model_registry.core.queries import Filters
-from flask_model_registry.core.rules import UNSAFE_IN_LINE
+from flask_model_registry.core.queries import Filters, Queries
+from flask_model_registry.core.rules import UNSAFE_CHARACTER
 from flask_model_registry.core.secretbox import AesGcmBox, SecretBox
 from flask_model_registry.core.store import Store
 from flask_model_registry.core.tables import declare_tables
@@ -42,43 +42,10 @@ _EXTENSION = "model_registry"
 
 @dataclass(frozen=True)
 class _Mounted:
-    """What belongs to the registry in one app."""
+    """A registry in one app."""
 
     registry: ModelRegistry
-    settings: Settings
-    secret_box: SecretBox
-    endpoints: Endpoints
-
-
-class _Surroundings:
-    """The session and the settings of the app that is running now."""
-
-    def __init__(self, db: SQLAlchemy, mapper: sa.orm.Mapper[Any]) -> None:
-        self.session = db.session
-        self._mapper = mapper
-
-    @property
-    def connection(self) -> sa.Connection:
-        """The connection of the host's session, to the database that holds its users."""
-        if self.session.autoflush:
-            self.session.flush()  # as every query of the session would
-        connection: sa.Connection = self.session.connection(bind_arguments={"mapper": self._mapper})
-        return connection
-
-    @property
-    def secret_box(self) -> SecretBox:
-        return self._mounted.secret_box
-
-    @property
-    def endpoints(self) -> Endpoints:
-        return self._mounted.endpoints
-
-    @property
-    def _mounted(self) -> _Mounted:
-        mounted: _Mounted | None = current_app.extensions.get(_EXTENSION)
-        if mounted is None:
-            raise ConfigError("this app has no model registry; call registry.init_app(app)")
-        return mounted
+    store: Store
 
 
 class ModelRegistry:
@@ -117,21 +84,15 @@ class ModelRegistry:
         providers: Sequence[Provider] = (),
     ) -> None:
         self.tables: Tables = declare_tables(user_model)
-        self.session = db.session
+        self._session = db.session
         self._user_model = user_model
-        self._mapper: sa.orm.Mapper[Any] = sa.inspect(user_model)
         self._load_user = user_loader or jwt_user
         self._can_share = can_share or _is_admin
         self._groups = groups
         self._secret_box = secret_box
         self._catalogue = Catalogue(providers)
         self._new_model = NewModel()
-        self.store = Store(
-            Access(self.tables, with_groups=groups is not None),
-            _Surroundings(db, self._mapper),
-            clock=_now,
-            new_uuid=uuid4,
-        )
+        self._queries = Queries(Access(self.tables, with_groups=groups is not None))
 
     def init_app(self, app: Flask, *, parent: Blueprint | None = None) -> None:
         """Read the settings and mount the blueprint.
@@ -146,11 +107,16 @@ class ModelRegistry:
             raise ConfigError("this app has a model registry already; call init_app once for it")
         settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
-        box = self._secret_box or AesGcmBox(settings.encryption_keys)
-        app.extensions[_EXTENSION] = _Mounted(
-            self, settings, box, Endpoints(self._catalogue, policy)
+        store = Store(
+            self._queries,
+            self._session,
+            secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
+            endpoints=Endpoints(self._catalogue, policy),
+            clock=_now,
+            new_uuid=uuid4,
         )
-        blueprint = build_blueprint(self, settings)
+        app.extensions[_EXTENSION] = _Mounted(self, store)
+        blueprint = build_blueprint(store, settings, self._actor)
         (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
@@ -168,7 +134,7 @@ class ModelRegistry:
             loaded: dict[str, Any] = self._new_model.load(fields)
         except marshmallow.ValidationError as error:
             raise validation_error(error) from None
-        return self.store.create(self.actor(user), loaded).representation
+        return self._store.create(self._actor(user), loaded).representation
 
     def get(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
         """Return a model by its integer id or its ``model_id``.
@@ -176,16 +142,16 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none that the user can see.
         """
-        return self.store.get(self.actor(user), ref).representation
+        return self._store.get(self._actor(user), ref).representation
 
     def list(self, *, user: Any = None, **filters: Any) -> list[dict[str, Any]]:
         """Return the models that the user can see, ordered by id.
 
         Args:
-            filters: Attributes of :class:`Filters`: by default 50 active models; the last one's
-                id as ``after`` gives the next ones.
+            filters: Attributes of :class:`Filters`: by default all active models. With a ``limit``,
+                the last one's id as ``after`` gives the next ones.
         """
-        return self.store.list(self.actor(user), Filters(**filters))
+        return self._store.list(self._actor(user), Filters(**filters))
 
     def resolve(self, ref: int | str, *, user: Any = None) -> ResolvedModel:
         """Return what is needed to call a model: its name, its address and its key.
@@ -193,16 +159,19 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none that the user can see.
             InactiveModelError: The model is switched off.
+            NoAddressError: It has no ``base_url``, and its provider is not known any more.
             UnreadableCredentialError: The stored key is missing or does not open.
         """
-        return self.store.resolve(self.actor(user), ref)
+        return self._store.resolve(self._actor(user), ref)
 
-    def actor(self, user: Any = None) -> Actor:
-        """Return who asks: the given user, or the one of the request.
+    @property
+    def _store(self) -> Store:
+        mounted: _Mounted | None = current_app.extensions.get(_EXTENSION)
+        if mounted is None or mounted.registry is not self:
+            raise ConfigError("this app does not have this registry; call registry.init_app(app)")
+        return mounted.store
 
-        Raises:
-            AuthenticationError: There is none.
-        """
+    def _actor(self, user: Any = None) -> Actor:
         user = self._requesting_user() if user is None else _unwrapped(user)
         if not isinstance(user, self._user_model):
             raise ConfigError(
@@ -222,12 +191,12 @@ class ModelRegistry:
         return user
 
     def _key(self, user: Any) -> Any:
-        if sa.inspect(user).pending:
-            self.session.flush()
-        (key,) = self._mapper.primary_key_from_instance(user)
-        if key is None:
+        state = sa.inspect(user)
+        if state.pending:
+            self._session.flush()
+        if state.identity is None:
             raise ConfigError("this user is not in the database yet; add it to the session first")
-        return key
+        return state.identity[0]
 
 
 def _unwrapped(user: Any) -> Any:
@@ -256,7 +225,7 @@ def _checked_groups(groups: Any) -> tuple[str, ...]:
 
 def _is_group(name: Any) -> bool:
     is_text = isinstance(name, str) and 0 < len(name) < 256
-    return is_text and name == name.strip() and not UNSAFE_IN_LINE.search(name)
+    return is_text and name == name.strip() and not UNSAFE_CHARACTER.search(name)
 
 
 def _now() -> datetime:

@@ -33,6 +33,20 @@ def model(**fields):
     }
 
 
+def register(client, *model_ids, **fields):
+    """Register models and return their integer ids."""
+    responses = [
+        client.post(f"{PREFIX}/register", json=model(model_id=each, **fields)) for each in model_ids
+    ]
+    assert [response.status_code for response in responses] == [201] * len(model_ids)
+    return [response.json["id"] for response in responses]
+
+
+def grant(host, row_id, **columns):
+    values = {"model_row_id": row_id, "can_edit": False, "can_delete": False, **columns}
+    host.execute(sa.insert(host.registry.tables.grants), values)
+
+
 class Recorder(FlaskClient):
     """A client that keeps what the app answered."""
 

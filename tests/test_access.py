@@ -7,8 +7,7 @@ import sqlalchemy as sa
 
 from flask_model_registry.core import access
 from flask_model_registry.core.access import Access, Action, Actor, Facts, Grant
-from tests.hosts import PREFIX, model
-from tests.test_reading import grant, register
+from tests.hosts import PREFIX, grant, model, register
 
 
 @pytest.fixture

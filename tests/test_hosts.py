@@ -2,10 +2,11 @@
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Blueprint, Flask
 
 from flask_model_registry import ConfigError, ModelRegistry
-from tests.hosts import CANARY, KINDS, PREFIX, create_app, declare, model
+from flask_model_registry.cli import new_key
+from tests.hosts import CANARY, KINDS, PREFIX, Host, Recorder, create_app, declare, model
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,14 +128,53 @@ def test_who_may_share_is_the_hosts_to_say(hosts):
 
 
 def test_the_app_is_left_as_it_was(database):
-    bare = Flask("bare")
-    host = create_app(declare(), database.url)
-    app = host.app
+    db, jwt, _, registry, _ = declare()
+    with_registry, without = Flask("host"), Flask("host")
+    for app in (with_registry, without):
+        app.config.update(SQLALCHEMY_DATABASE_URI=database.url, JWT_SECRET_KEY="k" * 32)
+        db.init_app(app)
+        jwt.init_app(app)
+    config = dict(without.config)
+    with_registry.config["MODEL_REGISTRY_ENCRYPTION_KEYS"] = new_key()
 
-    assert app.error_handler_spec[None][None].keys().isdisjoint({Exception})
-    assert app.error_handler_spec[None][404] == {}
-    assert app.before_request_funcs.get(None, []) == []
-    assert app.after_request_funcs.get(None, []) == []
-    assert app.url_map.converters == bare.url_map.converters
-    assert type(app.json) is type(bare.json)
+    registry.init_app(with_registry)
+
+    for name in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs",
+                 "template_context_processors", "url_value_preprocessors", "url_default_functions"):  # fmt: skip
+        ours, theirs = getattr(with_registry, name), getattr(without, name)
+        assert ours.get(None, []) == theirs.get(None, []), name
+    specs = [app.error_handler_spec[None] for app in (with_registry, without)]
+    handled = [{code: set(kinds) for code, kinds in spec.items() if kinds} for spec in specs]
+    assert handled[0] == handled[1]
+    assert with_registry.teardown_appcontext_funcs == without.teardown_appcontext_funcs
+    assert with_registry.url_map.converters == without.url_map.converters
+    assert {k: v for k, v in with_registry.config.items() if "REGISTRY" not in k} == config
+
+
+def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
+    db, jwt, User, registry, _ = declare()
+    app = Flask("tenants")
+    host = create_app(declare(), empty_databases().url)
+    app.config.update(host.app.config)
+    app.test_client_class = Recorder
+    app.extensions |= {"seen": [], "statuses": []}
+    parent = Blueprint("tenant", __name__, url_prefix="/<tenant>")
+    db.init_app(app)
+    jwt.init_app(app)
+    registry.init_app(app, parent=parent)
+    app.register_blueprint(parent)
+    jwt.user_lookup_loader(lambda header, claims: db.session.get(User, int(claims["sub"])))
+    host = Host(app, db, User, registry)
+    with app.app_context():
+        db.create_all()
+    alice = host.client("alice")
+
+    for name in "ab":
+        created = alice.post(f"/acme{PREFIX}/register", json=model(model_id=name))
+    page = alice.get(f"/acme{PREFIX}/?limit=1")
+
+    assert created.headers["Location"] == f"/acme{PREFIX}/{created.json['id']}"
+    assert alice.get(created.headers["Location"]).json == created.json
+    assert page.headers["Link"].startswith(f"</acme{PREFIX}/?limit=1&after=")
+    canary(app)
     host.close()

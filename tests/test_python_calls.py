@@ -7,12 +7,16 @@ import pickle
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from flask_model_registry import (
     AuthenticationError,
     ConfigError,
+    ConflictError,
     InactiveModelError,
     ModelIdTakenError,
+    ModelRegistry,
+    NoAddressError,
     NotFoundError,
     Provider,
     UnreadableCredentialError,
@@ -116,7 +120,7 @@ def test_an_owner_who_is_gone_is_a_conflict(inside, request):
     inside.db.session.expunge(alice)
     inside.execute(sa.delete(inside.User))
 
-    with pytest.raises(Exception, match="The owner is no longer there"):
+    with pytest.raises(ConflictError, match="its owner may be gone"):
         inside.registry.create(user=alice, **model())
 
 
@@ -171,8 +175,8 @@ def test_lists_go_on_after_the_last_one(inside):
         inside.registry.create(user=alice, **model(model_id=f"m{number}"))
 
     first = inside.registry.list(user=alice, limit=2)
-    rest = inside.registry.list(user=alice, limit=None, after=first[-1]["id"])
-    back = inside.registry.list(user=alice, limit=None, descending=True, after=first[-1]["id"])
+    rest = inside.registry.list(user=alice, after=first[-1]["id"])
+    back = inside.registry.list(user=alice, descending=True, after=first[-1]["id"])
 
     assert [each["model_id"] for each in first + rest] == ["m0", "m1", "m2", "m3", "m4"]
     assert [each["model_id"] for each in back] == ["m0"]
@@ -379,3 +383,42 @@ def test_a_validation_error_holds_no_key_for_those_who_read_tracebacks(inside):
 def test_a_provider_has_an_id_in_lower_case(hosts):
     with pytest.raises(ConfigError, match="the id of a Provider"):
         hosts(providers=[Provider("Acme", "Acme")])
+
+
+def test_a_provider_that_is_not_known_any_more_gives_no_key_away(hosts):
+    host = hosts(providers=[Provider("acme", "Acme", "https://ai.acme.example/v1")])
+    host.user("alice")
+    later = Flask("later")
+    later.config.update(host.app.config)
+    host.db.init_app(later)
+    registry = ModelRegistry(host.db, host.User)
+    registry.init_app(later)
+    with host.app.app_context():
+        host.registry.create(user=host.load("alice"), **model(model_provider="acme"))
+        host.db.session.commit()
+
+    with later.app_context(), pytest.raises(NoAddressError, match="give the model a base_url"):
+        registry.resolve("gpt-4o", user=host.db.session.get(host.User, host.user("alice")))
+
+    with later.app_context():
+        host.db.engine.dispose()
+
+
+def test_a_registry_of_another_app_is_refused(hosts):
+    host = hosts()
+    host.user("alice")
+    another = ModelRegistry(host.db, host.User)
+
+    with host.app.app_context(), pytest.raises(ConfigError, match="does not have this registry"):
+        another.list(user=host.load("alice"))
+
+
+def test_a_user_object_of_a_session_that_is_gone_will_do(hosts):
+    host = hosts()
+    host.user("alice")
+    with host.app.app_context():
+        alice = host.load("alice")
+        host.db.session.commit()
+        host.db.session.remove()
+
+        assert host.registry.list(user=alice) == []

@@ -8,16 +8,7 @@ import sqlalchemy as sa
 
 from flask_model_registry.core.tables import MAX_ID
 from flask_model_registry.web.schemas import ModelRepresentation
-from tests.hosts import PREFIX, model
-
-
-def register(client, *model_ids, **fields):
-    """Register models and return their integer ids."""
-    responses = [
-        client.post(f"{PREFIX}/register", json=model(model_id=each, **fields)) for each in model_ids
-    ]
-    assert [response.status_code for response in responses] == [201] * len(model_ids)
-    return [response.json["id"] for response in responses]
+from tests.hosts import PREFIX, grant, register
 
 
 def listed(client, **query):
@@ -86,11 +77,6 @@ def test_ones_own_model_comes_before_one_granted_and_one_shared(host, alice, adm
     assert found == [shared, granted, own]
 
 
-def grant(host, row_id, **columns):
-    values = {"model_row_id": row_id, "can_edit": False, "can_delete": False, **columns}
-    host.execute(sa.insert(host.registry.tables.grants), values)
-
-
 def test_a_model_reached_in_several_ways_is_listed_once_with_all_rights(host, admin, bob):
     (row_id,) = register(admin, "m", share_with_users=True)
     grant(host, row_id, user_id=host.user("bob"), can_edit=True)
@@ -153,6 +139,8 @@ def many(host, alice, admin):
         ({"q": "bilder"}, "draw"),
         ({"q": "Große"}, "draw"),
         ({"q": "pictures"}, "chat"),
+        ({"q": ""}, "chat embed draw common_chat"),
+        ({"q": " GPT "}, "chat embed common_chat"),
         ({"q": "%"}, "chat"),
         ({"q": "_"}, "common_chat"),
         ({"q": "50%"}, "chat"),

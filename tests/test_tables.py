@@ -6,8 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.schema import CreateTable
 
-from tests.hosts import KINDS, declare
-from tests.test_reading import grant, register
+from tests.hosts import KINDS, declare, grant, register
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,10 +94,6 @@ def test_ids_are_not_used_again(host, alice):
     host.execute(host.registry.tables.models.delete())
 
     assert register(alice, "c")[0] > max(first)
-
-
-def test_the_owner_cannot_be_missing(host, alice):
-    assert host.registry.tables.models.c.owner_id.nullable is False
 
 
 @pytest.mark.parametrize("columns", [{"is_shared": True}, {"shared_model_id": "a"}])

@@ -117,11 +117,8 @@ INVALID = {
         "",
     ],
     "description": [
-        "",
-        " ",
         "a\u0000",
         "a\u001b[31m",
-        "a\rb",
         "\ud800",
         "a\u202e",
         "a" * 4097,
@@ -195,9 +192,9 @@ VALID = {
     ],
     "temperature": [0, 2, 1.5, None, -0.0],
     "abilities": [[], None, ["chat", "tool_calling", "x.y-z:1"]],
-    "description": ["a\nb\tc", "模型 \U0001f600", None, "d" * 4096],
+    "description": ["", " ", "a\r\nb\n", "a\nb\tc", "模型 \U0001f600", None, "d" * 4096],
     "model_name": ["a", "模型", "n" * 255],
-    "api_key": ["EMPTY", "k" * 8192, "!~\"'\\<>&"],
+    "api_key": ["EMPTY", "x", "none", "k" * 8192, "!~\"'\\<>&"],
 }
 
 
@@ -230,8 +227,8 @@ def test_a_field_that_is_valid_is_kept(alice, field, value):
 def test_fields_must_go_with_the_category(alice, category, fields, wrong):
     response = alice.post(f"{PREFIX}/register", json=model(category=category, **fields))
 
-    assert (faults(response) if wrong else set()) == wrong
-    assert (response.status_code == 201) is not wrong or wrong
+    assert response.status_code == (422 if wrong else 201), response.text
+    assert {error["field"] for error in response.json.get("errors", [])} == wrong
 
 
 def test_all_faults_are_told_at_once(alice):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from flask_model_registry.errors import ForbiddenError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -25,11 +27,16 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks: the user's key value, their groups, and whether they may share with everybody."""
+    """Who asks: the user's key value, their groups, and what tells if they may share."""
 
     key: Any
     groups: tuple[str, ...] = ()
-    may_share: Callable[[], bool] = bool
+    can_share: Callable[[], bool] = bool
+
+    def check_may_share(self) -> None:
+        """Raise :exc:`ForbiddenError` unless the actor may share models with everybody."""
+        if not self.can_share():
+            raise ForbiddenError("You may not share a model with everybody.")
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The statements that read models, built once, with bind parameters for all that varies."""
+"""The statements of a registry, built once, with bind parameters for all that varies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from flask_model_registry.core.access import OWNER, Access, Action, Relation
 from flask_model_registry.core.representation import FIELDS, FLAGS
-from flask_model_registry.core.rules import UNSAFE_IN_LINE
+from flask_model_registry.core.rules import UNSAFE_CHARACTER
 from flask_model_registry.core.tables import MAX_ID
 from flask_model_registry.errors import ValidationError
 
@@ -29,7 +29,7 @@ class Filters:
         q: Text that the id, the name or the description holds, in any case.
         descending: Newest first.
         after: The id of the model before the first one wanted, in the order asked for.
-        limit: At most so many.
+        limit: At most so many; all by default.
     """
 
     category: str | None = None
@@ -40,7 +40,7 @@ class Filters:
     q: str | None = None
     descending: bool = False
     after: int | None = None
-    limit: int | None = 50
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         faults = [(name, "Is not valid.") for name in _VALID if not self._is_valid(name)]
@@ -72,11 +72,13 @@ class Filters:
 
 
 class Queries:
-    """The reading statements of one registry."""
+    """The statements of one registry."""
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        self.access = access
         self._tables = access.tables
+        self.insert = sa.insert(access.tables.models)
+        self.insert_ability = sa.insert(access.tables.abilities)
         self._pages: dict[Hashable, sa.Select[Any]] = {}
         models = access.tables.models
         columns = self._representation()
@@ -94,7 +96,7 @@ class Queries:
     def _representation(self) -> list[sa.ColumnElement[Any]]:
         """Return the columns of a representation in the contract's order, then the version."""
         models = self._tables.models.c
-        flags = {name: self._access.where(action).label(name) for name, action in FLAGS.items()}
+        flags = {name: self.access.where(action).label(name) for name, action in FLAGS.items()}
         return [
             *(flags[name] if name in flags else models[name] for name in FIELDS),
             models.version,
@@ -102,13 +104,13 @@ class Queries:
 
     def _by_id(self, columns: list[sa.ColumnElement[Any]]) -> sa.Select[Any]:
         is_it = self._tables.models.c.id == sa.bindparam("ref")
-        return sa.select(*columns).where(is_it, self._access.where(Action.USE))
+        return sa.select(*columns).where(is_it, self.access.where(Action.USE))
 
     def _by_handle(self, columns: list[sa.ColumnElement[Any]]) -> sa.Select[Any]:
         """Let the nearest relation win: own before granted before shared with everybody."""
         models = self._tables.models
         branches = []
-        for rank, (relation, condition) in enumerate(self._access.relations(Action.USE)):
+        for rank, (relation, condition) in enumerate(self.access.relations(Action.USE)):
             is_it = models.c[relation.handle] == sa.bindparam("ref")
             rank_column: sa.Label[int] = sa.literal_column(str(rank)).label("rank")
             branches.append(
@@ -129,11 +131,9 @@ class Queries:
         models = self._tables.models
         branches = [
             self._branch(relation, condition, filters)
-            for relation, condition in self._access.relations(Action.USE)
-            if relation is OWNER or not filters.owned
+            for relation, condition in self.access.relations(Action.USE)
+            if filters.owned in {None, relation is OWNER}
         ]
-        if filters.owned is False:
-            branches = branches[1:]
         union = sa.union(*(sa.select(branch.subquery()) for branch in branches)).subquery()
         page = _cut(sa.select(union.c.id), union.c.id, filters).subquery()
         rows = sa.select(*self._representation()).join(page, models.c.id == page.c.id)
@@ -201,7 +201,7 @@ _CONDITIONS: Mapping[str, Callable[[Tables], Condition]] = {
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 256 and not UNSAFE_IN_LINE.search(value)
+    return isinstance(value, str) and len(value) < 256 and not UNSAFE_CHARACTER.search(value)
 
 
 def _is_ascii(value: Any) -> bool:

@@ -49,7 +49,7 @@ class ResolvedModel:
     category: str
     model_provider: str
     model_name: str
-    base_url: str | None
+    base_url: str
     temperature: float | None
     dimension: int | None
     abilities: tuple[str, ...]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from flask_model_registry.core import rules
-from flask_model_registry.core.access import Access, Actor, Facts
-from flask_model_registry.core.queries import Filters, Queries
+from flask_model_registry.core.access import Actor, Facts
 from flask_model_registry.core.representation import FIELDS, FLAGS, Model, represented
 from flask_model_registry.core.resolver import ResolvedModel, Secret
 from flask_model_registry.core.secretbox import CannotOpenError
@@ -17,9 +16,9 @@ from flask_model_registry.core.tables import MAX_ID
 from flask_model_registry.core.writing import savepoint, violated_constraint
 from flask_model_registry.errors import (
     ConflictError,
-    ForbiddenError,
     InactiveModelError,
     ModelIdTakenError,
+    NoAddressError,
     NotFoundError,
     UnreadableCredentialError,
     ValidationError,
@@ -30,48 +29,53 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from flask_model_registry.core.ports import Surroundings
+    from flask_model_registry.core.ports import Endpoints
+    from flask_model_registry.core.queries import Filters, Queries
+    from flask_model_registry.core.secretbox import SecretBox
 
 # The columns that take a field of the request as it is.
 _PLAIN = "model_id category model_name base_url temperature dimension abilities description".split()
 
 
 class Store:
-    """The models of one registry."""
+    """The models of one registry in one app."""
 
     def __init__(
         self,
-        access: Access,
-        surroundings: Surroundings,
+        queries: Queries,
+        session: Any,
         *,
+        secret_box: SecretBox,
+        endpoints: Endpoints,
         clock: Callable[[], datetime],
         new_uuid: Callable[[], UUID],
     ) -> None:
-        self._access = access
-        self._queries = Queries(access)
-        self._surroundings = surroundings
+        self.session = session
+        self._queries = queries
+        self._access = queries.access
+        self._tables = queries.access.tables
+        self._secret_box = secret_box
+        self._endpoints = endpoints
         self._clock = clock
         self._new_uuid = new_uuid
-        self._insert = sa.insert(access.tables.models)
-        self._insert_ability = sa.insert(access.tables.abilities)
+
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of the host's session, to the database that holds its users."""
+        if self.session.autoflush:
+            self.session.flush()  # as every query of the session would
+        bind = {"clause": self._tables.models}
+        connection: sa.Connection = self.session.connection(bind_arguments=bind)
+        return connection
 
     def create(self, actor: Actor, fields: dict[str, Any]) -> Model:
-        """Register a model for the actor.
-
-        Args:
-            fields: All fields of the published request, each valid by itself.
-
-        Raises:
-            ValidationError: The fields do not go together.
-            ForbiddenError: The actor may not share with everybody.
-            ModelIdTakenError: The owner, or the shared models, have this ``model_id``.
-        """
+        """Register a model for the actor, from valid fields of the published request."""
         row = self._new_row(actor, fields)
         self._check(row)
-        if row["is_shared"] and not actor.may_share():
-            raise ForbiddenError("You may not share a model with everybody.")
+        if row["is_shared"]:
+            actor.check_may_share()
         row |= self._sealed(row, fields["api_key"])
-        connection = self._surroundings.connection  # flushes; what fails then is the host's
+        connection = self.connection  # flushes; what fails then is the host's
         try:
             row["id"] = self._write(connection, row)
         except sa.exc.IntegrityError as error:
@@ -79,41 +83,34 @@ class Store:
         return self._created(actor, row)
 
     def get(self, actor: Actor, ref: int | str) -> Model:
-        """Return the model with this id or ``model_id``.
-
-        Raises:
-            NotFoundError: There is none that the actor may see.
-        """
+        """Return the model with this id or ``model_id``, if the actor may see it."""
         row = self._one(self._queries.one, actor, ref)
         return Model(represented(row), row.version)
 
     def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
         """Return the models that the actor may see, ordered by id."""
         if filters.model_provider is not None:
-            provider = self._surroundings.endpoints.canonical(filters.model_provider)
+            provider = self._endpoints.canonical(filters.model_provider)
             filters = replace(filters, model_provider=provider)
         parameters = {**filters.parameters, **actor.parameters}
-        rows = self._surroundings.connection.execute(self._queries.page(filters), parameters)
+        rows = self.connection.execute(self._queries.page(filters), parameters)
         return [represented(row) for row in rows]
 
     def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
-        """Return what is needed to call the model.
-
-        Raises:
-            NotFoundError: There is none that the actor may use.
-            InactiveModelError: It is switched off.
-            UnreadableCredentialError: Its key is missing or does not open.
-        """
+        """Return what is needed to call the model, if the actor may use it."""
         row = self._one(self._queries.secret, actor, ref)
         if not row.is_active:
             raise InactiveModelError
+        base_url = self._endpoints.address(row.model_provider, row.base_url)
+        if base_url is None:
+            raise NoAddressError("The provider is not known any more; give the model a base_url.")
         return ResolvedModel(
             id=row.id,
             model_id=row.model_id,
             category=row.category,
             model_provider=row.model_provider,
             model_name=row.model_name,
-            base_url=self._surroundings.endpoints.address(row.model_provider, row.base_url),
+            base_url=base_url,
             temperature=row.temperature,
             dimension=row.dimension,
             abilities=tuple(row.abilities or ()),
@@ -125,7 +122,7 @@ class Store:
     ) -> sa.Row[Any]:
         parameters = {"ref": ref, **actor.parameters}
         statement = statements[_kind_of_ref(ref)]
-        row = self._surroundings.connection.execute(statement, parameters).first()
+        row = self.connection.execute(statement, parameters).first()
         if row is None:
             raise NotFoundError
         return row
@@ -136,7 +133,7 @@ class Store:
             **{name: fields[name] for name in _PLAIN},
             "uuid": self._new_uuid(),
             "owner_id": actor.key,
-            "model_provider": self._surroundings.endpoints.canonical(fields["model_provider"]),
+            "model_provider": self._endpoints.canonical(fields["model_provider"]),
             "is_active": True,
             "is_shared": fields["share_with_users"],
             "shared_model_id": fields["model_id"] if fields["share_with_users"] else None,
@@ -147,14 +144,14 @@ class Store:
         }
 
     def _check(self, row: dict[str, Any]) -> None:
-        where = self._surroundings.endpoints.faults(row["model_provider"], row["base_url"])
+        where = self._endpoints.faults(row["model_provider"], row["base_url"])
         faults = [*rules.faults(row), *where]
         if faults:
             raise ValidationError(faults)
 
     def _sealed(self, row: dict[str, Any], api_key: Secret) -> dict[str, Any]:
         # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
-        box = self._surroundings.secret_box
+        box = self._secret_box
         context = self._context(row["uuid"], row["model_provider"], row["base_url"])
         ciphertext = box.seal(api_key.reveal(), context)
         return {"ciphertext": ciphertext, "key_id": getattr(box, "key_id", None)}
@@ -164,33 +161,33 @@ class Store:
             raise UnreadableCredentialError("The model has no API key; set a new one.")
         context = self._context(row.uuid, row.model_provider, row.base_url)
         try:
-            return Secret(self._surroundings.secret_box.open(row.ciphertext, context))
+            return Secret(self._secret_box.open(row.ciphertext, context))
         except CannotOpenError as error:
             raise UnreadableCredentialError(
                 f"The stored API key does not open: {error}. Restore that, or set a new API key."
             ) from None
 
     def _context(self, uuid: UUID, provider: str, base_url: str | None) -> str:
-        return f"{uuid.hex} {self._surroundings.endpoints.origin(provider, base_url)}"
+        return f"{uuid.hex} {self._endpoints.origin(provider, base_url)}"
 
     def _write(self, connection: sa.Connection, row: dict[str, Any]) -> int:
         with savepoint(connection):
-            result = connection.execute(self._insert, row)
+            result = connection.execute(self._queries.insert, row)
             row_id: int = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
             abilities = [
                 {"model_row_id": row_id, "ability": each} for each in row["abilities"] or ()
             ]
             if abilities:
-                connection.execute(self._insert_ability, abilities)
+                connection.execute(self._queries.insert_ability, abilities)
         return row_id
 
     def _conflict(self, error: sa.exc.IntegrityError) -> ConflictError:
-        constraint = violated_constraint(error, self._access.tables.models) or ""
+        constraint = violated_constraint(error, self._tables.models) or ""
         if constraint.endswith("owner_model_id"):
             return ModelIdTakenError("You already have a model with this model_id.")
         if constraint:
             return ModelIdTakenError("A model with this model_id is already shared with everybody.")
-        return ConflictError("The owner is no longer there.")
+        return ConflictError("The database refused the model; its owner may be gone.")
 
     def _created(self, actor: Actor, row: dict[str, Any]) -> Model:
         facts = Facts(row["owner_id"], row["is_shared"])

@@ -184,10 +184,7 @@ class _Declaration:
         )
 
     def _table(self, name: str, *items: sa.schema.SchemaItem, **options: Any) -> sa.Table:
-        keys = [item for item in items if isinstance(item, sa.Column) and item.primary_key]
-        for column in keys:
-            column.primary_key = False
-        primary = sa.PrimaryKeyConstraint(*keys, name=conv(f"{_NAME}_pk_{name}"))
+        primary = sa.PrimaryKeyConstraint(name=conv(f"{_NAME}_pk_{name}"))
         return sa.Table(
             f"{_NAME}_{name}", self.metadata, *items, primary, **self.options, **options
         )

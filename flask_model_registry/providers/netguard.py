@@ -30,29 +30,12 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _NOT_PUBLIC = tuple(
     ip_network(network)
     for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier-grade NAT, with a metadata service at 100.100.100.200
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's platform services
-        "169.254.0.0/16",  # link-local, with most metadata services
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-# All of IPv6 but what is assigned to the public; and within it what leads back to IPv4 or
-# to nobody: Teredo and other protocol assignments, documentation, 6to4.
-_PUBLIC_V6 = IPv6Network("2000::/3")
-_NOT_PUBLIC_V6 = tuple(
-    IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16 169.254.0.0/16 "
+        "172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 "
+        "198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 "
+        # All of IPv6 but 2000::/3; and within it what leads back to IPv4, or to nobody.
+        "::/3 4000::/2 8000::/1 2001::/23 2001:db8::/32 2002::/16 3fff::/20"
+    ).split()
 )
 
 
@@ -98,9 +81,7 @@ def parse_base_url(text: str) -> Endpoint:
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Tell whether an address is out on the internet, by our own list."""
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _NOT_PUBLIC)
-    return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
+    return not any(address in network for network in _NOT_PUBLIC)
 
 
 @dataclass(frozen=True)
@@ -129,9 +110,7 @@ class AddressPolicy:
         address = _as_address(host)
         if address is None:
             return host in self.hosts
-        return any(
-            address.version == network.version and address in network for network in self.networks
-        )
+        return any(address in network for network in self.networks)
 
 
 def _checked_host(text: str) -> str:

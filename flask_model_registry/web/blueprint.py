@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, current_app, g, request
@@ -35,24 +36,14 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
-class Registry(Protocol):
-    """What the blueprint needs of a registry."""
-
-    @property
-    def store(self) -> Store: ...
-    @property
-    def session(self) -> Any: ...
-    def actor(self) -> Actor: ...
-
-
-def build_blueprint(registry: Registry, settings: Settings) -> Blueprint:
-    """Return the blueprint of a registry under the settings of one app."""
+def build_blueprint(store: Store, settings: Settings, who_asks: Callable[[], Actor]) -> Blueprint:
+    """Return the blueprint of a registry in one app."""
     blueprint = Blueprint("model_registry", __name__)
-    dispatcher = _Dispatcher(registry, settings)
+    dispatcher = _Dispatcher(store, settings, who_asks)
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
     for name, (rule, views) in ROUTES.items():
-        _add_rule(blueprint, rule, name, dispatcher.view_function(name, views))
+        _add_rule(blueprint, rule, name, dispatcher.view_function(name, rule, views))
     # What routing does not find would otherwise be answered by the host's own pages.
     _add_rule(blueprint, "/<path:rest>", "elsewhere", _nowhere)
     _add_error_handlers(blueprint)
@@ -86,26 +77,31 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
 class _Dispatcher:
     """Leads each request through guard, parser, transaction and view."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
+    def __init__(self, store: Store, settings: Settings, who_asks: Callable[[], Actor]) -> None:
+        self._store = store
         self._settings = settings
+        self._who_asks = who_asks
         self._parser = StrictParser(settings.max_body_bytes)
 
     def guard(self) -> None:
         """Let nobody in but the users whom the host's loader knows."""
         if request.method != "OPTIONS":  # a CORS preflight carries no token, and learns nothing
-            g.model_registry_actor = self._registry.actor()
+            g.model_registry_actor = self._who_asks()
 
-    def view_function(self, name: str, views: Mapping[str, View]) -> Callable[..., Response]:
+    def view_function(
+        self, name: str, rule: str, views: Mapping[str, View]
+    ) -> Callable[..., Response]:
         """Return a function with a name, as extensions such as Flask-WTF expect."""
+        # The rule of a parent blueprint may have variables too.
+        variables = set(re.findall(r"<(?:\w+:)?(\w+)>", rule))
 
         def view_function(**path: str) -> Response:
-            return self._dispatch(views, **path)
+            return self._dispatch(views, {name: path[name] for name in variables})
 
         view_function.__name__ = name
         return view_function
 
-    def _dispatch(self, views: Mapping[str, View], **path: str) -> Response:
+    def _dispatch(self, views: Mapping[str, View], path: Mapping[str, str]) -> Response:
         allowed = _allowed(views)
         if request.method == "OPTIONS":
             return _response(Answer(None, 204, {"Allow": ", ".join(allowed)}))
@@ -113,16 +109,14 @@ class _Dispatcher:
             raise MethodNotAllowedError(allowed)
         view = views["GET" if request.method == "HEAD" else request.method]
         call = self._call(view)
-        with _transaction(self._registry.session, commit=request.method not in _READING):
+        with _transaction(self._store.session, commit=request.method not in _READING):
             answer = view.function(call, **path)
         return _response(answer)
 
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
-        return Call(
-            self._registry.store, self._settings, g.model_registry_actor, query=query, body=body
-        )
+        return Call(self._store, self._settings, g.model_registry_actor, query=query, body=body)
 
 
 @contextmanager
@@ -140,7 +134,7 @@ def _allowed(views: Mapping[str, View]) -> list[str]:
     return [*views, *(["HEAD"] if "GET" in views else []), "OPTIONS"]
 
 
-def _nowhere(rest: str) -> NoReturn:  # noqa: ARG001
+def _nowhere(**_path: str) -> NoReturn:
     raise NotFoundError
 
 

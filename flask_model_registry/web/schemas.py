@@ -3,142 +3,68 @@
 from __future__ import annotations
 
 import base64
-import math
-import re
-from typing import Any, ClassVar
+from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from flask_model_registry.core.queries import Filters
 from flask_model_registry.core.resolver import Secret
-from flask_model_registry.core.rules import CATEGORIES, MODEL_ID, UNSAFE_IN_LINE, UNSAFE_IN_TEXT
+from flask_model_registry.core.rules import CATEGORIES, MODEL_ID, UNSAFE
 from flask_model_registry.core.tables import MAX_ID
 
-_API_KEY = re.compile(r"[\x21-\x7e]{1,8192}")
-_MASK = re.compile(r"\*{2}|\.{3}|\A[*.xX]+\Z")
-_TOKEN = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}")
-_PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TEXT = Regexp(
+    rf"([\n\r\t]|[^{UNSAFE}])*\Z",
+    error="Must not hold control or invisible formatting characters.",
+)
+_LINE = Regexp(
+    rf"(?!\s)[^{UNSAFE}]*(?<!\s)\Z",
+    error="Must be on one line, without outer blanks, control or invisible characters.",
+)
+_MODEL_ID = Regexp(
+    rf"{MODEL_ID.pattern}\Z",
+    error="Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
+    "without empty, '.' or '..' segments.",
+)
+_PROVIDER = Regexp(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+    error="Must be 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit.",
+)
+_ABILITY = Regexp(
+    r"[a-z0-9][a-z0-9._:-]{0,63}\Z",
+    error="Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit.",
+)
+_API_KEY = [
+    # What can stand in a header.
+    Regexp(r"[\x21-\x7e]{1,8192}\Z", error="Must be 1 to 8192 visible ASCII characters."),
+    # What people paste back from pages that hide a key.
+    Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
+]
+_CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,32}\Z", error="Must come from a Link header.")
+_LIMIT = Regexp(r"[1-9][0-9]{0,8}\Z", error="Must be a whole number of at least 1.")
 
 
-class StrictField(fields.Field):  # type: ignore[type-arg]  # generic since marshmallow 4 only
-    """A field that takes a value as it is or refuses it, and never converts."""
+class Number(fields.Float):
+    """A JSON number; text is none."""
 
-    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> Any:
-        return self._checked(value)
-
-    def _checked(self, value: Any) -> Any:
-        raise NotImplementedError
-
-
-class Line(StrictField, fields.String):
-    """Text on one line, without blanks around it."""
-
-    unsafe: ClassVar[re.Pattern[str]] = UNSAFE_IN_LINE
-
-    def __init__(self, maximum: int, **options: Any) -> None:
-        super().__init__(validate=validate.Length(1, maximum), **options)
-
-    def _checked(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValidationError("Must be a string.")
-        if self.unsafe.search(value):
-            raise ValidationError("Must not hold control or invisible formatting characters.")
-        if value != value.strip():
-            raise ValidationError("Must not begin or end with blanks.")
-        return value
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return (super()._deserialize(value, *args, **options) or 0.0) + 0.0  # no negative zero
 
 
-class Text(Line):
-    """Text that may have line breaks and tabs."""
-
-    unsafe = UNSAFE_IN_TEXT
-
-
-class Token(StrictField, fields.String):
-    """Text of a given pattern."""
-
-    def __init__(self, pattern: re.Pattern[str], message: str, **options: Any) -> None:
-        self.pattern, self.message = pattern, message
-        super().__init__(**options)
-
-    def _checked(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValidationError("Must be a string.")
-        if not self.pattern.fullmatch(value):
-            raise ValidationError(self.message)
-        return value
-
-
-class ApiKey(Token):
-    """An API key: visible ASCII, so that it can stand in a header; no mask of one."""
-
-    def __init__(self, **options: Any) -> None:
-        message = "Must be 1 to 8192 visible ASCII characters without blanks."
-        super().__init__(_API_KEY, message, load_only=True, **options)
-
-    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> Any:
-        key = self._checked(value)
-        if _MASK.search(key):
-            raise ValidationError("This is a mask, not a key.")
-        return Secret(key)
-
-
-class Number(StrictField, fields.Float):
-    """A JSON number; text and booleans are none."""
-
-    def _checked(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValidationError("Must be a number.")
-        try:
-            return float(value) + 0.0
-        except OverflowError:
-            return math.inf
-
-
-class Integer(StrictField, fields.Integer):
-    """A JSON integer; 3.0 and "3" are none."""
-
-    def _checked(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValidationError("Must be an integer.")
-        return value
-
-
-class Flag(StrictField, fields.Boolean):
+class Flag(fields.Boolean):
     """A JSON boolean; 1 and "yes" are none."""
 
-    def _checked(self, value: Any) -> bool:
+    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> bool:
         if not isinstance(value, bool):
-            raise ValidationError("Must be true or false.")
+            raise self.make_error("invalid", input=value)
         return value
 
 
 def _distinct(items: list[str]) -> None:
     if len(set(items)) < len(items):
         raise ValidationError("Must not name anything twice.")
-
-
-def _model_id(**options: Any) -> Token:
-    message = (
-        "Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
-        "without empty, '.' or '..' segments."
-    )
-    return Token(MODEL_ID, message, **options)
-
-
-def _ability(**options: Any) -> Token:
-    message = "Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit."
-    return Token(_TOKEN, message, **options)
-
-
-def _provider(**options: Any) -> Token:
-    message = "Must be 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit."
-    return Token(_PROVIDER, message, **options)
-
-
-def _category(**options: Any) -> fields.String:
-    message = f"Must be one of: {', '.join(CATEGORIES)}."
-    return Token(re.compile("|".join(CATEGORIES)), message, **options)
 
 
 class Strict(Schema):
@@ -153,28 +79,30 @@ class Strict(Schema):
 class NewModel(Strict):
     """The published request: create a model."""
 
-    model_id = _model_id(required=True)
-    model_provider = _provider(required=True)
-    model_name = Line(255, required=True)
-    api_key = ApiKey(required=True)
-    category = _category(load_default="llm")
-    base_url = Line(2048, load_default=None, allow_none=True)
-    temperature = Number(
-        load_default=None, allow_none=True, validate=validate.Range(0, 2, error="Must be 0 to 2.")
-    )
-    dimension = Integer(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(1, 65_536, error="Must be 1 to 65536."),
+    model_id = fields.String(required=True, validate=_MODEL_ID)
+    model_provider = fields.String(required=True, validate=_PROVIDER)
+    model_name = fields.String(required=True, validate=[Length(1, 255), _LINE])
+    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+    category = fields.String(load_default="llm", validate=OneOf(CATEGORIES))
+    base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
+    temperature = Number(load_default=None, allow_none=True, validate=Range(0, 2))
+    dimension = fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=Range(1, 65_536)
     )
     abilities = fields.List(
-        _ability(),
+        fields.String(validate=_ABILITY),
         load_default=None,
         allow_none=True,
-        validate=[validate.Length(max=32), _distinct],
+        validate=[Length(max=32), _distinct],
     )
-    description = Text(4096, load_default=None, allow_none=True)
+    description = fields.String(
+        load_default=None, allow_none=True, validate=[Length(max=4096), _TEXT]
+    )
     share_with_users = Flag(load_default=False)
+
+    @post_load
+    def _hide_key(self, model: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        return {**model, "api_key": Secret(model["api_key"])}
 
 
 class ModelRepresentation(Schema):
@@ -204,9 +132,6 @@ class NoQuery(Strict):
 
 
 _BOOLEANS: dict[str | None, bool] = {"true": True, "false": False}
-_WORD = re.compile("true|false")
-_WORD_OR_ALL = re.compile("true|false|all")
-_LIMIT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 def cursor(sort: str, last_id: int) -> str:
@@ -227,21 +152,22 @@ def _after(given: str, sort: str) -> int:
 class ListQuery(Strict):
     """What to list, and where to begin."""
 
-    category = _category()
-    model_provider = _provider()
-    ability = _ability()
-    is_active = Token(_WORD_OR_ALL, "Must be true, false or all.", load_default="true")
-    owned = Token(_WORD, "Must be true or false.")
-    q = Line(255)
-    sort = Token(re.compile("-?id"), "Must be id or -id.", load_default="id")
-    limit = Token(_LIMIT, "Must be a whole number of at least 1.", load_default=None)
-    after = Token(re.compile(r"[A-Za-z0-9_=-]{1,32}"), "Must come from a Link header.")
+    category = fields.String(validate=OneOf(CATEGORIES))
+    model_provider = fields.String(validate=_PROVIDER)
+    ability = fields.String(validate=_ABILITY)
+    is_active = fields.String(load_default="true", validate=OneOf(["true", "false", "all"]))
+    owned = fields.String(validate=OneOf(["true", "false"]))
+    q = fields.String(load_default="", validate=[Length(max=255), _TEXT])
+    sort = fields.String(load_default="id", validate=OneOf(["id", "-id"]))
+    limit = fields.String(load_default=None, validate=_LIMIT)
+    after = fields.String(validate=_CURSOR)
 
     @post_load
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
         sort, after = query.pop("sort"), query.pop("after", None)
         query["is_active"] = _BOOLEANS.get(query["is_active"])
         query["owned"] = _BOOLEANS.get(query.get("owned"))
+        query["q"] = query["q"].strip() or None
         query["limit"] = query["limit"] and int(query["limit"])
         query["after"] = after and _after(after, sort)
         return Filters(**query, descending=sort == "-id")

@@ -66,8 +66,7 @@ def view(
 def register(call: Call) -> Answer:
     """Register a model."""
     model = call.store.create(call.actor, call.body)
-    location = url_for(".model", ref=model.representation["id"])
-    return _shown(model, 201, Location=location)
+    return _shown(model, 201, Location=_address(".model", id=model.representation["id"]))
 
 
 @view(query=ListQuery)
@@ -84,26 +83,27 @@ def list_models(call: Call) -> Answer:
 
 
 @view()
-def get_model(call: Call, ref: str) -> Answer:
-    """Return the model with this id."""
-    if not _ID.fullmatch(ref):
-        raise NotFoundError
-    return _shown(call.store.get(call.actor, int(ref)))
+def get_model(call: Call, **path: str) -> Answer:
+    """Return one model."""
+    return _shown(call.store.get(call.actor, _reference(**path)))
 
 
-@view()
-def get_model_by_handle(call: Call, model_id: str) -> Answer:
-    """Return the model with this ``model_id``, the caller's own before one shared with them."""
-    return _shown(call.store.get(call.actor, model_id.removesuffix("/")))
-
-
+_ONE_MODEL: Mapping[str, View] = {"GET": get_model}
 # Every address below the prefix, each with the methods it answers.
 ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
     "models": ("/", {"GET": list_models, "POST": register}),
     "register": ("/register", {"POST": register}),
-    "model": ("/<ref>", {"GET": get_model}),
-    "model_by_handle": ("/by-id/<path:model_id>", {"GET": get_model_by_handle}),
+    "model": ("/<id>", _ONE_MODEL),
+    "model_by_handle": ("/by-id/<path:model_id>", _ONE_MODEL),
 }
+
+
+def _reference(id: str = "", model_id: str = "") -> int | str:  # noqa: A002
+    if model_id:
+        return model_id.removesuffix("/")
+    if not _ID.fullmatch(id):
+        raise NotFoundError
+    return int(id)
 
 
 def _shown(model: Model, status: int = 200, **headers: str) -> Answer:
@@ -114,5 +114,10 @@ def _next_page(page: list[dict[str, Any]], filters: Filters) -> dict[str, str]:
     after = cursor("-id" if filters.descending else "id", page[-1]["id"])
     # Not all of the query: the host's token may be in it.
     known = list_models.query.fields
-    kept: Any = {name: text for name, text in request.args.items() if name in known}
-    return {"Link": f'<{url_for(".models", **{**kept, "after": after})}>; rel="next"'}
+    kept = {name: text for name, text in request.args.items() if name in known}
+    return {"Link": f'<{_address(".models", **{**kept, "after": after})}>; rel="next"'}
+
+
+def _address(endpoint: str, **values: Any) -> str:
+    # With the variables of a parent blueprint's rule, if it has any.
+    return url_for(endpoint, **{**(request.view_args or {}), **values})
