@@ -2,6 +2,7 @@
 
 project = "flask-model-registry"
 copyright = "2026, the flask-model-registry authors"
+myst_enable_extensions = ["colon_fence"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.intersphinx"]
 intersphinx_mapping = {}
 html_theme = "furo"
