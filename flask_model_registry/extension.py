@@ -218,9 +218,10 @@ def _is_true(answer: Any) -> bool:
 
 def _checked_groups(groups: Any) -> tuple[str, ...]:
     # Databases compare other types, and trailing blanks, in ways of their own.
-    if isinstance(groups, str) or not all(_is_group(group) for group in groups):
+    names = () if isinstance(groups, str) else set(groups or ())
+    if isinstance(groups, str) or not all(map(_is_group, names)):
         raise ConfigError("groups must return names: text of 1 to 255 characters, no outer blanks")
-    return tuple(sorted(set(groups)))
+    return tuple(sorted(names))
 
 
 def _is_group(name: Any) -> bool:

@@ -142,3 +142,13 @@ def test_groups_are_names_that_every_database_compares_alike(hosts, groups, capl
 
     assert host.client("alice").get(f"{PREFIX}/").status_code == 500
     assert "groups must return names" in caplog.text
+
+
+@pytest.mark.parametrize("groups", [list, tuple, set, iter, dict.fromkeys])
+def test_groups_come_from_any_iterable(hosts, groups):
+    host = hosts(groups=lambda user: groups(["g", "h"]) if user.name == "reader" else None)
+    (row_id,) = register(host.client("owner"), "m")
+    grant(host, row_id, group_name="h")
+
+    assert len(host.client("reader").get(f"{PREFIX}/").json) == 1
+    assert len(host.client("in no group").get(f"{PREFIX}/").json) == 0

@@ -96,7 +96,7 @@ class _Dispatcher:
         variables = set(re.findall(r"<(?:\w+:)?(\w+)>", rule))
 
         def view_function(**path: str) -> Response:
-            return self._dispatch(views, {name: path[name] for name in variables})
+            return self._dispatch(views, {each: path[each] for each in variables})
 
         view_function.__name__ = name
         return view_function
