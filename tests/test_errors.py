@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 import sqlalchemy as sa
-from flask import Blueprint, Flask, abort
+from flask import Blueprint, Flask, abort, redirect
+from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from flask_model_registry import RegistryError, errors
@@ -203,6 +204,42 @@ def test_a_description_of_any_type_becomes_text(hosts):
     host.app.before_request(lambda: abort(403, LocalProxy(lambda: "lazily translated")))
 
     assert host.client().get(f"{PREFIX}/").json["detail"] == "lazily translated"
+
+
+def test_an_error_without_a_description_has_no_detail(hosts):
+    class PaymentRequired(HTTPException):
+        code = 402
+
+    host = hosts()
+
+    @host.app.before_request
+    def refuse():
+        raise PaymentRequired
+
+    response = host.client().get(f"{PREFIX}/")
+
+    assert response.json == {"type": "about:blank", "title": "Payment Required", "status": 402}
+
+
+def test_a_redirect_of_the_host_stays_one(hosts):
+    host = hosts()
+    host.app.before_request(lambda: abort(redirect("/login")))
+
+    assert host.client().get(f"{PREFIX}/").location == "/login"
+
+
+@pytest.mark.forces_errors
+def test_an_exception_that_is_no_error_stays_what_it_is(hosts):
+    class SeeOther(HTTPException):
+        code = 303
+
+    host = hosts()
+
+    @host.app.before_request
+    def lead_away():
+        raise SeeOther
+
+    assert host.client().get(f"{PREFIX}/").status_code == 303
 
 
 @pytest.mark.forces_errors

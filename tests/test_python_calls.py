@@ -422,3 +422,14 @@ def test_a_user_object_of_a_session_that_is_gone_will_do(hosts):
         host.db.session.remove()
 
         assert host.registry.list(user=alice) == []
+
+
+@pytest.mark.parametrize("autoflush", [True, False])
+def test_pending_rows_are_flushed_just_as_the_host_wants(inside, autoflush):
+    alice, pending = inside.load("alice"), inside.User(name="pending")
+    inside.db.session.add(pending)
+    inside.db.session.autoflush = autoflush
+
+    inside.registry.list(user=alice)
+
+    assert (pending in inside.db.session.new) is not autoflush

@@ -58,11 +58,11 @@ def kept(path, make):
 
 
 def tokens():
-    """Return a token for each user; both are made at the first start."""
+    """Begin with empty tables and two users, and return a token for each."""
+    db.drop_all()
     db.create_all()
-    if db.session.query(User).count() == 0:
-        db.session.add_all([User(name="alice", is_admin=True), User(name="bob")])
-        db.session.commit()
+    db.session.add_all([User(name="alice", is_admin=True), User(name="bob")])
+    db.session.commit()
     return {user.name: create_access_token(str(user.id)) for user in db.session.query(User)}
 
 
@@ -94,7 +94,8 @@ def main():
         token_of = tokens()
     server = waitress.create_server(app, host="127.0.0.1", port=port)
     models = f"http://127.0.0.1:{port}/api/models"
-    print("This is a DEMO: its users, tokens and keys are made up. Do not put real API keys in.\n")
+    print("This is a DEMO: its users, tokens and keys are made up, and each start begins afresh.")
+    print("Do not put real API keys in.\n")
     print(f"Token of alice, who may share with everybody:\n{token_of['alice']}\n")
     print(f"Token of bob:\n{token_of['bob']}\n")
     print("Register a model as alice:\n")

@@ -69,7 +69,8 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(sa.exc.DataError, _data_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
-    # By code: Flask asks the app's handlers of a code before a blueprint's of a class.
+    # By code too: Flask asks the app's handlers of a code before a blueprint's of a class.
+    blueprint.register_error_handler(HTTPException, _http_problem)
     for code in default_exceptions:
         blueprint.register_error_handler(code, _http_problem)
 
@@ -152,7 +153,7 @@ def _problem(error: RegistryError) -> Response:
 
 def _http_problem(error: HTTPException) -> Response | HTTPException:
     """Give an error that Flask or the host raised for our addresses the same shape."""
-    if error.response is not None:
+    if error.response is not None or error.code is None or error.code < 400:
         return error
     problem = {"type": "about:blank", "title": error.name, "status": error.code}
     if error.description is not None:
@@ -162,7 +163,7 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
         for name, value in error.get_headers()
         if name.lower() not in {"content-type", "content-length"}
     }
-    return _response(Answer(problem, error.code or 500, headers), "application/problem+json")
+    return _response(Answer(problem, error.code, headers), "application/problem+json")
 
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
