@@ -233,5 +233,5 @@ def _model_indexes() -> list[sa.Index]:
             postgresql_where=only_shared,
             sqlite_where=only_shared,
         ),
-        _index("models_key", "key_id"),
+        _index("models_key", "key_id", "id"),
     ]
