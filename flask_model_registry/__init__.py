@@ -1,9 +1,9 @@
 """A registry of AI models for the users of any Flask app."""
 
-from flask_model_registry.core.queries import Filters
-from flask_model_registry.core.resolver import ResolvedModel, Secret
-from flask_model_registry.core.secretbox import CannotOpenError, SecretBox
-from flask_model_registry.errors import (
+from .core.queries import Filters
+from .core.resolver import ResolvedModel, Secret
+from .core.secretbox import CannotOpenError, SecretBox
+from .errors import (
     AuthenticationError,
     ConfigError,
     ConflictError,
@@ -16,8 +16,8 @@ from flask_model_registry.errors import (
     UnreadableCredentialError,
     ValidationError,
 )
-from flask_model_registry.extension import ModelRegistry
-from flask_model_registry.providers.catalogue import Provider
+from .extension import ModelRegistry
+from .providers.catalogue import Provider
 
 __version__ = "0.1.0.dev0"
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import click
 
-from flask_model_registry.config import KEY_BYTES, KEY_ID
+from .config import KEY_BYTES, KEY_ID
 
 
 @click.group("model-registry")

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask_model_registry.errors import ConfigError
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

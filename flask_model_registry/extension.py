@@ -11,21 +11,21 @@ import marshmallow
 import sqlalchemy as sa
 from flask import current_app, has_request_context
 
-from flask_model_registry.config import Settings
-from flask_model_registry.core.access import Access, Actor
-from flask_model_registry.core.queries import Filters, Queries
-from flask_model_registry.core.rules import UNSAFE_CHARACTER
-from flask_model_registry.core.secretbox import AesGcmBox, SecretBox
-from flask_model_registry.core.store import Store
-from flask_model_registry.core.tables import declare_tables
-from flask_model_registry.errors import AuthenticationError, ConfigError
-from flask_model_registry.providers.catalogue import Catalogue
-from flask_model_registry.providers.endpoints import Endpoints
-from flask_model_registry.providers.netguard import AddressPolicy
-from flask_model_registry.web.auth import jwt_user
-from flask_model_registry.web.blueprint import build_blueprint
-from flask_model_registry.web.parser import validation_error
-from flask_model_registry.web.schemas import NewModel
+from .config import Settings
+from .core.access import Access, Actor
+from .core.queries import Filters, Queries
+from .core.rules import UNSAFE_CHARACTER
+from .core.secretbox import AesGcmBox, SecretBox
+from .core.store import Store
+from .core.tables import declare_tables
+from .errors import AuthenticationError, ConfigError
+from .providers.catalogue import Catalogue
+from .providers.endpoints import Endpoints
+from .providers.netguard import AddressPolicy
+from .web.auth import jwt_user
+from .web.blueprint import build_blueprint
+from .web.parser import validation_error
+from .web.schemas import NewModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask
     from flask_sqlalchemy import SQLAlchemy
 
-    from flask_model_registry.core.resolver import ResolvedModel
-    from flask_model_registry.core.tables import Tables
-    from flask_model_registry.providers.catalogue import Provider
+    from .core.resolver import ResolvedModel
+    from .core.tables import Tables
+    from .providers.catalogue import Provider
 
 _EXTENSION = "model_registry"
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flask_model_registry.errors import ForbiddenError
+from ..errors import ForbiddenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flask_model_registry.core.tables import Tables
+    from .tables import Tables
 
 
 class Action(Enum):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from flask_model_registry.core.access import OWNER, Access, Action, Relation
-from flask_model_registry.core.representation import FIELDS, FLAGS
-from flask_model_registry.core.rules import UNSAFE_CHARACTER
-from flask_model_registry.core.tables import MAX_ID
-from flask_model_registry.errors import ValidationError
+from ..errors import ValidationError
+from .access import OWNER, Access, Action, Relation
+from .representation import FIELDS, FLAGS
+from .rules import UNSAFE_CHARACTER
+from .tables import MAX_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from flask_model_registry.core.tables import Tables
+    from .tables import Tables
 
 Condition: TypeAlias = sa.ColumnElement[bool]
 

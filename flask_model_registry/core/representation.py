@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask_model_registry.core.access import Action
+from .access import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flask_model_registry.config import EncryptionKey
+    from ..config import EncryptionKey
 
 _NONCE_BYTES = 12  # NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits
 _TAG_BYTES = 16

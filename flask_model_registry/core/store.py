@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flask_model_registry.core import rules
-from flask_model_registry.core.access import Actor, Facts
-from flask_model_registry.core.representation import FIELDS, FLAGS, Model, represented
-from flask_model_registry.core.resolver import ResolvedModel, Secret
-from flask_model_registry.core.secretbox import CannotOpenError
-from flask_model_registry.core.tables import MAX_ID
-from flask_model_registry.core.writing import savepoint, violated_constraint
-from flask_model_registry.errors import (
+from ..core import rules
+from ..errors import (
     ConflictError,
     InactiveModelError,
     ModelIdTakenError,
@@ -23,15 +17,21 @@ from flask_model_registry.errors import (
     UnreadableCredentialError,
     ValidationError,
 )
+from .access import Actor, Facts
+from .representation import FIELDS, FLAGS, Model, represented
+from .resolver import ResolvedModel, Secret
+from .secretbox import CannotOpenError
+from .tables import MAX_ID
+from .writing import savepoint, violated_constraint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
-    from flask_model_registry.core.ports import Endpoints
-    from flask_model_registry.core.queries import Filters, Queries
-    from flask_model_registry.core.secretbox import SecretBox
+    from .ports import Endpoints
+    from .queries import Filters, Queries
+    from .secretbox import SecretBox
 
 # The columns that take a field of the request as it is.
 _PLAIN = "model_id category model_name base_url temperature dimension abilities description".split()

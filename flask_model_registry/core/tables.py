@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import conv
 
-from flask_model_registry.errors import ConfigError
+from ..errors import ConfigError
 
 _NAME = "model_registry"
 MAX_ID = 2**31 - 1
@@ -129,13 +129,7 @@ class _Declaration:
             sa.Column("ciphertext", sa.LargeBinary()),
             sa.Column("key_id", _ascii(255)),
             sa.Column("credential_updated_at", _moment()),
-            _unique("models_owner_model_id", "owner_id", "model_id"),
-            _unique("models_shared_model_id", "shared_model_id"),
-            _check(
-                "models_shared_model_id",
-                "(is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id)"
-                " OR (NOT is_shared AND shared_model_id IS NULL)",
-            ),
+            *_model_constraints(),
             *_model_indexes(),
             sqlite_autoincrement=True,  # an id is never used again
         )
@@ -214,6 +208,18 @@ def _check(name: str, condition: str) -> sa.CheckConstraint:
 
 def _index(name: str, *columns: str, **options: Any) -> sa.Index:
     return sa.Index(conv(f"{_NAME}_ix_{name}"), *columns, **options)
+
+
+def _model_constraints() -> list[sa.Constraint]:
+    return [
+        _unique("models_owner_model_id", "owner_id", "model_id"),
+        _unique("models_shared_model_id", "shared_model_id"),
+        _check(
+            "models_shared_model_id",
+            "(is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id)"
+            " OR (NOT is_shared AND shared_model_id IS NULL)",
+        ),
+    ]
 
 
 def _model_indexes() -> list[sa.Index]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask_model_registry.providers.netguard import AddressPolicy, BadAddressError, parse_base_url
+from .netguard import AddressPolicy, BadAddressError, parse_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask_model_registry.providers.catalogue import Catalogue
+    from .catalogue import Catalogue
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from flask_jwt_extended.config import config
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt import PyJWTError
 
-from flask_model_registry.errors import AuthenticationError, ConfigError
+from ..errors import AuthenticationError, ConfigError
 
 
 def jwt_user() -> Any:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from flask_model_registry.core.writing import misses_a_table
-from flask_model_registry.errors import (
+from ..core.writing import misses_a_table
+from ..errors import (
     ConfigError,
     MethodNotAllowedError,
     NotFoundError,
@@ -20,15 +20,15 @@ from flask_model_registry.errors import (
     UnavailableError,
     ValidationError,
 )
-from flask_model_registry.web.parser import StrictParser
-from flask_model_registry.web.views import ROUTES, Answer, Call, View
+from .parser import StrictParser
+from .views import ROUTES, Answer, Call, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from flask_model_registry.config import Settings
-    from flask_model_registry.core.access import Actor
-    from flask_model_registry.core.store import Store
+    from ..config import Settings
+    from ..core.access import Actor
+    from ..core.store import Store
 
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flask import current_app
 from webargs.flaskparser import FlaskParser
 
-from flask_model_registry.errors import (
+from ..errors import (
     MalformedRequestError,
     PayloadTooLargeError,
     UnsupportedMediaTypeError,

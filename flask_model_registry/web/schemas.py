@@ -8,10 +8,10 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from flask_model_registry.core.queries import Filters
-from flask_model_registry.core.resolver import Secret
-from flask_model_registry.core.rules import CATEGORIES, MODEL_ID, UNSAFE
-from flask_model_registry.core.tables import MAX_ID
+from ..core.queries import Filters
+from ..core.resolver import Secret
+from ..core.rules import CATEGORIES, MODEL_ID, UNSAFE
+from ..core.tables import MAX_ID
 
 _TEXT = Regexp(
     rf"([\n\r\t]|[^{UNSAFE}])*\Z",

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 
-from flask_model_registry.errors import NotFoundError, ValidationError
-from flask_model_registry.web.schemas import ListQuery, NewModel, NoQuery, cursor
+from ..errors import NotFoundError, ValidationError
+from .schemas import ListQuery, NewModel, NoQuery, cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import marshmallow
 
-    from flask_model_registry.config import Settings
-    from flask_model_registry.core.access import Actor
-    from flask_model_registry.core.queries import Filters
-    from flask_model_registry.core.representation import Model
-    from flask_model_registry.core.store import Store
+    from ..config import Settings
+    from ..core.access import Actor
+    from ..core.queries import Filters
+    from ..core.representation import Model
+    from ..core.store import Store
 
 _PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
