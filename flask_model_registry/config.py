@@ -160,9 +160,10 @@ def _decode(encoded: str) -> bytes:
 
 def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     for name in _HOST_SECRETS:
-        value = config.get(name) or ()
-        for secret in (value,) if isinstance(value, (str, bytes)) else value:
-            yield name, secret.encode() if isinstance(secret, str) else secret
+        value = config.get(name)
+        for secret in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(secret, (str, bytes)):
+                yield name, secret.encode() if isinstance(secret, str) else secret
 
 
 def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:

@@ -84,8 +84,10 @@ def test_the_hosts_former_secrets_are_no_encryption_keys():
         )
 
 
-def test_other_secrets_of_the_host_do_no_harm():
-    config = {"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, "SECRET_KEY": "é", "JWT_SECRET_KEY": b"\xff"}
+@pytest.mark.parametrize("value", ["é", b"\xff", "", None, 5, [], [None, 5]])
+def test_other_secrets_of_the_host_do_no_harm(value):
+    config = {"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, "SECRET_KEY": value, "JWT_SECRET_KEY": value}
+    config["SECRET_KEY_FALLBACKS"] = value
 
     assert Settings.from_config(config).encryption_keys[0].secret == RAW
 

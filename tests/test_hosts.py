@@ -6,7 +6,18 @@ from flask import Blueprint, Flask
 
 from flask_model_registry import ConfigError, ModelRegistry
 from flask_model_registry.cli import new_key
-from tests.hosts import CANARY, KINDS, PREFIX, Host, Recorder, create_app, declare, model
+from tests.hosts import (
+    CANARY,
+    KINDS,
+    PREFIX,
+    Host,
+    Recorder,
+    create_app,
+    declare,
+    grant,
+    model,
+    register,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,3 +189,42 @@ def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
     assert page.headers["Link"].startswith(f"</acme{PREFIX}/?limit=1&after=")
     canary(app)
     host.close()
+
+
+def enforce_foreign_keys(host):
+    with host.app.app_context():
+        engine = host.db.engine
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
+        sa.event.listen(
+            engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON").close()
+        )
+
+
+def test_what_a_deleted_user_had_is_deleted(hosts):
+    host = hosts()
+    enforce_foreign_keys(host)
+    alice, tables = host.user("alice"), host.registry.tables
+    (of_alice,) = register(host.client("alice"), "m", abilities=["chat"])
+    (of_bob,) = register(host.client("bob"), "n")
+    grant(host, of_bob, user_id=alice)
+    grant(host, of_alice, user_id=host.user("bob"))
+    for row_id, user in ((of_bob, alice), (of_alice, host.user("bob"))):
+        values = {"user_id": user, "config_type": "general", "model_row_id": row_id}
+        host.execute(sa.insert(tables.defaults), values)
+    host.execute(sa.insert(tables.app_defaults), {"config_type": "x", "model_row_id": of_alice})
+
+    host.execute(sa.delete(host.User).where(host.User.id == alice))
+
+    assert [row.id for row in host.rows("models")] == [of_bob]
+    for name in ("abilities", "grants", "defaults", "app_defaults"):
+        assert host.rows(name) == [], name
+
+
+def test_models_of_an_owner_who_is_gone_break_no_list(hosts):
+    host = hosts()
+    register(host.client("admin", is_admin=True), "m", share_with_users=True)
+    register(host.client("bob"), "n")
+    host.execute(sa.delete(host.User).where(host.User.name == "admin"))
+
+    assert host.client("bob").get(f"{PREFIX}/").status_code == 200

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..core import rules
 from ..errors import (
     ConflictError,
     InactiveModelError,
@@ -17,6 +16,7 @@ from ..errors import (
     UnreadableCredentialError,
     ValidationError,
 )
+from . import rules
 from .access import Actor, Facts
 from .representation import FIELDS, FLAGS, Model, represented
 from .resolver import ResolvedModel, Secret
