@@ -121,6 +121,12 @@ class UnreadableCredentialError(ConflictError):
     code, title = "credential-unreadable", "The stored API key cannot be read"
 
 
+class PreconditionFailedError(RegistryError):
+    """The model is not in the state that ``If-Match`` or ``If-None-Match`` asks for."""
+
+    code, status, title = "precondition-failed", 412, "The model has changed"
+
+
 class PayloadTooLargeError(RegistryError):
     """The body is larger than ``MODEL_REGISTRY_MAX_BODY_BYTES``."""
 

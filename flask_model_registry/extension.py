@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import marshmallow
 import sqlalchemy as sa
@@ -13,10 +11,12 @@ from flask import current_app, has_request_context
 
 from .config import Settings
 from .core.access import Access, Actor
+from .core.grants import Grantee
 from .core.queries import Filters, Queries
-from .core.rules import UNSAFE_CHARACTER
+from .core.registry import Registry, assemble
+from .core.rows import Target
+from .core.rules import is_group
 from .core.secretbox import AesGcmBox, SecretBox
-from .core.store import Store
 from .core.tables import declare_tables
 from .errors import AuthenticationError, ConfigError
 from .providers.catalogue import Catalogue
@@ -25,7 +25,7 @@ from .providers.netguard import AddressPolicy
 from .web.auth import jwt_user
 from .web.blueprint import build_blueprint
 from .web.parser import validation_error
-from .web.schemas import NewModel
+from .web.schemas import NewModel, Rights, WholeModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,10 +42,10 @@ _EXTENSION = "model_registry"
 
 @dataclass(frozen=True)
 class _Mounted:
-    """A registry in one app."""
+    """What an app has of a registry."""
 
-    registry: ModelRegistry
-    store: Store
+    extension: ModelRegistry
+    registry: Registry
 
 
 class ModelRegistry:
@@ -91,7 +91,8 @@ class ModelRegistry:
         self._groups = groups
         self._secret_box = secret_box
         self._catalogue = Catalogue(providers)
-        self._new_model = NewModel()
+        self._new_model, self._some_of_model = NewModel(), WholeModel(partial=True)
+        self._rights = Rights()
         self._queries = Queries(Access(self.tables, with_groups=groups is not None))
 
     def init_app(self, app: Flask, *, parent: Blueprint | None = None) -> None:
@@ -107,16 +108,16 @@ class ModelRegistry:
             raise ConfigError("this app has a model registry already; call init_app once for it")
         settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
-        store = Store(
+        registry = assemble(
             self._queries,
             self._session,
+            sender=app,
+            actor_of=self._actor_of,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
             endpoints=Endpoints(self._catalogue, policy),
-            clock=_now,
-            new_uuid=uuid4,
         )
-        app.extensions[_EXTENSION] = _Mounted(self, store)
-        blueprint = build_blueprint(store, settings, self._actor)
+        app.extensions[_EXTENSION] = _Mounted(self, registry)
+        blueprint = build_blueprint(registry, settings, self._actor)
         (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
@@ -130,11 +131,8 @@ class ModelRegistry:
             ForbiddenError: The user may not share models with everybody.
             ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
         """
-        try:
-            loaded: dict[str, Any] = self._new_model.load(fields)
-        except marshmallow.ValidationError as error:
-            raise validation_error(error) from None
-        return self._store.create(self._actor(user), loaded).representation
+        loaded = _loaded(self._new_model, fields)
+        return self._here.models.create(self._actor(user), loaded).representation
 
     def get(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
         """Return a model by its integer id or its ``model_id``.
@@ -142,7 +140,7 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none that the user can see.
         """
-        return self._store.get(self._actor(user), ref).representation
+        return self._here.models.get(self._actor(user), ref).representation
 
     def list(self, *, user: Any = None, **filters: Any) -> list[dict[str, Any]]:
         """Return the models that the user can see, ordered by id.
@@ -151,7 +149,130 @@ class ModelRegistry:
             filters: Attributes of :class:`Filters`: by default all active models. With a ``limit``,
                 the last one's id as ``after`` gives the next ones.
         """
-        return self._store.list(self._actor(user), Filters(**filters))
+        return self._here.models.list(self._actor(user), Filters(**filters))
+
+    def summary(self, *, user: Any = None, **filters: Any) -> dict[str, Any]:
+        """Count the models that :meth:`list` returns for these filters, without a limit."""
+        return self._here.models.summary(self._actor(user), Filters(**filters))
+
+    def update(self, ref: int | str, *, user: Any = None, **fields: Any) -> dict[str, Any]:
+        """Change fields of a model, as ``PATCH`` does: ``None`` clears, what is not given stays.
+
+        Returns:
+            The model representation.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+            ForbiddenError: The user may not change it, or not this of it.
+            ValidationError: The model would not be valid, or its key would go to a new address.
+            ConflictError: The ``model_id`` is taken, or the model is shared or a default.
+        """
+        loaded = _loaded(self._some_of_model, fields)
+        return self._here.models.update(self._actor(user), Target(ref), loaded).representation
+
+    def delete(self, ref: int | str, *, user: Any = None) -> None:
+        """Delete a model with its key, grants and defaults.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+            ForbiddenError: The user may not delete it.
+            ConflictError: It is a default that the user, its owner, has chosen.
+        """
+        self._here.models.delete(self._actor(user), Target(ref))
+
+    def grant(
+        self,
+        ref: int | str,
+        *,
+        to: Any = None,
+        group: str | None = None,
+        user: Any = None,
+        **rights: bool,
+    ) -> dict[str, Any]:
+        """Grant a model to a user or to a group, or change what the grant allows.
+
+        Args:
+            to: A user object.
+            group: The name of a group, as the ``groups`` callback returns it.
+            user: The owner of the model.
+            rights: ``can_edit`` and ``can_delete``, false by default.
+
+        Raises:
+            NotFoundError: There is no such model, user or group.
+            ForbiddenError: The user is not the owner.
+        """
+        loaded = _loaded(self._rights, rights)
+        grantee = self._grantee(to, group)
+        return self._here.grants.put(self._actor(user), Target(ref), grantee, loaded)[0]
+
+    def revoke(
+        self, ref: int | str, *, to: Any = None, group: str | None = None, user: Any = None
+    ) -> None:
+        """Take a grant back, and the defaults that rest on it.
+
+        Raises:
+            NotFoundError: There is no such grant.
+            ForbiddenError: The user is not the owner.
+        """
+        self._here.grants.remove(self._actor(user), Target(ref), self._grantee(to, group))
+
+    def grants(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
+        """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
+
+        Raises:
+            ForbiddenError: The user is not the owner.
+        """
+        return self._here.grants.list(self._actor(user), ref)
+
+    def transfer(self, ref: int | str, to: Any, *, user: Any = None) -> None:
+        """Give a model to another user. Its grants stay, and so does its being shared.
+
+        Raises:
+            ForbiddenError: The user is not the owner.
+            ConflictError: The other user has a model with this ``model_id``.
+        """
+        text = str(self._key(_unwrapped(to)))
+        self._here.ownership.transfer(self._actor(user), Target(ref), text)
+
+    def user_deleted(self, user: Any, *, transfer_to: Any = None) -> None:
+        """Delete what a user has, or give the models to another one; call it before the deletion.
+
+        Raises:
+            ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
+        """
+        heir = None if transfer_to is None else self._key(_unwrapped(transfer_to))
+        self._here.ownership.end(self._key(_unwrapped(user)), heir)
+
+    def set_default(
+        self, config_type: str, ref: int | str | None, *, user: Any = None, scope: str = "user"
+    ) -> None:
+        """Choose the model for a kind of work, or take the choice back with ``None``.
+
+        Args:
+            config_type: Such as ``general``; a model must be of the category that belongs to it.
+            scope: ``user``, or ``app`` for all users; that takes the right to share.
+
+        Raises:
+            NotFoundError: There is no such model or kind of work, or no choice to take back.
+            ForbiddenError: The user may not choose for all.
+            ValidationError: The model is of another category.
+            ConflictError: It is inactive or, for all users, not shared with everybody.
+        """
+        defaults, actor = self._here.defaults, self._actor(user)
+        if ref is None:
+            defaults.clear(actor, config_type, scope=scope)
+        else:
+            defaults.set(actor, config_type, Target(ref), scope=scope)
+
+    def default(self, config_type: str, *, user: Any = None) -> ResolvedModel:
+        """Return what is needed to call the default model: the user's own, or else the app's.
+
+        A default that is inactive, not visible any more or without a readable key is passed over.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return self._here.defaults.resolve(self._actor(user), config_type)
 
     def resolve(self, ref: int | str, *, user: Any = None) -> ResolvedModel:
         """Return what is needed to call a model: its name, its address and its key.
@@ -162,24 +283,29 @@ class ModelRegistry:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
             UnreadableCredentialError: The stored key is missing or does not open.
         """
-        return self._store.resolve(self._actor(user), ref)
+        return self._here.models.resolve(self._actor(user), ref)
 
     @property
-    def _store(self) -> Store:
+    def _here(self) -> Registry:
         mounted: _Mounted | None = current_app.extensions.get(_EXTENSION)
-        if mounted is None or mounted.registry is not self:
+        if mounted is None or mounted.extension is not self:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
-        return mounted.store
+        return mounted.registry
 
     def _actor(self, user: Any = None) -> Actor:
         user = self._requesting_user() if user is None else _unwrapped(user)
-        if not isinstance(user, self._user_model):
-            raise ConfigError(
-                f"the user must be a {self._user_model.__name__} object, "
-                f"not of type {type(user).__name__}"
-            )
+        key = self._key(user)
         groups = _checked_groups(self._groups(user)) if self._groups else ()
-        return Actor(self._key(user), groups, lambda: _is_true(self._can_share(user)))
+        return Actor(key, groups, lambda: _is_true(self._can_share(user)))
+
+    def _actor_of(self, key: Any) -> Actor | None:
+        user = self._session.get(self._user_model, key)
+        return None if user is None else self._actor(user)
+
+    def _grantee(self, user: Any, group: str | None) -> Grantee:
+        if (user is None) is (group is None):
+            raise TypeError("give either 'to', a user, or 'group', a name")
+        return Grantee(None if user is None else str(self._key(_unwrapped(user))), group)
 
     def _requesting_user(self) -> Any:
         if not has_request_context():
@@ -191,6 +317,11 @@ class ModelRegistry:
         return user
 
     def _key(self, user: Any) -> Any:
+        if not isinstance(user, self._user_model):
+            raise ConfigError(
+                f"the user must be a {self._user_model.__name__} object, "
+                f"not of type {type(user).__name__}"
+            )
         state = sa.inspect(user)
         if state.pending:
             self._session.flush()
@@ -219,15 +350,13 @@ def _is_true(answer: Any) -> bool:
 def _checked_groups(groups: Any) -> tuple[str, ...]:
     # Databases compare other types, and trailing blanks, in ways of their own.
     names = () if isinstance(groups, str) else set(groups or ())
-    if isinstance(groups, str) or not all(map(_is_group, names)):
+    if isinstance(groups, str) or not all(map(is_group, names)):
         raise ConfigError("groups must return names: text of 1 to 255 characters, no outer blanks")
     return tuple(sorted(names))
 
 
-def _is_group(name: Any) -> bool:
-    is_text = isinstance(name, str) and 0 < len(name) < 256
-    return is_text and name == name.strip() and not UNSAFE_CHARACTER.search(name)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+def _loaded(schema: marshmallow.Schema, fields: dict[str, Any]) -> Any:
+    try:
+        return schema.load(fields)
+    except marshmallow.ValidationError as error:
+        raise validation_error(error) from None

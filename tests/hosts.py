@@ -42,6 +42,15 @@ def register(client, *model_ids, **fields):
     return [response.json["id"] for response in responses]
 
 
+def granted(client, row_id, **grantee):
+    """Grant a model to a user (by key) or a group, over HTTP."""
+    rights = {name: grantee.pop(name) for name in ("can_edit", "can_delete") if name in grantee}
+    ((kind, name),) = grantee.items()
+    response = client.put(f"{PREFIX}/{row_id}/grants/{kind}s/{name}", json=rights)
+    assert response.status_code in {200, 201}, response.text
+    return response.json
+
+
 def grant(host, row_id, **columns):
     values = {"model_row_id": row_id, "can_edit": False, "can_delete": False, **columns}
     host.execute(sa.insert(host.registry.tables.grants), values)

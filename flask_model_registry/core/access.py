@@ -123,6 +123,16 @@ class Access:
         self.tables = tables
         self._absent = frozenset() if with_groups else frozenset({GROUP})
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether the host's users are in groups."""
+        return GROUP not in self._absent
+
+    @property
+    def granted(self) -> list[Relation]:
+        """The relations that rest on grants."""
+        return [each for each in POLICY[Action.USE] if each.is_granted and each not in self._absent]
+
     def relations(self, action: Action) -> list[tuple[Relation, sa.ColumnElement[bool]]]:
         """Return each relation that allows the action with its condition, nearest first."""
         return [

@@ -9,6 +9,7 @@ from .access import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
 FIELDS = tuple(
     "id model_id category model_provider model_name base_url temperature dimension abilities "
@@ -29,11 +30,21 @@ class Model:
     representation: dict[str, Any]
     version: int
 
+    @property
+    def tag(self) -> str:
+        """The entity tag: differs from model to model, and with what its reader may do."""
+        flags = "".join(str(int(self.representation[name])) for name in FLAGS)
+        return f"{self.representation['id']}-{self.version}-{flags}"
+
 
 def represented(values: Iterable[Any]) -> dict[str, Any]:
     """Return the representation for the values of ``FIELDS``; times become text (RFC 3339)."""
     representation = dict(zip(FIELDS, values, strict=False))
     for name in ("created_at", "updated_at"):
-        moment = representation[name]
-        representation[name] = moment and moment.isoformat(timespec="microseconds") + "Z"
+        representation[name] = in_text(representation[name])
     return representation
+
+
+def in_text(moment: datetime | None) -> str | None:
+    """Return a moment in UTC as text (RFC 3339)."""
+    return None if moment is None else moment.isoformat(timespec="microseconds") + "Z"

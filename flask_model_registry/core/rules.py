@@ -33,6 +33,12 @@ FIELD_CATEGORIES: Mapping[str, frozenset[str]] = {
 }
 
 
+def is_group(name: Any) -> bool:
+    """Tell whether this is a name that all databases compare alike."""
+    is_text = isinstance(name, str) and 0 < len(name) < 256
+    return is_text and name == name.strip() and not UNSAFE_CHARACTER.search(name)
+
+
 def faults(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield a field and a message for each rule that the model breaks."""
     category = model["category"]

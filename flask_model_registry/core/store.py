@@ -1,40 +1,45 @@
-"""Create, read and resolve models; nothing here commits, whoever owns the transaction does."""
+"""Create, read, change and delete models; whoever owns the transaction commits, not this."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from ..errors import (
     ConflictError,
+    ForbiddenError,
     InactiveModelError,
-    ModelIdTakenError,
-    NoAddressError,
-    NotFoundError,
     UnreadableCredentialError,
     ValidationError,
 )
-from . import rules
-from .access import Actor, Facts
-from .representation import FIELDS, FLAGS, Model, represented
-from .resolver import ResolvedModel, Secret
-from .secretbox import CannotOpenError
-from .tables import MAX_ID
-from .writing import savepoint, violated_constraint
+from . import rules, signals
+from .access import Action
+from .representation import Model, in_text, represented
+from .rows import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
+    import sqlalchemy as sa
+
+    from .access import Actor
+    from .defaults import Defaults
     from .ports import Endpoints
-    from .queries import Filters, Queries
-    from .secretbox import SecretBox
+    from .queries import Filters
+    from .resolver import ResolvedModel
+    from .rows import Rows, Target
+    from .vault import Vault
 
 # The columns that take a field of the request as it is.
-_PLAIN = "model_id category model_name base_url temperature dimension abilities description".split()
+_PLAIN = (
+    "model_id category model_name base_url temperature dimension abilities description is_active"
+).split()
+_ADDRESS = ("model_provider", "base_url")
+# What a model that is shared keeps until it is not.
+_PROMISED = ("category", "abilities")
+_SILENT = {"shared_model_id", "ciphertext", "key_id"}
 
 
 class Store:
@@ -42,164 +47,197 @@ class Store:
 
     def __init__(
         self,
-        queries: Queries,
-        session: Any,
+        rows: Rows,
+        vault: Vault,
+        defaults: Defaults,
         *,
-        secret_box: SecretBox,
         endpoints: Endpoints,
         clock: Callable[[], datetime],
         new_uuid: Callable[[], UUID],
     ) -> None:
-        self.session = session
-        self._queries = queries
-        self._access = queries.access
-        self._tables = queries.access.tables
-        self._secret_box = secret_box
+        self._rows = rows
+        self._queries = rows.queries
+        self._tables = rows.queries.access.tables
+        self._vault = vault
+        self._defaults = defaults
         self._endpoints = endpoints
         self._clock = clock
         self._new_uuid = new_uuid
 
-    @property
-    def connection(self) -> sa.Connection:
-        """The connection of the host's session, to the database that holds its users."""
-        if self.session.autoflush:
-            self.session.flush()  # as every query of the session would
-        bind = {"clause": self._tables.models}
-        connection: sa.Connection = self.session.connection(bind_arguments=bind)
-        return connection
-
-    def create(self, actor: Actor, fields: dict[str, Any]) -> Model:
+    def create(self, actor: Actor, fields: Mapping[str, Any]) -> Model:
         """Register a model for the actor, from valid fields of the published request."""
-        row = self._new_row(actor, fields)
-        self._check(row)
+        row = self._merged(self._new_row(actor), fields)
+        self._check(row, _ADDRESS)
         if row["is_shared"]:
             actor.check_may_share()
-        row |= self._sealed(row, fields["api_key"])
-        connection = self.connection  # flushes; what fails then is the host's
-        try:
-            row["id"] = self._write(connection, row)
-        except sa.exc.IntegrityError as error:
-            raise self._conflict(error) from None
-        return self._created(actor, row)
+        row |= self._vault.sealed(row, fields["api_key"])
+        row["credential_updated_at"] = row["created_at"]
+        with self._rows.writing() as connection:
+            result = connection.execute(self._queries.insert, row)
+            row["id"] = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
+            self._write_abilities(connection, row["id"], (), row["abilities"] or ())
+        self._rows.announce(signals.created, actor, row)
+        if row["is_shared"]:
+            self._rows.announce(signals.shared, actor, row)
+        return Held(connection, actor, row, (), self._queries.access).shown()
 
     def get(self, actor: Actor, ref: int | str) -> Model:
         """Return the model with this id or ``model_id``, if the actor may see it."""
-        row = self._one(self._queries.one, actor, ref)
+        row = self._rows.one(self._queries.one, actor, ref)
         return Model(represented(row), row.version)
 
     def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
         """Return the models that the actor may see, ordered by id."""
+        return [represented(row) for row in self._selected(actor, filters, self._queries.page)]
+
+    def summary(self, actor: Actor, filters: Filters) -> dict[str, Any]:
+        """Count the models that :meth:`list` would return, all pages of them."""
+        counts: dict[str, Any] = {}
+        for name, statement in self._queries.facets.items():
+            counted = self._selected(actor, filters, statement)
+            counts[f"by_{name}"] = dict(sorted(map(tuple, counted)))
+        return {"total": sum(counts["by_category"].values()), **counts}
+
+    def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
+        """Return what is needed to call the model, if the actor may use it."""
+        row = self._rows.one(self._queries.secret, actor, ref)._mapping
+        if not row["is_active"]:
+            raise InactiveModelError
+        model = self._vault.resolved(row)
+        self._rows.announce(signals.resolved, actor, row)
+        return model
+
+    def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
+        """Tell whether the model has a key that opens, and since when."""
+        row = self._rows.one(self._queries.secret, actor, ref)._mapping
+        try:
+            self._vault.opened(row)
+            status = "readable"
+        except UnreadableCredentialError:
+            status = "unreadable"
+        return {
+            "is_set": row["ciphertext"] is not None,
+            "status": status,
+            "updated_at": in_text(row["credential_updated_at"]),
+        }
+
+    def update(self, actor: Actor, target: Target, fields: Mapping[str, Any]) -> Model:
+        """Change the fields that are given; what they do not change is not written.
+
+        Raises:
+            ForbiddenError: Only the owner may change this; or the owner may not share.
+            ValidationError: The model would not be valid, or the key would go to a new address.
+            ConflictError: The model is shared, or a default, and cannot change so.
+        """
+        with self._rows.held(actor, target, Action.EDIT) as held:
+            new = self._merged(held.row, fields)
+            self._check_change(held, new, has_key="api_key" in fields)
+            if "api_key" in fields:
+                new |= self._vault.sealed(new, fields["api_key"])
+            changed = _difference(held.row, new)
+            if changed:
+                held = self._changed(held, changed)
+        if changed:
+            self._announce_change(held, changed)
+        return held.shown()
+
+    def delete(self, actor: Actor, target: Target) -> None:
+        """Delete the model with its key, grants and defaults."""
+        with self._rows.held(actor, target, Action.DELETE) as held:
+            self._defaults.refuse_own(held)
+            for statement in self._queries.deletions:
+                held.connection.execute(statement, {"row_id": held.row["id"]})
+        self._rows.announce(signals.deleted, actor, held.row)
+
+    def _selected(
+        self, actor: Actor, filters: Filters, statement: Callable[[Filters], sa.Select[Any]]
+    ) -> Iterable[sa.Row[Any]]:
         if filters.model_provider is not None:
             provider = self._endpoints.canonical(filters.model_provider)
             filters = replace(filters, model_provider=provider)
         parameters = {**filters.parameters, **actor.parameters}
-        rows = self.connection.execute(self._queries.page(filters), parameters)
-        return [represented(row) for row in rows]
+        return self._rows.connection.execute(statement(filters), parameters)
 
-    def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
-        """Return what is needed to call the model, if the actor may use it."""
-        row = self._one(self._queries.secret, actor, ref)
-        if not row.is_active:
-            raise InactiveModelError
-        base_url = self._endpoints.address(row.model_provider, row.base_url)
-        if base_url is None:
-            raise NoAddressError("The provider is not known any more; give the model a base_url.")
-        return ResolvedModel(
-            id=row.id,
-            model_id=row.model_id,
-            category=row.category,
-            model_provider=row.model_provider,
-            model_name=row.model_name,
-            base_url=base_url,
-            temperature=row.temperature,
-            dimension=row.dimension,
-            abilities=tuple(row.abilities or ()),
-            api_key=self._opened(row),
-        )
-
-    def _one(
-        self, statements: dict[type, sa.Select[Any]], actor: Actor, ref: int | str
-    ) -> sa.Row[Any]:
-        parameters = {"ref": ref, **actor.parameters}
-        statement = statements[_kind_of_ref(ref)]
-        row = self.connection.execute(statement, parameters).first()
-        if row is None:
-            raise NotFoundError
-        return row
-
-    def _new_row(self, actor: Actor, fields: dict[str, Any]) -> dict[str, Any]:
-        now = self._clock()
+    def _new_row(self, actor: Actor) -> dict[str, Any]:
         return {
-            **{name: fields[name] for name in _PLAIN},
             "uuid": self._new_uuid(),
             "owner_id": actor.key,
-            "model_provider": self._endpoints.canonical(fields["model_provider"]),
             "is_active": True,
-            "is_shared": fields["share_with_users"],
-            "shared_model_id": fields["model_id"] if fields["share_with_users"] else None,
             "version": 1,
-            "created_at": now,
+            "created_at": self._clock(),
             "updated_at": None,
-            "credential_updated_at": now,
         }
 
-    def _check(self, row: dict[str, Any]) -> None:
-        where = self._endpoints.faults(row["model_provider"], row["base_url"])
-        faults = [*rules.faults(row), *where]
+    def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        new = {**row, **{name: fields[name] for name in _PLAIN if name in fields}}
+        if "model_provider" in fields:
+            new["model_provider"] = self._endpoints.canonical(fields["model_provider"])
+        if "share_with_users" in fields:
+            new["is_shared"] = fields["share_with_users"]
+        new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
+        return new
+
+    def _check(self, row: Mapping[str, Any], changed: Iterable[str]) -> None:
+        faults = [*rules.faults(row)]
+        if not {*_ADDRESS}.isdisjoint(changed):
+            faults += self._endpoints.faults(row["model_provider"], row["base_url"])
         if faults:
             raise ValidationError(faults)
 
-    def _sealed(self, row: dict[str, Any], api_key: Secret) -> dict[str, Any]:
-        # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
-        box = self._secret_box
-        context = self._context(row["uuid"], row["model_provider"], row["base_url"])
-        ciphertext = box.seal(api_key.reveal(), context)
-        return {"ciphertext": ciphertext, "key_id": getattr(box, "key_id", None)}
+    def _check_change(self, held: Held, new: Mapping[str, Any], *, has_key: bool) -> None:
+        old, owner = held.row, held.is_owner
+        changed = _difference(old, new).keys()
+        moved = self._vault.destination(old) != self._vault.destination(new)
+        if not owner and (moved or not changed.isdisjoint({"model_id", "is_shared"})):
+            raise ForbiddenError(
+                "Only the owner may change the model_id, the provider, the host or the sharing."
+            )
+        self._check(new, changed)
+        if moved and not has_key and old["ciphertext"] is not None:
+            raise ValidationError([("api_key", "Needed again for another provider or address.")])
+        if new["is_shared"] and (moved or not old["is_shared"]):
+            held.actor.check_may_share()
+        if old["is_shared"] and new["is_shared"] and not changed.isdisjoint(_PROMISED):
+            raise ConflictError("A model that is shared keeps its category and abilities.")
+        if "category" in changed or (old["is_shared"] and not new["is_shared"]):
+            self._defaults.refuse_own(held)
 
-    def _opened(self, row: sa.Row[Any]) -> Secret:
-        if row.ciphertext is None:
-            raise UnreadableCredentialError("The model has no API key; set a new one.")
-        context = self._context(row.uuid, row.model_provider, row.base_url)
-        try:
-            return Secret(self._secret_box.open(row.ciphertext, context))
-        except CannotOpenError as error:
-            raise UnreadableCredentialError(
-                f"The stored API key does not open: {error}. Restore that, or set a new API key."
-            ) from None
+    def _changed(self, held: Held, changed: Mapping[str, Any]) -> Held:
+        old, connection = held.row, held.connection
+        moments = {"updated_at": self._clock()}
+        if "ciphertext" in changed:
+            moments["credential_updated_at"] = moments["updated_at"]
+        held = held.write({**changed, **moments})
+        if "abilities" in changed:
+            self._write_abilities(
+                connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
+            )
+        if "category" in changed:
+            self._defaults.forget(held)
+        if "is_shared" in changed:
+            self._defaults.forget_blind(held)
+        return held
 
-    def _context(self, uuid: UUID, provider: str, base_url: str | None) -> str:
-        return f"{uuid.hex} {self._endpoints.origin(provider, base_url)}"
+    def _announce_change(self, held: Held, changed: Mapping[str, Any]) -> None:
+        names = sorted({*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set()))
+        self._rows.announce(signals.updated, held.actor, held.row, changed=names)
+        if "is_shared" in changed:
+            signal = signals.shared if changed["is_shared"] else signals.unshared
+            self._rows.announce(signal, held.actor, held.row)
 
-    def _write(self, connection: sa.Connection, row: dict[str, Any]) -> int:
-        with savepoint(connection):
-            result = connection.execute(self._queries.insert, row)
-            row_id: int = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
-            abilities = [
-                {"model_row_id": row_id, "ability": each} for each in row["abilities"] or ()
-            ]
+    def _write_abilities(
+        self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
+    ) -> None:
+        # Row by row, as MariaDB locks the gaps between rows that a wider DELETE does not find.
+        changes = (
+            (self._queries.delete_ability, {*old} - {*new}),
+            (self._queries.insert_ability, {*new} - {*old}),
+        )
+        for statement, abilities in changes:
             if abilities:
-                connection.execute(self._queries.insert_ability, abilities)
-        return row_id
-
-    def _conflict(self, error: sa.exc.IntegrityError) -> ConflictError:
-        constraint = violated_constraint(error, self._tables.models) or ""
-        if constraint.endswith("owner_model_id"):
-            return ModelIdTakenError("You already have a model with this model_id.")
-        if constraint:
-            return ModelIdTakenError("A model with this model_id is already shared with everybody.")
-        return ConflictError("The database refused the model; its owner may be gone.")
-
-    def _created(self, actor: Actor, row: dict[str, Any]) -> Model:
-        facts = Facts(row["owner_id"], row["is_shared"])
-        flags = {name: self._access.allows(action, actor, facts) for name, action in FLAGS.items()}
-        whole = {**row, **flags}
-        return Model(represented(whole[name] for name in FIELDS), row["version"])
+                rows = [{"row_id": row_id, "the_ability": each} for each in sorted(abilities)]
+                connection.execute(statement, rows)
 
 
-def _kind_of_ref(ref: int | str) -> type:
-    """Tell the two kinds of reference apart; what no model can have is not looked up."""
-    if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
-        return int
-    if isinstance(ref, str) and rules.MODEL_ID.fullmatch(ref):
-        return str
-    raise NotFoundError
+def _difference(old: Mapping[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in new.items() if value != old[name]}

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import conv
 
 from ..errors import ConfigError
+from .departure import follow_deletions
 
 _NAME = "model_registry"
 MAX_ID = 2**31 - 1
@@ -26,6 +27,11 @@ class Tables:
     defaults: sa.Table
     app_defaults: sa.Table
 
+    def by_model(self) -> list[tuple[sa.Table, sa.Column[int]]]:
+        """Return each table with the column that holds a model's id; the models' own last."""
+        others = (self.abilities, self.grants, self.defaults, self.app_defaults)
+        return [*((each, each.c.model_row_id) for each in others), (self.models, self.models.c.id)]
+
 
 def declare_tables(user_model: type) -> Tables:
     """Declare the tables beside the user's, or return those declared before.
@@ -39,6 +45,7 @@ def declare_tables(user_model: type) -> Tables:
     known: Tables | None = metadata.info.get(_NAME)
     if known is None:
         known = metadata.info[_NAME] = _Declaration(user_key).tables()
+        follow_deletions(user_model, known)
     if known.user_key is not user_key:
         raise ConfigError(
             f"these tables already belong to the users of '{known.user_key.table.name}'; "

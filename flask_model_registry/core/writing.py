@@ -1,4 +1,4 @@
-"""What writing needs of the three databases: a savepoint, and the constraint that was violated."""
+"""What differs between the three databases: savepoints, upserts, and how they say what is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,12 @@ def misses_a_table(error: sa.exc.DBAPIError) -> bool:
     return is_postgresqls or first == 1146 or str(first).startswith("no such table")
 
 
+def refuses_a_value(error: sa.exc.DBAPIError) -> bool:
+    """Tell whether the database cannot even compare with a value."""
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    return isinstance(error, sa.exc.DataError) or first == 1267  # MySQL: a mix of collations
+
+
 def violated_constraint(error: sa.exc.IntegrityError, table: sa.Table) -> str | None:
     """Return the name of the table's unique constraint that the driver complains of, if any."""
     diagnostics = getattr(error.orig, "diag", None)
@@ -42,3 +49,16 @@ def violated_constraint(error: sa.exc.IntegrityError, table: sa.Table) -> str | 
             if re.search(rf"(\A|for key '(\w+\.)?){constraint.name}('|\Z)|: {columns}\Z", told):
                 return str(constraint.name)
     return None
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
+) -> None:
+    """Insert a row or, if there is one with this primary key, change it; in one statement."""
+    row = {**key, **values}
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        connection.execute(mysql.insert(table).values(row).on_duplicate_key_update(values))
+        return
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(row)
+    connection.execute(statement.on_conflict_do_update(index_elements=[*key], set_=values))

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from ..core.signals import held_back
 from ..core.writing import misses_a_table
 from ..errors import (
     ConfigError,
@@ -24,11 +25,11 @@ from .parser import StrictParser
 from .views import ROUTES, Answer, Call, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..config import Settings
     from ..core.access import Actor
-    from ..core.store import Store
+    from ..core.registry import Registry
 
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -36,10 +37,12 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
-def build_blueprint(store: Store, settings: Settings, who_asks: Callable[[], Actor]) -> Blueprint:
+def build_blueprint(
+    registry: Registry, settings: Settings, who_asks: Callable[[], Actor]
+) -> Blueprint:
     """Return the blueprint of a registry in one app."""
     blueprint = Blueprint("model_registry", __name__)
-    dispatcher = _Dispatcher(store, settings, who_asks)
+    dispatcher = _Dispatcher(registry, settings, who_asks)
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
     for name, (rule, views) in ROUTES.items():
@@ -78,8 +81,10 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
 class _Dispatcher:
     """Leads each request through guard, parser, transaction and view."""
 
-    def __init__(self, store: Store, settings: Settings, who_asks: Callable[[], Actor]) -> None:
-        self._store = store
+    def __init__(
+        self, registry: Registry, settings: Settings, who_asks: Callable[[], Actor]
+    ) -> None:
+        self._registry = registry
         self._settings = settings
         self._who_asks = who_asks
         self._parser = StrictParser(settings.max_body_bytes)
@@ -110,14 +115,16 @@ class _Dispatcher:
             raise MethodNotAllowedError(allowed)
         view = views["GET" if request.method == "HEAD" else request.method]
         call = self._call(view)
-        with _transaction(self._store.session, commit=request.method not in _READING):
+        commit = request.method not in _READING
+        with held_back() as sendings, _transaction(self._registry.session, commit=commit):
             answer = view.function(call, **path)
+        _send(sendings)
         return _response(answer)
 
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
-        return Call(self._store, self._settings, g.model_registry_actor, query=query, body=body)
+        return Call(self._registry, self._settings, g.model_registry_actor, query=query, body=body)
 
 
 @contextmanager
@@ -129,6 +136,15 @@ def _transaction(session: Any, *, commit: bool) -> Iterator[None]:
     except BaseException:
         session.rollback()
         raise
+
+
+def _send(sendings: Iterable[Callable[[], Any]]) -> None:
+    """Send signals; a receiver that fails does not undo what is committed, nor hide it."""
+    for send in sendings:
+        try:
+            send()
+        except Exception:
+            current_app.logger.exception("model registry: a receiver of a signal failed")
 
 
 def _allowed(views: Mapping[str, View]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
@@ -67,6 +68,11 @@ def _distinct(items: list[str]) -> None:
         raise ValidationError("Must not name anything twice.")
 
 
+def _hidden(loaded: dict[str, Any]) -> dict[str, Any]:
+    api_key = loaded.get("api_key")
+    return loaded if api_key is None else {**loaded, "api_key": Secret(api_key)}
+
+
 class Strict(Schema):
     """Refuses fields that it does not know."""
 
@@ -102,7 +108,49 @@ class NewModel(Strict):
 
     @post_load
     def _hide_key(self, model: dict[str, Any], **_options: Any) -> dict[str, Any]:
-        return {**model, "api_key": Secret(model["api_key"])}
+        return _hidden(model)
+
+
+class WholeModel(NewModel):
+    """All of a model but the key, which is kept when omitted; partially, some of a model."""
+
+    api_key = fields.String(allow_none=True, load_only=True, validate=_API_KEY)
+    is_active = Flag(load_default=True)
+
+
+class Credential(Strict):
+    """A new API key."""
+
+    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+
+    @post_load
+    def _hide_key(self, credential: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        return _hidden(credential)
+
+
+class Rights(Strict):
+    """What a grant allows beyond use."""
+
+    can_edit = Flag(load_default=False)
+    can_delete = Flag(load_default=False)
+
+
+class Recipient(Strict):
+    """The user who gets a model, named by the text of the key."""
+
+    user = fields.String(required=True, validate=Length(1, 255))
+
+
+class Choice(Strict):
+    """The model to be a default."""
+
+    id = fields.Integer(required=True, strict=True)
+
+
+class Scope(Strict):
+    """Whose default it is."""
+
+    scope = fields.String(load_default="user", validate=OneOf(["user", "app"]))
 
 
 class ModelRepresentation(Schema):
@@ -149,8 +197,8 @@ def _after(given: str, sort: str) -> int:
     return last_id
 
 
-class ListQuery(Strict):
-    """What to list, and where to begin."""
+class Selection(Strict):
+    """Which models to list or to count."""
 
     category = fields.String(validate=OneOf(CATEGORIES))
     model_provider = fields.String(validate=_PROVIDER)
@@ -158,16 +206,29 @@ class ListQuery(Strict):
     is_active = fields.String(load_default="true", validate=OneOf(["true", "false", "all"]))
     owned = fields.String(validate=OneOf(["true", "false"]))
     q = fields.String(load_default="", validate=[Length(max=255), _TEXT])
+
+    @post_load
+    def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
+        query["is_active"] = _BOOLEANS.get(query["is_active"])
+        query["owned"] = _BOOLEANS.get(query.get("owned"))
+        query["q"] = query["q"].strip() or None
+        return Filters(**query)
+
+
+class ListQuery(Selection):
+    """What to list, and where to begin."""
+
     sort = fields.String(load_default="id", validate=OneOf(["id", "-id"]))
     limit = fields.String(load_default=None, validate=_LIMIT)
     after = fields.String(validate=_CURSOR)
 
     @post_load
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
-        sort, after = query.pop("sort"), query.pop("after", None)
-        query["is_active"] = _BOOLEANS.get(query["is_active"])
-        query["owned"] = _BOOLEANS.get(query.get("owned"))
-        query["q"] = query["q"].strip() or None
-        query["limit"] = query["limit"] and int(query["limit"])
-        query["after"] = after and _after(after, sort)
-        return Filters(**query, descending=sort == "-id")
+        sort, limit, after = query.pop("sort"), query.pop("limit"), query.pop("after", None)
+        filters: Filters = super()._as_filters(query)
+        return replace(
+            filters,
+            descending=sort == "-id",
+            limit=limit and int(limit),
+            after=after and _after(after, sort),
+        )

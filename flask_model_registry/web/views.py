@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 
+from ..core.grants import Grantee
+from ..core.rows import Target
 from ..errors import NotFoundError, ValidationError
-from .schemas import ListQuery, NewModel, NoQuery, cursor
+from .schemas import (
+    Choice,
+    Credential,
+    ListQuery,
+    NewModel,
+    NoQuery,
+    Recipient,
+    Rights,
+    Scope,
+    Selection,
+    WholeModel,
+    cursor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +33,8 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..core.access import Actor
     from ..core.queries import Filters
+    from ..core.registry import Registry
     from ..core.representation import Model
-    from ..core.store import Store
 
 _PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
@@ -30,7 +44,7 @@ _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 class Call:
     """One request, authenticated and parsed."""
 
-    store: Store
+    registry: Registry
     settings: Settings
     actor: Actor
     query: Any
@@ -56,20 +70,20 @@ class View:
 
 
 def view(
-    *, query: type[marshmallow.Schema] = NoQuery, body: type[marshmallow.Schema] | None = None
+    *, query: marshmallow.Schema | None = None, body: marshmallow.Schema | None = None
 ) -> Callable[[Callable[..., Answer]], View]:
-    """Make a view of a function; its schemas are built once, here."""
-    return lambda function: View(function, query(), body() if body else None)
+    """Make a view of a function."""
+    return lambda function: View(function, query or NoQuery(), body)
 
 
-@view(body=NewModel)
+@view(body=NewModel())
 def register(call: Call) -> Answer:
     """Register a model."""
-    model = call.store.create(call.actor, call.body)
+    model = call.registry.models.create(call.actor, call.body)
     return _shown(model, 201, Location=_address(".model", id=model.representation["id"]))
 
 
-@view(query=ListQuery)
+@view(query=ListQuery())
 def list_models(call: Call) -> Answer:
     """List the models that the caller can see."""
     filters: Filters = call.query
@@ -77,25 +91,159 @@ def list_models(call: Call) -> Answer:
     size = filters.limit or min(_PAGE_SIZE, largest)
     if size > largest:
         raise ValidationError([("limit", f"Must be at most {largest}.")])
-    models = call.store.list(call.actor, replace(filters, limit=size + 1))
+    models = call.registry.models.list(call.actor, replace(filters, limit=size + 1))
     page = models[:size]
     return Answer(page, headers=_next_page(page, filters) if len(models) > size else {})
+
+
+@view(query=Selection())
+def summary(call: Call) -> Answer:
+    """Count the models that the caller can see."""
+    return Answer(call.registry.models.summary(call.actor, call.query))
 
 
 @view()
 def get_model(call: Call, **path: str) -> Answer:
     """Return one model."""
-    return _shown(call.store.get(call.actor, _reference(**path)))
+    model = call.registry.models.get(call.actor, _reference(**path))
+    if request.if_none_match.contains_weak(model.tag):
+        return Answer(None, 304, {"ETag": f'"{model.tag}"'})
+    return _shown(model)
 
 
-_ONE_MODEL: Mapping[str, View] = {"GET": get_model}
+def _update(call: Call, **path: str) -> Answer:
+    return _shown(call.registry.models.update(call.actor, _target(**path), call.body))
+
+
+change_model = View(_update, NoQuery(), WholeModel(partial=True))
+replace_model = View(_update, NoQuery(), WholeModel())
+
+
+@view()
+def delete_model(call: Call, **path: str) -> Answer:
+    """Delete one model."""
+    call.registry.models.delete(call.actor, _target(**path))
+    return Answer(None, 204)
+
+
+@view()
+def get_credential(call: Call, id: str) -> Answer:  # noqa: A002
+    """Tell whether a model has a key that can be read."""
+    return Answer(call.registry.models.credential(call.actor, _reference(id)))
+
+
+@view(body=Credential())
+def set_credential(call: Call, id: str) -> Answer:  # noqa: A002
+    """Give a model a new key."""
+    model = call.registry.models.update(call.actor, _target(id), call.body)
+    return Answer(None, 204, {"ETag": f'"{model.tag}"'})
+
+
+@view()
+def clear_credential(call: Call, id: str) -> Answer:  # noqa: A002
+    """Take a model's key away."""
+    model = call.registry.models.update(call.actor, _target(id), {"api_key": None})
+    return Answer(None, 204, {"ETag": f'"{model.tag}"'})
+
+
+@view()
+def list_grants(call: Call, id: str) -> Answer:  # noqa: A002
+    """List whom a model is granted to."""
+    return Answer(call.registry.grants.list(call.actor, _reference(id)))
+
+
+@view(body=Rights())
+def put_grant(call: Call, id: str, **grantee: str) -> Answer:  # noqa: A002
+    """Grant a model to a user or a group."""
+    grant, is_new = call.registry.grants.put(
+        call.actor, _target(id), _grantee(**grantee), call.body
+    )
+    return Answer(grant, 201 if is_new else 200)
+
+
+@view()
+def delete_grant(call: Call, id: str, **grantee: str) -> Answer:  # noqa: A002
+    """Take a grant back."""
+    call.registry.grants.remove(call.actor, _target(id), _grantee(**grantee))
+    return Answer(None, 204)
+
+
+@view(body=Recipient())
+def transfer(call: Call, id: str) -> Answer:  # noqa: A002
+    """Give a model to another user."""
+    call.registry.ownership.transfer(call.actor, _target(id), call.body["user"])
+    return Answer(None, 204)
+
+
+@view()
+def list_defaults(call: Call) -> Answer:
+    """List the defaults that hold for the caller."""
+    return Answer(call.registry.defaults.list(call.actor))
+
+
+@view()
+def get_default(call: Call, config_type: str) -> Answer:
+    """Return the default that holds for the caller."""
+    return Answer(call.registry.defaults.get(call.actor, config_type))
+
+
+@view(query=Scope(), body=Choice())
+def set_default(call: Call, config_type: str) -> Answer:
+    """Choose a default."""
+    target = Target(call.body["id"])
+    return Answer(call.registry.defaults.set(call.actor, config_type, target, **call.query))
+
+
+@view(query=Scope())
+def clear_default(call: Call, config_type: str) -> Answer:
+    """Take the choice of a default back."""
+    call.registry.defaults.clear(call.actor, config_type, **call.query)
+    return Answer(None, 204)
+
+
+_ONE_MODEL: Mapping[str, View] = {
+    "GET": get_model,
+    "PATCH": change_model,
+    "PUT": replace_model,
+    "DELETE": delete_model,
+}
+_GRANT: Mapping[str, View] = {"PUT": put_grant, "DELETE": delete_grant}
 # Every address below the prefix, each with the methods it answers.
 ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
     "models": ("/", {"GET": list_models, "POST": register}),
     "register": ("/register", {"POST": register}),
+    "summary": ("/summary", {"GET": summary}),
     "model": ("/<id>", _ONE_MODEL),
     "model_by_handle": ("/by-id/<path:model_id>", _ONE_MODEL),
+    "credential": (
+        "/<id>/credential",
+        {"GET": get_credential, "PUT": set_credential, "DELETE": clear_credential},
+    ),
+    "grants": ("/<id>/grants", {"GET": list_grants}),
+    "user_grant": ("/<id>/grants/users/<path:user>", _GRANT),
+    "group_grant": ("/<id>/grants/groups/<path:group>", _GRANT),
+    "transfer": ("/<id>/transfer", {"POST": transfer}),
+    "defaults": ("/defaults", {"GET": list_defaults}),
+    "default": (
+        "/defaults/<config_type>",
+        {"GET": get_default, "PUT": set_default, "DELETE": clear_default},
+    ),
 }
+
+
+def _target(*id: str, **path: str) -> Target:  # noqa: A002
+    """Return the model that is meant, on the conditions of RFC 9110, section 13.1."""
+    return Target(_reference(*id, **path), _is_expected)
+
+
+def _is_expected(tag: str) -> bool:
+    is_wanted = "If-Match" not in request.headers or tag in request.if_match
+    return is_wanted and not request.if_none_match.contains_weak(tag)
+
+
+def _grantee(**path: str) -> Grantee:
+    # As for `_reference`: the slash that all addresses may end with is not part of it.
+    return Grantee(**{kind: name.removesuffix("/") for kind, name in path.items()})
 
 
 def _reference(id: str = "", model_id: str = "") -> int | str:  # noqa: A002
@@ -107,7 +255,7 @@ def _reference(id: str = "", model_id: str = "") -> int | str:  # noqa: A002
 
 
 def _shown(model: Model, status: int = 200, **headers: str) -> Answer:
-    return Answer(model.representation, status, {"ETag": f'"{model.version}"', **headers})
+    return Answer(model.representation, status, {"ETag": f'"{model.tag}"', **headers})
 
 
 def _next_page(page: list[dict[str, Any]], filters: Filters) -> dict[str, str]:

@@ -1,0 +1,215 @@
+"""Defaults: the model that a user, or the whole app, has chosen for a kind of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..errors import (
+    ConflictError,
+    InactiveModelError,
+    NoAddressError,
+    NotFoundError,
+    UnreadableCredentialError,
+    ValidationError,
+)
+from . import signals
+from .access import Action, Facts, Grant
+from .representation import represented
+from .writing import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .access import Actor
+    from .resolver import ResolvedModel
+    from .rows import Held, Rows, Target
+    from .vault import Vault
+
+# For each kind of work the category that a model for it must have.
+CONFIG_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("general", "small_fast", "visual", "compact"), "llm"),
+    "embedding": "embedding",
+    **dict.fromkeys(("image", "image_edit"), "image"),
+    **dict.fromkeys(("asr", "tts"), "speech"),
+    "rerank": "rerank",
+}
+_SOURCES = ("user", "app")  # the nearer one first
+
+
+@dataclass(frozen=True)
+class Default:
+    """A default as it holds for somebody, and what is needed to call its model."""
+
+    config_type: str
+    source: str
+    row: Mapping[Any, Any]
+    resolved: ResolvedModel
+
+    def shown(self) -> dict[str, Any]:
+        """Return the default as plain data."""
+        model = represented(self.row.values())
+        return {"config_type": self.config_type, "source": self.source, "model": model}
+
+
+class Defaults:
+    """The defaults of one registry in one app.
+
+    Args:
+        actor_of: Returns the actor for a user's key, or ``None`` if there is no such user.
+    """
+
+    def __init__(self, rows: Rows, vault: Vault, actor_of: Callable[[Any], Actor | None]) -> None:
+        self._rows = rows
+        self._vault = vault
+        self._actor_of = actor_of
+        self._access = rows.queries.access
+        self._tables = rows.queries.access.tables
+        self._effective = rows.queries.defaults()
+
+    def list(self, actor: Actor) -> list[dict[str, Any]]:
+        """Return the defaults that hold for the actor."""
+        return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES))]
+
+    def get(self, actor: Actor, config_type: str) -> dict[str, Any]:
+        """Return the default that holds for the actor."""
+        return self._one(actor, config_type).shown()
+
+    def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
+        """Return what is needed to call the default model."""
+        default = self._one(actor, config_type)
+        self._rows.announce(signals.resolved, actor, default.row)
+        return default.resolved
+
+    def set(self, actor: Actor, config_type: str, target: Target, *, scope: str) -> dict[str, Any]:
+        """Choose a model for the actor or, with scope ``app``, for all users."""
+        table, owner = self._scoped(actor, config_type, scope)
+        # Held, so that nobody deletes or un-shares it meanwhile.
+        with self._rows.held(actor, target, Action.USE, shared=True) as held:
+            _check(held, config_type, scope)
+            key = {**owner, "config_type": config_type}
+            upsert(held.connection, table, key, {"model_row_id": held.row["id"]})
+        self._rows.announce(
+            signals.default_changed, actor, held.row, config_type=config_type, scope=scope
+        )
+        model = held.shown().representation
+        return {"config_type": config_type, "source": scope, "model": model}
+
+    def clear(self, actor: Actor, config_type: str, *, scope: str) -> None:
+        """Take back what :meth:`set` did.
+
+        Raises:
+            NotFoundError: Nothing was set.
+        """
+        table, owner = self._scoped(actor, config_type, scope)
+        key = {**owner, "config_type": config_type}
+        with self._rows.writing() as connection:
+            if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
+                raise NotFoundError
+        self._rows.announce_plain(
+            signals.default_changed, actor, config_type=config_type, scope=scope
+        )
+
+    def refuse_own(self, held: Held) -> None:
+        """Do not let owners take away what they have chosen themselves."""
+        defaults = self._tables.defaults.c
+        chosen = sa.select(defaults.config_type).where(
+            defaults.model_row_id == held.row["id"], defaults.user_id == held.actor.key
+        )
+        types = held.is_owner and held.connection.scalars(chosen.with_for_update(read=True)).all()
+        if types:
+            raise ConflictError(
+                f"The model is your default for {', '.join(sorted(types))}; choose another first."
+            )
+
+    def forget(self, held: Held) -> None:
+        """Remove all defaults that are this model."""
+        for table in (self._tables.defaults, self._tables.app_defaults):
+            held.connection.execute(sa.delete(table).filter_by(model_row_id=held.row["id"]))
+
+    def forget_blind(self, held: Held) -> None:
+        """Remove the defaults of those who do not see this model any more."""
+        if held.row["is_shared"]:
+            return
+        row_id, connection = held.row["id"], held.connection
+        app_defaults, defaults = self._tables.app_defaults, self._tables.defaults
+        connection.execute(sa.delete(app_defaults).filter_by(model_row_id=row_id))
+        blind = self._without_name(row_id, held.row["owner_id"])
+        groups = self._groups(held)
+        if not groups:
+            connection.execute(sa.delete(defaults).where(blind))
+            return
+        holders = connection.scalars(sa.select(defaults.c.user_id).where(blind)).all()
+        facts = Facts(held.row["owner_id"], is_shared=False, grants=groups)
+        gone = [{"holder": key} for key in holders if not self._sees(key, facts)]
+        if gone:
+            holder = defaults.c.user_id == sa.bindparam("holder")
+            connection.execute(sa.delete(defaults).where(blind, holder), gone)
+
+    def _one(self, actor: Actor, config_type: str) -> Default:
+        _checked(config_type)
+        for default in self._in_force(actor, (config_type,)):
+            return default
+        raise NotFoundError("There is no default of this kind that you can use.")
+
+    def _in_force(self, actor: Actor, config_types: Iterable[str]) -> Iterator[Default]:
+        """Yield the nearest default of each type whose model is there to be called."""
+        parameters = {**actor.parameters, "config_types": [*config_types]}
+        rows = self._rows.connection.execute(self._effective, parameters).mappings().all()
+        for config_type, candidates in groupby(rows, lambda row: row["config_type"]):
+            usable = (self._usable(config_type, row) for row in candidates)
+            yield from (default for default in [next(filter(None, usable), None)] if default)
+
+    def _usable(self, config_type: str, row: Mapping[Any, Any]) -> Default | None:
+        try:
+            resolved = self._vault.resolved(row)
+        except (NoAddressError, UnreadableCredentialError):
+            return None
+        return Default(config_type, _SOURCES[row["rank"]], row, resolved)
+
+    def _scoped(
+        self, actor: Actor, config_type: str, scope: str
+    ) -> tuple[sa.Table, dict[str, Any]]:
+        _checked(config_type)
+        if scope == "user":
+            return self._tables.defaults, {"user_id": actor.key}
+        actor.check_may_share()
+        return self._tables.app_defaults, {}
+
+    def _without_name(self, row_id: int, owner: Any) -> sa.ColumnElement[bool]:
+        """Return the condition on a default of this model: not the owner's, nor a grantee's."""
+        defaults, grants = self._tables.defaults.c, self._tables.grants.c
+        granted = sa.exists().where(
+            grants.model_row_id == row_id, grants.user_id == defaults.user_id
+        )
+        return sa.and_(defaults.model_row_id == row_id, defaults.user_id != owner, sa.not_(granted))
+
+    def _groups(self, held: Held) -> tuple[Grant, ...]:
+        grants = self._tables.grants.c
+        names = sa.select(grants.group_name).where(
+            grants.model_row_id == held.row["id"], grants.group_name.is_not(None)
+        )
+        found = held.connection.scalars(names.with_for_update(read=True))
+        return tuple(Grant(group_name=name) for name in found)
+
+    def _sees(self, key: Any, facts: Facts) -> bool:
+        actor = self._actor_of(key)
+        return actor is not None and self._access.allows(Action.USE, actor, facts)
+
+
+def _checked(config_type: str) -> None:
+    if config_type not in CONFIG_TYPES:
+        raise NotFoundError(f"There are: {', '.join(CONFIG_TYPES)}.")
+
+
+def _check(held: Held, config_type: str, scope: str) -> None:
+    category = CONFIG_TYPES[config_type]
+    if held.row["category"] != category:
+        raise ValidationError([("id", f"Must be a model of category {category}.")])
+    if not held.row["is_active"]:
+        raise InactiveModelError
+    if scope == "app" and not held.row["is_shared"]:
+        raise ConflictError("A default of all users must be a model that is shared with everybody.")

@@ -1,0 +1,64 @@
+"""What goes with a user, on databases that do not see to it themselves.
+
+The foreign keys say it all, but SQLite does not enforce them unless it is told to. There the users'
+table gets a trigger, made and dropped with the registry's tables, and the users' class a listener,
+for tables that came from a migration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from .tables import Tables
+
+_TRIGGER = "model_registry_user_deleted"
+
+
+def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
+    """Return the statements that delete all of a user's, in the order of the foreign keys."""
+    models = tables.models.c
+    owned = sa.select(models.id).where(models.owner_id == user)
+    users = ((tables.grants, "user_id"), (tables.defaults, "user_id"))
+    return [
+        *(sa.delete(table).where(table.c[name] == user) for table, name in users),
+        *(sa.delete(table).where(row_id.in_(owned)) for table, row_id in tables.by_model()[:-1]),
+        sa.delete(tables.models).where(models.owner_id == user),
+    ]
+
+
+def follow_deletions(user_model: type, tables: Tables) -> None:
+    """Have the rows of deleted users deleted on SQLite, whether it enforces foreign keys or not."""
+    by_key = deletions(tables, sa.bindparam("user", type_=tables.user_key.type))
+
+    def before_delete(_mapper: object, connection: sa.Connection, user: object) -> None:
+        if connection.dialect.name != "sqlite" or not sa.inspect(connection).has_table(
+            tables.models.name, tables.models.schema
+        ):
+            return
+        for statement in by_key:
+            connection.execute(statement, {"user": sa.inspect(user).identity[0]})
+
+    sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
+    if tables.models.schema is None:  # triggers do not reach into other files
+        _on(tables.models, "after_create", _trigger(tables))
+        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {_TRIGGER}")
+
+
+def _on(table: sa.Table, event: str, statement: str) -> None:
+    ddl = sa.DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    sa.event.listen(table, event, ddl.execute_if(dialect="sqlite"))
+
+
+def _trigger(tables: Tables) -> str:
+    dialect = sqlite.dialect()
+    quote = dialect.identifier_preparer.quote
+    key: sa.ColumnElement[Any] = sa.literal_column(f"OLD.{quote(tables.user_key.name)}")
+    statements = [str(each.compile(dialect=dialect)) for each in deletions(tables, key)]
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {_TRIGGER} AFTER DELETE ON "
+        f"{quote(tables.user_key.table.name)} BEGIN {'; '.join(statements)}; END"
+    )

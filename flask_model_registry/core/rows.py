@@ -1,0 +1,191 @@
+"""The rows of models: found for whoever asks, and held against other writers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..errors import (
+    ConflictError,
+    ForbiddenError,
+    ModelIdTakenError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from . import signals
+from .access import Access, Action, Actor, Facts, Grant
+from .representation import FIELDS, FLAGS, Model, represented
+from .rules import MODEL_ID
+from .tables import MAX_ID
+from .writing import savepoint, violated_constraint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from blinker import NamedSignal
+
+    from .queries import Queries
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that is meant, and the state of it: a condition on its entity tag."""
+
+    ref: int | str
+    is_expected: Callable[[str], bool] = bool  # every tag is true
+
+
+@dataclass(frozen=True)
+class Held:
+    """A model's row, locked till the end of the transaction, as it has to do with the actor."""
+
+    connection: sa.Connection
+    actor: Actor
+    row: Mapping[Any, Any]
+    grants: tuple[Grant, ...]
+    access: Access
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the actor owns the model."""
+        return self.may(Action.OWN)
+
+    def may(self, action: Action) -> bool:
+        """Tell whether the actor may do this."""
+        facts = Facts(self.row["owner_id"], self.row["is_shared"], self.grants)
+        return self.access.allows(action, self.actor, facts)
+
+    def shown(self) -> Model:
+        """Return the model as the actor sees it."""
+        flags = {name: self.may(action) for name, action in FLAGS.items()}
+        whole = {**self.row, **flags}
+        return Model(represented(whole[name] for name in FIELDS), whole["version"])
+
+    def write(self, columns: Mapping[str, Any]) -> Held:
+        """Change the row, and return it as it is then."""
+        models = self.access.tables.models
+        version = self.row["version"]
+        # The lock may be gone, on a connection that commits by itself.
+        is_still = (models.c.id == self.row["id"]) & (models.c.version == version)
+        values = {**columns, "version": version + 1}
+        if self.connection.execute(sa.update(models).where(is_still), values).rowcount != 1:
+            raise ConflictError("The model was changed at the same time; try again.")
+        return replace(self, row={**self.row, **values})
+
+
+class Rows:
+    """The models' rows of one registry in one app.
+
+    Args:
+        sender: The sender of signals.
+    """
+
+    def __init__(self, queries: Queries, session: Any, sender: Any) -> None:
+        self.queries = queries
+        self.session = session
+        self._access = queries.access
+        self._sender = sender
+
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of the host's session, to the database that holds its users."""
+        if self.session.autoflush:
+            self.session.flush()  # as every query of the session would
+        bind = {"clause": self._access.tables.models}
+        connection: sa.Connection = self.session.connection(bind_arguments=bind)
+        return connection
+
+    def one(self, statements: Mapping[type, sa.Select[Any]], actor: Actor, ref: int | str) -> Any:
+        """Return the row of the model that the actor means.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+        """
+        parameters = {"ref": ref, **actor.parameters}
+        row = self.connection.execute(statements[_kind_of_ref(ref)], parameters).first()
+        if row is None:
+            raise NotFoundError
+        return row
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Write within a savepoint: all of the block or nothing.
+
+        Raises:
+            ConflictError: The database refused what the block wrote.
+        """
+        connection = self.connection  # flushes; what fails then is the host's
+        try:
+            with savepoint(connection):
+                yield connection
+        except sa.exc.IntegrityError as error:
+            raise self._conflict(error) from None
+
+    @contextmanager
+    def held(
+        self, actor: Actor, target: Target, action: Action, *, shared: bool = False
+    ) -> Iterator[Held]:
+        """Hold a model while the block writes; with ``shared``, others may hold it so too.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+            ForbiddenError: The actor may see it, but not do this.
+            PreconditionFailedError: It is not in the state that the actor expects.
+        """
+        # Whoever cannot see the model does not wait for its lock: that would tell of it.
+        row_id = self.one(self.queries.visible, actor, target.ref).id
+        with self.writing() as connection:
+            held = self._locked(connection, actor, row_id, self.queries.locked[shared])
+            if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
+                raise NotFoundError
+            if not held.may(action):
+                raise ForbiddenError
+            if not target.is_expected(held.shown().tag):
+                raise PreconditionFailedError
+            yield held
+
+    def announce(
+        self, signal: NamedSignal, actor: Actor | None, row: Mapping[str, Any], **facts: Any
+    ) -> None:
+        """Send a signal about a model."""
+        about = {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
+        self.announce_plain(signal, actor, **about, **facts)
+
+    def announce_plain(self, signal: NamedSignal, actor: Actor | None, **facts: Any) -> None:
+        """Send a signal that is about no model in particular."""
+        signals.announce(signal, self._sender, actor=actor and actor.key, **facts)
+
+    def _locked(
+        self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]
+    ) -> Held:
+        row = connection.execute(statement, {"ref": row_id}).mappings().first()
+        if row is None:
+            raise NotFoundError
+        held = Held(connection, actor, row, (), self._access)
+        if not held.is_owner:
+            parameters = {"ref": row_id, **actor.parameters}
+            grants = connection.execute(self.queries.grants_of_actor, parameters)
+            held = replace(held, grants=tuple(Grant(*grant) for grant in grants))
+        if not held.may(Action.USE):
+            raise NotFoundError
+        return held
+
+    def _conflict(self, error: sa.exc.IntegrityError) -> ConflictError:
+        constraint = violated_constraint(error, self._access.tables.models) or ""
+        if constraint.endswith("owner_model_id"):
+            return ModelIdTakenError("You already have a model with this model_id.")
+        if constraint:
+            return ModelIdTakenError("A model with this model_id is already shared with everybody.")
+        return ConflictError("The database refused the model; its owner may be gone.")
+
+
+def _kind_of_ref(ref: int | str) -> type:
+    """Tell the two kinds of reference apart; what no model can have is not looked up."""
+    if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
+        return int
+    if isinstance(ref, str) and MODEL_ID.fullmatch(ref):
+        return str
+    raise NotFoundError

@@ -1,0 +1,61 @@
+"""Signals (blinker): what happened to which model, and who did it; never a secret.
+
+Each is sent with the app as sender and, as keywords, ``actor`` (the key of the user who did it, or
+``None`` for the host), and the model's ``id``, ``model_id`` and ``owner`` (its owner's key), as
+they are then. Over HTTP they are sent after the commit, from Python calls at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from blinker import Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from blinker import NamedSignal
+
+_signals = Namespace()
+created = _signals.signal("created")
+updated = _signals.signal("updated", "With ``changed``: the names of the fields.")
+deleted = _signals.signal("deleted")
+shared = _signals.signal("shared")
+unshared = _signals.signal("unshared")
+granted = _signals.signal(
+    "granted", "With ``user`` (a key) or ``group``, ``can_edit`` and ``can_delete``."
+)
+revoked = _signals.signal("revoked", "With ``user`` (a key) or ``group``.")
+transferred = _signals.signal("transferred", "With ``former_owner``: a user's key.")
+default_changed = _signals.signal(
+    "default_changed",
+    "With ``config_type`` and ``scope`` (``user`` or ``app``); without a model if it was cleared.",
+)
+resolved = _signals.signal("resolved", "The host's code has the key in hand.")
+
+_outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("_outbox", default=None)
+
+
+def announce(signal: NamedSignal, sender: Any, **facts: Any) -> None:
+    """Send a signal, or keep it for whoever holds signals back."""
+    if not signal.receivers:
+        return
+    send, outbox = partial(signal.send, sender, **facts), _outbox.get()
+    if outbox is None:
+        send()
+    else:
+        outbox.append(send)
+
+
+@contextmanager
+def held_back() -> Iterator[list[Callable[[], Any]]]:
+    """Collect what the block announces, to be sent later."""
+    outbox: list[Callable[[], Any]] = []
+    token = _outbox.set(outbox)
+    try:
+        yield outbox
+    finally:
+        _outbox.reset(token)

@@ -1,0 +1,78 @@
+"""The API keys of models: sealed for a row and its address, opened for nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NoAddressError, UnreadableCredentialError
+from .resolver import ResolvedModel, Secret
+from .secretbox import CannotOpenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .ports import Endpoints
+    from .secretbox import SecretBox
+
+
+class Vault:
+    """Seals and opens the keys of one registry in one app."""
+
+    def __init__(self, secret_box: SecretBox, endpoints: Endpoints) -> None:
+        self._secret_box = secret_box
+        self._endpoints = endpoints
+
+    def sealed(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
+        """Return the columns that hold a new key, or none, for the row."""
+        if api_key is None:
+            return {"ciphertext": None, "key_id": None}
+        # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
+        ciphertext = self._secret_box.seal(api_key.reveal(), self._context(row))
+        key_id = getattr(self._secret_box, "key_id", None)
+        return {"ciphertext": ciphertext, "key_id": key_id}
+
+    def opened(self, row: Mapping[str, Any]) -> Secret:
+        """Return the key of the row.
+
+        Raises:
+            UnreadableCredentialError: There is none, or it does not open for this row.
+        """
+        if row["ciphertext"] is None:
+            raise UnreadableCredentialError("The model has no API key; set a new one.")
+        try:
+            return Secret(self._secret_box.open(row["ciphertext"], self._context(row)))
+        except CannotOpenError as error:
+            raise UnreadableCredentialError(
+                f"The stored API key does not open: {error}. Restore that, or set a new API key."
+            ) from None
+
+    def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
+        """Return what is needed to call the model of the row.
+
+        Raises:
+            NoAddressError: It has no ``base_url``, and its provider is not known any more.
+            UnreadableCredentialError: There is no key that opens.
+        """
+        base_url = self._endpoints.address(row["model_provider"], row["base_url"])
+        if base_url is None:
+            raise NoAddressError("The provider is not known any more; give the model a base_url.")
+        return ResolvedModel(
+            id=row["id"],
+            model_id=row["model_id"],
+            category=row["category"],
+            model_provider=row["model_provider"],
+            model_name=row["model_name"],
+            base_url=base_url,
+            temperature=row["temperature"],
+            dimension=row["dimension"],
+            abilities=tuple(row["abilities"] or ()),
+            api_key=self.opened(row),
+        )
+
+    def destination(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """Return whom the key may be sent to: the provider, and the origin of the address."""
+        provider = row["model_provider"]
+        return provider, self._endpoints.origin(provider, row["base_url"])
+
+    def _context(self, row: Mapping[str, Any]) -> str:
+        return f"{row['uuid'].hex} {self.destination(row)[1]}"
