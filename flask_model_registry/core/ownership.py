@@ -53,6 +53,8 @@ class Ownership:
                 key = find_user(held.connection, self._tables, user)
                 if key is None:
                     raise ConflictError(_REFUSED)
+                if key == held.row["owner_id"]:
+                    return
                 given = self._given(held, key)
         except ModelIdTakenError:
             raise ConflictError(_REFUSED) from None

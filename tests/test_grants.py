@@ -1,0 +1,230 @@
+"""Grants: given, changed, seen and taken back by the owner alone."""
+
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from tests.hosts import KINDS, PREFIX, granted, register
+
+
+def grants(client, row_id):
+    response = client.get(f"{PREFIX}/{row_id}/grants")
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def sees(client, row_id):
+    return client.get(f"{PREFIX}/{row_id}").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_a_model_is_granted_and_the_grant_taken_back(host, alice, bob, kind):
+    (row_id,) = register(alice, "m")
+    name = str(host.user("bob")) if kind == "user" else "group of bob"
+    address = f"{PREFIX}/{row_id}/grants/{kind}s/{name}"
+
+    before = sees(bob, row_id)
+    put = alice.put(address, json={})
+    meanwhile = sees(bob, row_id), len(bob.get(f"{PREFIX}/").json)
+    deleted = alice.delete(address)
+
+    assert (before, meanwhile, sees(bob, row_id)) == (False, (True, 1), False)
+    assert (put.status_code, put.json) == (
+        201,
+        {kind: name, "can_edit": False, "can_delete": False},
+    )
+    assert (deleted.status_code, deleted.data) == (204, b"")
+    assert alice.delete(address).status_code == 404
+
+
+def test_a_grant_is_changed_in_place(host, alice, bob):
+    (row_id,) = register(alice, "m")
+    address = f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}"
+
+    statuses = [
+        alice.put(address, json=rights).status_code
+        for rights in (
+            {},
+            {"can_edit": True},
+            {"can_edit": True, "can_delete": True},
+            {"can_delete": True},
+        )
+    ]
+
+    assert statuses == [201, 200, 200, 200]
+    (seen,) = bob.get(f"{PREFIX}/").json
+    assert (seen["can_edit"], seen["can_delete"]) == (False, True)
+    assert len(host.rows("grants")) == 1
+
+
+def test_the_owner_sees_all_grants(host, alice):
+    (row_id,) = register(alice, "m")
+    granted(alice, row_id, user=host.user("bob"), can_edit=True)
+    granted(alice, row_id, group="team a/b", can_delete=True)
+
+    assert grants(alice, row_id) == {
+        "users": [{"user": str(host.user("bob")), "can_edit": True, "can_delete": False}],
+        "groups": [{"group": "team a/b", "can_edit": False, "can_delete": True}],
+    }
+
+
+def test_a_grant_is_no_change_of_the_model(host, alice):
+    (row_id,) = register(alice, "m")
+    before = host.rows("models")
+
+    granted(alice, row_id, user=host.user("bob"))
+
+    assert host.rows("models") == before
+
+
+def test_nobody_shares_on_what_was_shared(host, alice, bob):
+    (row_id,) = register(alice, "m")
+    granted(alice, row_id, user=host.user("bob"), can_edit=True, can_delete=True)
+    carol, before = host.user("carol"), host.rows("grants")
+
+    refused = [
+        bob.put(f"{PREFIX}/{row_id}/grants/users/{carol}", json={}),
+        bob.put(f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}", json={"can_edit": True}),
+        bob.put(f"{PREFIX}/{row_id}/grants/users/999999", json={}),
+        bob.put(f"{PREFIX}/{row_id}/grants/groups/g", json={}),
+        bob.delete(f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}"),
+        bob.get(f"{PREFIX}/{row_id}/grants"),
+        bob.post(f"{PREFIX}/{row_id}/transfer", json={"user": str(carol)}),
+        bob.patch(f"{PREFIX}/{row_id}", json={"share_with_users": True}),
+    ]
+
+    assert [response.status_code for response in refused] == [403] * len(refused)
+    assert host.rows("grants") == before
+
+
+def test_the_owner_needs_no_grant(host, alice):
+    (row_id,) = register(alice, "m")
+
+    response = alice.put(f"{PREFIX}/{row_id}/grants/users/{host.user('alice')}", json={})
+
+    assert response.status_code == 409
+    assert host.rows("grants") == []
+
+
+NOBODY = ["999999", "0", "-1", "007", "+1", "1.0", " 1", "１", "1_0", "abc", "9" * 19, "%00", "\U0001f642", "1/2", "null"]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", NOBODY)
+def test_nobody_is_granted_by_what_is_no_key(host, alice, key):
+    (row_id,) = register(alice, "m")
+    host.user("ten users, so that 1_0 could be one of them")
+
+    for method in ("put", "delete"):
+        response = getattr(alice, method)(f"{PREFIX}/{row_id}/grants/users/{key}", json={})
+        assert response.status_code == 404, response.text
+    assert host.rows("grants") == []
+    assert alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": key}).status_code == 409
+
+
+@pytest.mark.parametrize("group", [" g", "g%20", "%E2%80%AEx", "g" * 256, "%00"])
+def test_a_group_has_a_name(host, alice, group):
+    (row_id,) = register(alice, "m")
+
+    response = alice.put(f"{PREFIX}/{row_id}/grants/groups/{group}", json={})
+
+    assert response.status_code == 422
+    assert response.json["errors"][0]["field"] == "group"
+    assert host.rows("grants") == []
+
+
+@pytest.mark.parametrize("group", ["a/b", "a b", "é", "A", "a" * 255, "users", "%25", "a:b@c"])
+def test_a_group_may_have_almost_any_name(hosts, group):
+    name = group.replace("%25", "%")
+    host = hosts(groups=lambda user: [name] if user.name == "bob" else ["x" + name[1:]])
+    alice, bob = host.client("alice"), host.client("bob")
+    (row_id,) = register(alice, "m")
+
+    response = alice.put(f"{PREFIX}/{row_id}/grants/groups/{group}/", json={})
+
+    assert response.json["group"] == name
+    assert (sees(bob, row_id), sees(host.client("carol"), row_id)) == (True, False)
+    assert alice.delete(f"{PREFIX}/{row_id}/grants/groups/{group}").status_code == 204
+
+
+def test_an_app_without_groups_grants_to_none(hosts):
+    host = hosts()
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+
+    assert alice.put(f"{PREFIX}/{row_id}/grants/groups/g", json={}).status_code == 404
+    assert host.rows("grants") == []
+
+
+@pytest.mark.parametrize(
+    "body", [{"can_edit": "yes"}, {"can_edit": 1}, {"can_edit": None}, {"owner": True}, [], 5]
+)
+def test_rights_are_booleans(host, alice, body):
+    (row_id,) = register(alice, "m")
+
+    response = alice.put(f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}", json=body)
+
+    assert response.status_code == 422
+    assert host.rows("grants") == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_users_are_named_by_their_keys_whatever_these_are(hosts, kind):
+    host = hosts(kind, groups=lambda user: ["g"])
+    alice, bob = host.client("alice"), host.client("bob")
+    (row_id,) = register(alice, "m")
+    key = str(host.user("bob"))
+
+    granted(alice, row_id, user=key)
+    seen = sees(bob, row_id), grants(alice, row_id)["users"][0]["user"]
+    transferred = alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": key})
+
+    assert seen == (True, key)
+    assert transferred.status_code == 204
+    assert bob.get(f"{PREFIX}/{row_id}").json["is_owner"] is True
+    assert grants(bob, row_id) == {"users": [], "groups": []}
+    assert bob.put(f"{PREFIX}/{row_id}/grants/users/{uuid.uuid4()}", json={}).status_code == 404
+
+
+def test_a_uuid_may_be_written_in_capitals(hosts):
+    host = hosts("2.0 base, UUID key")
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+    key = str(host.user("bob"))
+
+    assert granted(alice, row_id, user=key.upper())["user"] == key
+    for spelling in (key.replace("-", ""), f"{{{key}}}", f"urn:uuid:{key}"):
+        response = alice.put(f"{PREFIX}/{row_id}/grants/users/{spelling}", json={})
+        assert response.status_code == 404
+
+
+def test_a_key_of_a_type_of_the_hosts_own(empty_databases, hosts):
+    host = hosts("legacy base, string key")
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+
+    class Picky(sa.types.TypeDecorator):
+        impl, cache_ok = sa.String(64), True
+
+        def process_bind_param(self, value, dialect):
+            raise ValueError("not one of ours")
+
+        @property
+        def python_type(self):
+            raise NotImplementedError
+
+    column = host.registry.tables.user_key
+    original, column.type = column.type, Picky()
+    response = alice.put(f"{PREFIX}/{row_id}/grants/users/x", json={})
+    column.type = original
+
+    assert response.status_code == 404
+
+
+def test_text_that_the_users_table_cannot_hold_is_nobody(hosts, database):
+    host = hosts("legacy base, string key")
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+
+    for key in ("日本語", "é", "a" * 300):
+        assert alice.put(f"{PREFIX}/{row_id}/grants/users/{key}", json={}).status_code == 404

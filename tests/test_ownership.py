@@ -1,0 +1,248 @@
+"""Owners: giving a model away, and what happens when a user leaves."""
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry import ModelIdTakenError
+from tests.hosts import CANARY, KINDS, PREFIX, granted, model, register
+
+NAMES = ("models", "abilities", "grants", "defaults", "app_defaults")
+
+
+def transfer(client, row_id, user):
+    return client.post(f"{PREFIX}/{row_id}/transfer", json={"user": str(user)})
+
+
+def everything(host):
+    return {name: host.rows(name) for name in NAMES}
+
+
+def test_a_model_is_given_away_with_its_key(host, alice, bob):
+    (row_id,) = register(alice, "m", abilities=["chat"])
+    before = host.rows("models")[0]
+
+    response = transfer(alice, row_id, host.user("bob"))
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert alice.get(f"{PREFIX}/{row_id}").status_code == 404
+    assert bob.get(f"{PREFIX}/by-id/m").json["is_owner"] is True
+    row = host.rows("models")[0]
+    assert (row.ciphertext, row.uuid, row.version) == (before.ciphertext, before.uuid, 2)
+    with host.app.app_context():
+        assert host.registry.resolve("m", user=host.load("bob")).api_key.reveal() == CANARY
+
+
+def test_the_new_owner_cannot_send_the_key_elsewhere(host, alice, bob):
+    (row_id,) = register(alice, "m")
+    transfer(alice, row_id, host.user("bob"))
+
+    response = bob.patch(f"{PREFIX}/{row_id}", json={"base_url": "https://evil.example.com"})
+
+    assert response.status_code == 422
+
+
+def test_a_transfer_tells_nothing_of_the_other_user(host, alice, bob):
+    (row_id,) = register(alice, "m")
+    register(bob, "m")
+    before = everything(host)
+
+    taken, unknown = transfer(alice, row_id, host.user("bob")), transfer(alice, row_id, 999999)
+
+    assert (taken.status_code, unknown.status_code) == (409, 409)
+    assert taken.data == unknown.data
+    assert str(taken.headers) == str(unknown.headers)
+    assert everything(host) == before
+
+
+def test_a_transfer_to_oneself_changes_nothing(host, alice):
+    (row_id,) = register(alice, "m")
+    before = everything(host)
+
+    assert transfer(alice, row_id, host.user("alice")).status_code == 204
+    assert everything(host) == before
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"user": None}, {"user": 5}, {"user": ""}, {"user": "1", "x": 1}, []]
+)
+def test_a_transfer_names_one_user(host, alice, body):
+    (row_id,) = register(alice, "m")
+
+    assert alice.post(f"{PREFIX}/{row_id}/transfer", json=body).status_code == 422
+
+
+def test_a_transfer_keeps_other_grants_and_what_is_shared(host, admin, bob):
+    (row_id,) = register(admin, "m", share_with_users=True)
+    granted(admin, row_id, user=host.user("bob"), can_edit=True)
+    granted(admin, row_id, user=host.user("carol"), can_edit=True)
+    granted(admin, row_id, group="g")
+
+    transfer(admin, row_id, host.user("bob"))
+
+    seen = bob.get(f"{PREFIX}/{row_id}").json
+    assert (seen["is_owner"], seen["is_shared"]) == (True, True)
+    left = bob.get(f"{PREFIX}/{row_id}/grants").json
+    assert [each["user"] for each in left["users"]] == [str(host.user("carol"))]
+    assert [each["group"] for each in left["groups"]] == ["g"]
+    assert admin.get(f"{PREFIX}/{row_id}").json["is_owner"] is False
+
+
+def test_the_old_owners_default_goes_with_the_model(host, alice):
+    (row_id,) = register(alice, "m")
+    alice.put(f"{PREFIX}/defaults/general", json={"id": row_id})
+
+    transfer(alice, row_id, host.user("bob"))
+
+    assert host.rows("defaults") == []
+
+
+# --- the end of a user
+
+
+@pytest.fixture(params=["enforced", "not enforced"])
+def leaving(hosts, request, database):
+    """A host where alice has, was given and gave something of everything."""
+    host = hosts(groups=lambda user: [])
+    if request.param == "enforced" and database.name == "sqlite":
+        with host.app.app_context():
+            engine = host.db.engine
+        engine.dispose()
+        sa.event.listen(
+            engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON").close()
+        )
+    alice, bob = host.client("alice", is_admin=True), host.client("bob", is_admin=True)
+    (of_alice,) = register(alice, "m", abilities=["chat"], share_with_users=True)
+    (of_bob,) = register(bob, "n", abilities=["chat"])
+    granted(bob, of_bob, user=host.user("alice"))
+    granted(alice, of_alice, user=host.user("bob"))
+    granted(alice, of_alice, group="g")
+    for client, config_type, row_id in (
+        (alice, "general", of_alice), (alice, "compact", of_bob), (bob, "general", of_alice),
+        (bob, "compact", of_bob), (bob, "general?scope=app", of_alice),
+    ):  # fmt: skip
+        response = client.put(f"{PREFIX}/defaults/{config_type}", json={"id": row_id})
+        assert response.status_code == 200, response.text
+    return host, of_alice, of_bob
+
+
+def delete_by_orm(host):
+    host.db.session.delete(host.load("alice"))
+
+
+def delete_by_query(host):
+    host.db.session.execute(sa.delete(host.User).where(host.User.name == "alice"))
+
+
+def delete_by_text(host):
+    host.db.session.execute(sa.text("DELETE FROM " + host.quoted + " WHERE name = 'alice'"))
+
+
+def delete_by_registry(host):
+    host.registry.user_deleted(host.load("alice"))
+
+
+DELETIONS = {
+    "ORM": delete_by_orm,
+    "query": delete_by_query,
+    "SQL": delete_by_text,
+    "user_deleted": delete_by_registry,
+    "user_deleted, then ORM": lambda host: (delete_by_registry(host), delete_by_orm(host)),
+}
+
+
+@pytest.mark.parametrize("by", DELETIONS)
+def test_what_a_deleted_user_had_is_deleted(leaving, by):
+    host, of_alice, of_bob = leaving
+    with host.app.app_context():
+        host.quoted = host.db.engine.dialect.identifier_preparer.quote("user")
+        DELETIONS[by](host)
+        host.db.session.commit()
+
+    assert [row.id for row in host.rows("models")] == [of_bob]
+    assert [row.model_row_id for row in host.rows("abilities")] == [of_bob]
+    assert host.rows("grants") == host.rows("app_defaults") == []
+    (default,) = host.rows("defaults")
+    assert (default.user_id, default.config_type) == (host.user("bob"), "compact")
+    assert [each["id"] for each in host.client("bob").get(f"{PREFIX}/").json] == [of_bob]
+
+
+def test_a_user_who_gets_the_number_of_a_deleted_one_inherits_nothing(leaving, database):
+    host, *_ = leaving
+    key = host.user("alice")
+    with host.app.app_context():
+        delete_by_query(host)
+        host.db.session.add(host.User(id=key, name="carol"))
+        host.db.session.commit()
+    host.users["carol"] = key
+
+    assert host.client("carol").get(f"{PREFIX}/?is_active=all").json == []
+
+
+def test_models_of_somebody_who_leaves_are_given_to_another(leaving):
+    host, of_alice, of_bob = leaving
+    with host.app.app_context():
+        host.registry.user_deleted(host.load("alice"), transfer_to=host.load("bob"))
+        host.db.session.delete(host.load("alice"))
+        host.db.session.commit()
+
+    seen = host.client("bob").get(f"{PREFIX}/").json
+    assert [(each["id"], each["is_owner"]) for each in seen] == [(of_alice, True), (of_bob, True)]
+    assert [(row.user_id, row.group_name) for row in host.rows("grants")] == [(None, "g")]
+    assert {row.user_id for row in host.rows("defaults")} == {host.user("bob")}
+    assert len(host.rows("app_defaults")) == 1
+
+
+def test_an_heir_who_has_such_a_model_already_gets_none(host, alice, bob):
+    register(alice, "a", "m")
+    register(bob, "m")
+    before = everything(host)
+
+    with host.app.app_context():
+        with pytest.raises(ModelIdTakenError):
+            host.registry.user_deleted(host.load("alice"), transfer_to=host.load("bob"))
+        host.db.session.commit()
+
+    assert everything(host) == before
+
+
+def test_deleting_a_user_works_where_the_tables_are_missing(hosts):
+    host = hosts()
+    host.user("alice")
+    with host.app.app_context():
+        tables = [
+            table for name, table in host.db.metadata.tables.items() if name.startswith("model_reg")
+        ]
+        host.db.metadata.drop_all(host.db.engine, tables=tables)
+        for name in ("alice", "bob"):
+            host.db.session.delete(host.load(name))
+            host.db.session.commit()
+        host.user("carol")
+        delete_by_text_of = sa.delete(host.User)
+        host.db.session.execute(delete_by_text_of)
+        host.db.session.commit()
+
+        assert host.db.session.query(host.User).count() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_user_can_leave(hosts, kind):
+    host = hosts(kind)
+    register(host.client("alice"), "m", abilities=["chat"])
+    register(host.client("bob"), "m", abilities=["chat"])
+    with host.app.app_context():
+        host.db.session.delete(host.load("alice"))
+        host.db.session.commit()
+
+    (row,) = host.rows("models")
+    assert row.owner_id == host.user("bob")
+
+
+def test_a_deletion_that_the_host_takes_back_is_taken_back(host, alice):
+    register(alice, "m")
+    with host.app.app_context():
+        host.db.session.delete(host.load("alice"))
+        host.db.session.flush()
+        host.db.session.rollback()
+
+    assert len(host.rows("models")) == 1
+    assert alice.post(f"{PREFIX}/register", json=model(model_id="n")).status_code == 201
