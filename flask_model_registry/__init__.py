@@ -1,5 +1,6 @@
 """A registry of AI models for the users of any Flask app."""
 
+from .core import signals
 from .core.queries import Filters
 from .core.resolver import ResolvedModel, Secret
 from .core.secretbox import CannotOpenError, SecretBox
@@ -40,4 +41,5 @@ __all__ = [
     "SecretBox",
     "UnreadableCredentialError",
     "ValidationError",
+    "signals",
 ]
