@@ -1,0 +1,271 @@
+"""Anything anybody may do, in any order, held against the rules over plain dicts."""
+
+import os
+from collections import Counter
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from flask_model_registry import (
+    InactiveModelError,
+    ModelIdTakenError,
+    NotFoundError,
+    UnreadableCredentialError,
+)
+from tests.hosts import CANARY, PREFIX, model
+from tests.oracle import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
+
+# As many runs of as many steps; .ci/run asks for more.
+RUNS, STEPS = map(int, os.environ.get("TEST_STATE_MACHINE", "3x60").split("x"))
+
+people = st.sampled_from(PEOPLE)
+numbers = st.integers(0, 11)
+names = st.sampled_from(["m", "n", "o/p", "q"])
+urls = st.sampled_from(
+    [None, "https://a.example.com", "https://a.example.com/v2", "https://b.example.com"]
+)
+keys = st.integers(0, 999).map(lambda number: f"{CANARY}-{number}")
+categories = st.sampled_from(["llm", "embedding", "rerank"])
+config_types = st.sampled_from(list(CATEGORY))
+scopes = st.sampled_from(["user", "user", "app"])
+rights = st.fixed_dictionaries({"can_edit": st.booleans(), "can_delete": st.booleans()})
+grantees = st.one_of(
+    st.tuples(st.just("users"), people), st.tuples(st.just("groups"), st.sampled_from(["g", "h"]))
+)
+new_models = st.fixed_dictionaries(
+    {"model_id": names, "key": keys},
+    optional={"category": categories, "base_url": urls, "share_with_users": st.booleans()},
+)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "model_id": names,
+        "key": st.one_of(st.none(), keys),
+        "category": categories,
+        "base_url": urls,
+        "description": st.sampled_from([None, "x", "y"]),
+        "is_active": st.booleans(),
+    },
+)
+
+
+def sent(fields):
+    """Return the fields under the names of the wire."""
+    return {("api_key" if name == "key" else name): value for name, value in fields.items()}
+
+
+def machine(host):
+    """Return the state machine's class for a host."""
+
+    class Machine(RuleBasedStateMachine):
+        @initialize()
+        def begin(self):
+            host.empty()
+            self.oracle, self.clients = Oracle(), {}
+            for name in PEOPLE:
+                self.arrive(name)
+
+        def arrive(self, name):
+            self.clients[name] = host.client(name, is_admin=name in ADMINS)
+
+        def row_id(self, number):
+            """Return the id of some model; or of none."""
+            ids = sorted(self.oracle.models)
+            return ids[number % len(ids)] if ids else 999_999
+
+        def name(self, kind, name):
+            return str(host.user(name)) if kind == "users" else name
+
+        @precondition(lambda self: len(self.oracle.models) < 10)
+        @rule(user=people, fields=new_models)
+        def register(self, user, fields):
+            status, expected = self.oracle.register(user, fields)
+            response = self.clients[user].post(f"{PREFIX}/register", json=model(**sent(fields)))
+            assert response.status_code == status, response.text
+            if status == 201:
+                self.oracle.models[response.json["id"]] = expected
+            self.compare()
+
+        @rule(user=people, number=numbers, fields=changes)
+        def patch(self, user, number, fields):
+            self.change(user, number, fields)
+
+        @rule(user=st.sampled_from(sorted(ADMINS)), number=numbers, shared=st.booleans())
+        def share(self, user, number, shared):
+            self.change(user, number, {"share_with_users": shared})
+
+        def change(self, user, number, fields):
+            row_id = self.row_id(number)
+            status = self.oracle.patch(user, row_id, fields)
+            response = self.clients[user].patch(f"{PREFIX}/{row_id}", json=sent(fields))
+            assert response.status_code == status, response.text
+            if status == 200:
+                changed = self.oracle.models[row_id]
+                flags = "".join(str(int(flag)) for flag in self.oracle.flags(user, changed))
+                assert response.headers["ETag"] == f'"{row_id}-{changed["version"]}-{flags}"'
+            self.compare()
+
+        @rule(user=people, number=numbers)
+        def delete(self, user, number):
+            row_id = self.row_id(number)
+            status = self.oracle.delete(user, row_id)
+            assert self.clients[user].delete(f"{PREFIX}/{row_id}").status_code == status
+            self.compare()
+
+        @rule(number=numbers, grantee=grantees, rights=rights, user=st.one_of(st.none(), people))
+        def grant(self, number, grantee, rights, user):
+            row_id, (kind, name) = self.row_id(number), grantee
+            user = user or self.owner(row_id)
+            status = self.oracle.grant(user, row_id, kind, name, rights)
+            address = f"{PREFIX}/{row_id}/grants/{kind}/{self.name(kind, name)}"
+            assert self.clients[user].put(address, json=rights).status_code == status
+            self.compare()
+
+        @rule(number=numbers, grantee=grantees, user=st.one_of(st.none(), people))
+        def revoke(self, number, grantee, user):
+            row_id, (kind, name) = self.row_id(number), grantee
+            user = user or self.owner(row_id)
+            status = self.oracle.revoke(user, row_id, kind, name)
+            address = f"{PREFIX}/{row_id}/grants/{kind}/{self.name(kind, name)}"
+            assert self.clients[user].delete(address).status_code == status
+            self.compare()
+
+        def owner(self, row_id):
+            return self.oracle.models.get(row_id, {"owner": "ann"})["owner"]
+
+        @rule(user=st.one_of(st.none(), people), number=numbers, to=people)
+        def transfer(self, user, number, to):
+            row_id = self.row_id(number)
+            user = user or self.owner(row_id)
+            status = self.oracle.transfer(user, row_id, to)
+            body = {"user": str(host.user(to))}
+            response = self.clients[user].post(f"{PREFIX}/{row_id}/transfer", json=body)
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @rule(user=people, config_type=config_types, number=numbers, scope=scopes)
+        def set_default(self, user, config_type, number, scope):
+            row_id = self.row_id(number)
+            status = self.oracle.set_default(user, config_type, row_id, scope)
+            address = f"{PREFIX}/defaults/{config_type}?scope={scope}"
+            response = self.clients[user].put(address, json={"id": row_id})
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @rule(user=people, config_type=config_types, scope=scopes)
+        def clear_default(self, user, config_type, scope):
+            status = self.oracle.clear_default(user, config_type, scope)
+            address = f"{PREFIX}/defaults/{config_type}?scope={scope}"
+            assert self.clients[user].delete(address).status_code == status
+            self.compare()
+
+        @rule(user=people, way=st.sampled_from(["orm", "sql", "registry", "heir"]), heir=people)
+        def leave(self, user, way, heir):
+            """Delete a user; another one of the same name, and maybe the same key, comes."""
+            has_heir = way == "heir" and heir != user
+            leaves = self.oracle.leave(user, heir if has_heir else None)
+            with host.app.app_context():
+                gone, session = host.load(user), host.db.session
+                if has_heir:
+                    try:
+                        host.registry.user_deleted(gone, transfer_to=host.load(heir))
+                        assert leaves
+                    except ModelIdTakenError:
+                        assert not leaves
+                elif way == "registry":
+                    host.registry.user_deleted(gone)
+                if leaves and way == "sql":
+                    session.execute(sa.delete(host.User).where(host.User.id == host.user(user)))
+                elif leaves:
+                    session.delete(gone)
+                session.commit()
+            if leaves:
+                del host.users[user]
+                self.arrive(user)
+            self.compare()
+
+        @rule(user=people, model_id=names)
+        def find_and_resolve(self, user, model_id):
+            row_id = self.oracle.nearest(user, model_id)
+            response = self.clients[user].get(f"{PREFIX}/by-id/{model_id}")
+            assert (response.json["id"] if response.status_code == 200 else None) == row_id
+            found = self.oracle.models.get(row_id)
+            with host.app.app_context():
+                try:
+                    resolved = host.registry.resolve(model_id, user=host.load(user))
+                    assert (resolved.id, resolved.api_key.reveal()) == (row_id, found["key"])
+                    assert found["is_active"]
+                except NotFoundError:
+                    assert found is None
+                except InactiveModelError:
+                    assert not found["is_active"]
+                except UnreadableCredentialError:
+                    assert found["is_active"]
+                    assert found["key"] is None
+
+        def compare(self):
+            for user in PEOPLE:
+                self.compare_for(user)
+            tables = host.registry.tables
+            # No orphans, whatever the foreign keys say.
+            with host.app.app_context():
+                keys = {*host.db.session.scalars(sa.select(host.User.id))}
+            ids = {row.id for row in host.rows("models")}
+            assert {row.owner_id for row in host.rows("models")} <= keys
+            assert {row.user_id for row in host.rows("grants")} <= keys | {None}
+            assert {row.user_id for row in host.rows("defaults")} <= keys
+            for table, _ in tables.by_model()[:-1]:
+                rows = host.rows(table.name.removeprefix("model_registry_"))
+                assert {row.model_row_id for row in rows} <= ids
+
+        def compare_for(self, user):
+            client, expected = self.clients[user], self.oracle.listed(user)
+            shown = client.get(f"{PREFIX}/?is_active=all&limit=100").json
+            assert [each["id"] for each in shown] == sorted(expected)
+            for each in shown:
+                wanted = expected[each["id"]]
+                for name in ("model_id", "category", "base_url", "description", "is_active"):
+                    assert each[name] == wanted[name]
+                assert each["is_shared"] == wanted["share_with_users"]
+                flags = tuple(each[name] for name in ("is_owner", "can_edit", "can_delete"))
+                assert flags == self.oracle.flags(user, wanted)
+            counted = client.get(f"{PREFIX}/summary?is_active=all").json["by_category"]
+            assert counted == Counter(each["category"] for each in expected.values())
+            defaults = client.get(f"{PREFIX}/defaults").json
+            found = {
+                each["config_type"]: (each["source"], each["model"]["id"]) for each in defaults
+            }
+            assert found == self.oracle.effective(user)
+
+    return Machine
+
+
+@pytest.fixture
+def four(hosts):
+    """A host whose four users are in the groups that the oracle knows."""
+    return hosts(groups=lambda user: GROUPS[user.name])
+
+
+def test_whatever_people_do_they_see_what_the_rules_say(four, database):
+    runs = RUNS if database.name == "sqlite" else max(1, RUNS // 5)
+
+    run_state_machine_as_test(
+        machine(four),
+        settings=settings(
+            max_examples=runs,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
