@@ -2,13 +2,14 @@
 
 import itertools
 import re
+import threading
 
 import pytest
 import sqlalchemy as sa
 
 from flask_model_registry.core.tables import MAX_ID
 from flask_model_registry.web.schemas import ModelRepresentation
-from tests.hosts import PREFIX, grant, register
+from tests.hosts import PREFIX, grant, granted, register
 
 
 def listed(client, **query):
@@ -17,12 +18,12 @@ def listed(client, **query):
     return [each["model_id"] for each in response.json]
 
 
-def pages(client, **query):
+def pages(client, *, key="model_id", **query):
     """Yield each page, as a client that follows the links would see them."""
     address = f"{PREFIX}/"
     while address:
         response = client.get(address, query_string=query if address.endswith("/") else None)
-        yield [each["model_id"] for each in response.json]
+        yield [each[key] for each in response.json]
         link = re.fullmatch(r'<(.*)>; rel="next"', response.headers.get("Link", "<>"))
         address = link and link[1]
 
@@ -41,6 +42,10 @@ def test_a_model_is_found_by_either_id(alice, model_id):
 
     assert by_id.json["model_id"] == model_id
     assert by_id.data == by_handle.data == with_slash.data
+    changed = alice.patch(f"{PREFIX}/by-id/{model_id}", json={"description": "x"})
+    assert (changed.status_code, changed.json["id"]) == (200, row_id)
+    assert alice.delete(f"{PREFIX}/by-id/{model_id}").status_code == 204
+    assert alice.get(f"{PREFIX}/{row_id}").status_code == 404
     assert by_id.headers["ETag"] == by_handle.headers["ETag"] == f'"{row_id}-1-111"'
 
 
@@ -204,6 +209,42 @@ def test_rows_that_appear_or_vanish_between_pages_move_nothing(host, alice):
     assert [first, *follow] == [["m0", "m1"], ["m2", "m4"], ["m5", "m6"]]
 
 
+@pytest.mark.parametrize("sort", ["id", "-id"])
+def test_pages_hold_all_that_stands_while_others_write(hosts, database, sort):
+    options = {"connect_args": {"timeout": 60}} if database.name == "sqlite" else {}
+    host = hosts(config={"SQLALCHEMY_ENGINE_OPTIONS": options}, groups=lambda user: ["g"])
+    alice, bob = host.client("alice"), host.client("bob")
+    standing = register(alice, *(f"standing-{number}" for number in range(10)))
+    standing += register(bob, *(f"standing-{number}" for number in range(10)))
+    for row_id in standing[10:]:
+        granted(bob, row_id, user=host.user("alice"))
+        granted(bob, row_id, group="g")
+    done, writings = threading.Event(), itertools.count()
+
+    def write():
+        """Insert, edit, grant and delete among those that stand, until told to stop."""
+        mine, theirs = host.client("alice"), host.client("bob")
+        while not done.is_set():
+            number = next(writings)
+            (row_id,) = register(mine, f"passing-{number}")
+            mine.patch(f"{PREFIX}/{standing[number % 10]}", json={"description": str(number)})
+            (other,) = register(theirs, f"passing-{number}")
+            granted(theirs, other, user=host.user("alice"))
+            mine.delete(f"{PREFIX}/{row_id}")
+            theirs.delete(f"{PREFIX}/{other}")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = [[*itertools.chain(*pages(alice, key="id", limit=3, sort=sort))] for _ in range(15)]
+    done.set()
+    writer.join()
+
+    assert next(writings) > 3
+    for ids in seen:
+        assert ids == sorted({*ids}, reverse=sort == "-id")
+        assert {*standing} <= {*ids}
+
+
 def test_the_largest_page_is_a_setting(hosts):
     client = hosts(config={"MODEL_REGISTRY_MAX_PAGE_SIZE": 3}).client("alice")
 
@@ -255,6 +296,49 @@ def test_one_model_takes_one_statement(alice, statements, path):
     alice.get(PREFIX + path)
 
     assert len(about_models(statements)) == 1
+
+
+def test_a_summary_takes_a_statement_for_each_facet(alice, statements):
+    alice.get(f"{PREFIX}/summary")
+
+    assert len(about_models(statements)) == 3
+
+
+@pytest.mark.parametrize("path", ["/defaults", "/defaults/general"])
+def test_defaults_take_one_statement(alice, statements, path):
+    (row_id,) = register(alice, "m")
+    for config_type in ("general", "compact", "visual"):
+        alice.put(f"{PREFIX}/defaults/{config_type}", json={"id": row_id})
+    statements.clear()
+
+    assert alice.get(PREFIX + path).status_code == 200
+    assert len(about_models(statements)) == 1
+
+
+WRITES = {  # what each write takes, for the owner
+    "patch": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={"description": "x"}),
+              "SELECT SAVEPOINT SELECT UPDATE RELEASE"),
+    "nothing new": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={}),
+                    "SELECT SAVEPOINT SELECT RELEASE"),
+    "abilities": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={"abilities": ["a", "c"]}),
+                  "SELECT SAVEPOINT SELECT UPDATE DELETE INSERT RELEASE"),
+    "default": (lambda client, row_id: client.put(f"{PREFIX}/defaults/general", json={"id": row_id}),
+                "SELECT SAVEPOINT SELECT INSERT RELEASE"),
+    "delete": (lambda client, row_id: client.delete(f"{PREFIX}/{row_id}"),
+               "SELECT SAVEPOINT SELECT SELECT DELETE DELETE DELETE DELETE DELETE RELEASE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_takes_so_many_statements(alice, statements, name):
+    write, expected = WRITES[name]
+    (row_id,) = register(alice, "m", abilities=["a", "b"])
+    statements.clear()
+
+    assert write(alice, row_id).status_code < 300
+
+    kinds = [each.split()[0] for each in statements[1:]]  # the first is the look-up of the user
+    assert [kind for kind in kinds if kind != "BEGIN"] == expected.split()
 
 
 def test_an_id_that_cannot_be_is_not_looked_up(alice, statements):

@@ -2,12 +2,13 @@
 
 import base64
 import itertools
+import os
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from flask_model_registry import CannotOpenError, UnreadableCredentialError
+from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.core.secretbox import AesGcmBox
@@ -217,6 +218,39 @@ def test_a_failing_insert_prints_no_key(host, alice, monkeypatch):
         host.execute(sa.text(f"ALTER TABLE away RENAME TO {table.name}"))
 
     assert response.status_code == 500  # the canary fixture reads the log
+
+
+def test_nobody_has_a_key_opened_that_is_not_theirs_to_use(hosts, request):
+    opened = []
+
+    class Counting(AesGcmBox):
+        def open(self, blob, context):
+            opened.append(context)
+            return super().open(blob, context)
+
+    host = hosts(secret_box=Counting([EncryptionKey("k", os.urandom(32))]))
+    alice, bob = host.client("alice"), host.client("bob")
+    (row_id,) = register(alice, "m")
+    alice.put(f"{PREFIX}/defaults/general", json={"id": row_id})
+    requests = [
+        (method, path, body)
+        for path in (f"/{row_id}", "/by-id/m", f"/{row_id}/credential", f"/{row_id}/grants",
+                     f"/{row_id}/transfer", "/defaults/general", "/defaults", "/", "/summary")
+        for method, body in (("GET", None), ("PUT", {"id": row_id}), ("PATCH", {}), ("DELETE", None),
+                             ("POST", {"user": str(host.user("bob"))}))
+    ]  # fmt: skip
+
+    for method, path, body in requests:
+        bob.open(PREFIX + path, method=method, json=body)
+    with host.app.app_context():
+        for call in (host.registry.resolve, host.registry.default, host.registry.get):
+            for ref in (row_id, "m", "general"):
+                with pytest.raises(NotFoundError):
+                    call(ref, user=host.load("bob"))
+
+    assert opened == []
+    assert alice.get(f"{PREFIX}/{row_id}/credential").json["status"] == "readable"
+    assert len(opened) == 1
 
 
 def test_the_canary_fixture_finds_a_key_in_any_form():

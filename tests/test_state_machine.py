@@ -28,6 +28,7 @@ from tests.oracle import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
 RUNS, STEPS = map(int, os.environ.get("TEST_STATE_MACHINE", "3x60").split("x"))
 
 people = st.sampled_from(PEOPLE)
+whoever = st.one_of(st.none(), st.none(), people)  # none: the owner
 numbers = st.integers(0, 11)
 names = st.sampled_from(["m", "n", "o/p", "q"])
 urls = st.sampled_from(
@@ -73,6 +74,8 @@ def machine(host):
             self.oracle, self.clients = Oracle(), {}
             for name in PEOPLE:
                 self.arrive(name)
+            for name, model_id in (("ann", "m"), ("ben", "n"), ("cid", "m"), ("cid", "q")):
+                self.make(name, {"model_id": model_id, "key": CANARY})
 
         def arrive(self, name):
             self.clients[name] = host.client(name, is_admin=name in ADMINS)
@@ -88,23 +91,29 @@ def machine(host):
         @precondition(lambda self: len(self.oracle.models) < 10)
         @rule(user=people, fields=new_models)
         def register(self, user, fields):
+            self.make(user, fields)
+            self.compare()
+
+        def make(self, user, fields):
             status, expected = self.oracle.register(user, fields)
             response = self.clients[user].post(f"{PREFIX}/register", json=model(**sent(fields)))
             assert response.status_code == status, response.text
             if status == 201:
                 self.oracle.models[response.json["id"]] = expected
-            self.compare()
 
-        @rule(user=people, number=numbers, fields=changes)
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=whoever, number=numbers, fields=changes)
         def patch(self, user, number, fields):
             self.change(user, number, fields)
 
-        @rule(user=st.sampled_from(sorted(ADMINS)), number=numbers, shared=st.booleans())
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=whoever, number=numbers, shared=st.booleans())
         def share(self, user, number, shared):
             self.change(user, number, {"share_with_users": shared})
 
         def change(self, user, number, fields):
             row_id = self.row_id(number)
+            user = user or self.owner(row_id)
             status = self.oracle.patch(user, row_id, fields)
             response = self.clients[user].patch(f"{PREFIX}/{row_id}", json=sent(fields))
             assert response.status_code == status, response.text
@@ -114,14 +123,17 @@ def machine(host):
                 assert response.headers["ETag"] == f'"{row_id}-{changed["version"]}-{flags}"'
             self.compare()
 
-        @rule(user=people, number=numbers)
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=st.one_of(people, whoever), number=numbers)
         def delete(self, user, number):
             row_id = self.row_id(number)
+            user = user or self.owner(row_id)
             status = self.oracle.delete(user, row_id)
             assert self.clients[user].delete(f"{PREFIX}/{row_id}").status_code == status
             self.compare()
 
-        @rule(number=numbers, grantee=grantees, rights=rights, user=st.one_of(st.none(), people))
+        @precondition(lambda self: self.oracle.models)
+        @rule(number=numbers, grantee=grantees, rights=rights, user=whoever)
         def grant(self, number, grantee, rights, user):
             row_id, (kind, name) = self.row_id(number), grantee
             user = user or self.owner(row_id)
@@ -130,8 +142,24 @@ def machine(host):
             assert self.clients[user].put(address, json=rights).status_code == status
             self.compare()
 
-        @rule(number=numbers, grantee=grantees, user=st.one_of(st.none(), people))
+        @precondition(lambda self: self.oracle.models)
+        @rule(number=numbers, grantee=grantees, user=whoever)
         def revoke(self, number, grantee, user):
+            self.take_back(number, grantee, user)
+
+        @precondition(lambda self: self.grants())
+        @rule(number=st.integers(0, 99))
+        def revoke_what_was_granted(self, number):
+            granted = self.grants()
+            self.take_back(*granted[number % len(granted)], None)
+
+        def grants(self):
+            """Return each grant there is: the number of its model, and whom it is to."""
+            models = (self.oracle.models[row_id] for row_id in sorted(self.oracle.models))
+            return [(number, (kind, name)) for number, each in enumerate(models)
+                    for kind in ("users", "groups") for name in each[kind]]  # fmt: skip
+
+        def take_back(self, number, grantee, user):
             row_id, (kind, name) = self.row_id(number), grantee
             user = user or self.owner(row_id)
             status = self.oracle.revoke(user, row_id, kind, name)
@@ -142,7 +170,8 @@ def machine(host):
         def owner(self, row_id):
             return self.oracle.models.get(row_id, {"owner": "ann"})["owner"]
 
-        @rule(user=st.one_of(st.none(), people), number=numbers, to=people)
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=whoever, number=numbers, to=people)
         def transfer(self, user, number, to):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
@@ -152,9 +181,20 @@ def machine(host):
             assert response.status_code == status, response.text
             self.compare()
 
+        @precondition(lambda self: self.oracle.models)
         @rule(user=people, config_type=config_types, number=numbers, scope=scopes)
         def set_default(self, user, config_type, number, scope):
-            row_id = self.row_id(number)
+            self.choose(user, config_type, self.row_id(number), scope)
+
+        @rule(user=people, number=numbers, scope=scopes)
+        def set_default_to_what_one_sees(self, user, number, scope):
+            seen = sorted(self.oracle.listed(user))
+            row_id = seen[number % len(seen)] if seen else 999_999
+            category = self.oracle.models[row_id]["category"] if seen else "llm"
+            (config_type, *_) = [name for name, each in CATEGORY.items() if each == category]
+            self.choose(user, config_type, row_id, scope)
+
+        def choose(self, user, config_type, row_id, scope):
             status = self.oracle.set_default(user, config_type, row_id, scope)
             address = f"{PREFIX}/defaults/{config_type}?scope={scope}"
             response = self.clients[user].put(address, json={"id": row_id})
@@ -168,6 +208,7 @@ def machine(host):
             assert self.clients[user].delete(address).status_code == status
             self.compare()
 
+        @precondition(lambda self: len(self.oracle.models) > 3)
         @rule(user=people, way=st.sampled_from(["orm", "sql", "registry", "heir"]), heir=people)
         def leave(self, user, way, heir):
             """Delete a user; another one of the same name, and maybe the same key, comes."""
@@ -193,6 +234,7 @@ def machine(host):
                 self.arrive(user)
             self.compare()
 
+        @precondition(lambda self: self.oracle.models)
         @rule(user=people, model_id=names)
         def find_and_resolve(self, user, model_id):
             row_id = self.oracle.nearest(user, model_id)
@@ -223,6 +265,18 @@ def machine(host):
             assert {row.owner_id for row in host.rows("models")} <= keys
             assert {row.user_id for row in host.rows("grants")} <= keys | {None}
             assert {row.user_id for row in host.rows("defaults")} <= keys
+            name_of = {key: name for name, key in host.users.items()}
+            chosen = {
+                (name_of[row.user_id], row.config_type): row.model_row_id
+                for row in host.rows("defaults")
+            }
+            assert chosen == self.oracle.defaults
+            chosen = {row.config_type: row.model_row_id for row in host.rows("app_defaults")}
+            assert chosen == self.oracle.app_defaults
+            grants = sum(
+                len(each["users"]) + len(each["groups"]) for each in self.oracle.models.values()
+            )
+            assert len(host.rows("grants")) == grants
             for table, _ in tables.by_model()[:-1]:
                 rows = host.rows(table.name.removeprefix("model_registry_"))
                 assert {row.model_row_id for row in rows} <= ids

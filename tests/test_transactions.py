@@ -1,9 +1,11 @@
 """One transaction per request: all of it or nothing, and nothing of the host's."""
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 
-from tests.hosts import PREFIX, model
+from tests.hosts import PREFIX, granted, model, register
 
 
 @pytest.fixture
@@ -73,6 +75,69 @@ def test_the_answer_stands_though_the_row_is_gone_at_once(host, alice, monkeypat
     response = alice.post(f"{PREFIX}/register", json=model())
 
     assert (response.status_code, response.json["model_id"]) == (201, "gpt-4o")
+
+
+def test_a_change_stands_though_the_row_is_gone_at_once(host, alice, monkeypatch):
+    (row_id,) = register(alice, "m")
+    commit = host.db.session.commit
+
+    def commit_and_lose():
+        commit()
+        with host.db.engine.begin() as connection:
+            connection.execute(host.registry.tables.models.delete())
+
+    monkeypatch.setattr(host.db.session, "commit", commit_and_lose)
+
+    response = alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"})
+
+    assert (response.status_code, response.json["description"]) == (200, "x")
+
+
+FAILING = {  # for each write, a statement in the middle of it
+    "patch": ("INTO model_registry_abilities", lambda client, row_id: client.patch(
+        f"{PREFIX}/{row_id}", json={"abilities": ["a"], "description": "x"})),
+    "delete": ("DELETE FROM model_registry_models", lambda client, row_id: client.delete(f"{PREFIX}/{row_id}")),
+    "revoke": ("FROM model_registry_app_defaults", lambda client, row_id: client.delete(
+        f"{PREFIX}/{row_id}/grants/groups/g")),
+    "transfer": ("DELETE FROM model_registry_grants", lambda client, row_id: client.post(
+        f"{PREFIX}/{row_id}/transfer", json={"user": str(client.heir)})),
+}  # fmt: skip
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize("name", FAILING)
+def test_a_write_that_fails_half_way_leaves_all_as_it_was(host, alice, events, name):
+    (row_id,) = register(alice, "m", abilities=["chat"])
+    granted(alice, row_id, group="g")
+    alice.heir = host.user("bob")
+    before = {table: host.rows(table) for table in ("models", "abilities", "grants")}
+    text, write = FAILING[name]
+    events[1].append(text)
+
+    response = write(alice, row_id)
+
+    events[1].clear()
+    assert response.status_code == 503
+    assert {table: host.rows(table) for table in before} == before
+    assert write(alice, row_id).status_code < 300
+
+
+def test_whoever_cannot_see_a_model_does_not_wait_for_its_lock(host, alice, bob, database):
+    if database.name == "sqlite":
+        pytest.skip("SQLite has one lock for all rows")
+    (row_id,) = register(alice, "m")
+    models, answers = host.registry.tables.models, []
+    with host.app.app_context(), host.db.engine.begin() as connection:
+        connection.execute(sa.select(models).where(models.c.id == row_id).with_for_update())
+        stranger = threading.Thread(
+            target=lambda: answers.append(bob.patch(f"{PREFIX}/{row_id}", json={}).status_code)
+        )
+        stranger.start()
+        stranger.join(timeout=30)
+        waits = stranger.is_alive()
+    stranger.join()
+
+    assert (waits, answers) == (False, [404])
 
 
 def test_a_failed_request_loses_nothing_that_was_committed(host, alice):
