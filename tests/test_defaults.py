@@ -314,7 +314,7 @@ def test_a_default_is_resolved_in_one_call(host, alice, common):
         assert (model.model_id, model.api_key.reveal()) == ("common", CANARY)
         with pytest.raises(NotFoundError):
             host.registry.default("compact", user=host.load("alice"))
-        with pytest.raises(NotFoundError, match="There are: general"):
+        with pytest.raises(NotFoundError, match="there are: general"):
             host.registry.default("unknown", user=host.load("alice"))
 
 
@@ -334,6 +334,8 @@ def test_defaults_are_set_and_cleared_in_python(host, admin, alice):
             registry.default("general", user=user)
         with pytest.raises(ValidationError):
             registry.set_default("visual", "r", user=user)
+        with pytest.raises(ValidationError, match="scope: Must be one of"):
+            registry.set_default("general", "m", user=user, scope="all")
         boss = host.load("admin")
         registry.create(user=boss, **model(model_id="s", share_with_users=True))
         registry.set_default("general", "s", user=boss, scope="app")

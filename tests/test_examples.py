@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from flask_jwt_extended import create_access_token
 
+from flask_model_registry import signals
 from flask_model_registry.cli import new_key
 from flask_model_registry.providers.catalogue import PROVIDERS
-from tests.hosts import CANARY, PREFIX, model
+from tests.hosts import CANARY, PREFIX, model, register
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -155,3 +156,16 @@ def test_the_documentation_names_every_setting_and_public_name():
         names = {provider.id, *provider.aliases, provider.base_url or provider.id}
         assert {name for name in names if f"`{name}`" not in text} == set()
     assert CANARY not in text
+
+
+def test_the_audit_example_writes_what_happens(host, alice, caplog):
+    example = {"__name__": "audit_of_host"}
+    exec(blocks(ROOT / "docs" / "audit.md", "python")[0], example)
+
+    (row_id,) = register(alice, "m")
+    alice.delete(f"{PREFIX}/{row_id}")
+    for signal in signals.namespace.values():
+        signal.disconnect(example["write"])
+
+    told = [record.getMessage() for record in caplog.records if record.name == "audit"]
+    assert ["'event': 'created'" in told[0], "'event': 'deleted'" in told[1]] == [True, True]

@@ -122,6 +122,12 @@ def test_nobody_is_granted_by_what_is_no_key(host, alice, key):
     assert alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": key}).status_code == 409
 
 
+def test_a_very_long_key_is_nobodys(host, alice):
+    (row_id,) = register(alice, "m")
+
+    assert alice.put(f"{PREFIX}/{row_id}/grants/users/{'9' * 400}", json={}).status_code == 404
+
+
 @pytest.mark.parametrize("group", [" g", "g%20", "%E2%80%AEx", "g" * 256, "%00"])
 def test_a_group_has_a_name(host, alice, group):
     (row_id,) = register(alice, "m")

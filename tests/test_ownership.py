@@ -2,8 +2,9 @@
 
 import pytest
 import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelIdTakenError
+from flask_model_registry import ModelIdTakenError, ModelRegistry
 from tests.hosts import CANARY, KINDS, PREFIX, granted, model, register
 
 NAMES = ("models", "abilities", "grants", "defaults", "app_defaults")
@@ -198,11 +199,20 @@ def test_an_heir_who_has_such_a_model_already_gets_none(host, alice, bob):
     before = everything(host)
 
     with host.app.app_context():
-        with pytest.raises(ModelIdTakenError):
+        with pytest.raises(ModelIdTakenError, match="called: m"):
             host.registry.user_deleted(host.load("alice"), transfer_to=host.load("bob"))
         host.db.session.commit()
 
     assert everything(host) == before
+
+
+def test_nobody_inherits_from_themselves(host, alice):
+    register(alice, "m")
+
+    with host.app.app_context(), pytest.raises(ValueError, match="inherit"):
+        host.registry.user_deleted(host.load("alice"), transfer_to=host.load("alice"))
+
+    assert len(host.rows("models")) == 1
 
 
 def test_deleting_a_user_works_where_the_tables_are_missing(hosts):
@@ -222,6 +232,23 @@ def test_deleting_a_user_works_where_the_tables_are_missing(hosts):
         host.db.session.commit()
 
         assert host.db.session.query(host.User).count() == 0
+
+
+def test_tables_in_another_file_of_sqlite_get_no_trigger():
+    db = SQLAlchemy(metadata=sa.MetaData(schema="other"))
+
+    class User(db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    ModelRegistry(db, User)
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ATTACH ':memory:' AS other")
+        db.metadata.create_all(connection)
+        made = connection.exec_driver_sql("SELECT type FROM other.sqlite_master")
+
+        assert "trigger" not in {row.type for row in made}
+    engine.dispose()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,6 +18,7 @@ def heard(host):
     def listen(name):
         def receiver(app, **facts):
             assert app is host.app
+            assert facts.pop("event") == name
             messages.append((name, facts))
 
         return receiver

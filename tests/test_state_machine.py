@@ -111,6 +111,19 @@ def machine(host):
         def share(self, user, number, shared):
             self.change(user, number, {"share_with_users": shared})
 
+        @precondition(lambda self: self.editors())
+        @rule(number=st.integers(0, 99), fields=changes)
+        def patch_as_a_grantee(self, number, fields):
+            editors = self.editors()
+            user, row_number = editors[number % len(editors)]
+            self.change(user, row_number, fields)
+
+        def editors(self):
+            """Return who may edit which model of somebody else: the user, the model's number."""
+            models = [self.oracle.models[row_id] for row_id in sorted(self.oracle.models)]
+            return [(user, number) for number, each in enumerate(models) for user in PEOPLE
+                    if each["owner"] != user and self.oracle.may(user, each, "can_edit")]  # fmt: skip
+
         def change(self, user, number, fields):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)

@@ -122,6 +122,48 @@ def test_a_write_that_fails_half_way_leaves_all_as_it_was(host, alice, events, n
     assert write(alice, row_id).status_code < 300
 
 
+@pytest.fixture
+def meanwhile(host):
+    """Have something done, on the same connection, just before a statement that begins so."""
+    plans = {}
+    with host.app.app_context():
+        engine = host.db.engine
+
+    def do(connection, cursor, statement, *_):
+        for beginning in [each for each in plans if statement.startswith(each)]:
+            other = connection.connection.cursor()
+            other.execute(plans.pop(beginning))
+            other.close()
+
+    sa.event.listen(engine, "before_cursor_execute", do)
+    yield plans
+    sa.event.remove(engine, "before_cursor_execute", do)
+
+
+def test_a_change_upon_another_version_is_not_made(host, alice, meanwhile):
+    (row_id,) = register(alice, "m")
+    meanwhile["UPDATE model_registry_models"] = "UPDATE model_registry_models SET version = 7"
+
+    response = alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"})
+
+    assert (response.status_code, response.json["type"][-9:]) == (409, ":conflict")
+    assert (host.rows("models")[0].version, host.rows("models")[0].description) == (1, None)
+
+
+def test_a_model_that_is_renamed_at_that_moment_is_not_found_by_its_old_name(alice, meanwhile):
+    register(alice, "m")
+    meanwhile["SAVEPOINT"] = "UPDATE model_registry_models SET model_id = 'n'"
+
+    assert alice.patch(f"{PREFIX}/by-id/m", json={"description": "x"}).status_code == 404
+
+
+def test_a_model_that_vanishes_at_that_moment_is_not_found(alice, meanwhile):
+    (row_id,) = register(alice, "m")
+    meanwhile["SAVEPOINT"] = "DELETE FROM model_registry_models"
+
+    assert alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 404
+
+
 def test_whoever_cannot_see_a_model_does_not_wait_for_its_lock(host, alice, bob, database):
     if database.name == "sqlite":
         pytest.skip("SQLite has one lock for all rows")

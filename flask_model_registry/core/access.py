@@ -36,7 +36,7 @@ class Actor:
     def check_may_share(self) -> None:
         """Raise :exc:`ForbiddenError` unless the actor may share models with everybody."""
         if not self.can_share():
-            raise ForbiddenError("You may not share a model with everybody.")
+            raise ForbiddenError("This takes the right to share models with everybody.")
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Defaults:
         types = held.is_owner and held.connection.scalars(chosen.with_for_update(read=True)).all()
         if types:
             raise ConflictError(
-                f"The model is your default for {', '.join(sorted(types))}; choose another first."
+                f"The model is your default for {', '.join(sorted(types))}; take that back first."
             )
 
     def forget(self, held: Held) -> None:
@@ -174,6 +174,8 @@ class Defaults:
         self, actor: Actor, config_type: str, scope: str
     ) -> tuple[sa.Table, dict[str, Any]]:
         _checked(config_type)
+        if scope not in _SOURCES:
+            raise ValidationError([("scope", f"Must be one of: {', '.join(_SOURCES)}.")])
         if scope == "user":
             return self._tables.defaults, {"user_id": actor.key}
         actor.check_may_share()
@@ -202,7 +204,7 @@ class Defaults:
 
 def _checked(config_type: str) -> None:
     if config_type not in CONFIG_TYPES:
-        raise NotFoundError(f"There are: {', '.join(CONFIG_TYPES)}.")
+        raise NotFoundError(f"There is no such config_type; there are: {', '.join(CONFIG_TYPES)}.")
 
 
 def _check(held: Held, config_type: str, scope: str) -> None:

@@ -41,7 +41,7 @@ class Grants:
         """Return all grants of a model, to its owner."""
         model = self._rows.one(self._rows.queries.one, actor, ref)
         if not model.is_owner:
-            raise ForbiddenError
+            raise ForbiddenError("Only the owner may do this.")
         grants = sa.select(self._tables.grants).filter_by(model_row_id=model.id)
         rows = self._rows.connection.execute(grants.order_by("id")).mappings().all()
         users = [_shown(row) for row in rows if row["group_name"] is None]

@@ -66,8 +66,11 @@ class Ownership:
         Raises:
             ModelIdTakenError: The heir has a model with the ``model_id`` of one of them.
         """
+        if user == heir:
+            raise ValueError("a user cannot inherit from themselves")
         with self._rows.writing() as connection:
             rows = connection.execute(self._owned, {"gone": user}).mappings().all()
+            self._check_heir(connection, heir, {row["model_id"] for row in rows})
             owned = [Held(connection, Actor(user), row, (), self._access) for row in rows]
             given = [] if heir is None else [self._given(held, heir) for held in owned]
             for statement in self._deletions:
@@ -76,6 +79,11 @@ class Ownership:
             self._rows.announce(signals.deleted, None, held.row)
         for held, then in zip(given, owned, strict=False):
             self._announce_gift(None, held, then)
+
+    def _check_heir(self, connection: sa.Connection, heir: Any, inherited: set[str]) -> None:
+        own = sa.select(self._tables.models.c.model_id).filter_by(owner_id=heir)
+        if both := sorted(inherited.intersection(connection.scalars(own))):
+            raise ModelIdTakenError(f"Both users have models called: {', '.join(both)}.")
 
     def _given(self, held: Held, key: Any) -> Held:
         given = held.write({"owner_id": key, "updated_at": self._clock()})

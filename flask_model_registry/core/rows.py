@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
     from .queries import Queries
 
+_TAKES = {
+    Action.EDIT: "Only the owner, and grants with can_edit, may do this.",
+    Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
+    Action.OWN: "Only the owner may do this.",
+}
+
 
 @dataclass(frozen=True)
 class Target:
@@ -142,9 +148,9 @@ class Rows:
             if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
                 raise NotFoundError
             if not held.may(action):
-                raise ForbiddenError
+                raise ForbiddenError(_TAKES[action])
             if not target.is_expected(held.shown().tag):
-                raise PreconditionFailedError
+                raise PreconditionFailedError("The tag is not that of the model now; get it again.")
             yield held
 
     def announce(

@@ -1,8 +1,9 @@
 """Signals (blinker): what happened to which model, and who did it; never a secret.
 
-Each is sent with the app as sender and, as keywords, ``actor`` (the key of the user who did it, or
-``None`` for the host), and the model's ``id``, ``model_id`` and ``owner`` (its owner's key), as
-they are then. Over HTTP they are sent after the commit, from Python calls at once.
+Each is sent with the app as sender and, as keywords, ``event`` (the signal's name), ``actor`` (the
+key of the user who did it, or ``None`` for the host), and the model's ``id``, ``model_id`` and
+``owner`` (its owner's key), as they are then. Over HTTP they are sent after the commit, from Python
+calls at once.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ if TYPE_CHECKING:
 
     from blinker import NamedSignal
 
-_signals = Namespace()
-created = _signals.signal("created")
-updated = _signals.signal("updated", "With ``changed``: the names of the fields.")
-deleted = _signals.signal("deleted")
-shared = _signals.signal("shared")
-unshared = _signals.signal("unshared")
-granted = _signals.signal(
+namespace = Namespace()
+created = namespace.signal("created")
+updated = namespace.signal("updated", "With ``changed``: the names of the fields.")
+deleted = namespace.signal("deleted")
+shared = namespace.signal("shared")
+unshared = namespace.signal("unshared")
+granted = namespace.signal(
     "granted", "With ``user`` (a key) or ``group``, ``can_edit`` and ``can_delete``."
 )
-revoked = _signals.signal("revoked", "With ``user`` (a key) or ``group``.")
-transferred = _signals.signal("transferred", "With ``former_owner``: a user's key.")
-default_changed = _signals.signal(
+revoked = namespace.signal("revoked", "With ``user`` (a key) or ``group``.")
+transferred = namespace.signal("transferred", "With ``former_owner``: a user's key.")
+default_changed = namespace.signal(
     "default_changed",
     "With ``config_type`` and ``scope`` (``user`` or ``app``); without a model if it was cleared.",
 )
-resolved = _signals.signal("resolved", "The host's code has the key in hand.")
+resolved = namespace.signal("resolved", "The host's code has the key in hand.")
 
 _outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("_outbox", default=None)
 
@@ -43,7 +44,8 @@ def announce(signal: NamedSignal, sender: Any, **facts: Any) -> None:
     """Send a signal, or keep it for whoever holds signals back."""
     if not signal.receivers:
         return
-    send, outbox = partial(signal.send, sender, **facts), _outbox.get()
+    send = partial(signal.send, sender, event=signal.name, **facts)
+    outbox = _outbox.get()
     if outbox is None:
         send()
     else:
