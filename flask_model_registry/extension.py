@@ -11,13 +11,13 @@ from flask import current_app, has_request_context
 
 from .config import Settings
 from .core.access import Access, Actor
-from .core.grants import Grantee
 from .core.queries import Filters, Queries
 from .core.registry import Registry, assemble
 from .core.rows import Target
 from .core.rules import is_group
 from .core.secretbox import AesGcmBox, SecretBox
 from .core.tables import declare_tables
+from .core.users import Person
 from .errors import AuthenticationError, ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
@@ -112,7 +112,6 @@ class ModelRegistry:
             self._queries,
             self._session,
             sender=app,
-            actor_of=self._actor_of,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
             endpoints=Endpoints(self._catalogue, policy),
         )
@@ -186,8 +185,9 @@ class ModelRegistry:
         *,
         to: Any = None,
         group: str | None = None,
+        can_edit: bool = False,
+        can_delete: bool = False,
         user: Any = None,
-        **rights: bool,
     ) -> dict[str, Any]:
         """Grant a model to a user or to a group, or change what the grant allows.
 
@@ -195,15 +195,14 @@ class ModelRegistry:
             to: A user object.
             group: The name of a group, as the ``groups`` callback returns it.
             user: The owner of the model.
-            rights: ``can_edit`` and ``can_delete``, false by default.
 
         Raises:
             NotFoundError: There is no such model, user or group.
             ForbiddenError: The user is not the owner.
         """
-        loaded = _loaded(self._rights, rights)
+        rights = _loaded(self._rights, {"can_edit": can_edit, "can_delete": can_delete})
         grantee = self._grantee(to, group)
-        return self._here.grants.put(self._actor(user), Target(ref), grantee, loaded)[0]
+        return self._here.grants.put(self._actor(user), Target(ref), grantee, rights)[0]
 
     def revoke(
         self, ref: int | str, *, to: Any = None, group: str | None = None, user: Any = None
@@ -229,10 +228,9 @@ class ModelRegistry:
 
         Raises:
             ForbiddenError: The user is not the owner.
-            ConflictError: The other user has a model with this ``model_id``.
+            ModelIdTakenError: The other user has a model with this ``model_id``.
         """
-        text = str(self._key(_unwrapped(to)))
-        self._here.ownership.transfer(self._actor(user), Target(ref), text)
+        self._here.ownership.transfer(self._actor(user), Target(ref), self._person(to))
 
     def user_deleted(self, user: Any, *, transfer_to: Any = None) -> None:
         """Delete what a user has, or give the models to another one; call it before the deletion.
@@ -298,14 +296,13 @@ class ModelRegistry:
         groups = _checked_groups(self._groups(user)) if self._groups else ()
         return Actor(key, groups, lambda: _is_true(self._can_share(user)))
 
-    def _actor_of(self, key: Any) -> Actor | None:
-        user = self._session.get(self._user_model, key)
-        return None if user is None else self._actor(user)
-
-    def _grantee(self, user: Any, group: str | None) -> Grantee:
+    def _grantee(self, user: Any, group: str | None) -> Person | str:
         if (user is None) is (group is None):
             raise TypeError("give either 'to', a user, or 'group', a name")
-        return Grantee(None if user is None else str(self._key(_unwrapped(user))), group)
+        return self._person(user) if group is None else group
+
+    def _person(self, user: Any) -> Person:
+        return Person(key=self._key(_unwrapped(user)))
 
     def _requesting_user(self) -> Any:
         if not has_request_context():

@@ -101,9 +101,14 @@ class Oracle:
         }
 
     def forget_blind(self, row_id):
+        """Forget the defaults of those who cannot see it; who is in a group, only the host knows."""
         model = self.models[row_id]
-        self.forget(lambda user, each: each == row_id and not (
-            self.sees(user, model) if user else model["share_with_users"]))  # fmt: skip
+
+        def is_blind(user, each):
+            named = user == model["owner"] or user in model["users"] or model["groups"]
+            return each == row_id and not model["share_with_users"] and not (user and named)
+
+        self.forget(is_blind)
 
     # --- what people do
 

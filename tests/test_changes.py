@@ -232,6 +232,7 @@ def test_delete_leaves_nothing(host, alice, full, address):
     response = alice.delete(PREFIX + address.format(id=full))
 
     assert (response.status_code, response.data) == (204, b"")
+    assert "Content-Type" not in response.headers
     assert stored(host) == {name: [] for name in stored(host)}
     assert alice.delete(PREFIX + address.format(id=full)).status_code == 404
 
@@ -550,7 +551,6 @@ def test_an_unreadable_key_is_told_and_mended(host, alice, full):
     assert (unreadable["is_set"], unreadable["status"]) == (True, "unreadable")
     assert mended.status_code == 204
     assert alice.get(f"{PREFIX}/{full}/credential").json["status"] == "readable"
-    assert alice.get(f"{PREFIX}/{full}").headers["ETag"] == mended.headers["ETag"]
 
 
 def test_a_key_is_taken_away_and_that_is_idempotent(host, alice, full):

@@ -169,3 +169,17 @@ def test_the_audit_example_writes_what_happens(host, alice, caplog):
 
     told = [record.getMessage() for record in caplog.records if record.name == "audit"]
     assert ["'event': 'created'" in told[0], "'event': 'deleted'" in told[1]] == [True, True]
+
+
+def test_the_example_of_python_calls_runs(host, alice, bob):
+    register(alice, "gpt-4o", "old")
+    example = {"registry": host.registry, "db": host.db, "KEY": CANARY}
+    for block in blocks(ROOT / "docs" / "python.md"):
+        exec(block, example)
+
+    with host.app.app_context():
+        example["tidy"](host.load("alice"), host.load("bob"))
+        created, resolved = example["seed"](host.load("alice"))
+
+    assert [each["model_id"] for each in bob.get(f"{PREFIX}/").json] == ["gpt-4o"]
+    assert [each["model_id"] for each in created] == [resolved.model_id] == ["gpt-4o"]

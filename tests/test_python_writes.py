@@ -61,7 +61,7 @@ REFUSED = {
     "grant": (ForbiddenError, lambda host, alice, bob: host.registry.grant("m", to=bob, can_edit=True, user=bob)),
     "grant to the owner": (ConflictError, lambda host, alice, bob: host.registry.grant("m", to=alice, user=alice)),
     "grant to no group": (ValidationError, lambda host, alice, bob: host.registry.grant("m", group=" ", user=alice)),
-    "grant what is no right": (ValidationError, lambda host, alice, bob: host.registry.grant("m", to=bob, can_fly=True, user=alice)),
+    "grant what is no right": (ValidationError, lambda host, alice, bob: host.registry.grant("m", to=bob, can_edit="yes", user=alice)),
     "grant to both": (TypeError, lambda host, alice, bob: host.registry.grant("m", to=bob, group="g", user=alice)),
     "grant to nobody": (TypeError, lambda host, alice, bob: host.registry.grant("m", user=alice)),
     "grant to a number": (ConfigError, lambda host, alice, bob: host.registry.grant("m", to=5, user=alice)),

@@ -133,6 +133,35 @@ def test_a_receiver_that_fails_hides_nothing_that_was_done(host, alice, heard, c
     assert host.rows("models")[0].description == "x"
 
 
+def test_what_receivers_write_is_kept_and_one_that_fails_spoils_it_for_none(host, alice, heard):
+    def write(app, *, model_id, **facts):
+        host.db.session.add(host.User(name=f"audit of {model_id}"))
+
+    def fail_in_the_database(app, **facts):
+        host.db.session.add(host.User(id=host.user("alice"), name="twice"))
+        host.db.session.flush()
+
+    connected = (fail_in_the_database, write)
+    with signals.created.connected_to(connected[0]), signals.created.connected_to(connected[1]):
+        register(alice, "m", "n")
+
+    with host.app.app_context():
+        names = {*host.db.session.scalars(sa.select(host.User.name))}
+    assert names == {"alice", "audit of m", "audit of n"}
+
+
+def test_what_receivers_write_in_python_calls_is_the_hosts_to_commit(host, heard):
+    host.user("alice")
+
+    def write(app, **facts):
+        host.db.session.add(host.User(name="audit"))
+
+    with host.app.app_context(), signals.created.connected_to(write):
+        host.registry.create(user=host.load("alice"), **model())
+        host.db.session.rollback()
+        assert host.db.session.query(host.User).count() == 1
+
+
 def test_python_calls_tell_at_once(host, heard):
     alice = host.user("alice")
     with host.app.app_context():

@@ -77,6 +77,10 @@ def test_the_summary_in_python(host, alice, varied):
         user = host.load("alice")
         summary = host.registry.summary(user=user, is_active=None, category="llm")
 
+        limited = host.registry.summary(
+            user=user, is_active=None, category="llm", limit=1, after=10**6
+        )
+        assert limited == summary
         assert summary["total"] == len(
             host.registry.list(user=user, is_active=None, category="llm")
         )

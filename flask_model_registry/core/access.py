@@ -31,7 +31,7 @@ class Actor:
 
     key: Any
     groups: tuple[str, ...] = ()
-    can_share: Callable[[], bool] = bool
+    can_share: Callable[[], bool] = lambda: False
 
     def check_may_share(self) -> None:
         """Raise :exc:`ForbiddenError` unless the actor may share models with everybody."""

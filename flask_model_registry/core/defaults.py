@@ -17,12 +17,12 @@ from ..errors import (
     ValidationError,
 )
 from . import signals
-from .access import Action, Facts, Grant
+from .access import Action
 from .representation import represented
 from .writing import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .access import Actor
     from .resolver import ResolvedModel
@@ -56,31 +56,25 @@ class Default:
 
 
 class Defaults:
-    """The defaults of one registry in one app.
+    """The defaults of one registry in one app."""
 
-    Args:
-        actor_of: Returns the actor for a user's key, or ``None`` if there is no such user.
-    """
-
-    def __init__(self, rows: Rows, vault: Vault, actor_of: Callable[[Any], Actor | None]) -> None:
+    def __init__(self, rows: Rows, vault: Vault) -> None:
         self._rows = rows
         self._vault = vault
-        self._actor_of = actor_of
-        self._access = rows.queries.access
         self._tables = rows.queries.access.tables
         self._effective = rows.queries.defaults()
 
-    def list(self, actor: Actor) -> list[dict[str, Any]]:
-        """Return the defaults that hold for the actor."""
-        return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES))]
+    def list(self, actor: Actor, *, scope: str) -> list[dict[str, Any]]:
+        """Return the defaults that hold for the actor; with scope ``app``, but for their own."""
+        return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES), scope)]
 
-    def get(self, actor: Actor, config_type: str) -> dict[str, Any]:
-        """Return the default that holds for the actor."""
-        return self._one(actor, config_type).shown()
+    def get(self, actor: Actor, config_type: str, *, scope: str) -> dict[str, Any]:
+        """Return the default that holds for the actor; with scope ``app``, but for their own."""
+        return self._one(actor, config_type, scope).shown()
 
     def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
         """Return what is needed to call the default model."""
-        default = self._one(actor, config_type)
+        default = self._one(actor, config_type, "user")
         self._rows.announce(signals.resolved, actor, default.row)
         return default.resolved
 
@@ -109,9 +103,7 @@ class Defaults:
         with self._rows.writing() as connection:
             if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
                 raise NotFoundError
-        self._rows.announce_plain(
-            signals.default_changed, actor, config_type=config_type, scope=scope
-        )
+        self._rows.announce(signals.default_changed, actor, config_type=config_type, scope=scope)
 
     def refuse_own(self, held: Held) -> None:
         """Do not let owners take away what they have chosen themselves."""
@@ -135,33 +127,37 @@ class Defaults:
         if held.row["is_shared"]:
             return
         row_id, connection = held.row["id"], held.connection
-        app_defaults, defaults = self._tables.app_defaults, self._tables.defaults
-        connection.execute(sa.delete(app_defaults).filter_by(model_row_id=row_id))
-        blind = self._without_name(row_id, held.row["owner_id"])
-        groups = self._groups(held)
-        if not groups:
-            connection.execute(sa.delete(defaults).where(blind))
-            return
-        holders = connection.scalars(sa.select(defaults.c.user_id).where(blind)).all()
-        facts = Facts(held.row["owner_id"], is_shared=False, grants=groups)
-        gone = [{"holder": key} for key in holders if not self._sees(key, facts)]
-        if gone:
-            holder = defaults.c.user_id == sa.bindparam("holder")
-            connection.execute(sa.delete(defaults).where(blind, holder), gone)
+        connection.execute(sa.delete(self._tables.app_defaults).filter_by(model_row_id=row_id))
+        defaults, grants = self._tables.defaults, self._tables.grants.c
+        # Who is in which group only the host knows: while there are grants to groups, the defaults
+        # of all others stay, and are passed over unless they hold.
+        may_see = sa.exists().where(
+            grants.model_row_id == row_id,
+            grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
+        )
+        is_owner = defaults.c.user_id == held.row["owner_id"]
+        blind = sa.delete(defaults).filter_by(model_row_id=row_id).where(~is_owner, ~may_see)
+        connection.execute(blind)
 
-    def _one(self, actor: Actor, config_type: str) -> Default:
+    def _one(self, actor: Actor, config_type: str, scope: str) -> Default:
         _checked(config_type)
-        for default in self._in_force(actor, (config_type,)):
+        for default in self._in_force(actor, (config_type,), scope):
             return default
         raise NotFoundError("There is no default of this kind that you can use.")
 
-    def _in_force(self, actor: Actor, config_types: Iterable[str]) -> Iterator[Default]:
+    def _in_force(self, actor: Actor, config_types: Iterable[str], scope: str) -> Iterator[Default]:
         """Yield the nearest default of each type whose model is there to be called."""
         parameters = {**actor.parameters, "config_types": [*config_types]}
-        rows = self._rows.connection.execute(self._effective, parameters).mappings().all()
+        rows = self._rows.connect().execute(self._effective, parameters).mappings().all()
         for config_type, candidates in groupby(rows, lambda row: row["config_type"]):
-            usable = (self._usable(config_type, row) for row in candidates)
-            yield from (default for default in [next(filter(None, usable), None)] if default)
+            usable = (
+                self._usable(config_type, row)
+                for row in candidates
+                if row["rank"] >= _SOURCES.index(scope)
+            )
+            default = next(filter(None, usable), None)
+            if default:
+                yield default
 
     def _usable(self, config_type: str, row: Mapping[Any, Any]) -> Default | None:
         try:
@@ -180,26 +176,6 @@ class Defaults:
             return self._tables.defaults, {"user_id": actor.key}
         actor.check_may_share()
         return self._tables.app_defaults, {}
-
-    def _without_name(self, row_id: int, owner: Any) -> sa.ColumnElement[bool]:
-        """Return the condition on a default of this model: not the owner's, nor a grantee's."""
-        defaults, grants = self._tables.defaults.c, self._tables.grants.c
-        granted = sa.exists().where(
-            grants.model_row_id == row_id, grants.user_id == defaults.user_id
-        )
-        return sa.and_(defaults.model_row_id == row_id, defaults.user_id != owner, sa.not_(granted))
-
-    def _groups(self, held: Held) -> tuple[Grant, ...]:
-        grants = self._tables.grants.c
-        names = sa.select(grants.group_name).where(
-            grants.model_row_id == held.row["id"], grants.group_name.is_not(None)
-        )
-        found = held.connection.scalars(names.with_for_update(read=True))
-        return tuple(Grant(group_name=name) for name in found)
-
-    def _sees(self, key: Any, facts: Facts) -> bool:
-        actor = self._actor_of(key)
-        return actor is not None and self._access.allows(Action.USE, actor, facts)
 
 
 def _checked(config_type: str) -> None:

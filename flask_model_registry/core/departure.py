@@ -1,8 +1,8 @@
 """What goes with a user, on databases that do not see to it themselves.
 
-The foreign keys say it all, but SQLite does not enforce them unless it is told to. There the users'
-table gets a trigger, made and dropped with the registry's tables, and the users' class a listener,
-for tables that came from a migration.
+The foreign keys say it all, but SQLite does not enforce them unless it is told to. If it is not,
+the users' table gets a trigger, made and dropped with the registry's tables. The users' class has
+a listener, for tables that came from a migration.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .tables import Tables
 
 _TRIGGER = "model_registry_user_deleted"
@@ -43,14 +45,22 @@ def follow_deletions(user_model: type, tables: Tables) -> None:
             connection.execute(statement, {"user": sa.inspect(user).identity[0]})
 
     sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
-    if tables.models.schema is None:  # triggers do not reach into other files
-        _on(tables.models, "after_create", _trigger(tables))
-        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {_TRIGGER}")
+    if tables.user_key.table.schema is None:  # triggers do not reach into other files
+        _on(tables.models, "after_create", _trigger(tables), _has_loose_keys)
+        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {_TRIGGER}", _is_sqlite)
 
 
-def _on(table: sa.Table, event: str, statement: str) -> None:
+def _on(table: sa.Table, event: str, statement: str, condition: Callable[..., bool]) -> None:
     ddl = sa.DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy's
-    sa.event.listen(table, event, ddl.execute_if(dialect="sqlite"))
+    sa.event.listen(table, event, ddl.execute_if(callable_=condition))
+
+
+def _is_sqlite(_ddl: object, _table: object, bind: sa.Connection, **_options: Any) -> bool:
+    return bind.dialect.name == "sqlite"
+
+
+def _has_loose_keys(_ddl: object, _table: object, bind: sa.Connection, **_options: Any) -> bool:
+    return _is_sqlite(_ddl, _table, bind) and not bind.scalar(sa.text("PRAGMA foreign_keys"))
 
 
 def _trigger(tables: Tables) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from ..errors import ConflictError, ForbiddenError, NotFoundError, ValidationErr
 from . import signals
 from .access import Action
 from .rules import is_group
-from .users import find_user
+from .users import Person, find_user
 from .writing import upsert
 
 if TYPE_CHECKING:
@@ -20,16 +19,8 @@ if TYPE_CHECKING:
     from .rows import Held, Rows, Target
 
 
-@dataclass(frozen=True)
-class Grantee:
-    """Whom a model is granted to: a user, by the text of the key, or a group."""
-
-    user: str | None = None
-    group: str | None = None
-
-
 class Grants:
-    """The grants of one registry in one app."""
+    """The grants of one registry in one app; a grantee is a person, or the name of a group."""
 
     def __init__(self, rows: Rows, defaults: Defaults) -> None:
         self._rows = rows
@@ -43,25 +34,26 @@ class Grants:
         if not model.is_owner:
             raise ForbiddenError("Only the owner may do this.")
         grants = sa.select(self._tables.grants).filter_by(model_row_id=model.id)
-        rows = self._rows.connection.execute(grants.order_by("id")).mappings().all()
+        rows = self._rows.connect().execute(grants.order_by("id")).mappings().all()
         users = [_shown(row) for row in rows if row["group_name"] is None]
         return {"users": users, "groups": [_shown(row) for row in rows if row["user_id"] is None]}
 
     def put(
-        self, actor: Actor, target: Target, grantee: Grantee, rights: dict[str, bool]
+        self, actor: Actor, target: Target, grantee: Person | str, rights: dict[str, bool]
     ) -> tuple[dict[str, Any], bool]:
         """Grant a model, or change the grant; return it, and whether it is new."""
         with self._rows.held(actor, target, Action.OWN) as held:
             key = self._key(held, grantee)
             if key.get("user_id") == held.row["owner_id"]:
                 raise ConflictError("The owner of a model needs no grant.")
+            # Only for the answer: on MariaDB this may not see what was written a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = held.connection.execute(known).first() is None
             upsert(held.connection, self._tables.grants, key, rights)
         self._rows.announce(signals.granted, actor, held.row, **_named(key), **rights)
         return _shown({**key, **rights}), is_new
 
-    def remove(self, actor: Actor, target: Target, grantee: Grantee) -> None:
+    def remove(self, actor: Actor, target: Target, grantee: Person | str) -> None:
         """Take a grant back, and the defaults that rest on it.
 
         Raises:
@@ -75,18 +67,16 @@ class Grants:
             self._defaults.forget_blind(held)
         self._rows.announce(signals.revoked, actor, held.row, **_named(key))
 
-    def _key(self, held: Held, grantee: Grantee) -> dict[str, Any]:
+    def _key(self, held: Held, grantee: Person | str) -> dict[str, Any]:
         """Return the columns that identify the grant."""
-        if grantee.group is not None:
-            if not self._access.has_groups:
-                raise NotFoundError("This app has no groups.")
-            if not is_group(grantee.group):
-                raise ValidationError([("group", "Must be a name of 1 to 255 characters.")])
-            return {"group_name": grantee.group, "model_row_id": held.row["id"]}
-        user = find_user(held.connection, self._tables, grantee.user or "")
-        if user is None:
-            raise NotFoundError("There is no such user.")
-        return {"user_id": user, "model_row_id": held.row["id"]}
+        if isinstance(grantee, Person):
+            user = find_user(held.connection, self._tables, grantee)
+            return {"user_id": user, "model_row_id": held.row["id"]}
+        if not self._access.has_groups:
+            raise NotFoundError("This app has no groups.")
+        if not is_group(grantee):
+            raise ValidationError([("group", "Must be a name of 1 to 255 characters.")])
+        return {"group_name": grantee, "model_row_id": held.row["id"]}
 
 
 def _named(grant: Any) -> dict[str, Any]:

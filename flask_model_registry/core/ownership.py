@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..errors import ConflictError, ModelIdTakenError
+from ..errors import ModelIdTakenError
 from . import signals
 from .access import Action, Actor
 from .departure import deletions
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from .defaults import Defaults
     from .rows import Rows, Target
-
-# One answer to both: the other one would tell what that user has.
-_REFUSED = "There is no such user, or they have a model with this model_id."
+    from .users import Person
 
 
 class Ownership:
@@ -42,23 +40,20 @@ class Ownership:
         )
         self._deletions = deletions(self._tables, gone)
 
-    def transfer(self, actor: Actor, target: Target, user: str) -> None:
+    def transfer(self, actor: Actor, target: Target, to: Person) -> None:
         """Give a model away; its grants stay, and so does its being shared.
 
         Raises:
-            ConflictError: There is no such user, or they have a model with this ``model_id``.
+            NotFoundError: There is no such model or user.
+            ModelIdTakenError: The user has a model with this ``model_id``.
         """
-        try:
-            with self._rows.held(actor, target, Action.OWN) as held:
-                key = find_user(held.connection, self._tables, user)
-                if key is None:
-                    raise ConflictError(_REFUSED)
-                if key == held.row["owner_id"]:
-                    return
-                given = self._given(held, key)
-        except ModelIdTakenError:
-            raise ConflictError(_REFUSED) from None
-        self._announce_gift(actor, given, held)
+        with self._rows.held(actor, target, Action.OWN) as held:
+            key = find_user(held.connection, self._tables, to)
+            if key == held.row["owner_id"]:
+                return
+            given = self._given(held, key)
+        former_owner = held.row["owner_id"]
+        self._rows.announce(signals.transferred, actor, given.row, former_owner=former_owner)
 
     def end(self, user: Any, heir: Any = None) -> None:
         """Give a user's models to an heir, or delete them; delete all else of the user's.
@@ -70,20 +65,28 @@ class Ownership:
             raise ValueError("a user cannot inherit from themselves")
         with self._rows.writing() as connection:
             rows = connection.execute(self._owned, {"gone": user}).mappings().all()
-            self._check_heir(connection, heir, {row["model_id"] for row in rows})
             owned = [Held(connection, Actor(user), row, (), self._access) for row in rows]
-            given = [] if heir is None else [self._given(held, heir) for held in owned]
+            if heir is not None:
+                self._check_heir(connection, user, heir)
+                owned = [self._given(held, heir) for held in owned]
             for statement in self._deletions:
                 connection.execute(statement, {"gone": user})
-        for held in owned[len(given) :]:
-            self._rows.announce(signals.deleted, None, held.row)
-        for held, then in zip(given, owned, strict=False):
-            self._announce_gift(None, held, then)
+        for held in owned:
+            if heir is None:
+                self._rows.announce(signals.deleted, None, held.row)
+            else:
+                self._rows.announce(signals.transferred, None, held.row, former_owner=user)
 
-    def _check_heir(self, connection: sa.Connection, heir: Any, inherited: set[str]) -> None:
-        own = sa.select(self._tables.models.c.model_id).filter_by(owner_id=heir)
-        if both := sorted(inherited.intersection(connection.scalars(own))):
-            raise ModelIdTakenError(f"Both users have models called: {', '.join(both)}.")
+    def _check_heir(self, connection: sa.Connection, user: Any, heir: Any) -> None:
+        """Name the models in the way; it is the constraint that keeps them from being lost."""
+        models, inherited = self._tables.models, self._tables.models.alias()
+        both = sa.select(models.c.model_id).where(
+            models.c.owner_id == heir,
+            models.c.model_id == inherited.c.model_id,
+            inherited.c.owner_id == user,
+        )
+        if names := sorted(connection.scalars(both)):
+            raise ModelIdTakenError(f"Both users have models called: {', '.join(names)}.")
 
     def _given(self, held: Held, key: Any) -> Held:
         given = held.write({"owner_id": key, "updated_at": self._clock()})
@@ -91,7 +94,3 @@ class Ownership:
         held.connection.execute(needless.filter_by(model_row_id=held.row["id"], user_id=key))
         self._defaults.forget_blind(given)
         return given
-
-    def _announce_gift(self, actor: Actor | None, given: Held, then: Held) -> None:
-        former_owner = then.row["owner_id"]
-        self._rows.announce(signals.transferred, actor, given.row, former_owner=former_owner)

@@ -98,15 +98,15 @@ class Queries:
         """Return the statement for a page."""
         return self._kept("page", filters, self._page)
 
-    @property
-    def facets(self) -> Mapping[str, Callable[[Filters], sa.Select[Any]]]:
-        """For each facet of a summary, what returns its statement: a value and a count a row."""
+    def facets(self, filters: Filters) -> dict[str, sa.Select[Any]]:
+        """Return the statement for each facet of a summary; its rows are values and counts."""
+        models, abilities = self._tables.models.c, self._tables.abilities.c
         return {
-            name: partial(self._kept, name, make=partial(self._facet, column))
+            name: self._kept(name, filters, partial(self._facet, column))
             for name, column in (
-                ("category", self._tables.models.c.category),
-                ("provider", self._tables.models.c.model_provider),
-                ("ability", self._tables.abilities.c.ability),
+                ("by_category", models.category),
+                ("by_provider", models.model_provider),
+                ("by_ability", abilities.ability),
             )
         }
 

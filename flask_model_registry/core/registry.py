@@ -15,9 +15,6 @@ from .store import Store
 from .vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .access import Actor
     from .ports import Endpoints
     from .queries import Queries
     from .secretbox import SecretBox
@@ -39,7 +36,6 @@ def assemble(
     session: Any,
     *,
     sender: Any,
-    actor_of: Callable[[Any], Actor | None],
     secret_box: SecretBox,
     endpoints: Endpoints,
 ) -> Registry:
@@ -47,11 +43,10 @@ def assemble(
 
     Args:
         sender: The sender of signals.
-        actor_of: Returns the actor for a user's key, or ``None`` if there is no such user.
     """
     rows = Rows(queries, session, sender)
     vault = Vault(secret_box, endpoints)
-    defaults = Defaults(rows, vault, actor_of)
+    defaults = Defaults(rows, vault)
     store = Store(rows, vault, defaults, endpoints=endpoints, clock=_now, new_uuid=uuid4)
     return Registry(
         session, store, Grants(rows, defaults), Ownership(rows, defaults, _now), defaults

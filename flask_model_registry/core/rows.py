@@ -41,7 +41,7 @@ class Target:
     """The model that is meant, and the state of it: a condition on its entity tag."""
 
     ref: int | str
-    is_expected: Callable[[str], bool] = bool  # every tag is true
+    is_expected: Callable[[str], bool] = lambda _tag: True
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,8 @@ class Rows:
         self._access = queries.access
         self._sender = sender
 
-    @property
-    def connection(self) -> sa.Connection:
-        """The connection of the host's session, to the database that holds its users."""
+    def connect(self) -> sa.Connection:
+        """Return the connection of the host's session, to the database that holds its users."""
         if self.session.autoflush:
             self.session.flush()  # as every query of the session would
         bind = {"clause": self._access.tables.models}
@@ -111,7 +110,7 @@ class Rows:
             NotFoundError: There is none that the actor may see.
         """
         parameters = {"ref": ref, **actor.parameters}
-        row = self.connection.execute(statements[_kind_of_ref(ref)], parameters).first()
+        row = self.connect().execute(statements[_kind_of_ref(ref)], parameters).first()
         if row is None:
             raise NotFoundError
         return row
@@ -123,7 +122,7 @@ class Rows:
         Raises:
             ConflictError: The database refused what the block wrote.
         """
-        connection = self.connection  # flushes; what fails then is the host's
+        connection = self.connect()  # flushes; what fails then is the host's
         try:
             with savepoint(connection):
                 yield connection
@@ -154,14 +153,15 @@ class Rows:
             yield held
 
     def announce(
-        self, signal: NamedSignal, actor: Actor | None, row: Mapping[str, Any], **facts: Any
+        self,
+        signal: NamedSignal,
+        actor: Actor | None,
+        row: Mapping[str, Any] | None = None,
+        **facts: Any,
     ) -> None:
-        """Send a signal about a model."""
-        about = {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
-        self.announce_plain(signal, actor, **about, **facts)
-
-    def announce_plain(self, signal: NamedSignal, actor: Actor | None, **facts: Any) -> None:
-        """Send a signal that is about no model in particular."""
+        """Send a signal, about a model or none in particular."""
+        if row is not None:
+            facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
         signals.announce(signal, self._sender, actor=actor and actor.key, **facts)
 
     def _locked(
@@ -182,7 +182,7 @@ class Rows:
     def _conflict(self, error: sa.exc.IntegrityError) -> ConflictError:
         constraint = violated_constraint(error, self._access.tables.models) or ""
         if constraint.endswith("owner_model_id"):
-            return ModelIdTakenError("You already have a model with this model_id.")
+            return ModelIdTakenError("The owner already has a model with this model_id.")
         if constraint:
             return ModelIdTakenError("A model with this model_id is already shared with everybody.")
         return ConflictError("The database refused the model; its owner may be gone.")

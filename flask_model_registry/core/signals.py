@@ -42,19 +42,18 @@ _outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("_outbox", defa
 
 def announce(signal: NamedSignal, sender: Any, **facts: Any) -> None:
     """Send a signal, or keep it for whoever holds signals back."""
-    if not signal.receivers:
-        return
-    send = partial(signal.send, sender, event=signal.name, **facts)
     outbox = _outbox.get()
     if outbox is None:
-        send()
-    else:
-        outbox.append(send)
+        signal.send(sender, event=signal.name, **facts)
+        return
+    # One by one, so that a receiver that fails does not keep it from the others.
+    for receiver in signal.receivers_for(sender):
+        outbox.append(partial(receiver, sender, event=signal.name, **facts))
 
 
 @contextmanager
 def held_back() -> Iterator[list[Callable[[], Any]]]:
-    """Collect what the block announces, to be sent later."""
+    """Collect the calls of receivers for what the block announces, to be made later."""
     outbox: list[Callable[[], Any]] = []
     token = _outbox.set(outbox)
     try:

@@ -57,7 +57,6 @@ class Store:
     ) -> None:
         self._rows = rows
         self._queries = rows.queries
-        self._tables = rows.queries.access.tables
         self._vault = vault
         self._defaults = defaults
         self._endpoints = endpoints
@@ -88,14 +87,19 @@ class Store:
 
     def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
         """Return the models that the actor may see, ordered by id."""
-        return [represented(row) for row in self._selected(actor, filters, self._queries.page)]
+        filters = self._canonical(filters)
+        parameters = {**filters.parameters, **actor.parameters}
+        rows = self._rows.connect().execute(self._queries.page(filters), parameters)
+        return [represented(row) for row in rows]
 
     def summary(self, actor: Actor, filters: Filters) -> dict[str, Any]:
         """Count the models that :meth:`list` would return, all pages of them."""
-        counts: dict[str, Any] = {}
-        for name, statement in self._queries.facets.items():
-            counted = self._selected(actor, filters, statement)
-            counts[f"by_{name}"] = dict(sorted(map(tuple, counted)))
+        filters = replace(self._canonical(filters), after=None, limit=None)
+        parameters = {**filters.parameters, **actor.parameters}
+        counts: dict[str, dict[str, int]] = {}
+        for name, statement in self._queries.facets(filters).items():
+            rows = self._rows.connect().execute(statement, parameters)
+            counts[name] = dict(sorted(map(tuple, rows)))
         return {"total": sum(counts["by_category"].values()), **counts}
 
     def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
@@ -149,14 +153,11 @@ class Store:
                 held.connection.execute(statement, {"row_id": held.row["id"]})
         self._rows.announce(signals.deleted, actor, held.row)
 
-    def _selected(
-        self, actor: Actor, filters: Filters, statement: Callable[[Filters], sa.Select[Any]]
-    ) -> Iterable[sa.Row[Any]]:
-        if filters.model_provider is not None:
-            provider = self._endpoints.canonical(filters.model_provider)
-            filters = replace(filters, model_provider=provider)
-        parameters = {**filters.parameters, **actor.parameters}
-        return self._rows.connection.execute(statement(filters), parameters)
+    def _canonical(self, filters: Filters) -> Filters:
+        if filters.model_provider is None:
+            return filters
+        provider = self._endpoints.canonical(filters.model_provider)
+        return replace(filters, model_provider=provider)
 
     def _new_row(self, actor: Actor) -> dict[str, Any]:
         return {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from ..errors import NotFoundError
 from .writing import refuses_a_value
 
 if TYPE_CHECKING:
@@ -14,9 +16,29 @@ if TYPE_CHECKING:
 _MAX_LENGTH = 255
 
 
-def find_user(connection: sa.Connection, tables: Tables, text: str) -> Any:
-    """Return the key of the user with this text for a key, or ``None``."""
-    column = tables.user_key
+@dataclass(frozen=True)
+class Person:
+    """A user of the host: by the key, or by the text of it that a client sent."""
+
+    text: str = ""
+    key: Any = None
+
+
+def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
+    """Return the key of a user.
+
+    Raises:
+        NotFoundError: There is no such user.
+    """
+    key = person.key
+    if key is None:
+        key = _looked_up(connection, tables.user_key, person.text)
+    if key is None:
+        raise NotFoundError("There is no such user.")
+    return key
+
+
+def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> Any:
     try:
         key = _parsed(column.type, text)
         # As the database has it: some compare text without regard to case.

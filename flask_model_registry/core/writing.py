@@ -54,7 +54,7 @@ def violated_constraint(error: sa.exc.IntegrityError, table: sa.Table) -> str | 
 def upsert(
     connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
 ) -> None:
-    """Insert a row or, if there is one with this primary key, change it; in one statement."""
+    """Insert a row or, if there is one with this unique key, change it; in one statement."""
     row = {**key, **values}
     if connection.dialect.name in {"mysql", "mariadb"}:
         connection.execute(mysql.insert(table).values(row).on_duplicate_key_update(values))

@@ -118,8 +118,17 @@ class _Dispatcher:
         commit = request.method not in _READING
         with held_back() as sendings, _transaction(self._registry.session, commit=commit):
             answer = view.function(call, **path)
-        _send(sendings)
+        self._send(sendings)
         return _response(answer)
+
+    def _send(self, sendings: Iterable[Callable[[], Any]]) -> None:
+        """Send signals, and commit what the receivers wrote; the answer stands if one fails."""
+        for send in sendings:
+            try:
+                with _transaction(self._registry.session, commit=True):
+                    send()
+            except Exception:
+                current_app.logger.exception("model registry: a receiver of a signal failed")
 
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
@@ -138,15 +147,6 @@ def _transaction(session: Any, *, commit: bool) -> Iterator[None]:
         raise
 
 
-def _send(sendings: Iterable[Callable[[], Any]]) -> None:
-    """Send signals; a receiver that fails does not undo what is committed, nor hide it."""
-    for send in sendings:
-        try:
-            send()
-        except Exception:
-            current_app.logger.exception("model registry: a receiver of a signal failed")
-
-
 def _allowed(views: Mapping[str, View]) -> list[str]:
     return [*views, *(["HEAD"] if "GET" in views else []), "OPTIONS"]
 
@@ -157,7 +157,9 @@ def _nowhere(**_path: str) -> NoReturn:
 
 def _response(answer: Answer, mimetype: str = "application/json") -> Response:
     if answer.payload is None:
-        return current_app.response_class(status=answer.status, headers=answer.headers)
+        response = current_app.response_class(status=answer.status, headers=answer.headers)
+        del response.headers["Content-Type"]
+        return response
     body = json.dumps(answer.payload, ensure_ascii=False, separators=(",", ":")) + "\n"
     return current_app.response_class(body, answer.status, answer.headers, mimetype=mimetype)
 

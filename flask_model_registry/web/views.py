@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 
-from ..core.grants import Grantee
 from ..core.rows import Target
+from ..core.users import Person
 from ..errors import NotFoundError, ValidationError
 from .schemas import (
     Choice,
@@ -127,33 +127,33 @@ def delete_model(call: Call, **path: str) -> Answer:
 
 
 @view()
-def get_credential(call: Call, id: str) -> Answer:  # noqa: A002
+def get_credential(call: Call, id: str) -> Answer:
     """Tell whether a model has a key that can be read."""
     return Answer(call.registry.models.credential(call.actor, _reference(id)))
 
 
 @view(body=Credential())
-def set_credential(call: Call, id: str) -> Answer:  # noqa: A002
+def set_credential(call: Call, id: str) -> Answer:
     """Give a model a new key."""
-    model = call.registry.models.update(call.actor, _target(id), call.body)
-    return Answer(None, 204, {"ETag": f'"{model.tag}"'})
+    call.registry.models.update(call.actor, _target(id), call.body)
+    return Answer(None, 204)
 
 
 @view()
-def clear_credential(call: Call, id: str) -> Answer:  # noqa: A002
+def clear_credential(call: Call, id: str) -> Answer:
     """Take a model's key away."""
-    model = call.registry.models.update(call.actor, _target(id), {"api_key": None})
-    return Answer(None, 204, {"ETag": f'"{model.tag}"'})
+    call.registry.models.update(call.actor, _target(id), {"api_key": None})
+    return Answer(None, 204)
 
 
 @view()
-def list_grants(call: Call, id: str) -> Answer:  # noqa: A002
+def list_grants(call: Call, id: str) -> Answer:
     """List whom a model is granted to."""
     return Answer(call.registry.grants.list(call.actor, _reference(id)))
 
 
 @view(body=Rights())
-def put_grant(call: Call, id: str, **grantee: str) -> Answer:  # noqa: A002
+def put_grant(call: Call, id: str, **grantee: str) -> Answer:
     """Grant a model to a user or a group."""
     grant, is_new = call.registry.grants.put(
         call.actor, _target(id), _grantee(**grantee), call.body
@@ -162,29 +162,29 @@ def put_grant(call: Call, id: str, **grantee: str) -> Answer:  # noqa: A002
 
 
 @view()
-def delete_grant(call: Call, id: str, **grantee: str) -> Answer:  # noqa: A002
+def delete_grant(call: Call, id: str, **grantee: str) -> Answer:
     """Take a grant back."""
     call.registry.grants.remove(call.actor, _target(id), _grantee(**grantee))
     return Answer(None, 204)
 
 
 @view(body=Recipient())
-def transfer(call: Call, id: str) -> Answer:  # noqa: A002
+def transfer(call: Call, id: str) -> Answer:
     """Give a model to another user."""
-    call.registry.ownership.transfer(call.actor, _target(id), call.body["user"])
+    call.registry.ownership.transfer(call.actor, _target(id), Person(call.body["user"]))
     return Answer(None, 204)
 
 
-@view()
+@view(query=Scope())
 def list_defaults(call: Call) -> Answer:
     """List the defaults that hold for the caller."""
-    return Answer(call.registry.defaults.list(call.actor))
+    return Answer(call.registry.defaults.list(call.actor, **call.query))
 
 
-@view()
+@view(query=Scope())
 def get_default(call: Call, config_type: str) -> Answer:
     """Return the default that holds for the caller."""
-    return Answer(call.registry.defaults.get(call.actor, config_type))
+    return Answer(call.registry.defaults.get(call.actor, config_type, **call.query))
 
 
 @view(query=Scope(), body=Choice())
@@ -231,9 +231,9 @@ ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
 }
 
 
-def _target(*id: str, **path: str) -> Target:  # noqa: A002
+def _target(id: str = "", model_id: str = "") -> Target:
     """Return the model that is meant, on the conditions of RFC 9110, section 13.1."""
-    return Target(_reference(*id, **path), _is_expected)
+    return Target(_reference(id, model_id), _is_expected)
 
 
 def _is_expected(tag: str) -> bool:
@@ -241,12 +241,12 @@ def _is_expected(tag: str) -> bool:
     return is_wanted and not request.if_none_match.contains_weak(tag)
 
 
-def _grantee(**path: str) -> Grantee:
+def _grantee(user: str = "", group: str | None = None) -> Person | str:
     # As for `_reference`: the slash that all addresses may end with is not part of it.
-    return Grantee(**{kind: name.removesuffix("/") for kind, name in path.items()})
+    return Person(user.removesuffix("/")) if group is None else group.removesuffix("/")
 
 
-def _reference(id: str = "", model_id: str = "") -> int | str:  # noqa: A002
+def _reference(id: str = "", model_id: str = "") -> int | str:
     if model_id:
         return model_id.removesuffix("/")
     if not _ID.fullmatch(id):
