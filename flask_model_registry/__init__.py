@@ -1,7 +1,7 @@
 """A registry of AI models for the users of any Flask app."""
 
 from .core import signals
-from .core.queries import Filters
+from .core.filters import Filters
 from .core.resolver import ResolvedModel, Secret
 from .core.secretbox import CannotOpenError, SecretBox
 from .errors import (

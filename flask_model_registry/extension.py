@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import marshmallow
-import sqlalchemy as sa
-from flask import current_app, has_request_context
+from flask import current_app
 
+from .actors import Actors
 from .config import Settings
-from .core.access import Access, Actor
-from .core.queries import Filters, Queries
+from .core.access import Access
+from .core.filters import Filters
+from .core.queries import Queries
 from .core.registry import Registry, assemble
 from .core.rows import Target
-from .core.rules import is_group
 from .core.secretbox import AesGcmBox, SecretBox
 from .core.tables import declare_tables
 from .core.users import Person
-from .errors import AuthenticationError, ConfigError
+from .errors import ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
 from .providers.netguard import AddressPolicy
 from .web.auth import jwt_user
 from .web.blueprint import build_blueprint
-from .web.parser import validation_error
+from .web.parser import loaded_by
 from .web.schemas import NewModel, Rights, WholeModel
 
 if TYPE_CHECKING:
@@ -85,10 +84,9 @@ class ModelRegistry:
     ) -> None:
         self.tables: Tables = declare_tables(user_model)
         self._session = db.session
-        self._user_model = user_model
-        self._load_user = user_loader or jwt_user
-        self._can_share = can_share or _is_admin
-        self._groups = groups
+        self._actors = Actors(
+            db.session, user_model, user_loader or jwt_user, can_share=can_share, groups=groups
+        )
         self._secret_box = secret_box
         self._catalogue = Catalogue(providers)
         self._new_model, self._some_of_model = NewModel(), WholeModel(partial=True)
@@ -116,7 +114,7 @@ class ModelRegistry:
             endpoints=Endpoints(self._catalogue, policy),
         )
         app.extensions[_EXTENSION] = _Mounted(self, registry)
-        blueprint = build_blueprint(registry, settings, self._actor)
+        blueprint = build_blueprint(registry, settings, self._actors.actor)
         (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
@@ -130,8 +128,8 @@ class ModelRegistry:
             ForbiddenError: The user may not share models with everybody.
             ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
         """
-        loaded = _loaded(self._new_model, fields)
-        return self._here.models.create(self._actor(user), loaded).representation
+        fields = loaded_by(self._new_model, fields)
+        return self._here.models.create(self._actors.actor(user), fields).representation
 
     def get(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
         """Return a model by its integer id or its ``model_id``.
@@ -139,7 +137,7 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none that the user can see.
         """
-        return self._here.models.get(self._actor(user), ref).representation
+        return self._here.models.get(self._actors.actor(user), ref).representation
 
     def list(self, *, user: Any = None, **filters: Any) -> list[dict[str, Any]]:
         """Return the models that the user can see, ordered by id.
@@ -148,11 +146,11 @@ class ModelRegistry:
             filters: Attributes of :class:`Filters`: by default all active models. With a ``limit``,
                 the last one's id as ``after`` gives the next ones.
         """
-        return self._here.models.list(self._actor(user), Filters(**filters))
+        return self._here.models.list(self._actors.actor(user), Filters(**filters))
 
     def summary(self, *, user: Any = None, **filters: Any) -> dict[str, Any]:
         """Count the models that :meth:`list` returns for these filters, without a limit."""
-        return self._here.models.summary(self._actor(user), Filters(**filters))
+        return self._here.models.summary(self._actors.actor(user), Filters(**filters))
 
     def update(self, ref: int | str, *, user: Any = None, **fields: Any) -> dict[str, Any]:
         """Change fields of a model, as ``PATCH`` does: ``None`` clears, what is not given stays.
@@ -166,8 +164,9 @@ class ModelRegistry:
             ValidationError: The model would not be valid, or its key would go to a new address.
             ConflictError: The ``model_id`` is taken, or the model is shared or a default.
         """
-        loaded = _loaded(self._some_of_model, fields)
-        return self._here.models.update(self._actor(user), Target(ref), loaded).representation
+        fields = loaded_by(self._some_of_model, fields)
+        model = self._here.models.update(self._actors.actor(user), Target(ref), fields)
+        return model.representation
 
     def delete(self, ref: int | str, *, user: Any = None) -> None:
         """Delete a model with its key, grants and defaults.
@@ -177,7 +176,7 @@ class ModelRegistry:
             ForbiddenError: The user may not delete it.
             ConflictError: It is a default that the user, its owner, has chosen.
         """
-        self._here.models.delete(self._actor(user), Target(ref))
+        self._here.models.delete(self._actors.actor(user), Target(ref))
 
     def grant(
         self,
@@ -200,9 +199,9 @@ class ModelRegistry:
             NotFoundError: There is no such model, user or group.
             ForbiddenError: The user is not the owner.
         """
-        rights = _loaded(self._rights, {"can_edit": can_edit, "can_delete": can_delete})
+        rights = loaded_by(self._rights, {"can_edit": can_edit, "can_delete": can_delete})
         grantee = self._grantee(to, group)
-        return self._here.grants.put(self._actor(user), Target(ref), grantee, rights)[0]
+        return self._here.grants.put(self._actors.actor(user), Target(ref), grantee, rights)[0]
 
     def revoke(
         self, ref: int | str, *, to: Any = None, group: str | None = None, user: Any = None
@@ -213,7 +212,7 @@ class ModelRegistry:
             NotFoundError: There is no such grant.
             ForbiddenError: The user is not the owner.
         """
-        self._here.grants.remove(self._actor(user), Target(ref), self._grantee(to, group))
+        self._here.grants.remove(self._actors.actor(user), Target(ref), self._grantee(to, group))
 
     def grants(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
         """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
@@ -221,7 +220,7 @@ class ModelRegistry:
         Raises:
             ForbiddenError: The user is not the owner.
         """
-        return self._here.grants.list(self._actor(user), ref)
+        return self._here.grants.list(self._actors.actor(user), ref)
 
     def transfer(self, ref: int | str, to: Any, *, user: Any = None) -> None:
         """Give a model to another user. Its grants stay, and so does its being shared.
@@ -230,7 +229,7 @@ class ModelRegistry:
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
         """
-        self._here.ownership.transfer(self._actor(user), Target(ref), self._person(to))
+        self._here.ownership.transfer(self._actors.actor(user), Target(ref), self._person(to))
 
     def user_deleted(self, user: Any, *, transfer_to: Any = None) -> None:
         """Delete what a user has, or give the models to another one; call it before the deletion.
@@ -238,8 +237,8 @@ class ModelRegistry:
         Raises:
             ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
         """
-        heir = None if transfer_to is None else self._key(_unwrapped(transfer_to))
-        self._here.ownership.end(self._key(_unwrapped(user)), heir)
+        heir = None if transfer_to is None else self._actors.key(transfer_to)
+        self._here.ownership.end(self._actors.key(user), heir)
 
     def set_default(
         self, config_type: str, ref: int | str | None, *, user: Any = None, scope: str = "user"
@@ -256,7 +255,7 @@ class ModelRegistry:
             ValidationError: The model is of another category.
             ConflictError: It is inactive or, for all users, not shared with everybody.
         """
-        defaults, actor = self._here.defaults, self._actor(user)
+        defaults, actor = self._here.defaults, self._actors.actor(user)
         if ref is None:
             defaults.clear(actor, config_type, scope=scope)
         else:
@@ -270,7 +269,7 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none.
         """
-        return self._here.defaults.resolve(self._actor(user), config_type)
+        return self._here.defaults.resolve(self._actors.actor(user), config_type)
 
     def resolve(self, ref: int | str, *, user: Any = None) -> ResolvedModel:
         """Return what is needed to call a model: its name, its address and its key.
@@ -281,7 +280,7 @@ class ModelRegistry:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
             UnreadableCredentialError: The stored key is missing or does not open.
         """
-        return self._here.models.resolve(self._actor(user), ref)
+        return self._here.models.resolve(self._actors.actor(user), ref)
 
     @property
     def _here(self) -> Registry:
@@ -290,70 +289,10 @@ class ModelRegistry:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
         return mounted.registry
 
-    def _actor(self, user: Any = None) -> Actor:
-        user = self._requesting_user() if user is None else _unwrapped(user)
-        key = self._key(user)
-        groups = _checked_groups(self._groups(user)) if self._groups else ()
-        return Actor(key, groups, lambda: _is_true(self._can_share(user)))
-
     def _grantee(self, user: Any, group: str | None) -> Person | str:
         if (user is None) is (group is None):
             raise TypeError("give either 'to', a user, or 'group', a name")
         return self._person(user) if group is None else group
 
     def _person(self, user: Any) -> Person:
-        return Person(key=self._key(_unwrapped(user)))
-
-    def _requesting_user(self) -> Any:
-        if not has_request_context():
-            raise AuthenticationError("There is no request to take the user from; give 'user'.")
-        user = _unwrapped(self._load_user())
-        refused = (getattr(user, name, True) is False for name in ("is_authenticated", "is_active"))
-        if user is None or user is False or any(refused):
-            raise AuthenticationError
-        return user
-
-    def _key(self, user: Any) -> Any:
-        if not isinstance(user, self._user_model):
-            raise ConfigError(
-                f"the user must be a {self._user_model.__name__} object, "
-                f"not of type {type(user).__name__}"
-            )
-        state = sa.inspect(user)
-        if state.pending:
-            self._session.flush()
-        if state.identity is None:
-            raise ConfigError("this user is not in the database yet; add it to the session first")
-        return state.identity[0]
-
-
-def _unwrapped(user: Any) -> Any:
-    """Return the object behind a proxy such as Flask-Login's ``current_user``."""
-    unwrap = getattr(user, "_get_current_object", None)
-    return unwrap() if unwrap else user
-
-
-def _is_admin(user: Any) -> Any:
-    return getattr(user, "is_admin", False)
-
-
-def _is_true(answer: Any) -> bool:
-    # A method that nobody called, a coroutine and "false" are all true to Python.
-    if answer is not None and not isinstance(answer, (bool, int)):
-        raise ConfigError("can_share, or is_admin of your users, must be a boolean; pass can_share")
-    return bool(answer)
-
-
-def _checked_groups(groups: Any) -> tuple[str, ...]:
-    # Databases compare other types, and trailing blanks, in ways of their own.
-    names = () if isinstance(groups, str) else set(groups or ())
-    if isinstance(groups, str) or not all(map(is_group, names)):
-        raise ConfigError("groups must return names: text of 1 to 255 characters, no outer blanks")
-    return tuple(sorted(names))
-
-
-def _loaded(schema: marshmallow.Schema, fields: dict[str, Any]) -> Any:
-    try:
-        return schema.load(fields)
-    except marshmallow.ValidationError as error:
-        raise validation_error(error) from None
+        return Person(key=self._actors.key(user))

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelIdTakenError, ModelRegistry
+from flask_model_registry import ConflictError, ModelIdTakenError, ModelRegistry, NotFoundError
 from tests.hosts import CANARY, KINDS, PREFIX, declare, granted, model, register
 
 NAMES = ("models", "abilities", "grants", "defaults", "app_defaults")
@@ -203,6 +203,55 @@ def test_an_heir_who_has_such_a_model_already_gets_none(host, alice, bob):
         host.db.session.commit()
 
     assert everything(host) == before
+
+
+GONE = {
+    "create": lambda registry, gone, other: registry.create(user=gone, **model(model_id="x")),
+    "set_default": lambda registry, gone, other: registry.set_default(
+        "general", "shared", user=gone
+    ),
+    "grant": lambda registry, gone, other: registry.grant("of/other", to=gone, user=other),
+    "transfer": lambda registry, gone, other: registry.transfer("of/other", gone, user=other),
+    "inherit": lambda registry, gone, other: registry.user_deleted(other, transfer_to=gone),
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+@pytest.mark.parametrize("enforced", [True, False])
+def test_nothing_is_written_for_somebody_who_is_gone(hosts, name, enforced, database):
+    host = hosts()
+    with host.app.app_context():
+        engine = host.db.engine
+    if enforced and database.name == "sqlite":
+        engine.dispose()
+        sa.event.listen(
+            engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON").close()
+        )
+    register(host.client("admin", is_admin=True), "shared", share_with_users=True)
+    register(host.client("other"), "of/other")
+    with host.app.app_context():
+        gone, other = host.load("gone"), host.load("other")
+        host.db.session.expunge(gone)
+        host.db.session.execute(sa.delete(host.User).where(host.User.name == "gone"))
+        host.db.session.commit()
+        before = everything(host)
+        with pytest.raises((ConflictError, NotFoundError)):
+            GONE[name](host.registry, gone, other)
+        host.db.session.commit()
+
+    assert everything(host) == before
+
+
+def test_a_user_can_be_told_gone_afterwards_too(leaving):
+    host, _, of_bob = leaving
+    with host.app.app_context():
+        alice = host.load("alice")
+        host.db.session.delete(alice)
+        host.db.session.flush()
+        host.registry.user_deleted(alice)
+        host.db.session.commit()
+
+    assert [row.id for row in host.rows("models")] == [of_bob]
 
 
 def test_nobody_inherits_from_themselves(host, alice):

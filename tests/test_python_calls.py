@@ -113,9 +113,7 @@ def test_a_user_of_another_class_is_an_error(inside):
         inside.registry.list(user=inside.user("alice"))
 
 
-def test_an_owner_who_is_gone_is_a_conflict(inside, request):
-    if "sqlite" in request.node.name:
-        pytest.skip("this host's SQLite does not enforce foreign keys")
+def test_an_owner_who_is_gone_is_a_conflict(inside):
     alice = inside.load("alice")
     inside.db.session.expunge(alice)
     inside.execute(sa.delete(inside.User))

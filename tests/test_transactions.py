@@ -140,6 +140,32 @@ def meanwhile(host):
     sa.event.remove(engine, "before_cursor_execute", do)
 
 
+@pytest.mark.forces_errors
+def test_a_deadlock_is_told_as_one_though_the_savepoint_is_gone(host, alice, caplog, database):
+    (row_id,) = register(alice, "m")
+    with host.app.app_context():
+        engine = host.db.engine
+
+    def deadlock(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE model_registry"):
+            raise sa.exc.OperationalError(statement, {}, Exception("deadlock found"))
+        if statement.startswith("ROLLBACK TO"):
+            raise sa.exc.OperationalError(statement, {}, Exception("no such savepoint"))
+
+    def refuse_rollback(connection, name, context):
+        raise sa.exc.OperationalError("ROLLBACK TO", {}, Exception("no such savepoint"))
+
+    sa.event.listen(engine, "before_cursor_execute", deadlock)
+    sa.event.listen(engine, "rollback_savepoint", refuse_rollback)
+    response = alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"})
+    sa.event.remove(engine, "before_cursor_execute", deadlock)
+    sa.event.remove(engine, "rollback_savepoint", refuse_rollback)
+
+    assert response.status_code == 503
+    assert "deadlock found" in caplog.text
+    assert alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 200
+
+
 def test_a_change_upon_another_version_is_not_made(host, alice, meanwhile):
     (row_id,) = register(alice, "m")
     meanwhile["UPDATE model_registry_models"] = "UPDATE model_registry_models SET version = 7"

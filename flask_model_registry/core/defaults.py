@@ -100,7 +100,7 @@ class Defaults:
         """
         table, owner = self._scoped(actor, config_type, scope)
         key = {**owner, "config_type": config_type}
-        with self._rows.writing() as connection:
+        with self._rows.writing(actor.key) as connection:
             if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
                 raise NotFoundError
         self._rows.announce(signals.default_changed, actor, config_type=config_type, scope=scope)

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from ..errors import ModelIdTakenError
 from . import signals
 from .access import Action, Actor
-from .departure import deletions
 from .rows import Held
 from .users import find_user
 
@@ -38,7 +37,6 @@ class Ownership:
             .order_by(self._tables.models.c.id)
             .with_for_update()
         )
-        self._deletions = deletions(self._tables, gone)
 
     def transfer(self, actor: Actor, target: Target, to: Person) -> None:
         """Give a model away; its grants stay, and so does its being shared.
@@ -63,19 +61,25 @@ class Ownership:
         """
         if user == heir:
             raise ValueError("a user cannot inherit from themselves")
-        with self._rows.writing() as connection:
+        with self._rows.writing(heir) as connection:
             rows = connection.execute(self._owned, {"gone": user}).mappings().all()
             owned = [Held(connection, Actor(user), row, (), self._access) for row in rows]
-            if heir is not None:
+            for table in (self._tables.grants, self._tables.defaults):
+                connection.execute(sa.delete(table).filter_by(user_id=user))
+            if heir is None:
+                self._delete(connection, owned)
+            else:
                 self._check_heir(connection, user, heir)
                 owned = [self._given(held, heir) for held in owned]
-            for statement in self._deletions:
-                connection.execute(statement, {"gone": user})
+        facts = {} if heir is None else {"former_owner": user}
         for held in owned:
-            if heir is None:
-                self._rows.announce(signals.deleted, None, held.row)
-            else:
-                self._rows.announce(signals.transferred, None, held.row, former_owner=user)
+            signal = signals.deleted if heir is None else signals.transferred
+            self._rows.announce(signal, None, held.row, **facts)
+
+    def _delete(self, connection: sa.Connection, owned: list[Held]) -> None:
+        # One by one: MariaDB would lock whole tables to find the rows of them all.
+        for statement in self._rows.queries.deletions if owned else ():
+            connection.execute(statement, [{"row_id": held.row["id"]} for held in owned])
 
     def _check_heir(self, connection: sa.Connection, user: Any, heir: Any) -> None:
         """Name the models in the way; it is the constraint that keeps them from being lost."""

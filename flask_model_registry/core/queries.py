@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from ..errors import ValidationError
 from .access import OWNER, Access, Action, Relation
+from .filters import CONDITIONS
 from .representation import FIELDS, FLAGS
-from .rules import UNSAFE_CHARACTER
-from .tables import MAX_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable
 
-    from .tables import Tables
+    from .filters import Filters
 
 Condition: TypeAlias = sa.ColumnElement[bool]
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What to list; ``None`` means that it does not matter.
-
-    Attributes:
-        q: Text that the id, the name or the description holds, in any case.
-        descending: Newest first.
-        after: The id of the model before the first one wanted, in the order asked for.
-        limit: At most so many; all by default.
-    """
-
-    category: str | None = None
-    model_provider: str | None = None
-    ability: str | None = None
-    is_active: bool | None = True
-    owned: bool | None = None
-    q: str | None = None
-    descending: bool = False
-    after: int | None = None
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        faults = [(name, "Is not valid.") for name in _VALID if not self._is_valid(name)]
-        if faults:
-            raise ValidationError(faults)
-
-    def _is_valid(self, name: str) -> bool:
-        value = getattr(self, name)
-        return value is None or _VALID[name](value)
-
-    @property
-    def given(self) -> list[str]:
-        """The names of the conditions that narrow the list."""
-        return [name for name in _CONDITIONS if getattr(self, name) is not None]
-
-    @property
-    def shape(self) -> Hashable:
-        """Tells statements apart; filters of one shape differ in parameters only."""
-        return (*self.given, self.owned, self.descending, self.limit is None)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The values of the bind parameters."""
-        values = {name: getattr(self, name) for name in self.given}
-        if self.q is not None:
-            values["q"] = f"%{_escaped(self.q)}%"
-        first = MAX_ID + 1 if self.descending else 0
-        return {**values, "after": self.after or first, "limit": self.limit}
 
 
 class Queries:
@@ -222,7 +169,7 @@ class Queries:
             branch = branch.where(sa.not_(OWNER.in_sql(self._tables)))
         after = sa.bindparam("after", type_=sa.BigInteger())
         branch = branch.where(row_id < after if filters.descending else row_id > after)
-        branch = branch.where(*(_CONDITIONS[name](self._tables) for name in filters.given))
+        branch = branch.where(*(CONDITIONS[name](self._tables) for name in filters.given))
         return _cut(branch, row_id, filters)
 
     def _source(self, relation: Relation) -> sa.FromClause:
@@ -254,52 +201,3 @@ def _cut(
     if filters.limit is None:
         return statement
     return statement.order_by(_ordered(column, filters)).limit(sa.bindparam("limit"))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
-
-
-def _has_ability(tables: Tables) -> Condition:
-    abilities = tables.abilities.c
-    same_model = abilities.model_row_id == tables.models.c.id
-    return sa.exists().where(same_model, abilities.ability == sa.bindparam("ability"))
-
-
-def _holds_text(tables: Tables) -> Condition:
-    models, q = tables.models.c, sa.bindparam("q", type_=sa.Unicode())
-    # MySQL does not compare ASCII columns with other text; a cast gives the connection's charset.
-    searched = (sa.cast(models.model_id, sa.String()), models.model_name, models.description)
-    return sa.or_(*(column.ilike(q, escape="/") for column in searched))
-
-
-_CONDITIONS: Mapping[str, Callable[[Tables], Condition]] = {
-    "category": lambda tables: tables.models.c.category == sa.bindparam("category"),
-    "model_provider": lambda tables: (
-        tables.models.c.model_provider == sa.bindparam("model_provider")
-    ),
-    "is_active": lambda tables: tables.models.c.is_active == sa.bindparam("is_active"),
-    "ability": _has_ability,
-    "q": _holds_text,
-}
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 256 and not UNSAFE_CHARACTER.search(value)
-
-
-def _is_ascii(value: Any) -> bool:
-    return _is_text(value) and value.isascii()
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and 0 < value <= MAX_ID
-
-
-# What the drivers would not take, or not all alike.
-_VALID: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("category", "model_provider", "ability"), _is_ascii),
-    **dict.fromkeys(("is_active", "owned"), lambda value: isinstance(value, bool)),
-    **dict.fromkeys(("after", "limit"), _is_count),
-    "q": _is_text,
-}

@@ -20,6 +20,7 @@ from .access import Access, Action, Actor, Facts, Grant
 from .representation import FIELDS, FLAGS, Model, represented
 from .rules import MODEL_ID
 from .tables import MAX_ID
+from .users import is_gone
 from .writing import savepoint, violated_constraint
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from .queries import Queries
 
+_REFUSED = "The database refused the model; its owner may be gone."
 _TAKES = {
     Action.EDIT: "Only the owner, and grants with can_edit, may do this.",
     Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
@@ -116,15 +118,17 @@ class Rows:
         return row
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Write within a savepoint: all of the block or nothing.
+    def writing(self, user: Any = None) -> Iterator[sa.Connection]:
+        """Write within a savepoint, all of the block or nothing; what will belong to the user.
 
         Raises:
-            ConflictError: The database refused what the block wrote.
+            ConflictError: The database refused what the block wrote, or the user is gone.
         """
         connection = self.connect()  # flushes; what fails then is the host's
         try:
             with savepoint(connection):
+                if user is not None and is_gone(connection, self._access.tables, user):
+                    raise ConflictError(_REFUSED)
                 yield connection
         except sa.exc.IntegrityError as error:
             raise self._conflict(error) from None
@@ -142,7 +146,7 @@ class Rows:
         """
         # Whoever cannot see the model does not wait for its lock: that would tell of it.
         row_id = self.one(self.queries.visible, actor, target.ref).id
-        with self.writing() as connection:
+        with self.writing(actor.key) as connection:
             held = self._locked(connection, actor, row_id, self.queries.locked[shared])
             if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
                 raise NotFoundError
@@ -185,7 +189,7 @@ class Rows:
             return ModelIdTakenError("The owner already has a model with this model_id.")
         if constraint:
             return ModelIdTakenError("A model with this model_id is already shared with everybody.")
-        return ConflictError("The database refused the model; its owner may be gone.")
+        return ConflictError(_REFUSED)
 
 
 def _kind_of_ref(ref: int | str) -> type:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from .access import Actor
     from .defaults import Defaults
+    from .filters import Filters
     from .ports import Endpoints
-    from .queries import Filters
     from .resolver import ResolvedModel
     from .rows import Rows, Target
     from .vault import Vault
@@ -71,7 +71,7 @@ class Store:
             actor.check_may_share()
         row |= self._vault.sealed(row, fields["api_key"])
         row["credential_updated_at"] = row["created_at"]
-        with self._rows.writing() as connection:
+        with self._rows.writing(actor.key) as connection:
             result = connection.execute(self._queries.insert, row)
             row["id"] = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
             self._write_abilities(connection, row["id"], (), row["abilities"] or ())

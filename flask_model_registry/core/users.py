@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .tables import Tables
 
 _MAX_LENGTH = 255
+_ENFORCED = "model_registry_foreign_keys"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Person:
 
 
 def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
-    """Return the key of a user.
+    """Return the key of a user, as the database has it.
 
     Raises:
         NotFoundError: There is no such user.
@@ -33,33 +35,47 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
     key = person.key
     if key is None:
         key = _looked_up(connection, tables.user_key, person.text)
-    if key is None:
+    if key is None or is_gone(connection, tables, key):
         raise NotFoundError("There is no such user.")
     return key
 
 
+def is_gone(connection: sa.Connection, tables: Tables, key: Any) -> bool:
+    """Tell whether a user is gone, where no foreign key would: on SQLite, unless it enforces them.
+
+    It may give the key to the next user, who would inherit what is written now.
+    """
+    if connection.dialect.name != "sqlite":
+        return False
+    enforced = connection.info.get(_ENFORCED)
+    if enforced is None:  # asked once for a connection to the file
+        pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
+        enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
+    column = tables.user_key
+    return not enforced and not connection.execute(sa.select(column).where(column == key)).first()
+
+
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> Any:
+    """Return the key that has this text; databases find more, without regard to case or blanks."""
     try:
         key = _parsed(column.type, text)
-        # As the database has it: some compare text without regard to case.
-        return connection.execute(sa.select(column).where(column == key)).scalar()
+        found = connection.execute(sa.select(column).where(column == key)).scalar()
     except sa.exc.StatementError as error:
         # What a type of the host's own refuses is no key either.
         if isinstance(error, sa.exc.DBAPIError) and not refuses_a_value(error):
             raise
-    except (ValueError, ArithmeticError, TypeError):
-        pass
-    return None
+        return None
+    except (ValueError, OverflowError):
+        return None
+    texts = {text, text.lower()} if isinstance(found, UUID) else {text}
+    return found if str(found) in texts else None
 
 
 def _parsed(column_type: sa.types.TypeEngine[Any], text: str) -> Any:
+    if len(text) > _MAX_LENGTH:
+        raise ValueError("too long for a key")
     try:
         kind = column_type.python_type
     except NotImplementedError:
-        kind = str
-    if len(text) > _MAX_LENGTH:
-        raise ValueError("too long for a key")
-    key = kind(text)
-    if str(key) not in {text, text.lower()}:
-        raise ValueError("not the usual form of such a key")
-    return key
+        return text
+    return kind(text) if kind in {int, UUID} else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,8 +20,15 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    with connection.begin_nested():
+    nested = connection.begin_nested()
+    try:
         yield
+        nested.commit()
+    except BaseException:
+        # After a deadlock MySQL has no savepoint any more: that error must not hide the first.
+        with suppress(sa.exc.DBAPIError):
+            nested.rollback()
+        raise
 
 
 def misses_a_table(error: sa.exc.DBAPIError) -> bool:

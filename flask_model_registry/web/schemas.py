@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from ..core.queries import Filters
+from ..core.filters import Filters
 from ..core.resolver import Secret
 from ..core.rules import CATEGORIES, MODEL_ID, UNSAFE
 from ..core.tables import MAX_ID

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..core.access import Actor
-    from ..core.queries import Filters
+    from ..core.filters import Filters
     from ..core.registry import Registry
     from ..core.representation import Model
 
