@@ -10,6 +10,7 @@ from flask import current_app
 from .actors import Actors
 from .config import Settings
 from .core.access import Access
+from .core.departure import follow_deletions
 from .core.filters import Filters
 from .core.queries import Queries
 from .core.registry import Registry, assemble
@@ -83,6 +84,7 @@ class ModelRegistry:
         providers: Sequence[Provider] = (),
     ) -> None:
         self.tables: Tables = declare_tables(user_model)
+        follow_deletions(user_model, self.tables)
         self._session = db.session
         self._actors = Actors(
             db.session, user_model, user_loader or jwt_user, can_share=can_share, groups=groups

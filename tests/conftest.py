@@ -12,6 +12,13 @@ from tests import databases
 from tests.hosts import CANARY, make_host
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the races in one process, as they take most of the connections that servers allow."""
+    for item in items:
+        if item.get_closest_marker("races"):
+            item.add_marker(pytest.mark.xdist_group("races"))
+
+
 @pytest.fixture(scope="session", params=databases.NAMES)
 def database(request, tmp_path_factory):
     """Each database in turn."""

@@ -176,6 +176,16 @@ def test_a_default_that_cannot_be_called_is_passed_over(host, alice, common, spo
         assert host.registry.default("general", user=host.load("alice")).id == common
 
 
+def test_a_default_that_cannot_be_called_is_none(alice):
+    (own,) = register(alice, "m")
+    put(alice, "general", own)
+
+    take_key(None, alice, own)
+
+    assert effective(alice) == {}
+    assert alice.get(f"{PREFIX}/defaults/general").status_code == 404
+
+
 def test_a_default_that_is_switched_on_again_holds_again(alice, common):
     (own,) = register(alice, "m")
     put(alice, "general", own)

@@ -337,8 +337,10 @@ def test_a_write_takes_so_many_statements(alice, statements, name):
 
     assert write(alice, row_id).status_code < 300
 
-    kinds = [each.split()[0] for each in statements[1:]]  # the first is the look-up of the user
-    assert [kind for kind in kinds if kind != "BEGIN"] == expected.split()
+    # Beside the look-ups of the user, and what only SQLite needs.
+    kinds = [each.split()[0] for each in statements
+             if "SAVEPOINT" in each or "model_registry" in each]  # fmt: skip
+    assert kinds == expected.split()
 
 
 def test_an_id_that_cannot_be_is_not_looked_up(alice, statements):

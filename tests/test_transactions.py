@@ -141,6 +141,19 @@ def meanwhile(host):
 
 
 @pytest.mark.forces_errors
+def test_a_database_that_is_down_is_no_reason_to_say_that_there_is_no_such_user(
+    host, alice, events
+):
+    (row_id,) = register(alice, "m")
+    events[1].extend(['SELECT "user".id \nFROM', "SELECT user.id \nFROM"])
+
+    response = alice.put(f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}", json={})
+
+    events[1].clear()
+    assert response.status_code == 503
+
+
+@pytest.mark.forces_errors
 def test_a_deadlock_is_told_as_one_though_the_savepoint_is_gone(host, alice, caplog, database):
     (row_id,) = register(alice, "m")
     with host.app.app_context():

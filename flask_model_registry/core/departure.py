@@ -34,6 +34,10 @@ def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
 
 def follow_deletions(user_model: type, tables: Tables) -> None:
     """Have the rows of deleted users deleted on SQLite, whether it enforces foreign keys or not."""
+    info = tables.models.metadata.info
+    if _TRIGGER in info:
+        return  # another registry of the same users did
+    info[_TRIGGER] = True
     by_key = deletions(tables, sa.bindparam("user", type_=tables.user_key.type))
 
     def before_delete(_mapper: object, connection: sa.Connection, user: object) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import conv
 
 from ..errors import ConfigError
-from .departure import follow_deletions
 
 _NAME = "model_registry"
 MAX_ID = 2**31 - 1
@@ -45,7 +44,6 @@ def declare_tables(user_model: type) -> Tables:
     known: Tables | None = metadata.info.get(_NAME)
     if known is None:
         known = metadata.info[_NAME] = _Declaration(user_key).tables()
-        follow_deletions(user_model, known)
     if known.user_key is not user_key:
         raise ConfigError(
             f"these tables already belong to the users of '{known.user_key.table.name}'; "

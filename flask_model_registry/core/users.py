@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -74,8 +75,7 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> 
 def _parsed(column_type: sa.types.TypeEngine[Any], text: str) -> Any:
     if len(text) > _MAX_LENGTH:
         raise ValueError("too long for a key")
-    try:
-        kind = column_type.python_type
-    except NotImplementedError:
-        return text
-    return kind(text) if kind in {int, UUID} else text
+    with suppress(NotImplementedError):
+        if column_type.python_type in {int, UUID}:
+            return column_type.python_type(text)
+    return text
