@@ -22,6 +22,7 @@ def read(**config):
 @pytest.mark.parametrize(
     "value",
     [KEY, [KEY], (KEY,), f" {KEY} ", f"a:{base64.urlsafe_b64encode(RAW).decode()}"],
+    ids=range(5),
 )
 def test_a_key_can_be_written_in_several_ways(value):
     (key,) = read(ENCRYPTION_KEYS=value).encryption_keys
@@ -71,7 +72,7 @@ def test_bad_keys_are_refused_and_not_shown(name):
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET_KEY"])
-@pytest.mark.parametrize("value", [RAW, ENCODED, KEY, ENCODED.encode()])
+@pytest.mark.parametrize("value", [RAW, ENCODED, KEY, ENCODED.encode()], ids=range(4))
 def test_the_hosts_own_secrets_are_no_encryption_keys(name, value):
     with pytest.raises(ConfigError, match=f"the value of {name}"):
         Settings.from_config({"MODEL_REGISTRY_ENCRYPTION_KEYS": KEY, name: value})
@@ -93,7 +94,9 @@ def test_other_secrets_of_the_host_do_no_harm(value):
 
 
 @pytest.mark.parametrize(
-    "text", [KEY, f"{KEY}\n", f"\n{KEY}\n{new_key('b')}\n", f"{KEY},{new_key('c')}"]
+    "text",
+    [KEY, f"{KEY}\n", f"\n{KEY}\n{new_key('b')}\n", f"{KEY},{new_key('c')}"],
+    ids=range(4),
 )
 def test_keys_can_be_in_a_mounted_file(tmp_path, text):
     path = tmp_path / "keys"
@@ -159,6 +162,7 @@ def test_init_app_refuses_to_start_without_keys(tmp_path):
 @pytest.mark.parametrize(
     "value",
     [RAW.hex(), ENCODED.rstrip("="), f"{ENCODED}\n", f"{new_key('x')},{KEY}", f" {KEY} "],
+    ids=range(5),
 )
 def test_other_spellings_of_the_hosts_secrets_are_known(value):
     with pytest.raises(ConfigError, match="the value of SECRET_KEY"):

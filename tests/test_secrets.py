@@ -165,7 +165,7 @@ def test_a_blob_moved_to_another_row_does_not_open(two):
         resolve(two, "b")
 
 
-@pytest.mark.parametrize("blob", [b"", b"plain text", CANARY.encode(), b"\x00" * 100])
+@pytest.mark.parametrize("blob", [b"", b"plain text", CANARY.encode(), b"\x00" * 100], ids=range(4))
 def test_what_is_not_sealed_is_not_taken_for_a_key(two, blob):
     change(two, "a", ciphertext=blob)
 

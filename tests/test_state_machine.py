@@ -323,7 +323,7 @@ def four(hosts):
 
 
 def test_whatever_people_do_they_see_what_the_rules_say(four, database):
-    runs = RUNS if database.name == "sqlite" else max(1, RUNS // 5)
+    runs = RUNS if database.name == "sqlite" else max(1, RUNS // 10)
 
     run_state_machine_as_test(
         machine(four),
