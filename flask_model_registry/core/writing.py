@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,15 +20,17 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    nested = connection.begin_nested()
+    failures: list[BaseException] = []
     try:
-        yield
-        nested.commit()
-    except BaseException:
-        # After a deadlock MySQL has no savepoint any more: that error must not hide the first.
-        with suppress(sa.exc.DBAPIError):
-            nested.rollback()
-        raise
+        with connection.begin_nested():
+            try:
+                yield
+            except BaseException as error:
+                failures.append(error)
+                raise
+    except sa.exc.DBAPIError as error:
+        # After a deadlock MySQL has no savepoint to go back to: that must not hide the deadlock.
+        raise (failures or [error])[0] from None
 
 
 def misses_a_table(error: sa.exc.DBAPIError) -> bool:
