@@ -220,6 +220,7 @@ class ModelRegistry:
         """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
 
         Raises:
+            NotFoundError: There is no such model that the user can see.
             ForbiddenError: The user is not the owner.
         """
         return self._here.grants.list(self._actors.actor(user), ref)
@@ -228,6 +229,7 @@ class ModelRegistry:
         """Give a model to another user. Its grants stay, and so does its being shared.
 
         Raises:
+            NotFoundError: There is no such model that the user can see.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
         """
@@ -238,6 +240,7 @@ class ModelRegistry:
 
         Raises:
             ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
+            ValueError: Both are the same user.
         """
         heir = None if transfer_to is None else self._actors.key(transfer_to)
         self._here.ownership.end(self._actors.key(user), heir)
