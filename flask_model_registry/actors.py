@@ -9,6 +9,7 @@ from flask import has_request_context
 
 from .core.access import Actor
 from .core.rules import is_group
+from .core.users import Person
 from .errors import AuthenticationError, ConfigError
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Actors:
         key = self.key(user)
         groups = _checked_groups(self._groups(user)) if self._groups else ()
         return Actor(key, groups, lambda: _is_true(self._can_share(user)))
+
+    def person(self, user: Any) -> Person:
+        """Return a user of the host's as the registry knows them."""
+        return Person(key=self.key(user))
 
     def key(self, user: Any) -> Any:
         """Return the value of a user's primary key."""

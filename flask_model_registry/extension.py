@@ -17,7 +17,6 @@ from .core.registry import Registry, assemble
 from .core.rows import Target
 from .core.secretbox import AesGcmBox, SecretBox
 from .core.tables import declare_tables
-from .core.users import Person
 from .errors import ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from .core.resolver import ResolvedModel
     from .core.tables import Tables
+    from .core.users import Person
     from .providers.catalogue import Provider
 
 _EXTENSION = "model_registry"
@@ -233,7 +233,9 @@ class ModelRegistry:
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
         """
-        self._here.ownership.transfer(self._actors.actor(user), Target(ref), self._person(to))
+        self._here.ownership.transfer(
+            self._actors.actor(user), Target(ref), self._actors.person(to)
+        )
 
     def user_deleted(self, user: Any, *, transfer_to: Any = None) -> None:
         """Delete what a user has, or give the models to another one; call it before the deletion.
@@ -297,7 +299,4 @@ class ModelRegistry:
     def _grantee(self, user: Any, group: str | None) -> Person | str:
         if (user is None) is (group is None):
             raise TypeError("give either 'to', a user, or 'group', a name")
-        return self._person(user) if group is None else group
-
-    def _person(self, user: Any) -> Person:
-        return Person(key=self._actors.key(user))
+        return self._actors.person(user) if group is None else group
