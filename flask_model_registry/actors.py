@@ -50,6 +50,12 @@ class Actors:
         """Return a user of the host's as the registry knows them."""
         return Person(key=self.key(user))
 
+    def grantee(self, user: Any, group: str | None) -> Person | str:
+        """Return whom a model is granted to: a user, or the group of this name."""
+        if (user is None) is (group is None):
+            raise TypeError("give either 'to', a user, or 'group', a name")
+        return self.person(user) if group is None else group
+
     def key(self, user: Any) -> Any:
         """Return the value of a user's primary key."""
         user = _unwrapped(user)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from .core.resolver import ResolvedModel
     from .core.tables import Tables
-    from .core.users import Person
     from .providers.catalogue import Provider
 
 _EXTENSION = "model_registry"
@@ -202,7 +201,7 @@ class ModelRegistry:
             ForbiddenError: The user is not the owner.
         """
         rights = loaded_by(self._rights, {"can_edit": can_edit, "can_delete": can_delete})
-        grantee = self._grantee(to, group)
+        grantee = self._actors.grantee(to, group)
         return self._here.grants.put(self._actors.actor(user), Target(ref), grantee, rights)[0]
 
     def revoke(
@@ -214,7 +213,8 @@ class ModelRegistry:
             NotFoundError: There is no such grant.
             ForbiddenError: The user is not the owner.
         """
-        self._here.grants.remove(self._actors.actor(user), Target(ref), self._grantee(to, group))
+        grantee = self._actors.grantee(to, group)
+        self._here.grants.remove(self._actors.actor(user), Target(ref), grantee)
 
     def grants(self, ref: int | str, *, user: Any = None) -> dict[str, Any]:
         """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
@@ -295,8 +295,3 @@ class ModelRegistry:
         if mounted is None or mounted.extension is not self:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
         return mounted.registry
-
-    def _grantee(self, user: Any, group: str | None) -> Person | str:
-        if (user is None) is (group is None):
-            raise TypeError("give either 'to', a user, or 'group', a name")
-        return self._actors.person(user) if group is None else group
