@@ -1,6 +1,7 @@
 """A registry of AI models for the users of any Flask app."""
 
 from .core import signals
+from .core.explanation import Explanation
 from .core.filters import Filters
 from .core.resolver import ResolvedModel, Secret
 from .core.secretbox import CannotOpenError, SecretBox
@@ -27,6 +28,7 @@ __all__ = [
     "CannotOpenError",
     "ConfigError",
     "ConflictError",
+    "Explanation",
     "Filters",
     "ForbiddenError",
     "InactiveModelError",

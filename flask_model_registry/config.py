@@ -16,9 +16,11 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+EXTENSION = "model_registry"  # in ``app.extensions``
 PREFIX = "MODEL_REGISTRY_"
 _NAMES = (
-    "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE URL_PREFIX ALLOWED_HOSTS MAX_BODY_BYTES MAX_PAGE_SIZE"
+    "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX ALLOWED_HOSTS "
+    "MAX_BODY_BYTES MAX_PAGE_SIZE"
 ).split()
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
@@ -35,12 +37,19 @@ class EncryptionKey:
     id: str
     secret: bytes = field(repr=False)
 
+    @property
+    def label(self) -> str:
+        """The id and a fingerprint of 32 bits, by which other bytes under this id are known."""
+        fingerprint = hmac.digest(self.secret, b"flask-model-registry: fingerprint", "sha256")
+        return f"{self.id}#{fingerprint[:4].hex()}"
+
 
 @dataclass(frozen=True)
 class Settings:
     """The configuration of the registry in one app; the names are those of the settings."""
 
     encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
+    key_check: str = "error"
     url_prefix: str = "/api/models"
     allowed_hosts: frozenset[str] = frozenset()
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -58,6 +67,7 @@ class Settings:
         hosts, networks = _allowed_hosts(config)
         return cls(
             encryption_keys=() if own_secret_box else _encryption_keys(config),
+            key_check=_key_check(config),
             url_prefix=_url_prefix(config),
             allowed_hosts=hosts,
             allowed_networks=networks,
@@ -79,6 +89,13 @@ def _url_prefix(config: Mapping[str, Any]) -> str:
     ):
         raise ConfigError(f"{PREFIX}URL_PREFIX must be a path such as '{Settings.url_prefix}'")
     return prefix
+
+
+def _key_check(config: Mapping[str, Any]) -> str:
+    answer = config.get(PREFIX + "KEY_CHECK", Settings.key_check)
+    if answer not in ("error", "warning"):
+        raise ConfigError(f"{PREFIX}KEY_CHECK must be 'error' or 'warning'")
+    return str(answer)
 
 
 def _positive(config: Mapping[str, Any], name: str, default: int) -> int:

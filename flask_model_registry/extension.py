@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
 from .actors import Actors
-from .config import Settings
+from .config import EXTENSION, Settings
 from .core.access import Access
 from .core.departure import follow_deletions
 from .core.filters import Filters
@@ -32,19 +31,10 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask
     from flask_sqlalchemy import SQLAlchemy
 
+    from .core.explanation import Explanation
     from .core.resolver import ResolvedModel
     from .core.tables import Tables
     from .providers.catalogue import Provider
-
-_EXTENSION = "model_registry"
-
-
-@dataclass(frozen=True)
-class _Mounted:
-    """What an app has of a registry."""
-
-    extension: ModelRegistry
-    registry: Registry
 
 
 class ModelRegistry:
@@ -103,19 +93,21 @@ class ModelRegistry:
         Raises:
             ConfigError: A setting is missing or wrong, or the app has a registry already.
         """
-        if _EXTENSION in app.extensions:
+        if EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
         settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         registry = assemble(
             self._queries,
             self._session,
+            owner=self,
             sender=app,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
             endpoints=Endpoints(self._catalogue, policy),
+            settings=settings,
         )
-        app.extensions[_EXTENSION] = _Mounted(self, registry)
-        blueprint = build_blueprint(registry, settings, self._actors.actor)
+        app.extensions[EXTENSION] = registry
+        blueprint = build_blueprint(registry, self._actors.actor)
         (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
@@ -289,9 +281,21 @@ class ModelRegistry:
         """
         return self._here.models.resolve(self._actors.actor(user), ref)
 
+    def explain(self, ref: int | str, *, user: Any = None) -> Explanation:
+        """Return why a reference leads a user to a model, or does not; print it."""
+        return self._here.explainer.explain(self._actors.actor(user), ref)
+
+    def check_keys(self) -> None:
+        """Check that the encryption keys in use are configured, as the first request would do.
+
+        Raises:
+            ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
+        """
+        self._here.rows.connect()
+
     @property
     def _here(self) -> Registry:
-        mounted: _Mounted | None = current_app.extensions.get(_EXTENSION)
-        if mounted is None or mounted.extension is not self:
+        registry: Registry | None = current_app.extensions.get(EXTENSION)
+        if registry is None or registry.owner is not self:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
-        return mounted.registry
+        return registry

@@ -115,13 +115,16 @@ def _everything_is_logged():
 def canary(request):
     """Fail if an API key, or eight characters of one in a row, got into a log or a response.
 
+    The same for the encryption keys of the app, and for what its commands print.
     Fail as well if an answer was a 5xx, in a test that does not force one.
     """
     log = Log()
     logging.getLogger().addHandler(log)
 
     def check(app):
-        assert traces([*log.texts, *app.extensions["seen"]]) == []
+        texts = [*log.texts, *app.extensions["seen"]]
+        assert traces(texts) == []
+        assert traces_of_encryption_keys(texts, app) == []
         if "forces_errors" not in request.keywords:
             assert [status for status in app.extensions["statuses"] if status >= 500] == []
 
@@ -138,5 +141,21 @@ def traces(texts):
     for start in range(3):  # base64 looks different at each offset
         encoded = base64.b64encode(b"-" * start + random.encode()).decode()
         pieces |= {encoded[i : i + 11] for i in range(4, len(encoded) - 15)}
+    return _found(pieces, texts)
+
+
+def traces_of_encryption_keys(texts, app):
+    """Return what of the app's encryption keys can be found in the texts."""
+    keys = app.config.get("MODEL_REGISTRY_ENCRYPTION_KEYS") or ()
+    pieces = set()
+    for key in keys.split(",") if isinstance(keys, str) else keys:
+        encoded = key.partition(":")[2]
+        pieces |= {encoded[i : i + 8] for i in range(len(encoded) - 7)}
+        secret = base64.b64decode(encoded)
+        pieces |= {secret[i : i + 4].hex() for i in range(len(secret) - 3)}
+    return _found(pieces, texts)
+
+
+def _found(pieces, texts):
     whole = "\n".join(texts)
     return sorted(piece for piece in pieces if piece in whole)

@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 
 from flask_model_registry import ModelRegistry
-from flask_model_registry.cli import new_key
+from flask_model_registry.cli import model_registry, new_key
 
 PREFIX = "/api/models"
 # Every API key that the suite sends holds this; it must never come out again.
@@ -100,6 +100,23 @@ class Host:
             token = self.token(name, **attributes)
             client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         return client
+
+    def again(self, **config):
+        """Return the same host as another process would have it, with another configuration."""
+        declared = (self.db, JWTManager(), self.User, self.registry, self.new_key)
+        loader = self.app.extensions["flask-jwt-extended"]._user_lookup_callback
+        declared[1].user_lookup_loader(loader)
+        host = create_app(declared, None, **{**self.app.config, **config})
+        host.users = self.users
+        return host
+
+    def run(self, *args):
+        """Run a command of ``flask model-registry``; return what it printed, and its exit status."""
+        result = self.app.test_cli_runner().invoke(model_registry, args)
+        self.app.extensions["seen"].append(result.output)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.output, result.exit_code
 
     def load(self, name):
         return self.db.session.get(self.User, self.user(name))

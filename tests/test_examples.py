@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask_jwt_extended import create_access_token
 
 from flask_model_registry import signals
@@ -103,6 +105,66 @@ def test_the_minimal_example_is_short_and_works(environment):
     assert len(source.read_text().splitlines()) <= 60
     with app.app_context():
         names["db"].engine.dispose()
+
+
+class Kms:
+    """A key management service: its keys never leave it."""
+
+    class RefusedError(Exception):
+        pass
+
+    def __init__(self):
+        self._keys = {}
+
+    def encrypt(self, key_id, plaintext):
+        key = self._keys.setdefault(key_id, AESGCM(AESGCM.generate_key(256)))
+        nonce = os.urandom(12)
+        return f"{key_id}|".encode() + nonce + key.encrypt(nonce, plaintext, None)
+
+    def decrypt(self, blob):
+        key_id, _, sealed = blob.partition(b"|")
+        try:
+            return self._keys[key_id.decode()].decrypt(sealed[:12], sealed[12:], None)
+        except (KeyError, ValueError, InvalidTag):
+            raise self.RefusedError from None
+
+
+def test_the_example_of_a_key_management_service_seals_opens_and_rotates(hosts):
+    example = {}
+    exec(blocks(ROOT / "docs" / "secrets.md")[0], example)
+    box = example["EnvelopeBox"](Kms(), "kek-1")
+    host = hosts(secret_box=box, config={"MODEL_REGISTRY_ENCRYPTION_KEYS": None})
+    alice = host.client("alice")
+    ids = register(alice, "a", "b", "c")
+    models = host.registry.tables.models
+
+    def status(row_id):
+        return alice.get(f"{PREFIX}/{row_id}/credential").json["status"]
+
+    box.key_id = "kek-2"
+    assert host.run("rotate-keys")[1] == 0
+    assert host.run("list-keys")[0].split() == ["3", "newest", "kek-2"]
+    assert host.run("verify-keys")[1] == 0
+    host.execute(models.update().where(models.c.id == ids[0]).values(ciphertext=b"\xff" * 60))
+    host.execute(models.update().where(models.c.id == ids[1]).values(key_id="kek-1"))
+    assert [status(row_id) for row_id in ids] == ["unreadable", "unreadable", "readable"]
+    assert host.run("verify-keys")[1] == 1
+
+
+def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, monkeypatch):
+    example = {}
+    exec(blocks(ROOT / "docs" / "secrets.md")[0], example)
+    kms = Kms()
+    host = hosts(secret_box=example["EnvelopeBox"](kms, "kek-1"))
+    register(host.client("alice"), "m")
+
+    def away(blob):
+        raise TimeoutError
+
+    monkeypatch.setattr(kms, "decrypt", away)
+
+    with host.app.app_context(), pytest.raises(TimeoutError):
+        host.registry.resolve("m", user=host.load("alice"))
 
 
 @pytest.fixture

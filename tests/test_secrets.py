@@ -3,15 +3,22 @@
 import base64
 import itertools
 import os
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.core.secretbox import AesGcmBox
+from flask_model_registry.core.vault import Vault
+from flask_model_registry.providers.catalogue import Catalogue
+from flask_model_registry.providers.endpoints import Endpoints
+from flask_model_registry.providers.netguard import AddressPolicy
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
 
@@ -33,11 +40,34 @@ def test_a_blob_of_before_opens_for_ever():
     assert AesGcmBox(KEYS).open(blob, "ctx") == "sk-known"
 
 
+@pytest.mark.parametrize(
+    ("base_url", "tag"),
+    [
+        ("https://a.example.com:8443/v1", "9d0ade567fbc4705affd6bf5275ffe15"),
+        (None, "2e747303cb6b2515b96deb6947d2a0de"),
+    ],
+)
+def test_a_row_of_before_opens_for_ever(base_url, tag):
+    """What a key is bound to, and what its encryption key is called, stay as they are."""
+    blob = "01036e6577000102030405060708090a0b3469fb70ab8ab575" + tag
+    row = {
+        "uuid": UUID(int=7),
+        "model_provider": "openai",
+        "base_url": base_url,
+        "key_id": "new#ee26fb56",
+        "ciphertext": bytes.fromhex(blob),
+    }
+    vault = Vault(AesGcmBox(KEYS), Endpoints(Catalogue(()), AddressPolicy(frozenset(), ())))
+
+    assert vault.opened(row).reveal() == "sk-known"
+    assert vault.key_id == row["key_id"]
+
+
 def test_the_newest_key_seals_and_each_key_opens():
     before = AesGcmBox(KEYS[1:]).seal(CANARY, "context")
     box = AesGcmBox(KEYS)
 
-    assert box.key_id == "new"
+    assert box.key_id == "new#ee26fb56"
     assert box.seal(CANARY, "context")[2:5] == b"new"
     assert box.open(before, "context") == CANARY
 
@@ -51,7 +81,7 @@ def test_the_same_key_is_sealed_differently_each_time():
 def test_a_box_does_not_show_its_keys():
     box = AesGcmBox(KEYS)
 
-    assert repr(box) == "<AesGcmBox new, old>"
+    assert repr(box) == "<AesGcmBox new#ee26fb56, old#7c18c177>"
     assert repr(KEYS[0]) == "EncryptionKey(id='new')"
 
 
@@ -72,6 +102,20 @@ def test_a_changed_blob_does_not_open():
         with pytest.raises(CannotOpenError) as caught:
             box.open(changed, "context")
         assert traces([str(caught.value), repr(caught.value)]) == []
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=8192))
+def test_any_legal_key_opens_to_the_byte(api_key):
+    box = AesGcmBox(KEYS)
+
+    assert box.open(box.seal(api_key, "context"), "context") == api_key
+    assert box.open(AesGcmBox(KEYS[1:]).seal(api_key, "context"), "context") == api_key
+
+
+@given(blob=st.binary(max_size=80), context=st.text(st.characters(codec="utf-8"), max_size=20))
+def test_any_other_bytes_do_not_open(blob, context):
+    with pytest.raises(CannotOpenError):
+        AesGcmBox(KEYS).open(blob, context)
 
 
 @pytest.mark.parametrize("context", ["", "contex", "context ", "Context"])
@@ -102,7 +146,7 @@ def test_the_database_holds_no_key(host, alice):
     rows = list(itertools.chain(*(host.rows(name) for name in ("models", "abilities", "grants"))))
 
     assert traces([repr(row) for row in rows]) == []
-    assert rows[0].key_id == "test"
+    assert rows[0].key_id.startswith("test#")
 
 
 @pytest.fixture
@@ -205,7 +249,8 @@ def test_an_old_key_opens_after_a_new_one_is_put_first(hosts):
         host.db.session.remove()
         host.db.engine.dispose()
 
-    assert [row.key_id for row in host.rows("models")] == ["test", "newer"]
+    names = [row.key_id.partition("#")[0] for row in host.rows("models")]
+    assert names == ["test", "newer"]
 
 
 @pytest.mark.forces_errors

@@ -68,11 +68,13 @@ class Relation:
     """A way of having to do with a model.
 
     Attributes:
+        name: How it is called.
         in_sql: The condition on a row of ``table``.
         in_python: The same for a :class:`Facts`, or a :class:`Grant` if ``table`` is the grants'.
         handle: The column that finds a model by its ``model_id`` within this relation.
     """
 
+    name: str
     table: str
     in_sql: Callable[[Tables], sa.ColumnElement[bool]]
     in_python: Callable[[Actor, Any], bool]
@@ -85,21 +87,25 @@ class Relation:
 
 
 OWNER = Relation(
+    "owner",
     "models",
     lambda tables: tables.models.c.owner_id == _actor(tables),
     lambda actor, model: bool(model.owner_id == actor.key),
 )
 GRANTEE = Relation(
+    "granted to the user",
     "grants",
     lambda tables: tables.grants.c.user_id == _actor(tables),
     lambda actor, grant: grant.user_id is not None and bool(grant.user_id == actor.key),
 )
 GROUP = Relation(
+    "granted to a group of the user",
     "grants",
     lambda tables: tables.grants.c.group_name.in_(sa.bindparam("actor_groups", expanding=True)),
     lambda actor, grant: grant.group_name in actor.groups,
 )
 EVERYONE = Relation(
+    "shared with everybody",
     "models",
     lambda tables: tables.models.c.is_shared == sa.true(),
     lambda _actor, model: model.is_shared,
@@ -143,7 +149,11 @@ class Access:
 
     def where(self, action: Action) -> sa.ColumnElement[bool]:
         """Return the condition on a row of the models' table under which the action is allowed."""
-        return sa.or_(*(self._on_model(*each) for each in self.relations(action)))
+        return sa.or_(*self.reasons(action).values())
+
+    def reasons(self, action: Action) -> dict[str, sa.ColumnElement[bool]]:
+        """Return for each relation's name the condition on a row of the models' table."""
+        return {each.name: self._on_model(each, how) for each, how in self.relations(action)}
 
     def allows(self, action: Action, actor: Actor, model: Facts) -> bool:
         """Tell whether the action is allowed; the same answer as :meth:`where`."""

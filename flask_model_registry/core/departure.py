@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .tables import Tables
 
-_TRIGGER = "model_registry_user_deleted"
+TRIGGER = "model_registry_user_deleted"
 
 
 def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
@@ -35,9 +35,9 @@ def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
 def follow_deletions(user_model: type, tables: Tables) -> None:
     """Have the rows of deleted users deleted on SQLite, whether it enforces foreign keys or not."""
     info = tables.models.metadata.info
-    if _TRIGGER in info:
+    if TRIGGER in info:
         return  # another registry of the same users did
-    info[_TRIGGER] = True
+    info[TRIGGER] = True
     by_key = deletions(tables, sa.bindparam("user", type_=tables.user_key.type))
 
     def before_delete(_mapper: object, connection: sa.Connection, user: object) -> None:
@@ -51,7 +51,7 @@ def follow_deletions(user_model: type, tables: Tables) -> None:
     sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
     if tables.user_key.table.schema is None:  # triggers do not reach into other files
         _on(tables.models, "after_create", _trigger(tables), _has_loose_keys)
-        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {_TRIGGER}", _is_sqlite)
+        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {TRIGGER}", _is_sqlite)
 
 
 def _on(table: sa.Table, event: str, statement: str, condition: Callable[..., bool]) -> None:
@@ -73,6 +73,6 @@ def _trigger(tables: Tables) -> str:
     key: sa.ColumnElement[Any] = sa.literal_column(f"OLD.{quote(tables.user_key.name)}")
     statements = [str(each.compile(dialect=dialect)) for each in deletions(tables, key)]
     return (
-        f"CREATE TRIGGER IF NOT EXISTS {_TRIGGER} AFTER DELETE ON "
+        f"CREATE TRIGGER IF NOT EXISTS {TRIGGER} AFTER DELETE ON "
         f"{quote(tables.user_key.table.name)} BEGIN {'; '.join(statements)}; END"
     )

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from .defaults import Defaults
+from .explanation import Explainer
 from .grants import Grants
+from .keys import Keys
 from .ownership import Ownership
 from .rows import Rows
 from .store import Store
 from .vault import Vault
 
 if TYPE_CHECKING:
+    from ..config import Settings
     from .ports import Endpoints
     from .queries import Queries
     from .secretbox import SecretBox
@@ -22,34 +25,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registry:
-    """The parts of a registry, by what they look after."""
+    """The parts of a registry, by what they look after, and the extension they belong to."""
 
-    session: Any
+    owner: object
+    rows: Rows
     models: Store
     grants: Grants
     ownership: Ownership
     defaults: Defaults
+    explainer: Explainer
+    keys: Keys
+    settings: Settings
 
 
 def assemble(
     queries: Queries,
     session: Any,
     *,
+    owner: object,
     sender: Any,
     secret_box: SecretBox,
     endpoints: Endpoints,
+    settings: Settings,
 ) -> Registry:
     """Return the registry of an app.
 
     Args:
         sender: The sender of signals.
     """
-    rows = Rows(queries, session, sender)
     vault = Vault(secret_box, endpoints)
+    keys = Keys(queries.access.tables, vault, is_strict=settings.key_check == "error")
+    rows = Rows(queries, session, sender, keys)
     defaults = Defaults(rows, vault)
     store = Store(rows, vault, defaults, endpoints=endpoints, clock=_now, new_uuid=uuid4)
     return Registry(
-        session, store, Grants(rows, defaults), Ownership(rows, defaults, _now), defaults
+        owner=owner,
+        rows=rows,
+        models=store,
+        grants=Grants(rows, defaults),
+        ownership=Ownership(rows, defaults, _now),
+        defaults=defaults,
+        explainer=Explainer(rows, vault),
+        keys=keys,
+        settings=settings,
     )
 
 

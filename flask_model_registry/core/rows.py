@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from blinker import NamedSignal
 
+    from .keys import Keys
     from .queries import Queries
 
 _REFUSED = "The database refused the model; its owner may be gone."
@@ -89,20 +90,29 @@ class Rows:
 
     Args:
         sender: The sender of signals.
+        keys: Checked when the database is first asked for something.
     """
 
-    def __init__(self, queries: Queries, session: Any, sender: Any) -> None:
+    def __init__(self, queries: Queries, session: Any, sender: Any, keys: Keys) -> None:
         self.queries = queries
         self.session = session
         self._access = queries.access
         self._sender = sender
+        self._unchecked_keys: Keys | None = keys
 
     def connect(self) -> sa.Connection:
-        """Return the connection of the host's session, to the database that holds its users."""
+        """Return the connection of the host's session, to the database that holds its users.
+
+        Raises:
+            ConfigError: Stored API keys are sealed with encryption keys that are not configured.
+        """
         if self.session.autoflush:
             self.session.flush()  # as every query of the session would
         bind = {"clause": self._access.tables.models}
         connection: sa.Connection = self.session.connection(bind_arguments=bind)
+        if self._unchecked_keys is not None:
+            self._unchecked_keys.check(connection)
+            self._unchecked_keys = None
         return connection
 
     def one(self, statements: Mapping[type, sa.Select[Any]], actor: Actor, ref: int | str) -> Any:
@@ -112,7 +122,7 @@ class Rows:
             NotFoundError: There is none that the actor may see.
         """
         parameters = {"ref": ref, **actor.parameters}
-        row = self.connect().execute(statements[_kind_of_ref(ref)], parameters).first()
+        row = self.connect().execute(statements[kind_of_ref(ref)], parameters).first()
         if row is None:
             raise NotFoundError
         return row
@@ -192,7 +202,7 @@ class Rows:
         return ConflictError(_REFUSED)
 
 
-def _kind_of_ref(ref: int | str) -> type:
+def kind_of_ref(ref: int | str) -> type:
     """Tell the two kinds of reference apart; what no model can have is not looked up."""
     if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
         return int

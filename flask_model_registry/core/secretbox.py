@@ -25,8 +25,9 @@ class CannotOpenError(Exception):
 class SecretBox(Protocol):
     """What the registry needs of an encryption backend.
 
-    A backend may also have an attribute ``key_id``, the name of the key it seals with now. It is
-    stored beside each blob, so that rotation finds the old ones.
+    A backend may also have two attributes. ``key_id``, the name of the key it seals with now, is
+    stored beside each blob, and ``rotate-keys`` seals again what has another one. ``key_ids`` are
+    the names of all the keys it opens with; if there are, the key check looks for others.
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
@@ -34,7 +35,10 @@ class SecretBox(Protocol):
         ...
 
     def open(self, blob: bytes, context: str) -> str:
-        """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context."""
+        """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context.
+
+        Any other exception says nothing about the blob, such as that a server is away.
+        """
         ...
 
 
@@ -48,20 +52,24 @@ class AesGcmBox:
     def __init__(
         self, keys: Sequence[EncryptionKey], *, random: Callable[[int], bytes] = os.urandom
     ) -> None:
-        self.key_id = keys[0].id
+        self.key_ids = tuple(key.label for key in keys)
+        self.key_id = self.key_ids[0]
+        self._newest = keys[0].id
         self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
         self._random = random
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {', '.join(self._ciphers)}>"
+        return f"<{type(self).__name__} {', '.join(self.key_ids)}>"
 
     def seal(self, plaintext: str, context: str) -> bytes:
         """Encrypt with the newest key."""
-        name = self.key_id.encode("ascii")
+        name = self._newest.encode("ascii")
         header = bytes([_FORMAT, len(name)]) + name
         nonce = self._random(_NONCE_BYTES)
         bound = header + context.encode()
-        return header + nonce + self._ciphers[self.key_id].encrypt(nonce, plaintext.encode(), bound)
+        return (
+            header + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext.encode(), bound)
+        )
 
     def open(self, blob: bytes, context: str) -> str:
         """Decrypt with the key that the blob names."""

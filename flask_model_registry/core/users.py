@@ -10,13 +10,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..errors import NotFoundError
-from .writing import refuses_a_value
+from .writing import enforces_foreign_keys, refuses_a_value
 
 if TYPE_CHECKING:
     from .tables import Tables
 
 _MAX_LENGTH = 255
-_ENFORCED = "model_registry_foreign_keys"
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,10 @@ def is_gone(connection: sa.Connection, tables: Tables, key: Any) -> bool:
 
     It may give the key to the next user, who would inherit what is written now.
     """
-    if connection.dialect.name != "sqlite":
-        return False
-    enforced = connection.info.get(_ENFORCED)
-    if enforced is None:  # asked once for a connection to the file
-        pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
-        enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
     column = tables.user_key
-    return not enforced and not connection.execute(sa.select(column).where(column == key)).first()
+    return not enforces_foreign_keys(connection) and not (
+        connection.execute(sa.select(column).where(column == key)).first()
+    )
 
 
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NoAddressError, UnreadableCredentialError
+from ..errors import ConfigError, NoAddressError, UnreadableCredentialError
 from .resolver import ResolvedModel, Secret
 from .secretbox import CannotOpenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .ports import Endpoints
     from .secretbox import SecretBox
@@ -22,13 +23,23 @@ class Vault:
         self._secret_box = secret_box
         self._endpoints = endpoints
 
+    @property
+    def key_id(self) -> str | None:
+        """The name of the encryption key that seals now, if keys have names."""
+        return getattr(self._secret_box, "key_id", None)
+
+    @property
+    def key_ids(self) -> Sequence[str] | None:
+        """The names of all the encryption keys that open, if that is known."""
+        return getattr(self._secret_box, "key_ids", None)
+
     def sealed(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
         """Return the columns that hold a new key, or none, for the row."""
         if api_key is None:
             return {"ciphertext": None, "key_id": None}
         # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
-        ciphertext = self._secret_box.seal(api_key.reveal(), self._context(row))
-        key_id = getattr(self._secret_box, "key_id", None)
+        key_id = self.key_id
+        ciphertext = self._secret_box.seal(api_key.reveal(), self._context(row, key_id))
         return {"ciphertext": ciphertext, "key_id": key_id}
 
     def opened(self, row: Mapping[str, Any]) -> Secret:
@@ -40,11 +51,24 @@ class Vault:
         if row["ciphertext"] is None:
             raise UnreadableCredentialError("The model has no API key; set a new one.")
         try:
-            return Secret(self._secret_box.open(row["ciphertext"], self._context(row)))
+            context = self._context(row, row["key_id"])
+            return Secret(self._secret_box.open(row["ciphertext"], context))
         except CannotOpenError as error:
             raise UnreadableCredentialError(
                 f"The stored API key does not open: {error}. Restore that, or set a new API key."
             ) from None
+
+    def resealed(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
+        """Return the columns that hold the key of the row, sealed anew and opened to see it.
+
+        Raises:
+            ConfigError: It does not open.
+        """
+        columns = self.sealed(row, api_key)
+        with suppress(UnreadableCredentialError):
+            if self.opened({**row, **columns}).reveal() == api_key.reveal():
+                return columns
+        raise ConfigError("the encryption backend does not open what it seals; nothing is changed")
 
     def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
         """Return what is needed to call the model of the row.
@@ -53,7 +77,7 @@ class Vault:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
             UnreadableCredentialError: There is no key that opens.
         """
-        base_url = self._endpoints.address(row["model_provider"], row["base_url"])
+        base_url = self.address(row)
         if base_url is None:
             raise NoAddressError("The provider is not known any more; give the model a base_url.")
         return ResolvedModel(
@@ -69,10 +93,16 @@ class Vault:
             api_key=self.opened(row),
         )
 
+    def address(self, row: Mapping[str, Any]) -> str | None:
+        """Return where the model is called, if that is known."""
+        return self._endpoints.address(row["model_provider"], row["base_url"])
+
     def destination(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """Return whom the key may be sent to: the provider, and the origin of the address."""
         provider = row["model_provider"]
         return provider, self._endpoints.origin(provider, row["base_url"])
 
-    def _context(self, row: Mapping[str, Any]) -> str:
-        return f"{row['uuid'].hex} {self.destination(row)[1]}"
+    def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
+        # With the key's name: a row under the wrong one would be lost when that key is kept, and
+        # the key that it takes is not.
+        return f"{row['uuid'].hex} {key_id} {self.destination(row)[1]}"

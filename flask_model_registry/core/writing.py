@@ -12,6 +12,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ENFORCED = "model_registry_foreign_keys"
+
 
 @contextmanager
 def savepoint(connection: sa.Connection) -> Iterator[None]:
@@ -31,6 +33,17 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         # After a deadlock MySQL has no savepoint to go back to: that must not hide the deadlock.
         raise (failures or [error])[0] from None
+
+
+def enforces_foreign_keys(connection: sa.Connection) -> bool:
+    """Tell whether the database keeps foreign keys; SQLite does if told so for each connection."""
+    if connection.dialect.name != "sqlite":
+        return True
+    enforced = connection.info.get(_ENFORCED)
+    if enforced is None:  # asked once for a connection to the file
+        pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
+        enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
+    return bool(enforced)
 
 
 def misses_a_table(error: sa.exc.DBAPIError) -> bool:

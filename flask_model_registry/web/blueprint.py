@@ -27,7 +27,6 @@ from .views import ROUTES, Answer, Call, View
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ..config import Settings
     from ..core.access import Actor
     from ..core.registry import Registry
 
@@ -37,12 +36,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
-def build_blueprint(
-    registry: Registry, settings: Settings, who_asks: Callable[[], Actor]
-) -> Blueprint:
+def build_blueprint(registry: Registry, who_asks: Callable[[], Actor]) -> Blueprint:
     """Return the blueprint of a registry in one app."""
     blueprint = Blueprint("model_registry", __name__)
-    dispatcher = _Dispatcher(registry, settings, who_asks)
+    dispatcher = _Dispatcher(registry, who_asks)
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
     for name, (rule, views) in ROUTES.items():
@@ -81,13 +78,10 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
 class _Dispatcher:
     """Leads each request through guard, parser, transaction and view."""
 
-    def __init__(
-        self, registry: Registry, settings: Settings, who_asks: Callable[[], Actor]
-    ) -> None:
+    def __init__(self, registry: Registry, who_asks: Callable[[], Actor]) -> None:
         self._registry = registry
-        self._settings = settings
         self._who_asks = who_asks
-        self._parser = StrictParser(settings.max_body_bytes)
+        self._parser = StrictParser(registry.settings.max_body_bytes)
 
     def guard(self) -> None:
         """Let nobody in but the users whom the host's loader knows."""
@@ -116,7 +110,7 @@ class _Dispatcher:
         view = views["GET" if request.method == "HEAD" else request.method]
         call = self._call(view)
         commit = request.method not in _READING
-        with held_back() as sendings, _transaction(self._registry.session, commit=commit):
+        with held_back() as sendings, _transaction(self._registry.rows.session, commit=commit):
             answer = view.function(call, **path)
         self._send(sendings)
         return _response(answer)
@@ -125,7 +119,7 @@ class _Dispatcher:
         """Send signals, and commit what the receivers wrote; the answer stands if one fails."""
         for send in sendings:
             try:
-                with _transaction(self._registry.session, commit=True):
+                with _transaction(self._registry.rows.session, commit=True):
                     send()
             except Exception:
                 current_app.logger.exception("model registry: a receiver of a signal failed")
@@ -133,7 +127,7 @@ class _Dispatcher:
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
-        return Call(self._registry, self._settings, g.model_registry_actor, query=query, body=body)
+        return Call(self._registry, g.model_registry_actor, query=query, body=body)
 
 
 @contextmanager

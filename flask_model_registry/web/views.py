@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import marshmallow
 
-    from ..config import Settings
     from ..core.access import Actor
     from ..core.filters import Filters
     from ..core.registry import Registry
@@ -45,7 +44,6 @@ class Call:
     """One request, authenticated and parsed."""
 
     registry: Registry
-    settings: Settings
     actor: Actor
     query: Any
     body: Any
@@ -87,7 +85,7 @@ def register(call: Call) -> Answer:
 def list_models(call: Call) -> Answer:
     """List the models that the caller can see."""
     filters: Filters = call.query
-    largest = call.settings.max_page_size
+    largest = call.registry.settings.max_page_size
     size = filters.limit or min(_PAGE_SIZE, largest)
     if size > largest:
         raise ValidationError([("limit", f"Must be at most {largest}.")])

@@ -1,0 +1,83 @@
+"""What a look at the database finds, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from .departure import TRIGGER
+from .writing import enforces_foreign_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .keys import Keys
+    from .tables import Tables
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the registry: ``ok``, a ``warning`` or an ``error`` with the cure."""
+
+    level: str
+    text: str
+
+
+def findings(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
+    """Yield what can be told without opening an API key."""
+    tables = keys.tables
+    yield Finding("ok", f"the database is {connection.dialect.name}")
+    if missing := sorted(_missing(connection, tables)):
+        yield Finding(
+            "error",
+            f"tables are missing: {', '.join(missing)}; run db.create_all() or 'flask db upgrade'",
+        )
+        return
+    yield from _foreign_keys(connection)
+    yield from _counts(connection, tables)
+    yield from _keys(connection, keys)
+
+
+def _missing(connection: sa.Connection, tables: Tables) -> list[str]:
+    inspector = sa.inspect(connection)
+    return [
+        table.name
+        for table, _ in tables.by_model()
+        if not inspector.has_table(table.name, table.schema)
+    ]
+
+
+def _foreign_keys(connection: sa.Connection) -> Iterator[Finding]:
+    if enforces_foreign_keys(connection):
+        yield Finding("ok", "foreign keys are enforced")
+        return
+    triggers = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = :name")
+    if connection.scalar(triggers, {"name": TRIGGER}):
+        yield Finding("ok", "foreign keys are off; a trigger follows the deletion of users")
+        return
+    yield Finding(
+        "warning",
+        "foreign keys are off, so that DELETE on the users' table leaves models behind; "
+        "run PRAGMA foreign_keys=ON for each connection",
+    )
+
+
+def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    for table in (tables.models, tables.grants, tables.defaults, tables.app_defaults):
+        count = connection.scalar(sa.select(sa.func.count()).select_from(table))
+        yield Finding("ok", f"{count} in {table.name}")
+
+
+def _keys(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
+    for key in keys.in_use(connection):
+        told = f"{key.count} API keys are sealed with {key.name or 'a key without a name'}"
+        if key.state == "newest":
+            yield Finding("ok", f"{told}, which seals new ones")
+        elif key.state == "missing":
+            yield Finding("error", keys.fault(key.name) or told)
+        elif key.count:
+            yield Finding("warning", f"{told}; run 'flask model-registry rotate-keys'")
+        else:
+            yield Finding("ok", f"{told}, which is not needed but for backups")

@@ -1,0 +1,104 @@
+"""Why a reference leads a user to a model, or does not, told to the host's developer."""
+
+import json
+
+import pytest
+
+from tests.conftest import traces
+from tests.hosts import PREFIX, granted, register
+
+
+@pytest.fixture
+def explain(host):
+    def explain(ref, name="alice"):
+        with host.app.app_context():
+            explanation = host.registry.explain(ref, user=host.load(name))
+        assert traces([str(explanation), repr(explanation)]) == []
+        return explanation
+
+    return explain
+
+
+@pytest.mark.parametrize("by", ["id", "model_id"])
+def test_a_model_of_ones_own_resolves(explain, alice, by):
+    (row_id,) = register(alice, "m")
+
+    explanation = explain(row_id if by == "id" else "m")
+
+    assert explanation.id == row_id
+    assert explanation.relations == ("owner",)
+    assert explanation.actions == ("use", "edit", "delete", "own")
+    assert explanation.base_url == "https://api.openai.com/v1"
+    assert explanation.key_id.startswith("test#")
+    assert (explanation.notes, explanation.problems) == ((), ())
+    assert str(explanation).splitlines()[-1] == "  resolves"
+
+
+def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
+    (row_id,) = register(admin, "m", share_with_users=True)
+    granted(admin, row_id, user=host.user("bob"), can_edit=True)
+    granted(admin, row_id, group="group of bob", can_delete=True)
+
+    explanation = explain("m", "bob")
+
+    assert explanation.relations == (
+        "granted to the user",
+        "granted to a group of the user",
+        "shared with everybody",
+    )
+    assert explanation.actions == ("use", "edit", "delete")
+
+
+def test_a_model_that_is_not_there_is_told_from_one_that_is_not_seen(explain, alice, bob):
+    (row_id,) = register(alice, "m")
+
+    unseen, by_id, absent = (explain(ref, "bob") for ref in ("m", row_id, "nothing"))
+
+    assert unseen.id is None
+    assert f"does not see model {row_id};" in unseen.problems[0]
+    assert f"does not see model {row_id};" in by_id.problems[0]
+    assert absent.problems == ("There is no such model; register it.",)
+
+
+def test_a_reference_that_can_be_none_is_absent(explain, alice):
+    assert explain(0).problems == explain("-").problems == explain(2**70).problems
+    assert "no such model" in str(explain("\x00"))
+
+
+def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
+    (shared,) = register(admin, "m", share_with_users=True)
+    (own,) = register(alice, "m")
+
+    explanation = explain("m")
+
+    assert explanation.id == own
+    assert explanation.notes == (
+        f"it comes before model {shared}, of the same model_id; take that by its id",
+    )
+    assert explain(own).notes == ()
+
+
+def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):
+    (row_id,) = register(alice, "m", base_url="https://a.example.com/v1")
+    alice.patch(f"{PREFIX}/{row_id}", json={"is_active": False})
+    host.execute(host.registry.tables.models.update().values(ciphertext=b"broken"))
+
+    inactive, unreadable = explain("m").problems
+
+    assert "inactive" in inactive
+    assert "does not open" in unreadable
+
+
+def test_a_provider_that_is_gone_is_told(host, explain, alice):
+    register(alice, "m")
+    host.execute(host.registry.tables.models.update().values(model_provider="gone"))
+
+    (problem,) = explain("m").problems
+
+    assert "give the model a base_url" in problem
+
+
+def test_an_explanation_is_plain_values(explain, alice):
+    register(alice, "m")
+
+    assert json.dumps(vars(explain("m")))

@@ -1,0 +1,506 @@
+"""Encryption keys over the years: checked at first use, listed, verified, rotated."""
+
+import base64
+import logging
+import socket
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry import ConfigError, UnreadableCredentialError
+from flask_model_registry.cli import new_key
+from flask_model_registry.config import EncryptionKey
+from flask_model_registry.core.secretbox import AesGcmBox
+from tests.conftest import traces_of_encryption_keys
+from tests.hosts import CANARY, PREFIX, model, register
+
+OLD, NEW = new_key("old"), new_key("new")
+COMMANDS = (
+    ["list-keys"],
+    ["verify-keys"],
+    ["rotate-keys"],
+    ["rotate-keys", "--dry-run"],
+    ["doctor"],
+)
+
+
+def label(key):
+    key_id, _, encoded = key.partition(":")
+    return EncryptionKey(key_id, base64.b64decode(encoded)).label
+
+
+def keys(*entries, **config):
+    return {"MODEL_REGISTRY_ENCRYPTION_KEYS": list(entries), **config}
+
+
+@pytest.fixture
+def process(empty_databases, hosts, canary):
+    """Start the same host again, with other encryption keys."""
+    first = hosts(config=keys(OLD))
+    made = []
+
+    def start(*entries, **config):
+        made.append(first.again(**keys(*(entries or [OLD]), **config)))
+        return made[-1]
+
+    yield start
+    for host in made:
+        canary(host.app)
+        host.close()
+
+
+def stored(host):
+    return sorted((row._asdict() for row in host.rows("models")), key=lambda row: row["id"])
+
+
+def opened(host, *model_ids):
+    """Return the API keys of alice's models."""
+    with host.app.app_context():
+        alice = host.load("alice")
+        return [host.registry.resolve(each, user=alice).api_key.reveal() for each in model_ids]
+
+
+def change(host, model_id, **columns):
+    table = host.registry.tables.models
+    host.execute(table.update().where(table.c.model_id == model_id).values(**columns))
+
+
+# --- the check at first use
+
+
+def test_a_missing_encryption_key_is_told_by_the_first_request(process):
+    register(process(OLD).client("alice"), "m")
+    later = process(NEW)
+
+    with later.app.app_context(), pytest.raises(ConfigError) as caught:
+        later.registry.list(user=later.load("alice"))
+
+    assert f"{label(OLD)}, which is not configured" in str(caught.value)
+    assert "MODEL_REGISTRY_KEY_CHECK" in str(caught.value)
+
+
+def test_other_bytes_under_an_old_name_are_told_with_both_fingerprints(process):
+    register(process(OLD).client("alice"), "m")
+    impostor = new_key("old")
+    later = process(impostor)
+
+    with later.app.app_context(), pytest.raises(ConfigError) as caught:
+        later.registry.check_keys()
+
+    assert f"{label(OLD)}, but old has other bytes now: {label(impostor)}" in str(caught.value)
+    assert traces_of_encryption_keys([str(caught.value)], later.app) == []
+
+
+@pytest.mark.forces_errors
+def test_nothing_is_written_under_the_wrong_key(process):
+    register(process(OLD).client("alice"), "m")
+    later = process(new_key("old"))
+
+    response = later.client("alice").post(f"{PREFIX}/register", json=model(model_id="n"))
+
+    assert response.status_code == 500
+    assert [row["model_id"] for row in stored(later)] == ["m"]
+
+
+def test_the_check_can_be_a_warning_so_that_keys_can_be_entered_again(process, caplog):
+    (row_id,) = register(process(OLD).client("alice"), "m")
+    later = process(NEW, MODEL_REGISTRY_KEY_CHECK="warning")
+    alice = later.client("alice")
+
+    credential = alice.get(f"{PREFIX}/{row_id}/credential").json
+    mended = alice.put(f"{PREFIX}/{row_id}/credential", json={"api_key": CANARY})
+
+    assert credential["status"] == "unreadable"
+    assert mended.status_code == 204
+    assert opened(later, "m") == [CANARY]
+    warnings = [each for each in caplog.records if each.name == "flask_model_registry"]
+    assert [each.levelno for each in warnings] == [logging.WARNING]
+    assert label(OLD) in warnings[0].getMessage()
+
+
+def test_the_check_is_made_once_for_a_process(process):
+    register(process(OLD).client("alice"), "m")
+    later = process(NEW, OLD)
+    alice = later.client("alice")
+    assert alice.get(f"{PREFIX}/").status_code == 200
+
+    change(later, "m", key_id="lost#00000000")
+
+    assert alice.get(f"{PREFIX}/").status_code == 200
+
+
+def test_the_check_waits_for_tables(empty_databases, hosts):
+    host = hosts(config=keys(OLD))
+    with host.app.app_context():
+        host.db.drop_all()
+        with pytest.raises(sa.exc.DBAPIError):
+            host.registry.check_keys()
+        host.db.session.rollback()
+        host.db.create_all()
+        host.registry.check_keys()
+
+
+def test_the_check_of_a_box_that_does_not_name_its_keys_passes(hosts):
+    class Nameless:
+        def seal(self, plaintext, context):
+            return plaintext[::-1].encode()
+
+        def open(self, blob, context):
+            return blob.decode()[::-1]
+
+    host = hosts(secret_box=Nameless())
+    register(host.client("alice"), "m")
+
+    assert opened(host, "m") == [CANARY]
+    assert host.run("list-keys") == ("       1  newest   (no name)\n", 0)
+    assert host.run("verify-keys")[1] == 0
+    output, status = host.run("rotate-keys")
+    assert (status, "has no key_id" in output) == (1, True)
+
+
+def test_the_setting_of_the_check_is_checked(process):
+    with pytest.raises(ConfigError, match="'error' or 'warning'"):
+        process(OLD, MODEL_REGISTRY_KEY_CHECK="off")
+
+
+# --- rotation
+
+
+def test_rotation_changes_the_ciphertext_and_its_name_and_nothing_else(process):
+    old = process(OLD)
+    alice = old.client("alice")
+    register(alice, "a", "b", base_url="https://a.example.com/v1", abilities=["chat"])
+    alice.patch(f"{PREFIX}/by-id/b", json={"description": "changed"})
+    before = stored(old)
+
+    output, status = process(NEW, OLD).run("rotate-keys")
+
+    after = stored(old)
+    assert status == 0
+    assert f"2 API keys are sealed with {label(NEW)} now." in output
+    for was, now in zip(before, after, strict=True):
+        assert {name for name in was if was[name] != now[name]} == {"ciphertext", "key_id"}
+        assert now["key_id"] == label(NEW)
+    assert opened(process(NEW), "a", "b") == [CANARY, CANARY]
+
+
+def test_rotation_leaves_models_without_a_key_alone(process):
+    old = process(OLD)
+    (row_id,) = register(old.client("alice"), "m")
+    old.client("alice").delete(f"{PREFIX}/{row_id}/credential")
+    before = stored(old)
+
+    output, status = process(NEW, OLD).run("rotate-keys")
+
+    assert (stored(old), status) == (before, 0)
+    assert "0 API keys" in output
+
+
+@pytest.mark.parametrize("size", ["1", "2", "7", "1000"])
+def test_rotation_goes_through_all_pages(process, size):
+    old = process(OLD)
+    register(old.client("alice"), *map("m{}".format, range(7)))
+
+    output, _ = process(NEW, OLD).run("rotate-keys", "--batch-size", size)
+
+    assert "7 API keys are sealed" in output
+    assert {row["key_id"] for row in stored(old)} == {label(NEW)}
+
+
+def test_rotation_from_several_keys_at_once(process):
+    middle = new_key("middle")
+    register(process(OLD).client("alice"), "a")
+    register(process(middle, OLD).client("alice"), "b")
+    register(process(NEW, middle, OLD).client("alice"), "c")
+
+    output, _ = process(NEW, middle, OLD).run("rotate-keys")
+
+    assert "2 API keys" in output
+    assert opened(process(NEW), "a", "b", "c") == [CANARY] * 3
+
+
+def test_a_dry_run_opens_all_and_changes_nothing(process):
+    old = process(OLD)
+    register(old.client("alice"), "a", "b")
+    change(old, "b", ciphertext=b"broken")
+    before = stored(old)
+
+    output, status = process(NEW, OLD).run("rotate-keys", "--dry-run")
+
+    assert stored(old) == before
+    assert f"1 API keys would be sealed with {label(NEW)}." in output
+    assert ("'b'" in output, status) == (True, 1)
+
+
+def test_a_row_that_does_not_open_is_listed_and_left_as_it_is(process):
+    old = process(OLD)
+    ids = register(old.client("alice"), "a", "b", "c")
+    change(old, "b", ciphertext=b"broken")
+
+    output, status = process(NEW, OLD).run("rotate-keys")
+
+    assert status == 1
+    assert f"model {ids[1]} 'b' on {label(OLD)}: " in output
+    assert "2 API keys" in output
+    assert stored(old)[1]["ciphertext"] == b"broken"
+    assert [row["key_id"] for row in stored(old)] == [label(NEW), label(OLD), label(NEW)]
+
+
+def test_a_row_on_a_key_that_is_gone_is_listed(process):
+    register(process(OLD).client("alice"), "m")
+
+    output, status = process(NEW).run("rotate-keys")
+
+    assert (status, "'old' is not configured" in output) == (1, True)
+
+
+class Meddling(AesGcmBox):
+    """Lets something happen whenever a key has been opened."""
+
+    def open(self, blob, context):
+        plaintext = super().open(blob, context)
+        self.happens()
+        return plaintext
+
+
+def boxed(first, *entries, kind=Meddling):
+    """Return a host like the first one with a box of this kind, and the box."""
+    box = kind([EncryptionKey(*_split(each)) for each in entries])
+    host = first.again(**keys(*entries))
+    host.app.extensions["model_registry"].keys.vault._secret_box = box
+    return host, box
+
+
+def _split(entry):
+    key_id, _, encoded = entry.partition(":")
+    return key_id, base64.b64decode(encoded)
+
+
+def test_what_is_changed_meanwhile_is_not_overwritten(process):
+    old = process(OLD)
+    register(old.client("alice"), "a", "b")
+    rotating, box = boxed(old, NEW, OLD)
+    alice, times = old.client("alice"), []
+
+    def enter_another_key():
+        if not times:
+            times.append(1)
+            alice.put(f"{PREFIX}/by-id/a", json=model(model_id="a", api_key=f"{CANARY}-second"))
+
+    box.happens = enter_another_key
+    output, status = rotating.run("rotate-keys")
+    rotating.close()
+
+    assert (times, status) == ([1], 0)
+    assert "2 API keys" in output
+    assert opened(process(NEW), "a", "b") == [f"{CANARY}-second", CANARY]
+
+
+def test_a_row_deleted_meanwhile_is_no_trouble(process):
+    old = process(OLD)
+    register(old.client("alice"), "a", "b")
+    rotating, box = boxed(old, NEW, OLD)
+    box.happens = lambda: old.client("alice").delete(f"{PREFIX}/by-id/a")
+
+    output, status = rotating.run("rotate-keys")
+    rotating.close()
+
+    assert (status, "1 API keys" in output) == (0, True)
+
+
+def test_what_is_sealed_is_opened_and_compared_before_it_is_stored(process):
+    class Broken(AesGcmBox):
+        def seal(self, plaintext, context):
+            return super().seal("something else", context)
+
+    old = process(OLD)
+    register(old.client("alice"), "m")
+    before = stored(old)
+    rotating, _ = boxed(old, NEW, OLD, kind=Broken)
+
+    output, status = rotating.run("rotate-keys")
+    rotating.close()
+
+    assert (status, "does not open what it seals" in output) == (1, True)
+    assert stored(old) == before
+
+
+def test_a_box_that_fails_stops_the_rotation_and_blames_no_row(process):
+    class Away(AesGcmBox):
+        def open(self, blob, context):
+            raise TimeoutError("the key server is away")
+
+    old = process(OLD)
+    register(old.client("alice"), "m")
+    before = stored(old)
+    rotating, _ = boxed(old, NEW, OLD, kind=Away)
+
+    with pytest.raises(TimeoutError):
+        rotating.run("rotate-keys")
+    rotating.close()
+
+    assert stored(old) == before
+
+
+# --- what SQL can do to a row
+
+
+def flipped(blob, position):
+    changed = bytearray(blob)
+    changed[position] ^= 0x40
+    return bytes(changed)
+
+
+# What somebody with SQL could do to a row; given the row's blob and another row's.
+DAMAGES = {
+    "moved": lambda blob, other: {"ciphertext": other},
+    "cut short": lambda blob, _: {"ciphertext": blob[:-1]},
+    "cut to nothing": lambda blob, _: {"ciphertext": b""},
+    "flipped in its header": lambda blob, _: {"ciphertext": flipped(blob, 3)},
+    "flipped in its nonce": lambda blob, _: {"ciphertext": flipped(blob, 8)},
+    "flipped in its tag": lambda blob, _: {"ciphertext": flipped(blob, -1)},
+    "relabelled": lambda *_: {"key_id": label(NEW)},
+    "relabelled in the blob": lambda blob, _: {"ciphertext": blob.replace(b"old", b"new")},
+    "relabelled in both": lambda blob, _: {
+        "ciphertext": blob.replace(b"old", b"new"),
+        "key_id": label(NEW),
+    },
+    "without a label": lambda *_: {"key_id": None},
+    "base_url edited": lambda *_: {"base_url": "http://127.0.0.1:{port}/v1"},
+    "base_url no address": lambda *_: {"base_url": "evil"},
+    "base_url taken away": lambda *_: {"base_url": None},
+    "provider edited": lambda *_: {"base_url": None, "model_provider": "deepseek"},
+    "another identity": lambda *_: {"uuid": uuid.uuid4()},
+}
+
+
+@pytest.fixture
+def evil():
+    """A server that nobody may connect to."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.setblocking(False)
+        yield server
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
+def test_a_damaged_row_is_listed_never_sent_and_mended_by_a_new_key(process, evil, damage):
+    here = {"base_url": "https://a.example.com/v1", "model_provider": "openai"}
+    ids = register(process(OLD).client("alice"), "a", "b", **here)
+    host = process(NEW, OLD, MODEL_REGISTRY_ALLOWED_HOSTS=["127.0.0.1"])
+    alice = host.client("alice")
+    columns = DAMAGES[damage](*(row["ciphertext"] for row in stored(host)))
+    if columns.get("base_url"):
+        columns["base_url"] = columns["base_url"].format(port=evil.getsockname()[1])
+    change(host, "a", **columns)
+    damaged = stored(host)[0]
+
+    with pytest.raises(UnreadableCredentialError):
+        opened(host, "a")
+    assert alice.get(f"{PREFIX}/{ids[0]}/credential").json["status"] == "unreadable"
+    assert [each["id"] for each in alice.get(f"{PREFIX}/").json] == ids
+    output, status = host.run("verify-keys")
+    assert (f"model {ids[0]} 'a'" in output, status) == (True, 1)
+    host.run("rotate-keys")
+    assert stored(host)[0] == damaged
+    assert opened(host, "b") == [CANARY]
+
+    assert alice.patch(f"{PREFIX}/{ids[0]}", json={"api_key": CANARY, **here}).status_code == 200
+    assert opened(host, "a", "b") == [CANARY, CANARY]
+    assert host.run("verify-keys")[1] == 0
+
+
+# --- commands
+
+
+def test_keys_are_listed_with_their_counts(process):
+    register(process(OLD).client("alice"), "a", "b")
+    register(process(NEW, OLD).client("alice"), "c")
+
+    assert process(NEW, OLD).run("list-keys") == (
+        f"       1  newest   {label(NEW)}\n       2  old      {label(OLD)}\n", 0,
+    )  # fmt: skip
+    assert process(NEW).run("list-keys") == (
+        f"       1  newest   {label(NEW)}\n       2  missing  {label(OLD)}\n", 1,
+    )  # fmt: skip
+
+
+def test_verification_counts_what_opens(process):
+    register(process(OLD).client("alice"), "a", "b")
+
+    output, status = process(NEW, OLD).run("verify-keys", "--batch-size", "1")
+
+    assert (output.splitlines()[-1], status) == ("2 of 2 API keys open.", 0)
+
+
+def test_progress_is_told_in_plain_lines_that_do_not_grow_with_the_rows(process):
+    register(process(OLD).client("alice"), *map("m{}".format, range(30)))
+
+    output, _ = process(OLD).run("verify-keys", "--batch-size", "1")
+
+    lines = output.splitlines()
+    assert lines[:2] == ["3 of 30 looked at", "6 of 30 looked at"]
+    assert len(lines) == 11
+
+
+def test_an_app_without_a_registry_is_told_so(hosts):
+    host = hosts()
+    del host.app.extensions["model_registry"]
+
+    output, status = host.run("list-keys")
+
+    assert (status, "call registry.init_app(app)" in output) == (1, True)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_without_tables_is_told_so(hosts, command):
+    host = hosts()
+    with host.app.app_context():
+        host.db.drop_all()
+
+    output, status = host.run(*command)
+
+    assert (status, "db.create_all() or 'flask db upgrade'" in output) == (1, True)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_that_is_away_is_told_so(process, command, tmp_path):
+    url = sa.make_url(process(OLD).app.config["SQLALCHEMY_DATABASE_URI"])
+    is_file = url.get_backend_name() == "sqlite"
+    nowhere = url.set(database=str(tmp_path / "none" / "x")) if is_file else url.set(port=1)
+    away = process(OLD, SQLALCHEMY_DATABASE_URI=nowhere)
+
+    output, status = away.run(*command)
+
+    assert (status, "the database failed" in output) == (1, True)
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_healthy_registry(process):
+    host = process(OLD)
+    register(host.client("alice"), "m")
+
+    output, status = host.run("doctor")
+
+    assert status == 0
+    assert f"1 API keys are sealed with {label(OLD)}, which seals new ones" in output
+    assert "1 in model_registry_models" in output
+    assert "setting  URL_PREFIX = /api/models" in output
+    assert "error" not in output.replace("KEY_CHECK = error", "")
+
+
+def test_the_doctor_says_what_to_do_about_keys(process):
+    register(process(OLD).client("alice"), "m")
+
+    rotating, status = process(NEW, OLD).run("doctor")
+    missing, failed = process(NEW).run("doctor")
+    process(NEW, OLD).run("rotate-keys")
+    spare, _ = process(NEW, OLD).run("doctor")
+
+    assert f"warning  1 API keys are sealed with {label(OLD)}; run" in rotating
+    assert f"error    API keys are sealed with the encryption key {label(OLD)}, which" in missing
+    assert f"0 API keys are sealed with {label(OLD)}, which is not needed" in spare
+    assert (status, failed) == (0, 1)
