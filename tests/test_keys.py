@@ -241,7 +241,7 @@ def test_a_row_that_does_not_open_is_listed_and_left_as_it_is(process):
     output, status = process(NEW, OLD).run("rotate-keys")
 
     assert status == 1
-    assert f"model {ids[1]} 'b' on {label(OLD)}: " in output
+    assert output.count(f"model {ids[1]} 'b' on {label(OLD)}: ") == 1
     assert "2 API keys" in output
     assert stored(old)[1]["ciphertext"] == b"broken"
     assert [row["key_id"] for row in stored(old)] == [label(NEW), label(OLD), label(NEW)]
@@ -343,6 +343,35 @@ def test_a_box_that_fails_stops_the_rotation_and_blames_no_row(process):
     assert stored(old) == before
 
 
+def test_a_row_without_the_name_of_a_key_is_not_passed_over(process):
+    old = process(OLD)
+    (row_id,) = register(old.client("alice"), "m")
+    change(old, "m", key_id=None)
+
+    output, status = process(NEW, OLD).run("rotate-keys")
+
+    assert (f"model {row_id} 'm' on None" in output, status) == (True, 1)
+
+
+def test_a_box_that_begins_to_name_its_keys_rotates(hosts):
+    class Reversing:
+        def seal(self, plaintext, context):
+            return plaintext[::-1].encode() + context.encode()
+
+        def open(self, blob, context):
+            return blob.removesuffix(context.encode()).decode()[::-1]
+
+    box = Reversing()
+    host = hosts(secret_box=box)
+    register(host.client("alice"), "a", "b")
+    box.key_id = "first"
+
+    output, status = host.run("rotate-keys")
+
+    assert ("2 API keys are sealed with first now." in output, status) == (True, 0)
+    assert opened(host, "a", "b") == [CANARY, CANARY]
+
+
 # --- what SQL can do to a row
 
 
@@ -429,12 +458,14 @@ def test_keys_are_listed_with_their_counts(process):
     )  # fmt: skip
 
 
-def test_verification_counts_what_opens(process):
-    register(process(OLD).client("alice"), "a", "b")
+@pytest.mark.parametrize("size", ["1", "2", "5", "10000"])
+def test_verification_counts_what_opens(process, size):
+    register(process(OLD).client("alice"), *"abc")
+    register(process(NEW, OLD).client("alice"), *"de")
 
-    output, status = process(NEW, OLD).run("verify-keys", "--batch-size", "1")
+    output, status = process(NEW, OLD).run("verify-keys", "--batch-size", size)
 
-    assert (output.splitlines()[-1], status) == ("2 of 2 API keys open.", 0)
+    assert (output.splitlines()[-1], status) == ("5 of 5 API keys open.", 0)
 
 
 def test_progress_is_told_in_plain_lines_that_do_not_grow_with_the_rows(process):

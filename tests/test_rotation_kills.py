@@ -163,7 +163,7 @@ def test_rotation_killed_at_random_loses_nothing(empty_databases):
 
     rotations = [start(url, "rotate-keys"), start(url, "rotate-keys")]  # two at once
     endings = [(*each.communicate(), each.returncode) for each in rotations]
-    print("rows on the old key before and after each kill:", runs)
+    print("rows on the old key before and after each kill:", runs)  # noqa: T201  # see with -s
     assert sum(after > 0 for _, after in runs) >= KILLS, runs
     assert [code for *_, code in endings] == [0, 0], endings
     assert traces([text for out, err, _ in endings for text in (out, err)]) == []
