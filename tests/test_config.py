@@ -4,10 +4,11 @@ import base64
 import secrets
 
 import pytest
+from flask import Flask
 
 from flask_model_registry import ConfigError
 from flask_model_registry.cli import new_key
-from flask_model_registry.config import Settings
+from flask_model_registry.config import EncryptionKey, Settings
 from tests.hosts import create_app, declare
 
 RAW = secrets.token_bytes(32)
@@ -174,3 +175,33 @@ def test_a_key_in_place_of_the_files_path_is_not_shown():
         read(ENCRYPTION_KEYS_FILE=KEY)
 
     assert ENCODED[:8] not in str(caught.value)
+
+
+def test_all_settings_can_come_from_the_environment(monkeypatch, tmp_path):
+    (tmp_path / "keys").write_text(f"b:{base64.b64encode(RAW[::-1]).decode()}\n{KEY}\n")
+    values = {
+        "ENCRYPTION_KEYS_FILE": str(tmp_path / "keys"),
+        "KEY_CHECK": "warning",
+        "URL_PREFIX": "/ai",
+        "ALLOWED_HOSTS": "ollama,10.0.0.0/8",
+        "MAX_BODY_BYTES": "1000",
+        "MAX_PAGE_SIZE": "10",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"FLASK_MODEL_REGISTRY_{name}", value)
+    app = Flask("host")
+    app.config.from_prefixed_env()
+
+    settings = Settings.from_config(app.config)
+
+    assert [key.id for key in settings.encryption_keys] == ["b", "a"]
+    assert (settings.key_check, settings.url_prefix) == ("warning", "/ai")
+    assert settings.allowed_hosts == {"ollama"}
+    assert (settings.max_body_bytes, settings.max_page_size) == (1000, 10)
+
+
+def test_the_fingerprint_of_a_key_does_not_change():
+    key = EncryptionKey("new", bytes(range(32)))
+
+    assert key.label == "new#ee26fb56"
+    assert EncryptionKey("new", bytes(range(1, 33))).label != key.label
