@@ -1,10 +1,11 @@
 """A registry of AI models for the users of any Flask app."""
 
+from .config import EncryptionKey
 from .core import signals
 from .core.explanation import Explanation
 from .core.filters import Filters
 from .core.resolver import ResolvedModel, Secret
-from .core.secretbox import CannotOpenError, SecretBox
+from .core.secretbox import AesGcmBox, CannotOpenError, SecretBox
 from .errors import (
     AuthenticationError,
     ConfigError,
@@ -24,10 +25,12 @@ from .providers.catalogue import Provider
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AesGcmBox",
     "AuthenticationError",
     "CannotOpenError",
     "ConfigError",
     "ConflictError",
+    "EncryptionKey",
     "Explanation",
     "Filters",
     "ForbiddenError",

@@ -6,8 +6,9 @@ import base64
 import secrets
 import sys
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from flask.cli import with_appcontext
 from .config import EXTENSION, KEY_BYTES, KEY_ID
 from .core.diagnosis import findings
 from .core.rotation import Rotation, Tally
-from .core.writing import misses_a_table
+from .core.writing import NO_TABLES, misses_a_table
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def list_keys() -> None:
 
     Fails if one of them is not configured.
     """
-    with _connected() as (registry, connection), connection.begin():
-        in_use = registry.keys.in_use(connection)
-    for key in in_use:
-        click.echo(f"{key.count:>8}  {key.state:<7}  {key.name or '(no name)'}")
-    _exit(is_good=all(key.state != "missing" or not key.count for key in in_use))
+    registry = _registry()
+    with _connected(registry) as connection, connection.begin():
+        counts = registry.keys.counts(connection)
+    for key in counts:
+        click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id or '(no id)'}")
+    _fail_if(any(key.fault for key in counts))
 
 
 @model_registry.command()
@@ -80,7 +82,8 @@ def verify_keys(batch_size: int) -> None:
 
     Fails if there are any.
     """
-    with _connected() as (registry, connection):
+    registry = _registry()
+    with _connected(registry) as connection:
         total = _count(registry, connection)
         tally = _watched(Rotation(connection, registry.keys, batch_size).verify(), total)
     click.echo(f"{tally.seen - len(tally.unreadable)} of {tally.seen} API keys open.")
@@ -98,14 +101,16 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     is left on other keys, but for what does not open: that stays as it is and is listed, and then
     the command fails.
     """
-    with _connected() as (registry, connection):
-        newest, total = registry.keys.vault.key_id, _count(registry, connection, only_old=True)
+    registry = _registry()
+    newest = registry.keys.vault.key_id
+    with _connected(registry) as connection:
+        total = _count(registry, connection, only_old=True)
         rotation = Rotation(connection, registry.keys, batch_size)
         tally = _watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
         click.echo(f"{tally.seen - len(tally.unreadable)} API keys would be sealed with {newest}.")
     else:
-        click.echo(f"{tally.sealed} API keys are sealed with {newest} now.")
+        click.echo(f"{tally.sealed} API keys were sealed again, with {newest}.")
     _report(tally)
 
 
@@ -116,37 +121,31 @@ def doctor() -> None:
 
     Fails if something must be done.
     """
-    with _connected() as (registry, connection):
-        for name, value in _settings(registry):
-            click.echo(f"setting  {name} = {value}")
-        with connection.begin():
-            found = [*findings(connection, registry.keys)]
+    registry = _registry()
+    for each in fields(registry.settings):
+        if each.repr:
+            click.echo(f"setting  {each.name.upper()} = {getattr(registry.settings, each.name)}")
+    with _connected(registry) as connection, connection.begin():
+        found = [*findings(connection, registry.keys)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
-    _exit(is_good=all(finding.level != "error" for finding in found))
+    _fail_if(any(finding.level == "error" for finding in found))
 
 
-def _settings(registry: Registry) -> Iterator[tuple[str, Any]]:
-    settings = registry.settings
-    yield "ENCRYPTION_KEYS", ", ".join(registry.keys.vault.key_ids or ("in the secret_box",))
-    yield "KEY_CHECK", settings.key_check
-    yield "URL_PREFIX", settings.url_prefix
-    hosts = [*settings.allowed_hosts, *map(str, settings.allowed_networks)]
-    yield "ALLOWED_HOSTS", ", ".join(sorted(hosts)) or "none"
-    yield "MAX_BODY_BYTES", settings.max_body_bytes
-    yield "MAX_PAGE_SIZE", settings.max_page_size
-
-
-@contextmanager
-def _connected() -> Iterator[tuple[Registry, sa.Connection]]:
-    """Connect apart from the host's session; each statement is a transaction of its own."""
+def _registry() -> Registry:
     registry: Registry | None = current_app.extensions.get(EXTENSION)
     if registry is None:
         raise click.ClickException("this app has no model registry; call registry.init_app(app)")
-    bind = registry.rows.session.get_bind(clause=registry.keys.tables.models)
+    return registry
+
+
+@contextmanager
+def _connected(registry: Registry) -> Iterator[sa.Connection]:
+    """Connect apart from the host's session, for many short transactions."""
+    engine = registry.rows.engine()
     try:
-        with bind.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield registry, connection
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     except sa.exc.DBAPIError as error:
@@ -155,23 +154,25 @@ def _connected() -> Iterator[tuple[Registry, sa.Connection]]:
 
 def _told(error: sa.exc.DBAPIError) -> str:
     if misses_a_table(error):
-        return "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
-    return f"the database failed: {str(error.orig)[:500]}; nothing is lost, run the command again"
+        return NO_TABLES
+    return f"the database failed: {str(error.orig)[:500]!r}; nothing is lost"
 
 
 def _count(registry: Registry, connection: sa.Connection, *, only_old: bool = False) -> int:
     with connection.begin():
-        in_use = registry.keys.in_use(connection)
-    return sum(key.count for key in in_use if not (only_old and key.state == "newest"))
+        counts = registry.keys.counts(connection)
+    return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
 
 def _watched(tallies: Iterable[Tally], total: int) -> Tally:
     """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
     tally, tenths = Tally(), 0
     if sys.stderr.isatty():
-        with click.progressbar(length=total, file=sys.stderr) as bar:
+        with click.progressbar(
+            length=total, label="API keys", show_pos=True, file=sys.stderr
+        ) as bar:
             for tally in tallies:
-                bar.update(tally.seen - bar.pos)
+                bar.update(max(tally.seen - bar.pos, 0))
         return tally
     for tally in tallies:
         if tally.seen * 10 // max(total, 1) > tenths:
@@ -182,11 +183,10 @@ def _watched(tallies: Iterable[Tally], total: int) -> Tally:
 
 def _report(tally: Tally) -> None:
     for each in tally.unreadable:
-        where = f"model {each.id} {each.model_id!r} on {each.key_id}"
-        click.echo(f"{where}: {each.reason}")
-    _exit(is_good=not tally.unreadable)
+        click.echo(each)
+    _fail_if(bool(tally.unreadable))
 
 
-def _exit(*, is_good: bool) -> None:
-    if not is_good:
+def _fail_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
+    if is_bad:
         raise click.exceptions.Exit(1)

@@ -37,9 +37,27 @@ class EncryptionKey:
     id: str
     secret: bytes = field(repr=False)
 
+    @classmethod
+    def parse(cls, entry: str, name: str = "an encryption key") -> EncryptionKey:
+        """Read ``id:base64``, as the setting has it.
+
+        Args:
+            name: What errors call it.
+
+        Raises:
+            ConfigError: It is not that, or not random.
+        """
+        key, separator, encoded = entry.strip().partition(":")
+        secret = _decode(encoded)
+        if not separator or not KEY_ID.fullmatch(key) or len(secret) != KEY_BYTES:
+            raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
+        if len(set(secret)) < KEY_BYTES // 4:
+            raise ConfigError(f"{name} is not random; {_CURE}")
+        return cls(key, secret)
+
     @property
-    def label(self) -> str:
-        """The id and a fingerprint of 32 bits, by which other bytes under this id are known."""
+    def key_id(self) -> str:
+        """The id and a fingerprint of 32 bits, which tells other bytes under the same id."""
         fingerprint = hmac.digest(self.secret, b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
@@ -123,10 +141,11 @@ def _allowed_hosts(
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
-    name = PREFIX + "ENCRYPTION_KEYS"
-    keys = tuple(_parse_key(entry, name) for entry in _key_entries(config, name))
+    name, entries = _key_entries(config, PREFIX + "ENCRYPTION_KEYS")
+    numbered = enumerate(entries, 1)
+    keys = tuple(EncryptionKey.parse(entry, f"{name}, entry {i},") for i, entry in numbered)
     if not keys:
-        raise ConfigError(f"{name} is not set; {_CURE}")
+        raise ConfigError(f"{name} is not set, or empty; {_CURE}")
     if len({key.id for key in keys}) < len(keys) or len({key.secret for key in keys}) < len(keys):
         raise ConfigError(f"{name} holds the same id or the same key twice; {_CURE}")
     for host_name, host_secret in _host_secrets(config):
@@ -135,17 +154,18 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
     return keys
 
 
-def _key_entries(config: Mapping[str, Any], name: str) -> list[str]:
+def _key_entries(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
+    """Return the name of the setting that holds the keys, and its entries."""
     path = config.get(name + "_FILE")
     if not path:
-        return _entries(config, "ENCRYPTION_KEYS")
+        return name, _entries(config, "ENCRYPTION_KEYS")
     if config.get(name):
         raise ConfigError(f"set {name} or {name}_FILE, not both")
     try:
-        text = Path(path).read_text("ascii")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
-    return re.split(r"[,\s]+", text.strip()) if text.strip() else []
+    return name + "_FILE", re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 
 def _entries(config: Mapping[str, Any], name: str) -> list[str]:
@@ -155,16 +175,6 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
     if not is_list or not all(isinstance(entry, str) for entry in entries):
         raise ConfigError(f"{PREFIX}{name} must be a list of strings or one string with commas")
     return [entry.strip() for entry in entries]
-
-
-def _parse_key(entry: str, name: str) -> EncryptionKey:
-    key_id, separator, encoded = entry.partition(":")
-    secret = _decode(encoded)
-    if not separator or not KEY_ID.fullmatch(key_id) or len(secret) != KEY_BYTES:
-        raise ConfigError(f"{name} must hold entries 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
-    if len(set(secret)) < KEY_BYTES // 4:
-        raise ConfigError(f"{name} holds a key that is not random; {_CURE}")
-    return EncryptionKey(key_id, secret)
 
 
 def _decode(encoded: str) -> bytes:

@@ -100,7 +100,7 @@ class ModelRegistry:
         registry = assemble(
             self._queries,
             self._session,
-            owner=self,
+            extension=self,
             sender=app,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
             endpoints=Endpoints(self._catalogue, policy),
@@ -291,11 +291,11 @@ class ModelRegistry:
         Raises:
             ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
         """
-        self._here.rows.connect()
+        self._here.keys.check(self._here.rows.connect())
 
     @property
     def _here(self) -> Registry:
         registry: Registry | None = current_app.extensions.get(EXTENSION)
-        if registry is None or registry.owner is not self:
+        if registry is None or registry.extension is not self:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
         return registry

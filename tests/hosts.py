@@ -14,12 +14,19 @@ from flask_jwt_extended import JWTManager, create_access_token
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 
-from flask_model_registry import ModelRegistry
+from flask_model_registry import EncryptionKey, ModelRegistry
 from flask_model_registry.cli import model_registry, new_key
 
 PREFIX = "/api/models"
+# The commands that read what is stored.
+COMMANDS = ["list-keys"], ["verify-keys"], ["rotate-keys"], ["rotate-keys", "--dry-run"], ["doctor"]
 # Every API key that the suite sends holds this; it must never come out again.
 CANARY = "sk-canary-" + secrets.token_hex(20)
+
+
+def key_id(entry):
+    """Return what an encryption key is called in the database."""
+    return EncryptionKey.parse(entry).key_id
 
 
 def model(**fields):

@@ -8,19 +8,17 @@ from tests.hosts import declare
 JWT_SECRET_KEY = "the same in every process, of thirty-two bytes"
 
 
-def settings(url, keys, **config):
-    """Return the configuration of a host in one of many processes."""
-    connect_args = {"timeout": 120} if url.startswith("sqlite") else {}
-    return {
-        "JWT_SECRET_KEY": JWT_SECRET_KEY,
-        "MODEL_REGISTRY_ENCRYPTION_KEYS": keys,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 1, "connect_args": connect_args},
-        **config,
-    }
-
-
 def make(url, keys, **config):
-    return create_host(declare(), url, **settings(url, keys, **config))
+    """Return the host as one of many processes has it."""
+    connect_args = {"timeout": 120} if url.startswith("sqlite") else {}
+    return create_host(
+        declare(),
+        url,
+        JWT_SECRET_KEY=JWT_SECRET_KEY,
+        MODEL_REGISTRY_ENCRYPTION_KEYS=keys,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "connect_args": connect_args},
+        **config,
+    )
 
 
 def create_app():

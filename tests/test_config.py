@@ -112,8 +112,25 @@ def test_a_file_without_keys_is_refused(tmp_path, text):
     if text is not None:
         path.write_text(text)
 
-    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ENCRYPTION_KEYS"):
+    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ENCRYPTION_KEYS_FILE"):
         read(ENCRYPTION_KEYS_FILE=path)
+
+
+def test_the_entry_that_is_wrong_is_told_by_its_number(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"{KEY}\n# a comment\n")
+
+    with pytest.raises(ConfigError, match="KEYS_FILE, entry 2, must"):
+        read(ENCRYPTION_KEYS_FILE=path)
+    with pytest.raises(ConfigError, match="KEYS, entry 1, must"):
+        read(ENCRYPTION_KEYS="nonsense")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(KEY, "utf-8-sig")
+
+    assert read(ENCRYPTION_KEYS_FILE=path).encryption_keys[0].secret == RAW
 
 
 def test_keys_are_given_in_one_place(tmp_path):
@@ -203,5 +220,5 @@ def test_all_settings_can_come_from_the_environment(monkeypatch, tmp_path):
 def test_the_fingerprint_of_a_key_does_not_change():
     key = EncryptionKey("new", bytes(range(32)))
 
-    assert key.label == "new#ee26fb56"
-    assert EncryptionKey("new", bytes(range(1, 33))).label != key.label
+    assert key.key_id == "new#ee26fb56"
+    assert EncryptionKey("new", bytes(range(1, 33))).key_id != key.key_id

@@ -143,7 +143,7 @@ def test_the_example_of_a_key_management_service_seals_opens_and_rotates(hosts):
 
     box.key_id = "kek-2"
     assert host.run("rotate-keys")[1] == 0
-    assert host.run("list-keys")[0].split() == ["3", "newest", "kek-2"]
+    assert host.run("list-keys")[0].split() == ["3", "seals", "kek-2"]
     assert host.run("verify-keys")[1] == 0
     host.execute(models.update().where(models.c.id == ids[0]).values(ciphertext=b"\xff" * 60))
     host.execute(models.update().where(models.c.id == ids[1]).values(key_id="kek-1"))

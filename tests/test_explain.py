@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from flask_model_registry.cli import new_key
 from tests.conftest import traces
 from tests.hosts import PREFIX, granted, register
 
@@ -20,17 +21,18 @@ def explain(host):
 
 
 @pytest.mark.parametrize("by", ["id", "model_id"])
-def test_a_model_of_ones_own_resolves(explain, alice, by):
+def test_a_model_of_ones_own_resolves(host, explain, alice, by):
     (row_id,) = register(alice, "m")
 
     explanation = explain(row_id if by == "id" else "m")
 
-    assert explanation.id == row_id
+    assert (explanation.id, explanation.model_id) == (row_id, "m")
+    assert explanation.owner == str(host.user("alice"))
     assert explanation.relations == ("owner",)
-    assert explanation.actions == ("use", "edit", "delete", "own")
+    assert {*explanation.actions} == {"use", "edit", "delete", "share"}
     assert explanation.base_url == "https://api.openai.com/v1"
     assert explanation.key_id.startswith("test#")
-    assert (explanation.notes, explanation.problems) == ((), ())
+    assert (explanation.hides, explanation.problems) == ((), ())
     assert str(explanation).splitlines()[-1] == "  resolves"
 
 
@@ -72,10 +74,9 @@ def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
     explanation = explain("m")
 
     assert explanation.id == own
-    assert explanation.notes == (
-        f"it comes before model {shared}, of the same model_id; take that by its id",
-    )
-    assert explain(own).notes == ()
+    assert explanation.hides == (shared,)
+    assert f"  comes before: model {shared}\n" in str(explanation)
+    assert explain("m", "admin").hides == ()
 
 
 def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):
@@ -102,3 +103,23 @@ def test_an_explanation_is_plain_values(explain, alice):
     register(alice, "m")
 
     assert json.dumps(vars(explain("m")))
+
+
+def test_more_models_that_are_not_seen_than_fit_are_cut(host, explain):
+    ids = [register(host.client(f"user {i}"), "m")[0] for i in range(12)]
+
+    (problem,) = explain("m", "nobody").problems
+
+    assert f"does not see model {', '.join(map(str, ids[:10]))} …;" in problem
+
+
+def test_a_missing_encryption_key_is_explained(hosts):
+    host = hosts()
+    register(host.client("alice"), "m")
+    later = host.again(MODEL_REGISTRY_ENCRYPTION_KEYS=new_key("another"))
+
+    with later.app.app_context():
+        explanation = later.registry.explain("m", user=later.load("alice"))
+    later.close()
+
+    assert "not configured" in explanation.problems[0]

@@ -1,6 +1,5 @@
 """Encryption keys over the years: checked at first use, listed, verified, rotated."""
 
-import base64
 import logging
 import socket
 import uuid
@@ -13,21 +12,9 @@ from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.core.secretbox import AesGcmBox
 from tests.conftest import traces_of_encryption_keys
-from tests.hosts import CANARY, PREFIX, model, register
+from tests.hosts import CANARY, COMMANDS, PREFIX, create_app, declare, key_id, model, register
 
 OLD, NEW = new_key("old"), new_key("new")
-COMMANDS = (
-    ["list-keys"],
-    ["verify-keys"],
-    ["rotate-keys"],
-    ["rotate-keys", "--dry-run"],
-    ["doctor"],
-)
-
-
-def label(key):
-    key_id, _, encoded = key.partition(":")
-    return EncryptionKey(key_id, base64.b64decode(encoded)).label
 
 
 def keys(*entries, **config):
@@ -76,7 +63,7 @@ def test_a_missing_encryption_key_is_told_by_the_first_request(process):
     with later.app.app_context(), pytest.raises(ConfigError) as caught:
         later.registry.list(user=later.load("alice"))
 
-    assert f"{label(OLD)}, which is not configured" in str(caught.value)
+    assert f"'{key_id(OLD)}', an encryption key that is not configured" in str(caught.value)
     assert "MODEL_REGISTRY_KEY_CHECK" in str(caught.value)
 
 
@@ -88,7 +75,9 @@ def test_other_bytes_under_an_old_name_are_told_with_both_fingerprints(process):
     with later.app.app_context(), pytest.raises(ConfigError) as caught:
         later.registry.check_keys()
 
-    assert f"{label(OLD)}, but old has other bytes now: {label(impostor)}" in str(caught.value)
+    assert f"'{key_id(OLD)}', but 'old' has other bytes now, '{key_id(impostor)}'" in str(
+        caught.value
+    )
     assert traces_of_encryption_keys([str(caught.value)], later.app) == []
 
 
@@ -97,9 +86,12 @@ def test_nothing_is_written_under_the_wrong_key(process):
     register(process(OLD).client("alice"), "m")
     later = process(new_key("old"))
 
-    response = later.client("alice").post(f"{PREFIX}/register", json=model(model_id="n"))
+    alice = later.client("alice")
+    statuses = [
+        alice.post(f"{PREFIX}/register", json=model(model_id="n")).status_code for _ in range(3)
+    ]
 
-    assert response.status_code == 500
+    assert statuses == [500] * 3
     assert [row["model_id"] for row in stored(later)] == ["m"]
 
 
@@ -116,7 +108,7 @@ def test_the_check_can_be_a_warning_so_that_keys_can_be_entered_again(process, c
     assert opened(later, "m") == [CANARY]
     warnings = [each for each in caplog.records if each.name == "flask_model_registry"]
     assert [each.levelno for each in warnings] == [logging.WARNING]
-    assert label(OLD) in warnings[0].getMessage()
+    assert key_id(OLD) in warnings[0].getMessage()
 
 
 def test_the_check_is_made_once_for_a_process(process):
@@ -153,7 +145,7 @@ def test_the_check_of_a_box_that_does_not_name_its_keys_passes(hosts):
     register(host.client("alice"), "m")
 
     assert opened(host, "m") == [CANARY]
-    assert host.run("list-keys") == ("       1  newest   (no name)\n", 0)
+    assert host.run("list-keys") == ("       1  seals    (no id)\n", 0)
     assert host.run("verify-keys")[1] == 0
     output, status = host.run("rotate-keys")
     assert (status, "has no key_id" in output) == (1, True)
@@ -178,10 +170,10 @@ def test_rotation_changes_the_ciphertext_and_its_name_and_nothing_else(process):
 
     after = stored(old)
     assert status == 0
-    assert f"2 API keys are sealed with {label(NEW)} now." in output
+    assert f"2 API keys were sealed again, with {key_id(NEW)}." in output
     for was, now in zip(before, after, strict=True):
         assert {name for name in was if was[name] != now[name]} == {"ciphertext", "key_id"}
-        assert now["key_id"] == label(NEW)
+        assert now["key_id"] == key_id(NEW)
     assert opened(process(NEW), "a", "b") == [CANARY, CANARY]
 
 
@@ -194,7 +186,7 @@ def test_rotation_leaves_models_without_a_key_alone(process):
     output, status = process(NEW, OLD).run("rotate-keys")
 
     assert (stored(old), status) == (before, 0)
-    assert "0 API keys" in output
+    assert f"0 API keys were sealed again, with {key_id(NEW)}.\n" in output
 
 
 @pytest.mark.parametrize("size", ["1", "2", "7", "1000"])
@@ -204,8 +196,8 @@ def test_rotation_goes_through_all_pages(process, size):
 
     output, _ = process(NEW, OLD).run("rotate-keys", "--batch-size", size)
 
-    assert "7 API keys are sealed" in output
-    assert {row["key_id"] for row in stored(old)} == {label(NEW)}
+    assert "7 API keys were sealed" in output
+    assert {row["key_id"] for row in stored(old)} == {key_id(NEW)}
 
 
 def test_rotation_from_several_keys_at_once(process):
@@ -216,7 +208,7 @@ def test_rotation_from_several_keys_at_once(process):
 
     output, _ = process(NEW, middle, OLD).run("rotate-keys")
 
-    assert "2 API keys" in output
+    assert "\n2 API keys were sealed" in output
     assert opened(process(NEW), "a", "b", "c") == [CANARY] * 3
 
 
@@ -229,7 +221,7 @@ def test_a_dry_run_opens_all_and_changes_nothing(process):
     output, status = process(NEW, OLD).run("rotate-keys", "--dry-run")
 
     assert stored(old) == before
-    assert f"1 API keys would be sealed with {label(NEW)}." in output
+    assert f"1 API keys would be sealed with {key_id(NEW)}." in output
     assert ("'b'" in output, status) == (True, 1)
 
 
@@ -241,10 +233,12 @@ def test_a_row_that_does_not_open_is_listed_and_left_as_it_is(process):
     output, status = process(NEW, OLD).run("rotate-keys")
 
     assert status == 1
-    assert output.count(f"model {ids[1]} 'b' on {label(OLD)}: ") == 1
-    assert "2 API keys" in output
+    assert (
+        output.count(f"model {ids[1]} 'b' of user '{old.user('alice')}' on '{key_id(OLD)}': ") == 1
+    )
+    assert f"\n2 API keys were sealed again, with {key_id(NEW)}.\n" in output
     assert stored(old)[1]["ciphertext"] == b"broken"
-    assert [row["key_id"] for row in stored(old)] == [label(NEW), label(OLD), label(NEW)]
+    assert [row["key_id"] for row in stored(old)] == [key_id(NEW), key_id(OLD), key_id(NEW)]
 
 
 def test_a_row_on_a_key_that_is_gone_is_listed(process):
@@ -252,7 +246,7 @@ def test_a_row_on_a_key_that_is_gone_is_listed(process):
 
     output, status = process(NEW).run("rotate-keys")
 
-    assert (status, "'old' is not configured" in output) == (1, True)
+    assert (status, f"{key_id(OLD)}, which is not configured" in output) == (1, True)
 
 
 class Meddling(AesGcmBox):
@@ -264,23 +258,26 @@ class Meddling(AesGcmBox):
         return plaintext
 
 
-def boxed(first, *entries, kind=Meddling):
-    """Return a host like the first one with a box of this kind, and the box."""
-    box = kind([EncryptionKey(*_split(each)) for each in entries])
-    host = first.again(**keys(*entries))
-    host.app.extensions["model_registry"].keys.vault._secret_box = box
-    return host, box
+@pytest.fixture
+def boxed(process):
+    """Start the same host with a box of some class in place of the built-in one."""
+    made = []
+
+    def start(kind, *entries):
+        box = kind([EncryptionKey.parse(entry) for entry in entries])
+        url = process(OLD).app.config["SQLALCHEMY_DATABASE_URI"]
+        made.append(create_app(declare(secret_box=box), url))
+        return made[-1], box
+
+    yield start
+    for host in made:
+        host.close()
 
 
-def _split(entry):
-    key_id, _, encoded = entry.partition(":")
-    return key_id, base64.b64decode(encoded)
-
-
-def test_what_is_changed_meanwhile_is_not_overwritten(process):
+def test_what_is_changed_meanwhile_is_not_overwritten(process, boxed):
     old = process(OLD)
     register(old.client("alice"), "a", "b")
-    rotating, box = boxed(old, NEW, OLD)
+    rotating, box = boxed(Meddling, NEW, OLD)
     alice, times = old.client("alice"), []
 
     def enter_another_key():
@@ -290,26 +287,24 @@ def test_what_is_changed_meanwhile_is_not_overwritten(process):
 
     box.happens = enter_another_key
     output, status = rotating.run("rotate-keys")
-    rotating.close()
 
     assert (times, status) == ([1], 0)
-    assert "2 API keys" in output
+    assert "\n2 API keys were sealed" in output
     assert opened(process(NEW), "a", "b") == [f"{CANARY}-second", CANARY]
 
 
-def test_a_row_deleted_meanwhile_is_no_trouble(process):
+def test_a_row_deleted_meanwhile_is_no_trouble(process, boxed):
     old = process(OLD)
     register(old.client("alice"), "a", "b")
-    rotating, box = boxed(old, NEW, OLD)
+    rotating, box = boxed(Meddling, NEW, OLD)
     box.happens = lambda: old.client("alice").delete(f"{PREFIX}/by-id/a")
 
     output, status = rotating.run("rotate-keys")
-    rotating.close()
 
     assert (status, "1 API keys" in output) == (0, True)
 
 
-def test_what_is_sealed_is_opened_and_compared_before_it_is_stored(process):
+def test_what_is_sealed_is_opened_and_compared_before_it_is_stored(process, boxed):
     class Broken(AesGcmBox):
         def seal(self, plaintext, context):
             return super().seal("something else", context)
@@ -317,16 +312,15 @@ def test_what_is_sealed_is_opened_and_compared_before_it_is_stored(process):
     old = process(OLD)
     register(old.client("alice"), "m")
     before = stored(old)
-    rotating, _ = boxed(old, NEW, OLD, kind=Broken)
+    rotating, _ = boxed(Broken, NEW, OLD)
 
     output, status = rotating.run("rotate-keys")
-    rotating.close()
 
     assert (status, "does not open what it seals" in output) == (1, True)
     assert stored(old) == before
 
 
-def test_a_box_that_fails_stops_the_rotation_and_blames_no_row(process):
+def test_a_box_that_fails_stops_the_rotation_and_blames_no_row(process, boxed):
     class Away(AesGcmBox):
         def open(self, blob, context):
             raise TimeoutError("the key server is away")
@@ -334,11 +328,10 @@ def test_a_box_that_fails_stops_the_rotation_and_blames_no_row(process):
     old = process(OLD)
     register(old.client("alice"), "m")
     before = stored(old)
-    rotating, _ = boxed(old, NEW, OLD, kind=Away)
+    rotating, _ = boxed(Away, NEW, OLD)
 
     with pytest.raises(TimeoutError):
         rotating.run("rotate-keys")
-    rotating.close()
 
     assert stored(old) == before
 
@@ -350,7 +343,7 @@ def test_a_row_without_the_name_of_a_key_is_not_passed_over(process):
 
     output, status = process(NEW, OLD).run("rotate-keys")
 
-    assert (f"model {row_id} 'm' on None" in output, status) == (True, 1)
+    assert (f"model {row_id} 'm' of" in output, status) == (True, 1)
 
 
 def test_a_box_that_begins_to_name_its_keys_rotates(hosts):
@@ -368,7 +361,7 @@ def test_a_box_that_begins_to_name_its_keys_rotates(hosts):
 
     output, status = host.run("rotate-keys")
 
-    assert ("2 API keys are sealed with first now." in output, status) == (True, 0)
+    assert ("2 API keys were sealed again, with first." in output, status) == (True, 0)
     assert opened(host, "a", "b") == [CANARY, CANARY]
 
 
@@ -389,11 +382,11 @@ DAMAGES = {
     "flipped in its header": lambda blob, _: {"ciphertext": flipped(blob, 3)},
     "flipped in its nonce": lambda blob, _: {"ciphertext": flipped(blob, 8)},
     "flipped in its tag": lambda blob, _: {"ciphertext": flipped(blob, -1)},
-    "relabelled": lambda *_: {"key_id": label(NEW)},
+    "relabelled": lambda *_: {"key_id": key_id(NEW)},
     "relabelled in the blob": lambda blob, _: {"ciphertext": blob.replace(b"old", b"new")},
     "relabelled in both": lambda blob, _: {
         "ciphertext": blob.replace(b"old", b"new"),
-        "key_id": label(NEW),
+        "key_id": key_id(NEW),
     },
     "without a label": lambda *_: {"key_id": None},
     "base_url edited": lambda *_: {"base_url": "http://127.0.0.1:{port}/v1"},
@@ -416,7 +409,7 @@ def evil():
             server.accept()
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_row_is_listed_never_sent_and_mended_by_a_new_key(process, evil, damage):
     here = {"base_url": "https://a.example.com/v1", "model_provider": "openai"}
     ids = register(process(OLD).client("alice"), "a", "b", **here)
@@ -451,10 +444,10 @@ def test_keys_are_listed_with_their_counts(process):
     register(process(NEW, OLD).client("alice"), "c")
 
     assert process(NEW, OLD).run("list-keys") == (
-        f"       1  newest   {label(NEW)}\n       2  old      {label(OLD)}\n", 0,
+        f"       1  seals    {key_id(NEW)}\n       2  opens    {key_id(OLD)}\n", 0,
     )  # fmt: skip
     assert process(NEW).run("list-keys") == (
-        f"       1  newest   {label(NEW)}\n       2  missing  {label(OLD)}\n", 1,
+        f"       1  seals    {key_id(NEW)}\n       2  missing  {key_id(OLD)}\n", 1,
     )  # fmt: skip
 
 
@@ -466,6 +459,29 @@ def test_verification_counts_what_opens(process, size):
     output, status = process(NEW, OLD).run("verify-keys", "--batch-size", size)
 
     assert (output.splitlines()[-1], status) == ("5 of 5 API keys open.", 0)
+
+
+def test_progress_does_not_overrun_when_rows_are_passed_again(process):
+    old = process(OLD)
+    register(old.client("alice"), *"abcd")
+    old.execute(old.registry.tables.models.update().values(ciphertext=b"broken"))
+    register(old.client("alice"), "e")
+
+    output, _ = process(NEW, OLD).run("rotate-keys", "--batch-size", "1")
+
+    told = [line.split()[0] for line in output.splitlines() if line.endswith("looked at")]
+    assert told == list("12345")
+
+
+def test_a_dry_run_fails_where_a_rotation_would(hosts):
+    class Box:
+        def seal(self, plaintext, context):
+            return b"?"
+
+    host = hosts(secret_box=Box())
+    register(host.client("alice"), "m")
+
+    assert host.run("rotate-keys")[1] == host.run("rotate-keys", "--dry-run")[1] == 1
 
 
 def test_progress_is_told_in_plain_lines_that_do_not_grow_with_the_rows(process):
@@ -517,21 +533,74 @@ def test_the_doctor_finds_nothing_wrong_with_a_healthy_registry(process):
     output, status = host.run("doctor")
 
     assert status == 0
-    assert f"1 API keys are sealed with {label(OLD)}, which seals new ones" in output
+    assert f"API keys sealed with {key_id(OLD)}: 1; it seals new ones" in output
     assert "1 in model_registry_models" in output
     assert "setting  URL_PREFIX = /api/models" in output
-    assert "error" not in output.replace("KEY_CHECK = error", "")
+    assert "setting  KEY_CHECK = error" in output
+    assert "error  " not in output
 
 
 def test_the_doctor_says_what_to_do_about_keys(process):
     register(process(OLD).client("alice"), "m")
+    old, new = (f"API keys sealed with {key_id(each)}" for each in (OLD, NEW))
 
-    rotating, status = process(NEW, OLD).run("doctor")
+    reserve, _ = process(OLD, NEW).run("doctor")
+    begun, status = process(NEW, OLD).run("doctor")
     missing, failed = process(NEW).run("doctor")
+    known, went_on = process(NEW, MODEL_REGISTRY_KEY_CHECK="warning").run("doctor")
     process(NEW, OLD).run("rotate-keys")
-    spare, _ = process(NEW, OLD).run("doctor")
+    done, _ = process(NEW, OLD).run("doctor")
 
-    assert f"warning  1 API keys are sealed with {label(OLD)}; run" in rotating
-    assert f"error    API keys are sealed with the encryption key {label(OLD)}, which" in missing
-    assert f"0 API keys are sealed with {label(OLD)}, which is not needed" in spare
-    assert (status, failed) == (0, 1)
+    assert f"ok       {new}: 0; put it in front to use it, or keep it for backups" in reserve
+    assert f"warning  {old}: 1; run 'flask model-registry rotate-keys'" in begun
+    assert f"error    {old}: 1; API keys are sealed with '{key_id(OLD)}', an encryption" in missing
+    assert f"warning  {old}: 1; API keys" in known
+    assert "or have these API keys entered again" in known
+    assert f"ok       {old}: 0; put it in front" in done
+    assert (status, failed, went_on) == (0, 1, 0)
+
+
+def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
+    class Box:
+        key_id = "one"
+
+    output, status = hosts(secret_box=Box()).run("doctor")
+
+    assert ("warning  the secret_box has no key_ids; only verify-keys" in output, status) == (
+        True,
+        0,
+    )
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+@pytest.mark.parametrize("trigger", [True, False])
+def test_the_doctor_knows_whether_foreign_keys_are_enforced(hosts, enforced, trigger):
+    host = hosts()
+    if host.app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+        with host.app.app_context():
+            engine = host.db.engine
+            if not trigger:
+                host.execute(sa.text("DROP TRIGGER model_registry_user_deleted"))
+            engine.dispose()
+            switch = f"PRAGMA foreign_keys={'ON' if enforced else 'OFF'}"
+            sa.event.listen(engine, "connect", lambda raw, _record: raw.execute(switch))
+    else:
+        enforced = True
+
+    output, status = host.run("doctor")
+
+    told = {
+        True: "ok       foreign keys are enforced",
+        False: "ok       foreign keys are off; a trigger follows" if trigger
+        else "warning  foreign keys are off, so that DELETE",
+    }  # fmt: skip
+    assert (told[enforced] in output, status) == (True, 0)
+
+
+def test_the_doctor_names_the_tables_that_are_missing(hosts):
+    host = hosts()
+    host.execute(sa.text("DROP TABLE model_registry_defaults"))
+
+    output, status = host.run("doctor")
+
+    assert ("(model_registry_defaults)" in output, status) == (True, 1)

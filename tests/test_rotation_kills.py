@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import pty
 import random
 import subprocess
 import sys
@@ -14,9 +15,8 @@ import sqlalchemy as sa
 
 from flask_model_registry.cli import new_key
 from tests.conftest import traces, traces_of_encryption_keys
-from tests.hosts import CANARY, PREFIX, model
+from tests.hosts import CANARY, COMMANDS, PREFIX, key_id, model
 from tests.rotating_app import make
-from tests.test_keys import COMMANDS, label
 
 ROOT = Path(__file__).parent.parent
 OLD, NEW = new_key("old"), new_key("new")
@@ -120,20 +120,20 @@ def busy(url, secrets, users):
             process.join()
 
 
-def start(url, *command, keys=f"{NEW},{OLD}", **environ):
+def start(url, *command, stderr=subprocess.PIPE, **environ):
     return subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "tests.rotating_app", "model-registry", *command],
         cwd=ROOT,
-        env={**os.environ, "TEST_URL": url, "TEST_KEYS": keys, **environ},
+        env={**os.environ, "TEST_URL": url, "TEST_KEYS": f"{NEW},{OLD}", **environ},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 
 
 def left(host):
     models = host.registry.tables.models
-    on_old = sa.select(sa.func.count()).where(models.c.key_id == label(OLD))
+    on_old = sa.select(sa.func.count()).where(models.c.key_id == key_id(OLD))
     with host.app.app_context():
         return host.db.session.scalar(on_old)
 
@@ -183,6 +183,32 @@ def test_rotation_killed_at_random_loses_nothing(empty_databases):
                 assert later.registry.resolve(model_id, user=user).api_key.reveal() == api_key
     assert later.run("verify-keys")[1] == 0
     later.close()
+    host.close()
+
+
+def test_results_go_to_standard_output_and_progress_to_standard_error(empty_databases):
+    url = empty_databases().url
+    host = make(url, [OLD])
+    with host.app.app_context():
+        host.db.create_all()
+        for each in "abc":
+            host.registry.create(user=host.load("alice"), **model(model_id=each))
+        host.db.session.commit()
+
+    plain = start(url, "verify-keys", "--batch-size", "1").communicate()
+    screen, terminal = pty.openpty()
+    watched = start(url, "verify-keys", "--batch-size", "1", stderr=terminal).communicate()
+    os.close(terminal)
+    bar = os.read(screen, 10_000).decode()
+
+    assert plain == (
+        "3 of 3 API keys open.\n",
+        "1 of 3 looked at\n2 of 3 looked at\n3 of 3 looked at\n",
+    )
+    assert watched[0] == "3 of 3 API keys open.\n"
+    assert "3/3" in bar
+    assert "looked at" not in bar
+    os.close(screen)
     host.close()
 
 

@@ -22,7 +22,7 @@ class Action(Enum):
     USE = "use"  # see it, list it, resolve it
     EDIT = "edit"
     DELETE = "delete"
-    OWN = "own"  # share it, grant it, give it away
+    OWN = "share"  # with everybody; grant it, give it away
 
 
 @dataclass(frozen=True)

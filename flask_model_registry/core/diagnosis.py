@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from .departure import TRIGGER
-from .writing import enforces_foreign_keys
+from .writing import NO_TABLES, enforces_foreign_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def findings(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
     if missing := sorted(_missing(connection, tables)):
         yield Finding(
             "error",
-            f"tables are missing: {', '.join(missing)}; run db.create_all() or 'flask db upgrade'",
+            f"{NO_TABLES} ({', '.join(missing)})",
         )
         return
     yield from _foreign_keys(connection)
@@ -71,13 +71,15 @@ def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _keys(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
-    for key in keys.in_use(connection):
-        told = f"{key.count} API keys are sealed with {key.name or 'a key without a name'}"
-        if key.state == "newest":
-            yield Finding("ok", f"{told}, which seals new ones")
-        elif key.state == "missing":
-            yield Finding("error", keys.fault(key.name) or told)
-        elif key.count:
+    if keys.vault.key_ids is None:
+        yield Finding("warning", "the secret_box has no key_ids; only verify-keys tells what opens")
+    for key in keys.counts(connection):
+        told = f"API keys sealed with {key.key_id or 'a key without an id'}: {key.count}"
+        if key.fault:
+            yield Finding("error" if keys.is_strict else "warning", f"{told}; {key.fault}")
+        elif key.state == "opens" and key.count:
             yield Finding("warning", f"{told}; run 'flask model-registry rotate-keys'")
+        elif key.state == "opens":
+            yield Finding("ok", f"{told}; put it in front to use it, or keep it for backups")
         else:
-            yield Finding("ok", f"{told}, which is not needed but for backups")
+            yield Finding("ok", f"{told}; it seals new ones")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..errors import NotFoundError, RegistryError
+from ..errors import ConfigError, NotFoundError, RegistryError
 from .access import Action
+from .representation import FLAGS
 from .rows import kind_of_ref
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .rows import Rows
     from .vault import Vault
 
-_NAMED = 10  # of the models that the user cannot see
+_NAMED = 10  # of all models with a model_id
 
 
 @dataclass(frozen=True)
@@ -31,36 +32,42 @@ class Explanation:
     Attributes:
         ref: The reference that was asked for.
         id: The model it leads to, or ``None``.
+        model_id: Its handle.
+        owner: The text of its owner's key.
         relations: Why the user sees it: owner, granted to the user, granted to a group of the
             user, shared with everybody.
-        actions: What the user may do: use, edit, delete, own.
+        actions: What the user may do: use, edit, delete, share.
         base_url: Where it would be called.
         key_id: The encryption key that its API key is sealed with.
-        notes: Other models that the reference might have meant.
+        hides: Other models with this ``model_id`` that the user sees, and reaches by id only.
         problems: What keeps ``resolve`` from answering, with the cure; empty if nothing does.
     """
 
     ref: int | str
     id: int | None = None
+    model_id: str | None = None
+    owner: str | None = None
     relations: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     base_url: str | None = None
     key_id: str | None = None
-    notes: tuple[str, ...] = ()
+    hides: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         found = "leads to no model" if self.id is None else f"is model {self.id}"
         facts = {
+            "model_id": self.model_id,
+            "owner": self.owner,
             "seen as": ", ".join(self.relations),
             "may": ", ".join(self.actions),
             "address": self.base_url,
             "API key sealed with": self.key_id,
+            "comes before": self.hides and _listed(self.hides),
         }
         told = [f"  {name}: {value}" for name, value in facts.items() if value]
-        notes = [f"  note: {each}" for each in self.notes]
         problems = [f"  problem: {each}" for each in self.problems] or ["  resolves"]
-        return "\n".join([f"{self.ref!r} {found}", *told, *notes, *problems])
+        return "\n".join([f"{self.ref!r} {found}", *told, *problems])
 
 
 class Explainer:
@@ -78,33 +85,35 @@ class Explainer:
             row = self._rows.one(self._rows.queries.secret, actor, ref)._mapping
         except NotFoundError:
             return Explanation(ref, problems=(self._unseen(ref),))
+        except ConfigError as error:  # of the encryption keys
+            return Explanation(ref, problems=(str(error),))
         return Explanation(
             ref,
             row["id"],
-            relations=self._holding(actor, row["id"], self._access.reasons(Action.USE)),
-            actions=self._holding(
-                actor, row["id"], {each.value: self._access.where(each) for each in Action}
+            model_id=row["model_id"],
+            owner=str(row["owner_id"]),
+            relations=self._relations(actor, row["id"]),
+            actions=(
+                Action.USE.value,
+                *(action.value for name, action in FLAGS.items() if row[name]),
             ),
             base_url=self._vault.address(row),
             key_id=row["key_id"],
-            notes=tuple(self._namesakes(actor, ref, row["id"])),
+            hides=self._hidden_by(actor, row),
             problems=tuple(self._problems(row)),
         )
 
-    def _holding(
-        self, actor: Actor, row_id: int, conditions: Mapping[str, sa.ColumnElement[bool]]
-    ) -> tuple[str, ...]:
+    def _relations(self, actor: Actor, row_id: int) -> tuple[str, ...]:
+        conditions = self._access.reasons(Action.USE)
         statement = sa.select(*conditions.values()).where(self._models.id == row_id)
         row = self._rows.connect().execute(statement, actor.parameters).first() or ()
         return tuple(name for name, holds in zip(conditions, row, strict=False) if holds)
 
-    def _namesakes(self, actor: Actor, ref: int | str, row_id: int) -> Iterator[str]:
-        if isinstance(ref, int):
-            return
-        parameters = {"ref": ref, **actor.parameters}
-        ids = self._rows.connect().scalars(self._rows.queries.namesakes, parameters)
-        if others := sorted({*ids} - {row_id}):
-            yield f"it comes before {_listed(others)}, of the same model_id; take that by its id"
+    def _hidden_by(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
+        is_namesake = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
+        statement = sa.select(self._models.id).where(is_namesake, self._access.where(Action.USE))
+        ids = self._rows.connect().scalars(statement.order_by(self._models.id), actor.parameters)
+        return tuple(ids)
 
     def _problems(self, row: Mapping[Any, Any]) -> Iterator[str]:
         if not row["is_active"]:
@@ -115,12 +124,12 @@ class Explainer:
             yield error.detail
 
     def _unseen(self, ref: int | str) -> str:
-        ids = self._hidden(ref)
+        ids = self._all_with(ref)
         if not ids:
             return "There is no such model; register it."
         return f"The user does not see {_listed(ids)}; the owner can grant or share it."
 
-    def _hidden(self, ref: int | str) -> Sequence[int]:
+    def _all_with(self, ref: int | str) -> Sequence[int]:
         try:
             column = {int: self._models.id, str: self._models.model_id}[kind_of_ref(ref)]
         except NotFoundError:
@@ -130,4 +139,4 @@ class Explainer:
 
 
 def _listed(ids: Sequence[int]) -> str:
-    return ("model " if len(ids) == 1 else "models ") + ", ".join(map(str, ids))
+    return "model " + ", ".join(map(str, ids)) + (" …" if len(ids) == _NAMED else "")

@@ -1,4 +1,4 @@
-"""The encryption keys in use: which there are, and whether they are configured."""
+"""The encryption keys: which API keys are sealed with, and whether they are configured."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
     from .vault import Vault
 
 _log = logging.getLogger("flask_model_registry")
-_CURE = (
-    "put it back, or set MODEL_REGISTRY_KEY_CHECK to 'warning' "
-    "and have those API keys entered again"
-)
+_CURES = {
+    True: "put it back, or set MODEL_REGISTRY_KEY_CHECK to 'warning' to go on without them",
+    False: "put it back, or have these API keys entered again",
+}
 
 
 @dataclass(frozen=True)
-class KeyInUse:
+class KeyCount:
     """An encryption key that is configured, or that API keys are sealed with, or both.
 
     Attributes:
-        name: Its id and fingerprint, or what the backend calls it, if it does.
+        key_id: Its id and fingerprint, or what the backend calls it, if it does.
         count: How many API keys are sealed with it.
-        state: ``newest``, ``old`` or ``missing``: not configured.
+        state: What it does now: ``seals``, ``opens``, or neither: it is ``missing``.
+        fault: What is wrong if it is missing, and the cure.
     """
 
-    name: str | None
+    key_id: str | None
     count: int
     state: str
+    fault: str | None
 
 
 class Keys:
@@ -44,59 +46,62 @@ class Keys:
     def __init__(self, tables: Tables, vault: Vault, *, is_strict: bool) -> None:
         self.tables = tables
         self.vault = vault
-        self._is_strict = is_strict
-        name = tables.models.c.key_id
-        self._next = sa.select(sa.func.min(name)).where(name > sa.bindparam("last"))
+        self.is_strict = is_strict
+        self._is_checked = False
+        key_id = tables.models.c.key_id
+        self._next = sa.select(sa.func.min(key_id)).where(key_id > sa.bindparam("last"))
+
+    def check_once(self, connection: sa.Connection) -> None:
+        """Check, unless that went well before in this process."""
+        if not self._is_checked:
+            self.check(connection)
+            self._is_checked = True
 
     def check(self, connection: sa.Connection) -> None:
-        """Tell early if API keys are sealed with keys that are not configured.
+        """Tell if API keys are sealed with encryption keys that are not configured.
 
         Raises:
             ConfigError: Some are, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a warning.
         """
         if self.vault.key_ids is None:
             return
-        faults = [fault for name in self.names(connection) if (fault := self.fault(name))]
-        if faults and self._is_strict:
+        faults = [fault for each in self.stored(connection) if (fault := self._fault(each))]
+        if faults and self.is_strict:
             raise ConfigError("; ".join(faults))
         for fault in faults:
             _log.warning("model registry: %s", fault)
 
-    def names(self, connection: sa.Connection) -> Iterator[str]:
-        """Yield what API keys are sealed with, by one look into the index for each name."""
-        name: str | None = ""
-        while (name := connection.scalar(self._next, {"last": name})) is not None:
-            yield name
+    def stored(self, connection: sa.Connection) -> Iterator[str]:
+        """Yield the key ids that rows have, by one look into the index for each."""
+        key_id: str | None = ""
+        while (key_id := connection.scalar(self._next, {"last": key_id})) is not None:
+            yield key_id
 
-    def fault(self, name: str | None) -> str | None:
-        """Say what is wrong with an encryption key that API keys are sealed with, if anything."""
+    def counts(self, connection: sa.Connection) -> list[KeyCount]:
+        """Return all encryption keys, the configured ones first; reads all models."""
+        models = self.tables.models.c
+        sealed = sa.select(models.key_id, sa.func.count()).where(models.ciphertext.is_not(None))
+        counts = dict(map(tuple, connection.execute(sealed.group_by(models.key_id))))
+        configured = self.vault.key_ids or filter(None, [self.vault.key_id])
+        return [
+            self._counted(key_id, counts.get(key_id, 0))
+            for key_id in dict.fromkeys([*configured, *sorted(counts, key=str)])
+        ]
+
+    def _counted(self, key_id: str | None, count: int) -> KeyCount:
+        fault = self._fault(key_id)
+        state = "seals" if key_id == self.vault.key_id else "missing" if fault else "opens"
+        return KeyCount(key_id, count, state, fault)
+
+    def _fault(self, key_id: str | None) -> str | None:
         configured = self.vault.key_ids
-        if configured is None or name in configured:
+        if configured is None or key_id in configured:
             return None
-        what = f"API keys are sealed with the encryption key {name or '(no name)'}"
-        bare = str(name).partition("#")[0]
+        if key_id is None:
+            return "API keys have no key id, so they do not open; have them entered again"
+        what, cure = f"API keys are sealed with {key_id!r}", _CURES[self.is_strict]
+        bare = key_id.partition("#")[0]
         for other in configured:
             if other.partition("#")[0] == bare:
-                return f"{what}, but {bare} has other bytes now: {other}; {_CURE}"
-        return f"{what}, which is not configured; {_CURE}"
-
-    def in_use(self, connection: sa.Connection) -> list[KeyInUse]:
-        """Return all encryption keys, the configured ones first; counts all models."""
-        counts = self._counts(connection)
-        names = dict.fromkeys([*(self.vault.key_ids or ()), *sorted(counts, key=str)])
-        return [KeyInUse(name, counts.get(name, 0), self._state(name)) for name in names]
-
-    def _counts(self, connection: sa.Connection) -> dict[str | None, int]:
-        models = self.tables.models.c
-        named = sa.select(models.key_id, sa.func.count()).where(models.key_id.is_not(None))
-        nameless = sa.select(sa.func.count()).where(
-            models.key_id.is_(None), models.ciphertext.is_not(None)
-        )
-        counts = dict(map(tuple, connection.execute(named.group_by(models.key_id))))
-        count = connection.scalar(nameless)
-        return {**counts, None: count} if count else counts
-
-    def _state(self, name: str | None) -> str:
-        if name == self.vault.key_id:
-            return "newest"
-        return "missing" if self.fault(name) else "old"
+                return f"{what}, but {bare!r} has other bytes now, {other!r}; {cure}"
+        return f"{what}, an encryption key that is not configured; {cure}"

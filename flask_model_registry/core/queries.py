@@ -30,7 +30,6 @@ class Queries:
         self.visible = self._by_reference([models.c.id])
         self.one = self._by_reference(self._representation())
         self.secret = self._by_reference(self._secret())
-        self.namesakes = sa.select(self._ranked().c.id).distinct()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
         # By whether others may hold the row too.
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
@@ -114,12 +113,6 @@ class Queries:
 
     def _by_handle(self, columns: list[Any]) -> sa.Select[Any]:
         """Let the nearest relation win: own before granted before shared with everybody."""
-        models, ranked = self._tables.models, self._ranked()
-        nearest = sa.select(ranked.c.id).order_by(ranked.c.rank, ranked.c.id).limit(1).subquery()
-        return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
-
-    def _ranked(self) -> sa.Subquery:
-        """Return the ids of all models that the actor may mean by a ``model_id``, by relation."""
         models = self._tables.models
         branches = []
         for rank, (relation, condition) in enumerate(self.access.relations(Action.USE)):
@@ -130,7 +123,9 @@ class Queries:
                 .select_from(self._source(relation))
                 .where(condition, is_it)
             )
-        return sa.union_all(*branches).subquery()
+        ranked = sa.union_all(*branches).subquery()
+        nearest = sa.select(ranked.c.id).order_by(ranked.c.rank, ranked.c.id).limit(1).subquery()
+        return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
 
     def _page(self, filters: Filters) -> sa.Select[Any]:
         """Look up the rows of the union of all branches.

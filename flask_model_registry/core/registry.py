@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Registry:
     """The parts of a registry, by what they look after, and the extension they belong to."""
 
-    owner: object
+    extension: object
     rows: Rows
     models: Store
     grants: Grants
@@ -42,7 +42,7 @@ def assemble(
     queries: Queries,
     session: Any,
     *,
-    owner: object,
+    extension: object,
     sender: Any,
     secret_box: SecretBox,
     endpoints: Endpoints,
@@ -59,7 +59,7 @@ def assemble(
     defaults = Defaults(rows, vault)
     store = Store(rows, vault, defaults, endpoints=endpoints, clock=_now, new_uuid=uuid4)
     return Registry(
-        owner=owner,
+        extension=extension,
         rows=rows,
         models=store,
         grants=Grants(rows, defaults),

@@ -98,7 +98,7 @@ class Rows:
         self.session = session
         self._access = queries.access
         self._sender = sender
-        self._unchecked_keys: Keys | None = keys
+        self._keys = keys
 
     def connect(self) -> sa.Connection:
         """Return the connection of the host's session, to the database that holds its users.
@@ -110,10 +110,14 @@ class Rows:
             self.session.flush()  # as every query of the session would
         bind = {"clause": self._access.tables.models}
         connection: sa.Connection = self.session.connection(bind_arguments=bind)
-        if self._unchecked_keys is not None:
-            self._unchecked_keys.check(connection)
-            self._unchecked_keys = None
+        self._keys.check_once(connection)
         return connection
+
+    def engine(self) -> sa.Engine:
+        """Return the engine of the database that holds the host's users."""
+        bind = self.session.get_bind(clause=self._access.tables.models)
+        engine: sa.Engine = bind.engine  # of a connection too
+        return engine
 
     def one(self, statements: Mapping[type, sa.Select[Any]], actor: Actor, ref: int | str) -> Any:
         """Return the row of the model that the actor means.

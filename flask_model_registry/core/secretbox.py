@@ -52,7 +52,7 @@ class AesGcmBox:
     def __init__(
         self, keys: Sequence[EncryptionKey], *, random: Callable[[int], bytes] = os.urandom
     ) -> None:
-        self.key_ids = tuple(key.label for key in keys)
+        self.key_ids = tuple(key.key_id for key in keys)
         self.key_id = self.key_ids[0]
         self._newest = keys[0].id
         self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
@@ -74,10 +74,10 @@ class AesGcmBox:
     def open(self, blob: bytes, context: str) -> str:
         """Decrypt with the key that the blob names."""
         header, nonce, ciphertext = _split(blob)
-        key_id = header[2:].decode("ascii", "replace")
-        cipher = self._ciphers.get(key_id)
+        key = header[2:].decode("ascii", "replace")
+        cipher = self._ciphers.get(key)
         if cipher is None:
-            raise CannotOpenError(f"the encryption key {key_id!r} is not configured")
+            raise CannotOpenError(f"the encryption key {key!r} is not configured")
         try:
             return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
         except InvalidTag:

@@ -25,12 +25,12 @@ class Vault:
 
     @property
     def key_id(self) -> str | None:
-        """The name of the encryption key that seals now, if keys have names."""
+        """The id of the encryption key that seals now, if the backend tells."""
         return getattr(self._secret_box, "key_id", None)
 
     @property
     def key_ids(self) -> Sequence[str] | None:
-        """The names of all the encryption keys that open, if that is known."""
+        """The ids of all the encryption keys that open, if the backend tells."""
         return getattr(self._secret_box, "key_ids", None)
 
     def sealed(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
@@ -50,12 +50,18 @@ class Vault:
         """
         if row["ciphertext"] is None:
             raise UnreadableCredentialError("The model has no API key; set a new one.")
+        key_id = row["key_id"]
+        if key_id is not None and self.key_ids is not None and key_id not in self.key_ids:
+            raise UnreadableCredentialError(
+                f"The stored API key is sealed with the encryption key {key_id}, which is not "
+                "configured. Put the key back, or set a new API key."
+            )
         try:
-            context = self._context(row, row["key_id"])
+            context = self._context(row, key_id)
             return Secret(self._secret_box.open(row["ciphertext"], context))
         except CannotOpenError as error:
             raise UnreadableCredentialError(
-                f"The stored API key does not open: {error}. Restore that, or set a new API key."
+                f"The stored API key does not open: {error}. Put that back, or set a new API key."
             ) from None
 
     def resealed(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
@@ -68,7 +74,7 @@ class Vault:
         with suppress(UnreadableCredentialError):
             if self.opened({**row, **columns}).reveal() == api_key.reveal():
                 return columns
-        raise ConfigError("the encryption backend does not open what it seals; nothing is changed")
+        raise ConfigError("the secret_box does not open what it seals; that row is left as it is")
 
     def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
         """Return what is needed to call the model of the row.
@@ -103,6 +109,6 @@ class Vault:
         return provider, self._endpoints.origin(provider, row["base_url"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
-        # With the key's name: a row under the wrong one would be lost when that key is kept, and
-        # the key that it takes is not.
+        # With the key's id, so that a row under another key's does not open: rotation would pass it
+        # over, and taking its own key out would lose it.
         return f"{row['uuid'].hex} {key_id} {self.destination(row)[1]}"

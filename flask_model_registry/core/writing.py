@@ -1,4 +1,4 @@
-"""What differs between the three databases: savepoints, upserts, and how they say what is wrong."""
+"""What differs between the databases: savepoints, foreign keys, upserts, what errors say."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ENFORCED = "model_registry_foreign_keys"
+NO_TABLES = "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
 
 
 @contextmanager

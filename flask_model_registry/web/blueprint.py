@@ -12,7 +12,7 @@ from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ..core.signals import held_back
-from ..core.writing import misses_a_table
+from ..core.writing import NO_TABLES, misses_a_table
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
@@ -180,9 +180,7 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
     if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
-        raise ConfigError(
-            "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
-        ) from None
+        raise ConfigError(NO_TABLES) from None
     if not isinstance(error, _UNAVAILABLE) and not getattr(error, "connection_invalidated", False):
         raise error
     current_app.logger.error("model registry: %r", str(getattr(error, "orig", error))[:500])
