@@ -109,7 +109,7 @@ def floor_register():
         **{name: body.get(name) for name in ("base_url", "temperature", "dimension")},
         **{name: body.get(name) for name in ("abilities", "description")},
         "category": body.get("category", "llm"),
-        "uuid": uuid,
+        "uuid": uuid.hex,
         "owner_id": owner,
         "is_active": True,
         "is_shared": False,

@@ -49,7 +49,7 @@ def fill(keys, rows):
     db.session.commit()
     moment = sa.func.current_timestamp()
     made = [
-        {"uuid": uuid4(), "model_id": f"m{i}", "model_provider": "openai", "base_url": None}
+        {"uuid": uuid4().hex, "model_id": f"m{i}", "model_provider": "openai", "base_url": None}
         for i in range(rows)
     ]
     same = {"owner_id": 1, "category": "llm", "model_name": "m", "is_active": True, "version": 1}

@@ -70,7 +70,7 @@ def list_keys() -> None:
     with _connected(registry) as connection, connection.begin():
         counts = registry.keys.counts(connection)
     for key in counts:
-        click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id or '(no id)'}")
+        click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
     _fail_if(any(key.fault for key in counts))
 
 
@@ -143,19 +143,21 @@ def _registry() -> Registry:
 def _connected(registry: Registry) -> Iterator[sa.Connection]:
     """Connect apart from the host's session, for many short transactions."""
     engine = registry.rows.engine()
+    # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with engine.connect().execution_options(**options) as connection:
             yield connection
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-    except sa.exc.DBAPIError as error:
+    except sa.exc.SQLAlchemyError as error:
         raise click.ClickException(_told(error)) from None
 
 
-def _told(error: sa.exc.DBAPIError) -> str:
-    if misses_a_table(error):
+def _told(error: sa.exc.SQLAlchemyError) -> str:
+    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
         return NO_TABLES
-    return f"the database failed: {str(error.orig)[:500]!r}; nothing is lost"
+    return f"the database failed: {str(getattr(error, 'orig', error))[:500]!r}; nothing is lost"
 
 
 def _count(registry: Registry, connection: sa.Connection, *, only_old: bool = False) -> int:

@@ -127,13 +127,13 @@ def _allowed_hosts(
     config: Mapping[str, Any],
 ) -> tuple[frozenset[str], tuple[IPv4Network | IPv6Network, ...]]:
     hosts, networks = set(), []
-    for entry in _entries(config, "ALLOWED_HOSTS"):
+    for number, entry in enumerate(_entries(config, "ALLOWED_HOSTS"), 1):
         try:
             networks.append(ip_network(entry))
         except ValueError:
             if not _HOST_NAME.fullmatch(entry.lower()):
                 raise ConfigError(
-                    f"{PREFIX}ALLOWED_HOSTS holds {entry!r}; "
+                    f"{PREFIX}ALLOWED_HOSTS, entry {number}, is none; "
                     "give host names, addresses or networks such as '10.0.0.0/8'"
                 ) from None
             hosts.add(entry.lower())
@@ -190,7 +190,7 @@ def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
         value = config.get(name)
         for secret in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(secret, (str, bytes)):
-                yield name, secret.encode() if isinstance(secret, str) else secret
+                yield name, secret if isinstance(secret, bytes) else secret.encode(errors="replace")
 
 
 def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:

@@ -148,9 +148,6 @@ class ModelRegistry:
     def update(self, ref: int | str, *, user: Any = None, **fields: Any) -> dict[str, Any]:
         """Change fields of a model, as ``PATCH`` does: ``None`` clears, what is not given stays.
 
-        Returns:
-            The model representation.
-
         Raises:
             NotFoundError: There is none that the user can see.
             ForbiddenError: The user may not change it, or not this of it.
@@ -291,7 +288,7 @@ class ModelRegistry:
         Raises:
             ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
         """
-        self._here.keys.check(self._here.rows.connect())
+        self._here.rows.check_keys()
 
     @property
     def _here(self) -> Registry:

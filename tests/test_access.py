@@ -33,7 +33,7 @@ def insert(host, drawn):
             *({"group_name": name, **rights} for name, rights in to_groups.items()),
         ]
         name = f"m{number}"
-        values = {**COLUMNS, "uuid": uuid.uuid4(), "owner_id": host.user(owner), "model_id": name,
+        values = {**COLUMNS, "uuid": uuid.uuid4().hex, "owner_id": host.user(owner), "model_id": name,
                   "is_shared": is_shared, "shared_model_id": name if is_shared else None}  # fmt: skip
         host.execute(sa.insert(tables.models), values)
         (row_id,) = [row.id for row in host.rows("models") if row.model_id == name]

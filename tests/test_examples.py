@@ -17,7 +17,7 @@ from flask_jwt_extended import create_access_token
 from flask_model_registry import signals
 from flask_model_registry.cli import new_key
 from flask_model_registry.providers.catalogue import PROVIDERS
-from tests.hosts import CANARY, PREFIX, model, register
+from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -129,33 +129,65 @@ class Kms:
             raise self.RefusedError from None
 
 
-def test_the_example_of_a_key_management_service_seals_opens_and_rotates(hosts):
+@pytest.fixture
+def boxes():
+    """The boxes of the documentation."""
     example = {}
-    exec(blocks(ROOT / "docs" / "secrets.md")[0], example)
-    box = example["EnvelopeBox"](Kms(), "kek-1")
-    host = hosts(secret_box=box, config={"MODEL_REGISTRY_ENCRYPTION_KEYS": None})
-    alice = host.client("alice")
-    ids = register(alice, "a", "b", "c")
-    models = host.registry.tables.models
-
-    def status(row_id):
-        return alice.get(f"{PREFIX}/{row_id}/credential").json["status"]
-
-    box.key_id = "kek-2"
-    assert host.run("rotate-keys")[1] == 0
-    assert host.run("list-keys")[0].split() == ["3", "seals", "kek-2"]
-    assert host.run("verify-keys")[1] == 0
-    host.execute(models.update().where(models.c.id == ids[0]).values(ciphertext=b"\xff" * 60))
-    host.execute(models.update().where(models.c.id == ids[1]).values(key_id="kek-1"))
-    assert [status(row_id) for row_id in ids] == ["unreadable", "unreadable", "readable"]
-    assert host.run("verify-keys")[1] == 1
+    for block in blocks(ROOT / "docs" / "secrets.md"):
+        exec(block, example)
+    return example
 
 
-def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, monkeypatch):
-    example = {}
-    exec(blocks(ROOT / "docs" / "secrets.md")[0], example)
+def test_the_example_of_a_key_management_service_seals_opens_and_rotates(hosts, boxes):
     kms = Kms()
-    host = hosts(secret_box=example["EnvelopeBox"](kms, "kek-1"))
+    host = hosts(
+        secret_box=boxes["EnvelopeBox"](kms, "one"), config={"MODEL_REGISTRY_ENCRYPTION_KEYS": None}
+    )
+    ids = register(host.client("alice"), "a", "b", "c")
+    url = host.app.config["SQLALCHEMY_DATABASE_URI"]
+    later = create_app(declare(secret_box=boxes["EnvelopeBox"](kms, "two", "one")), url)
+    later.users = host.users
+    alice = later.client("alice")
+
+    assert later.run("rotate-keys")[1] == 0
+    assert later.run("list-keys")[0].split() == ["3", "seals", "'two'", "0", "opens", "'one'"]
+    assert later.run("verify-keys") == ("3 of 3 looked at\n3 of 3 API keys open.\n", 0)
+    models = host.registry.tables.models
+    host.execute(models.update().where(models.c.id == ids[0]).values(ciphertext=b"\xff" * 60))
+    host.execute(models.update().where(models.c.id == ids[1]).values(key_id="one"))
+    told = [alice.get(f"{PREFIX}/{row_id}/credential").json["status"] for row_id in ids]
+    assert told == ["unreadable", "unreadable", "readable"]
+    later.close()
+
+
+def test_the_example_moves_from_the_built_in_box_to_a_service_and_back(hosts, boxes):
+    entry = new_key("old")
+    host = hosts(config={"MODEL_REGISTRY_ENCRYPTION_KEYS": entry})
+    register(host.client("alice"), "m")
+    built_in, service = boxes["built_in"](entry), boxes["EnvelopeBox"](Kms(), "one")
+    url, resolved = host.app.config["SQLALCHEMY_DATABASE_URI"], []
+
+    for box in (
+        boxes["FirstOf"](built_in, service),
+        boxes["FirstOf"](service, built_in),
+        service,
+        boxes["FirstOf"](built_in, service),
+        built_in,
+    ):
+        later = create_app(declare(secret_box=box), url)
+        later.users = host.users
+        with later.app.app_context():
+            later.registry.check_keys()
+            resolved.append(later.registry.resolve("m", user=later.load("alice")).api_key.reveal())
+        assert later.run("rotate-keys")[1] == 0
+        later.close()
+
+    assert resolved == [CANARY] * 5
+
+
+def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, boxes, monkeypatch):
+    kms = Kms()
+    host = hosts(secret_box=boxes["EnvelopeBox"](kms, "one"))
     register(host.client("alice"), "m")
 
     def away(blob):

@@ -32,8 +32,8 @@ def test_a_model_of_ones_own_resolves(host, explain, alice, by):
     assert {*explanation.actions} == {"use", "edit", "delete", "share"}
     assert explanation.base_url == "https://api.openai.com/v1"
     assert explanation.key_id.startswith("test#")
-    assert (explanation.hides, explanation.problems) == ((), ())
-    assert str(explanation).splitlines()[-1] == "  resolves"
+    assert (explanation.namesakes, explanation.problems) == ((), ())
+    assert str(explanation).splitlines()[:2] == [f"ref: {explanation.ref!r}", f"id: {row_id}"]
 
 
 def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
@@ -74,9 +74,9 @@ def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
     explanation = explain("m")
 
     assert explanation.id == own
-    assert explanation.hides == (shared,)
-    assert f"  comes before: model {shared}\n" in str(explanation)
-    assert explain("m", "admin").hides == ()
+    assert explanation.namesakes == (shared,)
+    assert explain(shared).namesakes == (own,)
+    assert explain("m", "admin").namesakes == ()
 
 
 def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):
@@ -110,7 +110,16 @@ def test_more_models_that_are_not_seen_than_fit_are_cut(host, explain):
 
     (problem,) = explain("m", "nobody").problems
 
-    assert f"does not see model {', '.join(map(str, ids[:10]))} …;" in problem
+    assert f"does not see model {', '.join(map(str, ids[:10]))};" in problem
+
+
+def test_what_sql_put_there_does_nothing_to_a_terminal(host, explain, alice):
+    register(alice, "m")
+    escape = "\x1b[2J\r"
+    columns = {"model_provider": escape, "base_url": escape, "key_id": escape}
+    host.execute(host.registry.tables.models.update().values(**columns))
+
+    assert {"\x1b", "\r"} & {*str(explain("m"))} == set()
 
 
 def test_a_missing_encryption_key_is_explained(hosts):

@@ -1,6 +1,7 @@
 """Encryption keys over the years: checked at first use, listed, verified, rotated."""
 
 import logging
+import re
 import socket
 import uuid
 
@@ -12,7 +13,17 @@ from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.core.secretbox import AesGcmBox
 from tests.conftest import traces_of_encryption_keys
-from tests.hosts import CANARY, COMMANDS, PREFIX, create_app, declare, key_id, model, register
+from tests.hosts import (
+    CANARY,
+    COMMANDS,
+    PREFIX,
+    create_app,
+    declare,
+    key_id,
+    make_host,
+    model,
+    register,
+)
 
 OLD, NEW = new_key("old"), new_key("new")
 
@@ -145,7 +156,7 @@ def test_the_check_of_a_box_that_does_not_name_its_keys_passes(hosts):
     register(host.client("alice"), "m")
 
     assert opened(host, "m") == [CANARY]
-    assert host.run("list-keys") == ("       1  seals    (no id)\n", 0)
+    assert host.run("list-keys") == ("       1  seals    None\n", 0)
     assert host.run("verify-keys")[1] == 0
     output, status = host.run("rotate-keys")
     assert (status, "has no key_id" in output) == (1, True)
@@ -246,7 +257,7 @@ def test_a_row_on_a_key_that_is_gone_is_listed(process):
 
     output, status = process(NEW).run("rotate-keys")
 
-    assert (status, f"{key_id(OLD)}, which is not configured" in output) == (1, True)
+    assert (status, f"'{key_id(OLD)}', which is not configured" in output) == (1, True)
 
 
 class Meddling(AesGcmBox):
@@ -365,6 +376,122 @@ def test_a_box_that_begins_to_name_its_keys_rotates(hosts):
     assert opened(host, "a", "b") == [CANARY, CANARY]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [{"key_id": name} for name in (2, "", "k" * 256, "schl\u00fcssel", "a b", b"k")]
+    + [{"key_id": "k", "key_ids": ids} for ids in ([1], ["j"], ["k", None])]
+    + [{"key_ids": ["k"]}],
+    ids=range(10),
+)
+def test_a_box_whose_names_a_database_may_not_keep_is_refused(tmp_path, names):
+    box = type("Box", (), names)()
+
+    with pytest.raises(ConfigError, match="secret_box"):
+        create_app(declare(secret_box=box), f"sqlite:///{tmp_path / 'x'}")
+
+
+SWALLOW = {  # triggers that keep rows as they are, and raise nothing
+    "sqlite": ["CREATE TRIGGER swallow BEFORE UPDATE ON model_registry_models "
+               "BEGIN SELECT RAISE(IGNORE); END"],
+    "postgresql": ["CREATE FUNCTION swallow() RETURNS trigger AS 'BEGIN RETURN NULL; END' "
+                   "LANGUAGE plpgsql",
+                   "CREATE TRIGGER swallow BEFORE UPDATE ON model_registry_models "
+                   "FOR EACH ROW EXECUTE FUNCTION swallow()"],
+}  # fmt: skip
+
+
+def test_a_database_that_does_not_change_rows_stops_the_rotation(database, process):
+    if database.name not in SWALLOW:
+        pytest.skip("MariaDB has no such triggers")
+    old = process(OLD)
+    register(old.client("alice"), "m")
+    before = stored(old)
+    for statement in SWALLOW[database.name]:
+        old.execute(sa.text(statement))
+
+    output, status = process(NEW, OLD).run("rotate-keys")
+
+    assert ("does not let model" in output, status) == (True, 1)
+    assert stored(old) == before
+
+
+def test_a_new_key_is_written_with_its_key_id_changed_or_not(process):
+    host = process(OLD)
+    (row_id,) = register(host.client("alice"), "m")
+    written = []
+    with host.app.app_context():
+        sa.event.listen(
+            host.db.engine, "before_cursor_execute", lambda *args: written.append(args[2])
+        )
+
+    host.client("alice").patch(f"{PREFIX}/{row_id}", json={"api_key": CANARY})
+
+    (update,) = (each for each in written if each.startswith("UPDATE model_registry_models"))
+    assert {"ciphertext", "key_id"} <= {*re.findall(r"(\w+)=", update)}
+
+
+@pytest.mark.parametrize("name", ["", "\t", " k", "Z", "~~~"])
+def test_rows_under_any_other_name_are_met_by_the_check_and_by_rotation(process, name):
+    register(process(OLD).client("alice"), "a", "b")
+    later = process(NEW, OLD)
+    change(later, "a", key_id=name)
+
+    output, status = later.run("rotate-keys")
+
+    assert (f" on {name!r}: " in output, status) == (True, 1)
+    with later.app.app_context(), pytest.raises(ConfigError, match=re.escape(repr(name))):
+        later.registry.check_keys()
+
+
+@pytest.mark.parametrize("value", ["CAST('abc' AS TEXT)", "5", "1.5", "''"])
+def test_what_is_no_blob_is_no_key(tmp_path, value):
+    host = make_host(f"sqlite:///{tmp_path / 'x'}")
+    (row_id,) = register(host.client("alice"), "m")
+    host.execute(sa.text(f"UPDATE model_registry_models SET ciphertext = {value}"))
+
+    output, status = host.run("verify-keys")
+    credential = host.client("alice").get(f"{PREFIX}/{row_id}/credential").json
+    host.close()
+
+    assert (f"model {row_id} 'm'" in output, status) == (True, 1)
+    assert credential["status"] == "unreadable"
+
+
+def test_a_key_id_without_a_key_is_no_missing_key(process):
+    register(process(OLD).client("alice"), "m")
+    later = process(NEW)
+    change(later, "m", ciphertext=None)
+
+    with later.app.app_context():
+        later.registry.check_keys()
+
+    assert later.run("list-keys")[1] == 0
+
+
+def test_keys_are_checked_each_time_the_host_asks(process):
+    register(process(OLD).client("alice"), "m")
+    later = process(NEW, OLD)
+    with later.app.app_context():
+        later.registry.check_keys()
+
+    change(later, "m", key_id="lost#00000000")
+
+    with later.app.app_context(), pytest.raises(ConfigError, match="'lost#00000000'"):
+        later.registry.check_keys()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_what_sql_put_there_does_nothing_to_a_terminal(process, command):
+    host = process(OLD)
+    register(host.client("alice"), "m")
+    change(host, "m", key_id="\x1b]0;x\x07\x1b[2J\rfine", base_url="\x1b[2J")
+    host.execute(host.registry.tables.models.update().values(model_id="\x1b[2J"))
+
+    output, status = host.run(*command)
+
+    assert (status, {"\x1b", "\x07", "\r"} & {*output}) == (1, set())
+
+
 # --- what SQL can do to a row
 
 
@@ -393,7 +520,10 @@ DAMAGES = {
     "base_url no address": lambda *_: {"base_url": "evil"},
     "base_url taken away": lambda *_: {"base_url": None},
     "provider edited": lambda *_: {"base_url": None, "model_provider": "deepseek"},
-    "another identity": lambda *_: {"uuid": uuid.uuid4()},
+    "another identity": lambda *_: {"uuid": uuid.uuid4().hex},
+    "no identity": lambda *_: {"uuid": "zzz"},
+    "an empty label": lambda *_: {"key_id": ""},
+    "a label that clears the screen": lambda *_: {"key_id": "\x1b[2J\r\n"},
 }
 
 
@@ -413,7 +543,8 @@ def evil():
 def test_a_damaged_row_is_listed_never_sent_and_mended_by_a_new_key(process, evil, damage):
     here = {"base_url": "https://a.example.com/v1", "model_provider": "openai"}
     ids = register(process(OLD).client("alice"), "a", "b", **here)
-    host = process(NEW, OLD, MODEL_REGISTRY_ALLOWED_HOSTS=["127.0.0.1"])
+    allowed = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["127.0.0.1"], "MODEL_REGISTRY_KEY_CHECK": "warning"}
+    host = process(NEW, OLD, **allowed)
     alice = host.client("alice")
     columns = DAMAGES[damage](*(row["ciphertext"] for row in stored(host)))
     if columns.get("base_url"):
@@ -444,10 +575,10 @@ def test_keys_are_listed_with_their_counts(process):
     register(process(NEW, OLD).client("alice"), "c")
 
     assert process(NEW, OLD).run("list-keys") == (
-        f"       1  seals    {key_id(NEW)}\n       2  opens    {key_id(OLD)}\n", 0,
+        f"       1  seals    '{key_id(NEW)}'\n       2  opens    '{key_id(OLD)}'\n", 0,
     )  # fmt: skip
     assert process(NEW).run("list-keys") == (
-        f"       1  seals    {key_id(NEW)}\n       2  missing  {key_id(OLD)}\n", 1,
+        f"       1  seals    '{key_id(NEW)}'\n       2  missing  '{key_id(OLD)}'\n", 1,
     )  # fmt: skip
 
 
@@ -533,7 +664,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_healthy_registry(process):
     output, status = host.run("doctor")
 
     assert status == 0
-    assert f"API keys sealed with {key_id(OLD)}: 1; it seals new ones" in output
+    assert f"API keys sealed with '{key_id(OLD)}': 1; it seals new ones" in output
     assert "1 in model_registry_models" in output
     assert "setting  URL_PREFIX = /api/models" in output
     assert "setting  KEY_CHECK = error" in output
@@ -542,7 +673,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_healthy_registry(process):
 
 def test_the_doctor_says_what_to_do_about_keys(process):
     register(process(OLD).client("alice"), "m")
-    old, new = (f"API keys sealed with {key_id(each)}" for each in (OLD, NEW))
+    old, new = (f"API keys sealed with '{key_id(each)}'" for each in (OLD, NEW))
 
     reserve, _ = process(OLD, NEW).run("doctor")
     begun, status = process(NEW, OLD).run("doctor")
@@ -572,29 +703,28 @@ def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
     )
 
 
-@pytest.mark.parametrize("enforced", [True, False])
-@pytest.mark.parametrize("trigger", [True, False])
-def test_the_doctor_knows_whether_foreign_keys_are_enforced(hosts, enforced, trigger):
-    host = hosts()
-    if host.app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-        with host.app.app_context():
-            engine = host.db.engine
-            if not trigger:
-                host.execute(sa.text("DROP TRIGGER model_registry_user_deleted"))
-            engine.dispose()
-            switch = f"PRAGMA foreign_keys={'ON' if enforced else 'OFF'}"
-            sa.event.listen(engine, "connect", lambda raw, _record: raw.execute(switch))
-    else:
-        enforced = True
+FOREIGN_KEYS = {
+    (True, True): "ok       foreign keys are enforced",
+    (True, False): "ok       foreign keys are enforced",
+    (False, True): "ok       foreign keys are off; a trigger follows",
+    (False, False): "warning  foreign keys are off, so that DELETE",
+}
+
+
+@pytest.mark.parametrize(("enforced", "trigger"), FOREIGN_KEYS)
+def test_the_doctor_knows_whether_sqlite_enforces_foreign_keys(tmp_path, enforced, trigger):
+    host = make_host(f"sqlite:///{tmp_path / 'x'}")
+    with host.app.app_context():
+        if not trigger:
+            host.execute(sa.text("DROP TRIGGER model_registry_user_deleted"))
+        host.db.engine.dispose()
+        switch = f"PRAGMA foreign_keys={'ON' if enforced else 'OFF'}"
+        sa.event.listen(host.db.engine, "connect", lambda raw, _record: raw.execute(switch))
 
     output, status = host.run("doctor")
+    host.close()
 
-    told = {
-        True: "ok       foreign keys are enforced",
-        False: "ok       foreign keys are off; a trigger follows" if trigger
-        else "warning  foreign keys are off, so that DELETE",
-    }  # fmt: skip
-    assert (told[enforced] in output, status) == (True, 0)
+    assert (FOREIGN_KEYS[enforced, trigger] in output, status) == (True, 0)
 
 
 def test_the_doctor_names_the_tables_that_are_missing(hosts):
@@ -603,4 +733,27 @@ def test_the_doctor_names_the_tables_that_are_missing(hosts):
 
     output, status = host.run("doctor")
 
-    assert ("(model_registry_defaults)" in output, status) == (True, 1)
+    assert ("version: model_registry_defaults)" in output, status) == (True, 1)
+
+
+def test_the_doctor_tells_a_lost_connection_from_a_table_that_is_missing(hosts):
+    host = hosts()
+    with host.app.app_context():
+        host.db.drop_all()
+
+        @sa.event.listens_for(host.db.engine, "handle_error")
+        def lose_the_connection(context):
+            context.is_disconnect = True
+
+    output, status = host.run("doctor")
+
+    assert ("of another version" in output, status) == (False, 1)
+
+
+def test_the_doctor_names_the_tables_that_lack_a_column(hosts):
+    host = hosts()
+    host.execute(sa.text("ALTER TABLE model_registry_grants DROP COLUMN can_edit"))
+
+    output, status = host.run("doctor")
+
+    assert ("version: model_registry_grants)" in output, status) == (True, 1)

@@ -51,7 +51,7 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
     """What a key is bound to, and what its encryption key is called, stay as they are."""
     blob = "01036e6577000102030405060708090a0b3469fb70ab8ab575" + tag
     row = {
-        "uuid": UUID(int=7),
+        "uuid": UUID(int=7).hex,
         "model_provider": "openai",
         "base_url": base_url,
         "key_id": "new#ee26fb56",

@@ -29,35 +29,33 @@ def findings(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
     """Yield what can be told without opening an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
-    if missing := sorted(_missing(connection, tables)):
-        yield Finding(
-            "error",
-            f"{NO_TABLES} ({', '.join(missing)})",
-        )
+    if missing := [table.name for table, _ in tables.by_model() if not _works(connection, table)]:
+        yield Finding("error", f"{NO_TABLES} (missing or of another version: {', '.join(missing)})")
         return
-    yield from _foreign_keys(connection)
+    if connection.dialect.name == "sqlite":
+        yield _foreign_keys(connection, tables)
     yield from _counts(connection, tables)
     yield from _keys(connection, keys)
 
 
-def _missing(connection: sa.Connection, tables: Tables) -> list[str]:
-    inspector = sa.inspect(connection)
-    return [
-        table.name
-        for table, _ in tables.by_model()
-        if not inspector.has_table(table.name, table.schema)
-    ]
+def _works(connection: sa.Connection, table: sa.Table) -> bool:
+    try:
+        connection.execute(sa.select(table).where(sa.false()))
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return False
+    return True
 
 
-def _foreign_keys(connection: sa.Connection) -> Iterator[Finding]:
+def _foreign_keys(connection: sa.Connection, tables: Tables) -> Finding:
     if enforces_foreign_keys(connection):
-        yield Finding("ok", "foreign keys are enforced")
-        return
-    triggers = sa.text("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = :name")
-    if connection.scalar(triggers, {"name": TRIGGER}):
-        yield Finding("ok", "foreign keys are off; a trigger follows the deletion of users")
-        return
-    yield Finding(
+        return Finding("ok", "foreign keys are enforced")
+    trigger = sa.text("SELECT 1 FROM sqlite_master WHERE name = :name AND tbl_name = :users")
+    parameters = {"name": TRIGGER, "users": tables.user_key.table.name}
+    if connection.scalar(trigger, parameters):
+        return Finding("ok", "foreign keys are off; a trigger follows the deletion of users")
+    return Finding(
         "warning",
         "foreign keys are off, so that DELETE on the users' table leaves models behind; "
         "run PRAGMA foreign_keys=ON for each connection",
@@ -74,7 +72,7 @@ def _keys(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
     if keys.vault.key_ids is None:
         yield Finding("warning", "the secret_box has no key_ids; only verify-keys tells what opens")
     for key in keys.counts(connection):
-        told = f"API keys sealed with {key.key_id or 'a key without an id'}: {key.count}"
+        told = f"API keys sealed with {key.key_id!r}: {key.count}"
         if key.fault:
             yield Finding("error" if keys.is_strict else "warning", f"{told}; {key.fault}")
         elif key.state == "opens" and key.count:

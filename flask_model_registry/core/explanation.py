@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .rows import Rows
     from .vault import Vault
 
-_NAMED = 10  # of all models with a model_id
+_AT_MOST = 10  # models are named
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Explanation:
         actions: What the user may do: use, edit, delete, share.
         base_url: Where it would be called.
         key_id: The encryption key that its API key is sealed with.
-        hides: Other models with this ``model_id`` that the user sees, and reaches by id only.
+        namesakes: Other models that the user sees, of the same ``model_id``; that leads to the
+            nearest of them.
         problems: What keeps ``resolve`` from answering, with the cure; empty if nothing does.
     """
 
@@ -51,23 +52,12 @@ class Explanation:
     actions: tuple[str, ...] = ()
     base_url: str | None = None
     key_id: str | None = None
-    hides: tuple[int, ...] = ()
+    namesakes: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        found = "leads to no model" if self.id is None else f"is model {self.id}"
-        facts = {
-            "model_id": self.model_id,
-            "owner": self.owner,
-            "seen as": ", ".join(self.relations),
-            "may": ", ".join(self.actions),
-            "address": self.base_url,
-            "API key sealed with": self.key_id,
-            "comes before": self.hides and _listed(self.hides),
-        }
-        told = [f"  {name}: {value}" for name, value in facts.items() if value]
-        problems = [f"  problem: {each}" for each in self.problems] or ["  resolves"]
-        return "\n".join([f"{self.ref!r} {found}", *told, *problems])
+        # With repr(), so that nothing in the database speaks to a terminal.
+        return "\n".join(f"{name}: {value!r}" for name, value in vars(self).items() if value)
 
 
 class Explainer:
@@ -99,7 +89,7 @@ class Explainer:
             ),
             base_url=self._vault.address(row),
             key_id=row["key_id"],
-            hides=self._hidden_by(actor, row),
+            namesakes=self._namesakes(actor, row),
             problems=tuple(self._problems(row)),
         )
 
@@ -109,11 +99,11 @@ class Explainer:
         row = self._rows.connect().execute(statement, actor.parameters).first() or ()
         return tuple(name for name, holds in zip(conditions, row, strict=False) if holds)
 
-    def _hidden_by(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
+    def _namesakes(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
         is_namesake = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
         statement = sa.select(self._models.id).where(is_namesake, self._access.where(Action.USE))
-        ids = self._rows.connect().scalars(statement.order_by(self._models.id), actor.parameters)
-        return tuple(ids)
+        statement = statement.order_by(self._models.id).limit(_AT_MOST)
+        return tuple(self._rows.connect().scalars(statement, actor.parameters))
 
     def _problems(self, row: Mapping[Any, Any]) -> Iterator[str]:
         if not row["is_active"]:
@@ -124,10 +114,10 @@ class Explainer:
             yield error.detail
 
     def _unseen(self, ref: int | str) -> str:
-        ids = self._all_with(ref)
+        ids = ", ".join(map(str, self._all_with(ref)))
         if not ids:
             return "There is no such model; register it."
-        return f"The user does not see {_listed(ids)}; the owner can grant or share it."
+        return f"The user does not see model {ids}; the owner can grant or share it."
 
     def _all_with(self, ref: int | str) -> Sequence[int]:
         try:
@@ -135,8 +125,4 @@ class Explainer:
         except NotFoundError:
             return ()
         statement = sa.select(self._models.id).where(column == ref).order_by(self._models.id)
-        return self._rows.connect().scalars(statement.limit(_NAMED)).all()
-
-
-def _listed(ids: Sequence[int]) -> str:
-    return "model " + ", ".join(map(str, ids)) + (" …" if len(ids) == _NAMED else "")
+        return self._rows.connect().scalars(statement.limit(_AT_MOST)).all()

@@ -48,8 +48,11 @@ class Keys:
         self.vault = vault
         self.is_strict = is_strict
         self._is_checked = False
-        key_id = tables.models.c.key_id
-        self._next = sa.select(sa.func.min(key_id)).where(key_id > sa.bindparam("last"))
+        models = tables.models.c
+        self._first = sa.select(sa.func.min(models.key_id))
+        self._next = self._first.where(models.key_id > sa.bindparam("last"))
+        is_sealed = (models.key_id == sa.bindparam("key")) & models.ciphertext.is_not(None)
+        self._any = sa.select(models.id).where(is_sealed).limit(1)
 
     def check_once(self, connection: sa.Connection) -> None:
         """Check, unless that went well before in this process."""
@@ -65,17 +68,19 @@ class Keys:
         """
         if self.vault.key_ids is None:
             return
-        faults = [fault for each in self.stored(connection) if (fault := self._fault(each))]
+        missing = [each for each in self.stored(connection) if each not in self.vault.key_ids]
+        faults = [self._fault(each) for each in missing if self._is_used(connection, each)]
         if faults and self.is_strict:
-            raise ConfigError("; ".join(faults))
+            raise ConfigError("; ".join(map(str, faults)))
         for fault in faults:
             _log.warning("model registry: %s", fault)
 
     def stored(self, connection: sa.Connection) -> Iterator[str]:
         """Yield the key ids that rows have, by one look into the index for each."""
-        key_id: str | None = ""
-        while (key_id := connection.scalar(self._next, {"last": key_id})) is not None:
+        key_id: str | None = connection.scalar(self._first)
+        while key_id is not None:
             yield key_id
+            key_id = connection.scalar(self._next, {"last": key_id})
 
     def counts(self, connection: sa.Connection) -> list[KeyCount]:
         """Return all encryption keys, the configured ones first; reads all models."""
@@ -88,6 +93,9 @@ class Keys:
             for key_id in dict.fromkeys([*configured, *sorted(counts, key=str)])
         ]
 
+    def _is_used(self, connection: sa.Connection, key_id: str) -> bool:
+        return connection.execute(self._any, {"key": key_id}).first() is not None
+
     def _counted(self, key_id: str | None, count: int) -> KeyCount:
         fault = self._fault(key_id)
         state = "seals" if key_id == self.vault.key_id else "missing" if fault else "opens"
@@ -99,9 +107,12 @@ class Keys:
             return None
         if key_id is None:
             return "API keys have no key id, so they do not open; have them entered again"
-        what, cure = f"API keys are sealed with {key_id!r}", _CURES[self.is_strict]
+        what = f"API keys are sealed with {key_id!r}"
         bare = key_id.partition("#")[0]
         for other in configured:
             if other.partition("#")[0] == bare:
-                return f"{what}, but {bare!r} has other bytes now, {other!r}; {cure}"
-        return f"{what}, an encryption key that is not configured; {cure}"
+                return (
+                    f"{what}, but {bare!r} has other bytes now, {other!r}; "
+                    "put the old ones back, and give new ones another id"
+                )
+        return f"{what}, an encryption key that is not configured; {_CURES[self.is_strict]}"

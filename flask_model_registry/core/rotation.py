@@ -49,7 +49,7 @@ class Rotation:
         self._keys = keys
         self._vault = keys.vault
         models = keys.tables.models.c
-        self._key_id = models.key_id
+        self._models = models
         self._batch = (
             sa.select(models.id, models.model_id, models.owner_id, models.uuid)
             .add_columns(models.model_provider, models.base_url, models.ciphertext, models.key_id)
@@ -76,7 +76,8 @@ class Rotation:
         kill can interrupt. What others write meanwhile is met by the next pass.
 
         Raises:
-            ConfigError: The backend has no ``key_id``, or does not open what it seals.
+            ConfigError: The backend has no ``key_id``, or does not open what it seals; or the
+                database does not change a row.
         """
         tally, is_done = Tally(), False
         while not is_done:
@@ -97,7 +98,7 @@ class Rotation:
             stored = [*self._keys.stored(self._connection)]
         for key_id in (*stored, None):
             if key_id != newest:
-                yield from self._batches(self._batch.where(self._key_id == key_id))
+                yield from self._batches(self._batch.where(self._models.key_id == key_id))
 
     def _batches(self, statement: sa.Select[Any]) -> Iterator[Sequence[Row]]:
         last = 0
@@ -127,5 +128,12 @@ class Rotation:
         # On a connection in AUTOCOMMIT too: a host's listeners may begin transactions on their own.
         with self._connection.begin():
             is_ours = self._connection.execute(self._swap, parameters).rowcount == 1
+        if not is_ours and self._is_still(row):
+            raise ConfigError(f"the database does not let model {row['id']} be changed")
         tally.sealed += is_ours
         tally.missed += not is_ours
+
+    def _is_still(self, row: Row) -> bool:
+        ciphertext = sa.select(self._models.ciphertext).where(self._models.id == row["id"])
+        with self._connection.begin():
+            return bool(self._connection.scalar(ciphertext) == row["ciphertext"])

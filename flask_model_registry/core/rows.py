@@ -106,12 +106,13 @@ class Rows:
         Raises:
             ConfigError: Stored API keys are sealed with encryption keys that are not configured.
         """
-        if self.session.autoflush:
-            self.session.flush()  # as every query of the session would
-        bind = {"clause": self._access.tables.models}
-        connection: sa.Connection = self.session.connection(bind_arguments=bind)
+        connection = self._connection()
         self._keys.check_once(connection)
         return connection
+
+    def check_keys(self) -> None:
+        """Check the encryption keys, whether that was done before or not."""
+        self._keys.check(self._connection())
 
     def engine(self) -> sa.Engine:
         """Return the engine of the database that holds the host's users."""
@@ -181,6 +182,13 @@ class Rows:
         if row is not None:
             facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
         signals.announce(signal, self._sender, actor=actor and actor.key, **facts)
+
+    def _connection(self) -> sa.Connection:
+        if self.session.autoflush:
+            self.session.flush()  # as every query of the session would
+        bind = {"clause": self._access.tables.models}
+        connection: sa.Connection = self.session.connection(bind_arguments=bind)
+        return connection
 
     def _locked(
         self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]

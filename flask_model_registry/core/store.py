@@ -139,6 +139,9 @@ class Store:
             if "api_key" in fields:
                 new |= self._vault.sealed(new, fields["api_key"])
             changed = _difference(held.row, new)
+            if "ciphertext" in changed:
+                # With the key id in any case, as rotation may come between where nothing locks.
+                changed["key_id"] = new["key_id"]
             if changed:
                 held = self._changed(held, changed)
         if changed:
@@ -161,7 +164,7 @@ class Store:
 
     def _new_row(self, actor: Actor) -> dict[str, Any]:
         return {
-            "uuid": self._new_uuid(),
+            "uuid": self._new_uuid().hex,
             "owner_id": actor.key,
             "is_active": True,
             "version": 1,

@@ -79,6 +79,22 @@ def _moment() -> sa.types.TypeEngine[Any]:
     return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
+class _Blob(sa.types.TypeDecorator[bytes]):
+    """Bytes. SQLite keeps values of any type in any column; what is no blob is no sealed key."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
+        """Return what makes bytes of what the driver returns."""
+
+        def process(value: Any) -> bytes | None:
+            is_blob = isinstance(value, (bytes, bytearray, memoryview))
+            return bytes(value) if is_blob else None if value is None else b""
+
+        return process
+
+
 class _Declaration:
     """Declares each table, every constraint and index with its full name.
 
@@ -112,7 +128,7 @@ class _Declaration:
             "models",
             self._id(),
             # Random, never changed, never shown: what a sealed key is bound to.
-            sa.Column("uuid", sa.Uuid(native_uuid=False), nullable=False),
+            sa.Column("uuid", _ascii(32), nullable=False),
             self._user("owner_id", "models_owner", nullable=False),
             sa.Column("model_id", _ascii(255), nullable=False),
             sa.Column("category", _ascii(16), nullable=False),
@@ -131,7 +147,7 @@ class _Declaration:
             sa.Column("version", sa.Integer(), nullable=False),
             sa.Column("created_at", _moment(), nullable=False),
             sa.Column("updated_at", _moment()),
-            sa.Column("ciphertext", sa.LargeBinary()),
+            sa.Column("ciphertext", _Blob()),
             sa.Column("key_id", _ascii(255)),
             sa.Column("credential_updated_at", _moment()),
             *_model_constraints(),

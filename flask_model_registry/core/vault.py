@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ from .resolver import ResolvedModel, Secret
 from .secretbox import CannotOpenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from .ports import Endpoints
     from .secretbox import SecretBox
+
+_KEY_ID = re.compile(r"[!-~]{1,255}")
 
 
 class Vault:
@@ -22,16 +25,17 @@ class Vault:
     def __init__(self, secret_box: SecretBox, endpoints: Endpoints) -> None:
         self._secret_box = secret_box
         self._endpoints = endpoints
+        key_ids = getattr(secret_box, "key_ids", None)
+        #: The ids of all the encryption keys that open, if the backend tells.
+        self.key_ids = None if key_ids is None else tuple(map(_checked, key_ids))
+        if self.key_id not in (self.key_ids or (self.key_id,)):
+            raise ConfigError("the key_id of the secret_box is not one of its key_ids")
 
     @property
     def key_id(self) -> str | None:
         """The id of the encryption key that seals now, if the backend tells."""
-        return getattr(self._secret_box, "key_id", None)
-
-    @property
-    def key_ids(self) -> Sequence[str] | None:
-        """The ids of all the encryption keys that open, if the backend tells."""
-        return getattr(self._secret_box, "key_ids", None)
+        key_id = getattr(self._secret_box, "key_id", None)
+        return None if key_id is None else _checked(key_id)
 
     def sealed(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
         """Return the columns that hold a new key, or none, for the row."""
@@ -53,7 +57,7 @@ class Vault:
         key_id = row["key_id"]
         if key_id is not None and self.key_ids is not None and key_id not in self.key_ids:
             raise UnreadableCredentialError(
-                f"The stored API key is sealed with the encryption key {key_id}, which is not "
+                f"The stored API key is sealed with the encryption key {key_id!r}, which is not "
                 "configured. Put the key back, or set a new API key."
             )
         try:
@@ -111,4 +115,11 @@ class Vault:
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
         # With the key's id, so that a row under another key's does not open: rotation would pass it
         # over, and taking its own key out would lose it.
-        return f"{row['uuid'].hex} {key_id} {self.destination(row)[1]}"
+        return f"{row['uuid']} {key_id} {self.destination(row)[1]}"
+
+
+def _checked(key_id: Any) -> str:
+    # Databases must keep it as it is, or what is sealed under it would be lost.
+    if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
+        raise ConfigError("the key ids of the secret_box must be text of 1 to 255 visible ASCII")
+    return key_id
