@@ -22,8 +22,6 @@ ROOT = Path(__file__).parent.parent
 OLD, NEW = new_key("old"), new_key("new")
 SEEDS, KILLS, ATTEMPTS = 600, 10, 60
 
-pytestmark = pytest.mark.races
-
 
 def secret(model_id, number=0, *, canary=CANARY):
     return f"{canary}-{model_id}-{number}"
