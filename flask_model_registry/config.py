@@ -20,7 +20,7 @@ EXTENSION = "model_registry"  # in ``app.extensions``
 PREFIX = "MODEL_REGISTRY_"
 _NAMES = (
     "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX ALLOWED_HOSTS "
-    "MAX_BODY_BYTES MAX_PAGE_SIZE"
+    "PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE"
 ).split()
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
@@ -71,6 +71,8 @@ class Settings:
     url_prefix: str = "/api/models"
     allowed_hosts: frozenset[str] = frozenset()
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    probe_timeout: float = 10.0
+    probe_concurrency: int = 4
     max_body_bytes: int = 65_536
     max_page_size: int = 100
 
@@ -89,6 +91,8 @@ class Settings:
             url_prefix=_url_prefix(config),
             allowed_hosts=hosts,
             allowed_networks=networks,
+            probe_timeout=_seconds(config, "PROBE_TIMEOUT", cls.probe_timeout),
+            probe_concurrency=_positive(config, "PROBE_CONCURRENCY", cls.probe_concurrency),
             max_body_bytes=_positive(config, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_page_size=_positive(config, "MAX_PAGE_SIZE", cls.max_page_size),
         )
@@ -121,6 +125,13 @@ def _positive(config: Mapping[str, Any], name: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(f"{PREFIX}{name} must be a whole number of at least 1")
     return value
+
+
+def _seconds(config: Mapping[str, Any], name: str, default: float) -> float:
+    value = config.get(PREFIX + name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 300:
+        raise ConfigError(f"{PREFIX}{name} must be a number of seconds up to 300")
+    return float(value)
 
 
 def _allowed_hosts(

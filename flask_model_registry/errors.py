@@ -158,6 +158,34 @@ class ValidationError(RegistryError):
         return {**super().problem(), "detail": self.title, "errors": errors}
 
 
+class TooManyProbesError(RegistryError):
+    """The user has as many probes running as ``MODEL_REGISTRY_PROBE_CONCURRENCY`` allows."""
+
+    code, status, title = "too-many-probes", 429, "Too many tests at once"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class UpstreamError(RegistryError):
+    """A provider did not answer, or not as it should.
+
+    Attributes:
+        result: One of the results of a probe; nothing else that was received is told.
+    """
+
+    code, status, title = "upstream", 502, "The provider did not answer as it should"
+
+    def __init__(self, result: str) -> None:
+        super().__init__()
+        self.result = result
+        self.status = 504 if result == "timeout" else 502  # type: ignore[misc]  # by result
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error as problem details, with the ``result``."""
+        return {**super().problem(), "result": self.result}
+
+
 class UnavailableError(RegistryError):
     """The database did not answer; trying again may help."""
 

@@ -19,7 +19,6 @@ from .core.tables import declare_tables
 from .errors import ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
-from .providers.netguard import AddressPolicy
 from .web.auth import jwt_user
 from .web.blueprint import build_blueprint
 from .web.parser import loaded_by
@@ -96,14 +95,13 @@ class ModelRegistry:
         if EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
         settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
-        policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         registry = assemble(
             self._queries,
             self._session,
             extension=self,
             sender=app,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
-            endpoints=Endpoints(self._catalogue, policy),
+            endpoints=Endpoints.of(self._catalogue, settings),
             settings=settings,
         )
         app.extensions[EXTENSION] = registry

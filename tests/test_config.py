@@ -144,6 +144,8 @@ def test_keys_are_given_in_one_place(tmp_path):
         ("URL_PREFIX", ["", "api", "/api/", "/a b", "/<x>", "/..", "/a/.", None, 5], "must be a path"),
         ("MAX_BODY_BYTES", [0, -1, "64", 1.5, True, None], "whole number"),
         ("MAX_PAGE_SIZE", [0, "100", False], "whole number"),
+        ("PROBE_CONCURRENCY", [0, "4", 1.5], "whole number"),
+        ("PROBE_TIMEOUT", [0, -1, "10", True, None, 301, float("nan"), float("inf")], "seconds up to 300"),
         ("ALLOWED_HOSTS", [["http://x"], ["a b"], "10.0.0.0/33", ["10.0.0.1/8"], ["*"], [""], ["10.0.0.999"], ["127.1"]],
          "give host names"),
         ("ALLOWED_HOSTS", [5, [5]], "list of strings"),

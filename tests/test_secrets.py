@@ -57,7 +57,7 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
         "key_id": "new#ee26fb56",
         "ciphertext": bytes.fromhex(blob),
     }
-    vault = Vault(AesGcmBox(KEYS), Endpoints(Catalogue(()), AddressPolicy(frozenset(), ())))
+    vault = Vault(AesGcmBox(KEYS), Endpoints(Catalogue(()), AddressPolicy(), prober=None))
 
     assert vault.opened(row).reveal() == "sk-known"
     assert vault.key_id == row["key_id"]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class Prober(Protocol):
+    """Who asks providers for their models."""
+
+    def can_ask(self, provider: str) -> bool: ...
+    def names(self, provider: str, base_url: str | None, api_key: str) -> list[str]: ...
+    def probe(self, provider: str, base_url: str | None, model_name: str, api_key: str) -> Any: ...
+
+
 class Endpoints(Protocol):
     """Where models are called."""
 
+    @property
+    def prober(self) -> Prober: ...
+    def providers(self) -> list[dict[str, Any]]: ...
     def canonical(self, provider: str) -> str: ...
     def faults(self, provider: str, base_url: str | None) -> Iterator[tuple[str, str]]: ...
     def address(self, provider: str, base_url: str | None) -> str | None: ...

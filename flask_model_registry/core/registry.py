@@ -12,6 +12,7 @@ from .explanation import Explainer
 from .grants import Grants
 from .keys import Keys
 from .ownership import Ownership
+from .probes import Probes
 from .rows import Rows
 from .store import Store
 from .vault import Vault
@@ -34,6 +35,8 @@ class Registry:
     ownership: Ownership
     defaults: Defaults
     explainer: Explainer
+    endpoints: Endpoints
+    probes: Probes
     keys: Keys
     settings: Settings
 
@@ -66,6 +69,8 @@ def assemble(
         ownership=Ownership(rows, defaults, _now),
         defaults=defaults,
         explainer=Explainer(rows, vault),
+        endpoints=endpoints,
+        probes=Probes(rows, vault, endpoints, concurrency=settings.probe_concurrency),
         keys=keys,
         settings=settings,
     )

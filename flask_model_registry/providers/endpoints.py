@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .netguard import AddressPolicy, BadAddressError, parse_base_url
+from .probe import Prober
+from .transport import Transport, system_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..config import Settings
     from .catalogue import Catalogue
 
 
@@ -19,6 +22,18 @@ class Endpoints:
 
     catalogue: Catalogue
     policy: AddressPolicy
+    prober: Prober
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, settings: Settings) -> Endpoints:
+        """Return the endpoints under an app's settings, on this machine's network."""
+        policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
+        transport = Transport(policy, system_network(), settings.probe_timeout)
+        return cls(catalogue, policy, Prober(catalogue, policy, transport))
+
+    def providers(self) -> list[dict[str, Any]]:
+        """Return the known providers as plain data."""
+        return [provider.shown() for provider in self.catalogue]
 
     def canonical(self, provider: str) -> str:
         """Return the provider's id for any of its names."""
@@ -27,7 +42,7 @@ class Endpoints:
     def faults(self, provider: str, base_url: str | None) -> Iterator[tuple[str, str]]:
         """Yield a field and a message if a model may not be at this address."""
         if base_url is None:
-            if self.catalogue.base_url(provider) is None:
+            if self.catalogue.get(provider).base_url is None:
                 yield "base_url", "This provider has no address of its own, so give one."
             return
         try:
@@ -37,7 +52,7 @@ class Endpoints:
 
     def address(self, provider: str, base_url: str | None) -> str | None:
         """Return the base URL to call."""
-        return self.catalogue.base_url(provider) if base_url is None else base_url
+        return self.catalogue.get(provider).base_url if base_url is None else base_url
 
     def origin(self, provider: str, base_url: str | None) -> str:
         """Return what a key is bound to: the origin it may be sent to, or the provider."""

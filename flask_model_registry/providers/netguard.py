@@ -106,6 +106,10 @@ class AddressPolicy:
         if endpoint.scheme != "https":
             raise BadAddressError(f"Use https, or let the operator add the host to {_SETTING}.")
 
+    def permits(self, host: str, address: IPv4Address | IPv6Address) -> bool:
+        """Tell whether a host may be called at an address that its name stands for."""
+        return host in self.hosts or is_public(address) or self._is_allowed(str(address))
+
     def _is_allowed(self, host: str) -> bool:
         address = _as_address(host)
         if address is None:

@@ -21,14 +21,16 @@ from ..errors import (
     UnavailableError,
     ValidationError,
 )
+from .calls import Answer, Call, Later
 from .parser import StrictParser
-from .views import ROUTES, Answer, Call, View
+from .views import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..core.access import Actor
     from ..core.registry import Registry
+    from .calls import View
 
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -113,7 +115,7 @@ class _Dispatcher:
         with held_back() as sendings, _transaction(self._registry.rows.session, commit=commit):
             answer = view.function(call, **path)
         self._send(sendings)
-        return _response(answer)
+        return _response(Answer(answer.payload()) if isinstance(answer, Later) else answer)
 
     def _send(self, sendings: Iterable[Callable[[], Any]]) -> None:
         """Send signals, and commit what the receivers wrote; the answer stands if one fails."""

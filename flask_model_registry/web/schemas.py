@@ -118,6 +118,24 @@ class WholeModel(NewModel):
     is_active = Flag(load_default=True)
 
 
+class Address(Strict):
+    """Whom to ask, and with which key."""
+
+    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+    base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
+
+    @post_load
+    def _hide_key(self, address: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        return _hidden(address)
+
+
+class Connection(Address):
+    """What it takes to test a model that need not be saved."""
+
+    model_provider = fields.String(required=True, validate=_PROVIDER)
+    model_name = fields.String(required=True, validate=[Length(1, 255), _LINE])
+
+
 class Credential(Strict):
     """A new API key."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -11,8 +11,11 @@ from flask import request, url_for
 from ..core.rows import Target
 from ..core.users import Person
 from ..errors import NotFoundError, ValidationError
+from .calls import Answer, Call, Later, View, view
 from .schemas import (
+    Address,
     Choice,
+    Connection,
     Credential,
     ListQuery,
     NewModel,
@@ -26,52 +29,13 @@ from .schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    import marshmallow
-
-    from ..core.access import Actor
     from ..core.filters import Filters
-    from ..core.registry import Registry
     from ..core.representation import Model
 
 _PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request, authenticated and parsed."""
-
-    registry: Registry
-    actor: Actor
-    query: Any
-    body: Any
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Plain data for the body, a status and headers."""
-
-    payload: Any
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class View:
-    """A function of a call and the variables in its path, and the shapes that it takes."""
-
-    function: Callable[..., Answer]
-    query: marshmallow.Schema
-    body: marshmallow.Schema | None
-
-
-def view(
-    *, query: marshmallow.Schema | None = None, body: marshmallow.Schema | None = None
-) -> Callable[[Callable[..., Answer]], View]:
-    """Make a view of a function."""
-    return lambda function: View(function, query or NoQuery(), body)
 
 
 @view(body=NewModel())
@@ -199,6 +163,31 @@ def clear_default(call: Call, config_type: str) -> Answer:
     return Answer(None, 204)
 
 
+@view()
+def list_providers(call: Call) -> Answer:
+    """List the known providers."""
+    return Answer(call.registry.endpoints.providers())
+
+
+@view(body=Address())
+def ask_provider(call: Call, provider: str) -> Later:
+    """Ask a provider which models it serves."""
+    fields = {**call.body, "model_provider": provider}
+    return Later(call.registry.probes.names(call.actor, fields))
+
+
+@view(body=Connection())
+def test_connection(call: Call) -> Later:
+    """Test a model that need not be saved."""
+    return Later(call.registry.probes.of_submitted(call.actor, call.body))
+
+
+@view()
+def test_model(call: Call, id: str) -> Later:
+    """Test a model with its stored key, at its stored address."""
+    return Later(call.registry.probes.of_saved(call.actor, _reference(id)))
+
+
 _ONE_MODEL: Mapping[str, View] = {
     "GET": get_model,
     "PATCH": change_model,
@@ -211,6 +200,10 @@ ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
     "models": ("/", {"GET": list_models, "POST": register}),
     "register": ("/register", {"POST": register}),
     "summary": ("/summary", {"GET": summary}),
+    "providers": ("/providers", {"GET": list_providers}),
+    "provider_models": ("/providers/<provider>/models", {"POST": ask_provider}),
+    "test_connection": ("/test-connection", {"POST": test_connection}),
+    "test_model": ("/<id>/test", {"POST": test_model}),
     "model": ("/<id>", _ONE_MODEL),
     "model_by_handle": ("/by-id/<path:model_id>", _ONE_MODEL),
     "credential": (

@@ -1,0 +1,101 @@
+"""Ask a provider which models it serves.
+
+That is free of charge everywhere, and shows whether the address, the key and the name are good.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..errors import UpstreamError
+from .dialects import DIALECTS
+from .netguard import BadAddressError, parse_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .catalogue import Catalogue
+    from .dialects import Dialect
+    from .netguard import AddressPolicy
+    from .transport import Transport
+
+RESULTS = (
+    "ok auth_failed model_not_found bad_response unreachable tls_error timeout blocked_address "
+    "too_large"
+).split()
+_REFUSED = {401, 403}
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{1,255}")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What came of a probe.
+
+    Attributes:
+        result: One of ``RESULTS``.
+        latency_ms: Milliseconds that the answer took, to the ten; ``None`` if there was none.
+    """
+
+    result: str
+    latency_ms: int | None = None
+
+
+class Prober:
+    """Asks the providers of a catalogue."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        policy: AddressPolicy,
+        transport: Transport,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._catalogue = catalogue
+        self._policy = policy
+        self._transport = transport
+        self._clock = clock
+
+    def can_ask(self, provider: str) -> bool:
+        """Tell whether a provider lists its models for an API key."""
+        return self._catalogue.get(provider).dialect is not None
+
+    def probe(self, provider: str, base_url: str | None, model_name: str, api_key: str) -> Probe:
+        """Tell whether a model can be called: listed there, with this key."""
+        begun = self._clock()
+        try:
+            names = self.names(provider, base_url, api_key)
+        except UpstreamError as error:
+            return Probe(error.result)
+        is_there = {model_name, f"{model_name}:latest"} & {*names}  # as Ollama calls them
+        is_ok = is_there or not self._dialect(provider).is_complete
+        latency_ms = round((self._clock() - begun) * 100) * 10
+        return Probe("ok" if is_ok else "model_not_found", latency_ms)
+
+    def names(self, provider: str, base_url: str | None, api_key: str) -> list[str]:
+        """Return the names of the models that a provider serves.
+
+        Raises:
+            UpstreamError: It did not tell.
+        """
+        address = base_url or self._catalogue.get(provider).base_url or ""
+        try:
+            self._policy.check(parse_base_url(address))
+        except BadAddressError:
+            raise UpstreamError("blocked_address") from None
+        dialect = self._dialect(provider)
+        status, body = self._transport.get(dialect.url(address), dialect.headers(api_key))
+        if status in _REFUSED:
+            raise UpstreamError("auth_failed")
+        try:
+            names = dialect.names(body) if status == 200 else None
+        except ValueError:
+            names = None
+        if names is None:
+            raise UpstreamError("bad_response")
+        return [name for name in names if _NAME.fullmatch(name)]
+
+    def _dialect(self, provider: str) -> Dialect:
+        return DIALECTS[self._catalogue.get(provider).dialect or "openai"]

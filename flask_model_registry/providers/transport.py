@@ -1,0 +1,239 @@
+"""One GET to the world outside: to an address that was checked, by a deadline, up to a size."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from ipaddress import ip_address
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import httpcore2 as httpcore
+
+from ..errors import UpstreamError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from .netguard import AddressPolicy
+
+    LookUp = Callable[[str, int], Sequence[str]]
+
+_HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
+_PACE = 1.0  # seconds
+_HTTP_LOGS = ("httpcore2.connection", "httpcore2.http11")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The edge of the world: what a transport needs of it."""
+
+    ssl_context: Callable[[], ssl.SSLContext]
+    look_up: LookUp
+    clock: Callable[[], float] = monotonic
+    sleep: Callable[[float], None] = sleep
+
+
+def look_up(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, as this machine knows them."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def system_network() -> Network:
+    """Return the network as this machine has it, with the certificates that it trusts."""
+    return Network(httpcore.default_ssl_context, look_up)
+
+
+class Transport:
+    """Fetches from where the policy allows.
+
+    A name is looked up once, all of its addresses are checked, and the connection goes to one of
+    these. There are no redirects, proxies, netrc, cookies or compression.
+
+    Args:
+        timeout: Seconds of wall-clock time for all of one fetch.
+    """
+
+    def __init__(self, policy: AddressPolicy, network: Network, timeout: float) -> None:
+        self._policy = policy
+        self._network = network
+        self._timeout = timeout
+        for name in _HTTP_LOGS:
+            logging.getLogger(name).addFilter(_is_not_ours)
+
+    def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return the status and the body that are found at a URL.
+
+        Raises:
+            UpstreamError: Nobody is there, or does not answer as one should.
+        """
+        begun = self._network.clock()
+        limits = _Limits(self._network.clock, begun + self._timeout)
+        backend = _Backend(self._policy, self._network.look_up, limits)
+        try:
+            with _without_log():
+                return self._exchange(httpcore.URL(url), headers, backend)
+        except UpstreamError as error:
+            if error.result == "unreachable":
+                # Refused, unknown and not allowed are alike: how long it took does not tell either.
+                self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
+            raise
+
+    def _exchange(
+        self, url: httpcore.URL, headers: Mapping[str, str], backend: _Backend
+    ) -> tuple[int, bytes]:
+        connection = httpcore.HTTPConnection(
+            url.origin, self._network.ssl_context(), network_backend=backend
+        )
+        sent: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity"}
+        sent.update(headers)
+        try:
+            with connection, connection.stream("GET", url, headers=sent) as answer:
+                return answer.status, _body(answer, backend.limits)
+        except httpcore.TimeoutException:
+            raise UpstreamError("timeout") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError):
+            raise UpstreamError("bad_response") from None
+
+
+class _Limits:
+    """The time and the bytes that are left of one fetch."""
+
+    def __init__(self, clock: Callable[[], float], end: float) -> None:
+        self._clock = clock
+        self._end = end
+        self._room = _HEADER_BYTES
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._end - self._clock())
+
+    def seconds(self) -> float:
+        if not (left := self.left):
+            raise UpstreamError("timeout")
+        return left
+
+    def room(self) -> int:
+        if self._room <= 0:
+            raise UpstreamError("too_large")
+        return self._room
+
+    def spend(self, count: int) -> None:
+        self._room -= count
+
+    def allow_body(self) -> None:
+        self._room += _BODY_BYTES
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connects to addresses that were checked, whatever name they go by."""
+
+    def __init__(self, policy: AddressPolicy, look_up: LookUp, limits: _Limits) -> None:
+        self._policy = policy
+        self._look_up = look_up
+        self._inner = httpcore.SyncBackend()
+        self.limits = limits
+
+    def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        addresses = self._checked(host, port)
+        for number, address in enumerate(addresses):
+            try:
+                timeout = self.limits.seconds() / (len(addresses) - number)
+                return _Stream(self._inner.connect_tcp(address, port, timeout), self.limits)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        raise UpstreamError("unreachable")
+
+    def _checked(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a host, if it may be called at each of them."""
+        addresses = self._found(host, port)
+        if all(self._policy.permits(host, ip_address(each)) for each in addresses):
+            return addresses
+        return ()
+
+    def _found(self, host: str, port: int) -> Sequence[str]:
+        """Look up in a thread, as that takes as long as it likes."""
+        answers: SimpleQueue[Sequence[str]] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._look_up(host, port))
+            except (OSError, UnicodeError):
+                answers.put(())
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            return answers.get(timeout=self.limits.seconds())
+        except Empty:
+            return ()
+
+
+class _Stream(httpcore.NetworkStream):
+    """A stream that ends when time or room do."""
+
+    def __init__(self, inner: httpcore.NetworkStream, limits: _Limits) -> None:
+        self._inner = inner
+        self._limits = limits
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        most = min(max_bytes, self._limits.room())
+        received = self._inner.read(most, self._limits.seconds())
+        self._limits.spend(len(received))
+        return received
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._limits.seconds())
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            inner = self._inner.start_tls(ssl_context, server_hostname, self._limits.seconds())
+        except httpcore.ConnectTimeout:
+            raise UpstreamError("timeout") from None
+        except httpcore.ConnectError:
+            raise UpstreamError("tls_error") from None
+        return _Stream(inner, self._limits)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _body(answer: httpcore.Response, limits: _Limits) -> bytes:
+    if len(answer.headers) > _HEADERS:
+        raise UpstreamError("too_large")
+    encodings = {value for name, value in answer.headers if name.lower() == b"content-encoding"}
+    if encodings - {b"", b"identity"}:
+        raise UpstreamError("bad_response")
+    limits.allow_body()
+    return b"".join(answer.iter_stream())
+
+
+_fetching: ContextVar[bool] = ContextVar("_fetching", default=False)
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep what others send out of the log: httpcore writes headers to it, at DEBUG."""
+    token = _fetching.set(True)
+    try:
+        yield
+    finally:
+        _fetching.reset(token)
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return not _fetching.get()

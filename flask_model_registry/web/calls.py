@@ -1,0 +1,58 @@
+"""What views get, and what they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .schemas import NoQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import marshmallow
+
+    from ..core.access import Actor
+    from ..core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, authenticated and parsed."""
+
+    registry: Registry
+    actor: Actor
+    query: Any
+    body: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Plain data for the body, a status and headers."""
+
+    payload: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Later:
+    """What makes the payload when the transaction is over, and its connection given back."""
+
+    payload: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """A function of a call and the variables in its path, and the shapes that it takes."""
+
+    function: Callable[..., Answer | Later]
+    query: marshmallow.Schema
+    body: marshmallow.Schema | None
+
+
+def view(
+    *, query: marshmallow.Schema | None = None, body: marshmallow.Schema | None = None
+) -> Callable[[Callable[..., Answer | Later]], View]:
+    """Make a view of a function."""
+    return lambda function: View(function, query or NoQuery(), body)

@@ -1,0 +1,231 @@
+"""Testing models over HTTP: with the key and the address that belong together, and nothing held."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from flask_model_registry.providers.probe import RESULTS
+from tests.hosts import CANARY, PREFIX, granted, model, register
+from tests.upstream import Upstream, answers, echoes, is_silent
+
+LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def serve(handler):
+        started.append(Upstream(handler))
+        return started[-1]
+
+    yield serve
+    for upstream in started:
+        upstream.close()
+
+
+def at(upstream):
+    return f"http://localhost:{upstream.port}/v1"
+
+
+def connection(**fields):
+    body = model(**fields)
+    return {name: body[name] for name in ("model_provider", "model_name", "api_key", "base_url")}
+
+
+def test_a_saved_model_is_tested_with_its_stored_key(alice, serve):
+    upstream = serve(answers(LISTING))
+    (row_id,) = register(alice, "m", base_url=at(upstream))
+
+    answer = alice.post(f"{PREFIX}/{row_id}/test").json
+
+    assert answer.keys() == {"result", "latency_ms"}
+    assert answer["result"] == "ok"
+    assert answer["latency_ms"] % 10 == 0
+    assert f"Authorization: Bearer {CANARY}\r\n" in upstream.requests[0]
+
+
+def test_what_is_not_saved_is_tested_with_what_was_sent(alice, serve):
+    upstream = serve(answers(LISTING))
+
+    answer = alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(upstream)))
+
+    assert (answer.status_code, answer.json["result"]) == (200, "ok")
+    assert alice.get(f"{PREFIX}/").json == []
+
+
+def test_a_provider_is_asked_for_its_models(alice, serve):
+    upstream = serve(answers(LISTING))
+    body = {"api_key": CANARY, "base_url": at(upstream)}
+
+    answer = alice.post(f"{PREFIX}/providers/vllm/models", json=body)
+
+    assert answer.json == {"models": ["gpt-4o-2024-11-20", "other"]}
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize(
+    ("handler", "status", "result"),
+    [
+        (answers(status="401 No"), 502, "auth_failed"),
+        (answers(b"<html>"), 502, "bad_response"),
+        (echoes, 502, "bad_response"),
+    ],
+    ids=range(3),
+)
+def test_a_provider_that_does_not_list_its_models_is_a_bad_gateway(
+    alice, serve, handler, status, result
+):
+    body = {"api_key": CANARY, "base_url": at(serve(handler))}
+
+    answer = alice.post(f"{PREFIX}/providers/vllm/models", json=body)
+
+    assert (answer.status_code, answer.json["result"]) == (status, result)
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["type"].endswith(":upstream")
+
+
+@pytest.mark.forces_errors
+def test_a_provider_that_does_not_answer_in_time_is_a_gateway_timeout(hosts, serve):
+    host = hosts(
+        config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"], "MODEL_REGISTRY_PROBE_TIMEOUT": 0.2}
+    )
+    alice, upstream = host.client("alice"), serve(is_silent)
+    body = {"api_key": CANARY, "base_url": at(upstream)}
+
+    listing = alice.post(f"{PREFIX}/providers/vllm/models", json=body)
+    probe = alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(upstream)))
+
+    assert (listing.status_code, listing.json["result"]) == (504, "timeout")
+    assert probe.json == {"result": "timeout", "latency_ms": None}
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://a.example.com/v1",
+        "https://10.0.0.1/v1",
+        "https://169.254.169.254/",
+        "https://metadata.internal/x",
+        "x",
+    ],
+)
+def test_an_address_that_may_not_be_saved_may_not_be_tested(alice, base_url):
+    tested = alice.post(f"{PREFIX}/test-connection", json=connection(base_url=base_url))
+    asked = alice.post(
+        f"{PREFIX}/providers/vllm/models", json={"api_key": CANARY, "base_url": base_url}
+    )
+
+    for answer in (tested, asked):
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "base_url")
+
+
+def test_a_provider_that_cannot_be_asked_says_so(alice):
+    body = connection(model_provider="bedrock", base_url="https://a.example.com")
+    (row_id,) = register(alice, "m", model_provider="bedrock", base_url="https://a.example.com")
+
+    tested = alice.post(f"{PREFIX}/test-connection", json=body)
+
+    assert (tested.status_code, tested.json["errors"][0]["field"]) == (422, "model_provider")
+    assert alice.post(f"{PREFIX}/{row_id}/test").status_code == 409
+
+
+def test_a_model_without_a_key_that_opens_is_not_tested(host, alice, serve):
+    upstream = serve(answers(LISTING))
+    (row_id,) = register(alice, "m", base_url=at(upstream))
+    alice.delete(f"{PREFIX}/{row_id}/credential")
+
+    answer = alice.post(f"{PREFIX}/{row_id}/test")
+
+    assert (answer.status_code, answer.json["type"].rpartition(":")[2]) == (
+        409,
+        "credential-unreadable",
+    )
+    assert upstream.connections == 0
+
+
+def test_a_stored_key_does_not_go_to_an_address_edited_in_sql(host, alice, serve):
+    evil = serve(answers(LISTING))
+    (row_id,) = register(alice, "m", base_url="https://a.example.com/v1")
+    host.execute(host.registry.tables.models.update().values(base_url=at(evil)))
+
+    assert alice.post(f"{PREFIX}/{row_id}/test").status_code == 409
+    assert evil.connections == 0
+
+
+def test_whoever_may_use_a_model_may_test_it(host, alice, bob, serve):
+    (row_id,) = register(alice, "m", base_url=at(serve(answers(LISTING))))
+    assert bob.post(f"{PREFIX}/{row_id}/test").status_code == 404
+
+    granted(alice, row_id, user=host.user("bob"))
+
+    assert bob.post(f"{PREFIX}/{row_id}/test").json["result"] == "ok"
+
+
+def test_no_connection_to_the_database_is_held_meanwhile(host, alice, serve):
+    held = []
+
+    def look(upstream, connection):
+        held.append(pool.checkedout())
+        answers(LISTING)(upstream, connection)
+
+    with host.app.app_context():
+        pool = host.db.engine.pool
+    (row_id,) = register(alice, "m", base_url=at(serve(look)))
+
+    alice.post(f"{PREFIX}/{row_id}/test")
+    alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(serve(look))))
+
+    assert held == [0, 0]
+
+
+def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve):
+    host = hosts(
+        config={
+            "MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"],
+            "MODEL_REGISTRY_PROBE_CONCURRENCY": 1,
+        }
+    )
+    alice, bob = host.client("alice"), host.client("bob")
+    asked, go_on = threading.Event(), threading.Event()
+
+    def wait(upstream, connection):
+        asked.set()
+        go_on.wait(30)
+        answers(LISTING)(upstream, connection)
+
+    slow, quick = (
+        connection(base_url=at(serve(wait))),
+        connection(base_url=at(serve(answers(LISTING)))),
+    )
+    results = []
+    first = threading.Thread(
+        target=lambda: results.append(alice.post(f"{PREFIX}/test-connection", json=slow).json)
+    )
+    first.start()
+    asked.wait(30)
+    second = host.client("alice").post(f"{PREFIX}/test-connection", json=quick)
+    others = bob.post(f"{PREFIX}/test-connection", json=quick)
+    go_on.set()
+    first.join()
+
+    assert (second.status_code, second.headers["Retry-After"]) == (429, "1")
+    assert others.json["result"] == results[0]["result"] == "ok"
+    assert alice.post(f"{PREFIX}/test-connection", json=quick).status_code == 200
+
+
+def test_the_environment_has_no_say(alice, serve, monkeypatch):
+    upstream = serve(answers(LISTING))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    (row_id,) = register(alice, "m", base_url=at(upstream))
+
+    alice.post(f"{PREFIX}/{row_id}/test")
+
+    assert "environment" not in upstream.requests[0]
+
+
+def test_every_result_is_documented():
+    text = (Path(__file__).parent.parent / "docs" / "providers.md").read_text()
+
+    assert [result for result in RESULTS if f"`{result}`" not in text] == []

@@ -1,0 +1,257 @@
+"""One GET to the world outside: to checked addresses only, by a deadline, up to a size."""
+
+import datetime
+import socket
+import ssl
+import time
+
+import pytest
+import trustme
+
+from flask_model_registry.errors import UpstreamError
+from flask_model_registry.providers.netguard import AddressPolicy
+from flask_model_registry.providers.transport import Network, Transport, look_up
+from tests.conftest import traces
+from tests.hosts import CANARY
+from tests.upstream import Upstream, answers, echoes, is_silent, sends
+
+TIMEOUT = 0.5
+LOCAL = AddressPolicy(hosts=frozenset({"up.example.com"}))
+NAMES = {"up.example.com": ["127.0.0.1"]}
+HEADERS = {"Authorization": f"Bearer {CANARY}"}
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def serve():
+    """Start servers for the length of the test."""
+    started = []
+
+    def serve(handler, **options):
+        started.append(Upstream(handler, **options))
+        return started[-1]
+
+    yield serve
+    for upstream in started:
+        upstream.close()
+
+
+class Dns:
+    """Answers from a table, and counts."""
+
+    def __init__(self, names):
+        self.names, self.asked = names, []
+
+    def __call__(self, host, port):
+        self.asked.append(host)
+        answer = self.names.get(host, OSError("unknown"))
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+
+def transport(authority=None, *, policy=LOCAL, names=NAMES, timeout=TIMEOUT, sleeps=None):
+    context = ssl.create_default_context()
+    if authority is not None:
+        authority.configure_trust(context)
+    dns = names if callable(names) else Dns(names)
+    sleep = time.sleep if sleeps is None else sleeps.append
+    return Transport(policy, Network(lambda: context, dns, sleep=sleep), timeout)
+
+
+def test_what_is_there_is_fetched_under_its_own_name(serve):
+    upstream = serve(answers(b'{"data": []}'))
+
+    status, body = transport().get(f"http://up.example.com:{upstream.port}/v1/models", HEADERS)
+
+    assert (status, body) == (200, b'{"data": []}')
+    (request,) = upstream.requests
+    assert request.startswith("GET /v1/models HTTP/1.1\r\n")
+    assert f"Host: up.example.com:{upstream.port}\r\n" in request
+    assert f"Authorization: Bearer {CANARY}\r\n" in request
+
+
+def test_over_tls_the_name_is_that_of_the_address_that_was_asked_for(serve, authority):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("up.example.com").configure_cert(context)
+    names = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    upstream = serve(answers(b"{}"), ssl_context=context)
+
+    status, _ = transport(authority).get(f"https://up.example.com:{upstream.port}/", HEADERS)
+
+    assert (status, names) == (200, ["up.example.com"])
+
+
+def failure(fetch, url):
+    with pytest.raises(UpstreamError) as caught:
+        fetch.get(url, HEADERS)
+    assert traces([repr(caught.value), str(caught.value)]) == []
+    return caught.value.result
+
+
+@pytest.mark.parametrize("case", ["another name", "self-signed", "expired"])
+def test_a_certificate_that_is_not_good_is_refused(serve, authority, case):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    if case == "another name":
+        authority.issue_cert("other.example.com").configure_cert(context)
+    elif case == "self-signed":
+        trustme.CA().issue_cert("up.example.com").configure_cert(context)
+    else:
+        long_ago = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
+        authority.issue_cert(
+            "up.example.com", not_before=long_ago, not_after=long_ago
+        ).configure_cert(context)
+    upstream = serve(answers(), ssl_context=context)
+
+    code = failure(transport(authority), f"https://up.example.com:{upstream.port}/")
+
+    assert (code, upstream.requests) == ("tls_error", [])
+
+
+PRIVATE = (
+    "127.0.0.1 127.8.8.8 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 "
+    "100.100.100.200 168.63.129.16 192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 0.0.0.0 "
+    "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 192.88.99.1 ::1 :: fe80::1 fc00::1 fd00:ec2::254 "
+    "::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::a00:1 64:ff9b:1::1 2002:7f00:1:: 2001::1 2001:db8::1 ff02::1 "
+    "100::1 3fff::1 fec0::1"
+).split()
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+@pytest.mark.parametrize("before", [[], ["93.184.216.34"]], ids=["alone", "after a public one"])
+def test_a_name_that_stands_for_a_private_address_is_not_called(serve, address, before):
+    upstream = serve(answers())
+    dns = Dns({"evil.example.com": [*before, address]})
+    fetch = transport(policy=AddressPolicy(), names=dns, sleeps=[])
+
+    code = failure(fetch, f"https://evil.example.com:{upstream.port}/")
+
+    assert (code, upstream.connections, dns.asked) == ("unreachable", 0, ["evil.example.com"])
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_called(serve):
+    upstream = serve(answers())
+    answers_in_turn = iter([["127.0.0.1"], ["10.0.0.1"]])
+    fetch = transport(names=lambda host, port: next(answers_in_turn))
+
+    assert fetch.get(f"http://up.example.com:{upstream.port}/", {})[0] == 200
+    assert upstream.connections == 1
+
+
+def test_the_next_address_is_called_if_one_does_not_answer(serve):
+    upstream = serve(answers())
+    names = {"up.example.com": ["127.0.0.2", "127.0.0.1"]}
+
+    assert transport(names=names).get(f"http://up.example.com:{upstream.port}/", {})[0] == 200
+
+
+def test_refused_unknown_and_blocked_hosts_cannot_be_told_apart(serve):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    names = {"up.example.com": ["127.0.0.1"], "blocked.example.com": ["10.0.0.1"]}
+    told = {}
+    for host in ("up.example.com", "unknown.example.com", "blocked.example.com"):
+        sleeps = []
+        fetch = transport(names=names, sleeps=sleeps, timeout=10)
+        code = failure(fetch, f"http://{host}:{port}/")
+        told[host] = (code, len(sleeps), 0.9 < sleeps[0] <= 1)
+
+    assert {*told.values()} == {("unreachable", 1, True)}
+
+
+HOSTILE = {
+    "says nothing": (is_silent, "timeout"),
+    "drips its headers": (sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: b\r\n"), "timeout"),
+    "drips its status": (sends(forever=b"H"), "timeout"),
+    "drips its body": (
+        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", forever=b"x"), "timeout"),
+    "drips chunks": (
+        sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", forever=b"1\r\nx\r\n"), "timeout"),
+    "never ends its body": (
+        sends(b"HTTP/1.1 200 OK\r\n\r\n", forever=b"x" * 1_000_000, pause=0), "too_large"),
+    "never ends its headers": (
+        sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: " + b"b" * 4000 + b"\r\n", pause=0), "too_large"),
+    "has 500 headers": (answers(headers=[f"X-{i}: {i}" for i in range(500)]), "too_large"),
+    "says 100 for ever": (sends(forever=b"HTTP/1.1 100 Continue\r\n\r\n", pause=0), "too_large"),
+    "is compressed": (answers(b"\x1f\x8b" * 50, headers=["Content-Encoding: gzip"]), "bad_response"),
+    "is no HTTP": (sends(b"220 mail.example.com ESMTP\r\n"), "bad_response"),
+    "hangs up": (lambda upstream, connection: connection.recv(1), "bad_response"),
+    "breaks off": (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), "bad_response"),
+    "has two lengths": (
+        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "bad_response"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_server_that_is_hostile_gets_no_further(serve, name):
+    handler, expected = HOSTILE[name]
+    upstream = serve(handler)
+    begun = time.monotonic()
+
+    code = failure(transport(), f"http://up.example.com:{upstream.port}/")
+
+    assert code == expected
+    assert time.monotonic() - begun < TIMEOUT + 5  # and not as long as the server likes
+
+
+@pytest.mark.parametrize("name", ["says nothing", "is no TLS"])
+def test_a_handshake_that_does_not_end_is_given_up(serve, name):
+    no_tls = lambda _upstream, connection: connection.sendall(b"220 mail.example.com\r\n")  # noqa: E731
+    upstream = serve({"says nothing": is_silent, "is no TLS": no_tls}[name])
+
+    code = failure(transport(), f"https://up.example.com:{upstream.port}/")
+
+    assert code == {"says nothing": "timeout", "is no TLS": "tls_error"}[name]
+
+
+def test_a_look_up_that_does_not_end_is_given_up():
+    def slow(host, port):
+        time.sleep(30)
+
+    begun = time.monotonic()
+    code = failure(transport(names=slow, sleeps=[]), "https://up.example.com/")
+
+    assert code == "unreachable"
+    assert time.monotonic() - begun < TIMEOUT + 5
+
+
+def test_a_redirect_is_an_answer_like_any_other(serve):
+    evil = serve(answers())
+    upstream = serve(
+        answers(status="302 Found", headers=[f"Location: http://127.0.0.1:{evil.port}/"])
+    )
+
+    status, _ = transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)
+
+    assert (status, evil.connections) == (302, 0)
+
+
+def test_proxies_and_netrc_are_not_used(serve, monkeypatch, tmp_path):
+    evil, upstream = serve(answers()), serve(answers())
+    (tmp_path / ".netrc").write_text("machine up.example.com login a password b")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{evil.port}")
+
+    transport().get(f"http://up.example.com:{upstream.port}/", {"Authorization": "Bearer mine"})
+
+    assert evil.connections == 0
+    assert upstream.requests[0].lower().count("authorization:") == 1
+    assert "Authorization: Bearer mine" in upstream.requests[0]
+
+
+def test_what_a_server_sends_back_is_not_in_the_log(serve, caplog):
+    upstream = serve(echoes)
+
+    transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)
+
+    assert traces([caplog.text]) == []  # the log is at DEBUG
+
+
+def test_names_are_looked_up_as_this_machine_does():
+    assert "127.0.0.1" in look_up("localhost", 80)

@@ -1,0 +1,95 @@
+"""Servers on real sockets that answer as they should, and as they should not."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+
+class Upstream:
+    """A server on this machine; its handler gets the socket of each connection."""
+
+    def __init__(self, handler, ssl_context=None):
+        self.requests, self.connections = [], 0
+        self._handler, self._ssl_context = handler, ssl_context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(30)
+        self.port = self._listener.getsockname()[1]
+        self.is_open = True
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while self.is_open:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._handle, args=[connection], daemon=True).start()
+
+    def _handle(self, connection):
+        with contextlib.suppress(OSError), connection:
+            if self._ssl_context is not None:
+                connection = self._ssl_context.wrap_socket(connection, server_side=True)
+            with connection:
+                self._handler(self, connection)
+
+    def close(self):
+        self.is_open = False
+        self._listener.close()
+
+
+def received(upstream, connection):
+    """Read one request, and keep it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return
+        data += more
+    upstream.requests.append(data.decode())
+
+
+def answers(body=b"{}", status="200 OK", headers=()):
+    """Return a handler that answers every request in the same way."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+
+    def handle(upstream, connection):
+        received(upstream, connection)
+        connection.sendall("\r\n".join(lines).encode() + body)
+
+    return handle
+
+
+def sends(*pieces, pause=0.05, forever=b""):
+    """Return a handler that sends pieces with pauses between, and then one piece for ever."""
+
+    def handle(upstream, connection):
+        received(upstream, connection)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+        while forever and upstream.is_open:
+            connection.sendall(forever)
+            time.sleep(pause)
+
+    return handle
+
+
+def is_silent(upstream, connection):
+    """Accept, and say nothing."""
+    while upstream.is_open:
+        time.sleep(0.05)
+
+
+def echoes(upstream, connection):
+    """Send the request back in the reason, in the headers and in the body."""
+    received(upstream, connection)
+    line = upstream.requests[-1].replace("\r\n", " ")
+    body = line.encode()
+    connection.sendall(
+        f"HTTP/1.1 200 {line}\r\nX-Echo: {line}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
