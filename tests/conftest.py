@@ -152,7 +152,7 @@ def traces_of_encryption_keys(texts, app):
         encoded = key.partition(":")[2]
         pieces |= {encoded[i : i + 8] for i in range(len(encoded) - 7)}
         secret = base64.b64decode(encoded)
-        pieces |= {secret[i : i + 4].hex() for i in range(len(secret) - 3)}
+        pieces |= {secret[i : i + 8].hex() for i in range(len(secret) - 7)}
     return _found(pieces, texts)
 
 
