@@ -8,6 +8,7 @@ from .core.resolver import ResolvedModel, Secret
 from .core.secretbox import AesGcmBox, CannotOpenError, SecretBox
 from .errors import (
     AuthenticationError,
+    BlockedAddressError,
     ConfigError,
     ConflictError,
     ForbiddenError,
@@ -27,6 +28,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AesGcmBox",
     "AuthenticationError",
+    "BlockedAddressError",
     "CannotOpenError",
     "ConfigError",
     "ConflictError",

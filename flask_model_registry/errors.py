@@ -115,6 +115,12 @@ class NoAddressError(ConflictError):
     code, title = "no-address", "There is no address to call the model at"
 
 
+class BlockedAddressError(ConflictError):
+    """The model is at an address that the host does not allow, or not any more."""
+
+    code, title = "address-blocked", "The model may not be called at its address"
+
+
 class UnreadableCredentialError(ConflictError):
     """The stored API key is missing or does not open; a new one mends it."""
 

@@ -258,7 +258,7 @@ class ModelRegistry:
     def default(self, config_type: str, *, user: Any = None) -> ResolvedModel:
         """Return what is needed to call the default model: the user's own, or else the app's.
 
-        A default that is inactive, not visible any more or without a readable key is passed over.
+        A default that could not be resolved is passed over.
 
         Raises:
             NotFoundError: There is none.
@@ -272,6 +272,7 @@ class ModelRegistry:
             NotFoundError: There is none that the user can see.
             InactiveModelError: The model is switched off.
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
+            BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` does not allow its address now.
             UnreadableCredentialError: The stored key is missing or does not open.
         """
         return self._here.models.resolve(self._actors.actor(user), ref)

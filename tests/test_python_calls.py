@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from flask_model_registry import (
+    AesGcmBox,
     AuthenticationError,
+    BlockedAddressError,
     ConfigError,
     ConflictError,
     InactiveModelError,
@@ -22,7 +24,7 @@ from flask_model_registry import (
     UnreadableCredentialError,
     ValidationError,
 )
-from tests.hosts import CANARY, PREFIX, create_app, declare, model
+from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 
 
 @pytest.fixture
@@ -400,6 +402,42 @@ def test_a_provider_that_is_not_known_any_more_gives_no_key_away(hosts):
 
     with later.app_context():
         host.db.engine.dispose()
+
+
+def test_a_provider_at_an_address_that_is_not_allowed_is_refused(hosts):
+    providers = [Provider("acme", "Acme", "http://acme.internal:8000/v1")]
+
+    with pytest.raises(ConfigError, match=r"Provider 'acme' .* MODEL_REGISTRY_ALLOWED_HOSTS"):
+        hosts(providers=providers)
+    host = hosts(providers=providers, config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["acme.internal"]})
+    with host.app.app_context():
+        alice = host.load("alice")
+        host.registry.create(user=alice, **model(model_provider="acme"))
+
+        resolved = host.registry.resolve("gpt-4o", user=alice)
+    assert resolved.base_url == "http://acme.internal:8000/v1"
+
+
+@pytest.mark.parametrize("base_url", ["http://localhost:8000/v1", "https://10.0.0.1/v1"])
+def test_an_address_that_is_not_allowed_any_more_is_not_resolved(hosts, monkeypatch, base_url):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "10.0.0.0/8"]})
+    (row_id,) = register(host.client("alice"), "m", base_url=base_url)
+    host.client("alice").put(f"{PREFIX}/defaults/general", json={"id": row_id})
+    later = host.again(MODEL_REGISTRY_ALLOWED_HOSTS=[])
+    monkeypatch.delattr(AesGcmBox, "open")  # nothing is opened for it
+    with later.app.app_context():
+        alice = later.load("alice")
+
+        with pytest.raises(BlockedAddressError, match="MODEL_REGISTRY_ALLOWED_HOSTS"):
+            later.registry.resolve("m", user=alice)
+        with pytest.raises(NotFoundError):
+            later.registry.default("general", user=alice)
+        problems = later.registry.explain("m", user=alice).problems
+
+    assert "MODEL_REGISTRY_ALLOWED_HOSTS" in problems[0]
+    assert later.client("alice").get(f"{PREFIX}/defaults").json == []
+    assert later.client("alice").get(f"{PREFIX}/{row_id}").json["base_url"] == base_url
+    later.close()
 
 
 def test_a_registry_of_another_app_is_refused(hosts):

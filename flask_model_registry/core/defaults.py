@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..errors import (
+    BlockedAddressError,
     ConflictError,
     InactiveModelError,
     NoAddressError,
@@ -162,7 +163,7 @@ class Defaults:
     def _usable(self, config_type: str, row: Mapping[Any, Any]) -> Default | None:
         try:
             resolved = self._vault.resolved(row)
-        except (NoAddressError, UnreadableCredentialError):
+        except (NoAddressError, BlockedAddressError, UnreadableCredentialError):
             return None
         return Default(config_type, _SOURCES[row["rank"]], row, resolved)
 

@@ -6,7 +6,12 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, NoAddressError, UnreadableCredentialError
+from ..errors import (
+    BlockedAddressError,
+    ConfigError,
+    NoAddressError,
+    UnreadableCredentialError,
+)
 from .resolver import ResolvedModel, Secret
 from .secretbox import CannotOpenError
 
@@ -85,11 +90,14 @@ class Vault:
 
         Raises:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
+            BlockedAddressError: The host does not allow its address, or not any more.
             UnreadableCredentialError: There is no key that opens.
         """
         base_url = self.address(row)
         if base_url is None:
             raise NoAddressError("The provider is not known any more; give the model a base_url.")
+        if fault := self._endpoints.fault(base_url):
+            raise BlockedAddressError(fault)
         return ResolvedModel(
             id=row["id"],
             model_id=row["model_id"],

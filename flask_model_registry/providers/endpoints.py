@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from .netguard import AddressPolicy, BadAddressError, parse_base_url
 from .probe import Prober
 from .transport import Transport, system_network
@@ -26,10 +27,18 @@ class Endpoints:
 
     @classmethod
     def of(cls, catalogue: Catalogue, settings: Settings) -> Endpoints:
-        """Return the endpoints under an app's settings, on this machine's network."""
+        """Return the endpoints under an app's settings, on this machine's network.
+
+        Raises:
+            ConfigError: A provider is at an address that the settings do not allow.
+        """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         transport = Transport(policy, system_network(), settings.probe_timeout)
-        return cls(catalogue, policy, Prober(catalogue, policy, transport))
+        endpoints = cls(catalogue, policy, Prober(catalogue, policy, transport))
+        for provider in catalogue:
+            if provider.base_url and (fault := endpoints.fault(provider.base_url)):
+                raise ConfigError(f"the base_url of Provider {provider.id!r} is refused: {fault}")
+        return endpoints
 
     def providers(self) -> list[dict[str, Any]]:
         """Return the known providers as plain data."""
@@ -44,11 +53,16 @@ class Endpoints:
         if base_url is None:
             if self.catalogue.get(provider).base_url is None:
                 yield "base_url", "This provider has no address of its own, so give one."
-            return
+        elif fault := self.fault(base_url):
+            yield "base_url", fault
+
+    def fault(self, address: str) -> str | None:
+        """Return why a model may not be called there, as far as that goes without a look-up."""
         try:
-            self.policy.check(parse_base_url(base_url))
+            self.policy.check(parse_base_url(address))
         except BadAddressError as error:
-            yield "base_url", str(error)
+            return str(error)
+        return None
 
     def address(self, provider: str, base_url: str | None) -> str | None:
         """Return the base URL to call."""
