@@ -299,6 +299,36 @@ def test_lists_and_reads_open_nothing(counting):
     assert box.opened == 0
 
 
+@pytest.mark.parametrize(
+    ("provider", "base_url", "called"),
+    [
+        ("openai", None, ("openai", "https://api.openai.com/v1", "https://api.openai.com")),
+        ("claude", None, ("anthropic", "https://api.anthropic.com", "https://api.anthropic.com")),
+        (
+            "claude",
+            "https://a.example/v1/",
+            ("anthropic", "https://a.example", "https://a.example"),
+        ),
+        (
+            "bedrock",
+            "https://a.example/x",
+            ("openai", "https://a.example/x", "https://a.example/x"),
+        ),
+    ],
+)
+def test_what_sdks_take(inside, provider, base_url, called):
+    fields = model(model_provider=provider, base_url=base_url)
+    inside.registry.create(user=inside.load("alice"), **fields)
+
+    resolved = inside.registry.resolve("gpt-4o", user=inside.load("alice"))
+
+    prefix, api_base, without_version = called
+    name = f"{prefix}/gpt-4o-2024-11-20"
+    assert resolved.litellm_kwargs() == {"model": name, "api_key": CANARY, "api_base": api_base}
+    assert resolved.anthropic_kwargs() == {"api_key": CANARY, "base_url": without_version}
+    assert resolved.dialect == {"claude": "anthropic", "bedrock": None}.get(provider, provider)
+
+
 def test_an_inactive_model_does_not_resolve(inside, resolved):
     inside.db.session.execute(inside.registry.tables.models.update().values(is_active=False))
 

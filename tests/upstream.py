@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import socket
 import threading
 import time
@@ -93,3 +95,51 @@ def echoes(upstream, connection):
         f"HTTP/1.1 200 {line}\r\nX-Echo: {line}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
     )
+
+
+def speaks(upstream, connection):
+    """Answer chats as OpenAI and Anthropic do, with the words that were sent."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+    while len(body) < length:
+        body += connection.recv(65536)
+    upstream.requests.append(f"{head.decode()}\r\n\r\n{body.decode()}")
+    path, asked = head.split()[1].decode(), json.loads(body)
+    content = asked["messages"][0]["content"]
+    text = content if isinstance(content, str) else content[0]["text"]
+    answer = json.dumps(SPOKEN[path](asked["model"], f"You said: {text}")).encode()
+    lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", "Connection: close"]
+    lines += [f"Content-Length: {len(answer)}", "", ""]
+    connection.sendall("\r\n".join(lines).encode() + answer)
+
+
+# What a chat is answered with, by the path that it came to.
+SPOKEN = {
+    "/v1/chat/completions": lambda model, text: {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    },
+    "/v1/messages": lambda model, text: {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+}

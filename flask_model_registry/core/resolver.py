@@ -41,6 +41,8 @@ class ResolvedModel:
     Attributes:
         model_name: The name the provider knows the model by.
         base_url: Where to call it; the model's own address or the provider's.
+        dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
+            if that takes more than an API key.
         api_key: The plain key, hidden until ``.reveal()``.
     """
 
@@ -50,6 +52,7 @@ class ResolvedModel:
     model_provider: str
     model_name: str
     base_url: str
+    dialect: str | None
     temperature: float | None
     dimension: int | None
     abilities: tuple[str, ...]
@@ -58,6 +61,30 @@ class ResolvedModel:
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
-        Both are always given: what is not, the OpenAI SDK would take from the environment.
+        Both are always given: what is not, the SDK would take from the environment.
         """
         return {"api_key": self.api_key.reveal(), "base_url": self.base_url}
+
+    def anthropic_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``anthropic.Anthropic`` for this model.
+
+        For the dialect ``anthropic``. The SDK adds the version to the address itself.
+        """
+        return {"api_key": self.api_key.reveal(), "base_url": self._without_version}
+
+    def litellm_kwargs(self) -> dict[str, Any]:
+        """Return keyword arguments of ``litellm.completion`` and its like for this model.
+
+        The model is called at ``base_url``, by LiteLLM's provider ``anthropic`` if that is the
+        dialect, or else by ``openai``, as LiteLLM calls what is compatible with it.
+        """
+        is_anthropic = self.dialect == "anthropic"
+        return {
+            "model": f"{'anthropic' if is_anthropic else 'openai'}/{self.model_name}",
+            "api_key": self.api_key.reveal(),
+            "api_base": self._without_version if is_anthropic else self.base_url,
+        }
+
+    @property
+    def _without_version(self) -> str:
+        return self.base_url.rstrip("/").removesuffix("/v1")

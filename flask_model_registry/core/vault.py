@@ -105,6 +105,7 @@ class Vault:
             model_provider=row["model_provider"],
             model_name=row["model_name"],
             base_url=base_url,
+            dialect=self._endpoints.dialect(row["model_provider"]),
             temperature=row["temperature"],
             dimension=row["dimension"],
             abilities=tuple(row["abilities"] or ()),

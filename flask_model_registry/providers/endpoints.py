@@ -44,6 +44,10 @@ class Endpoints:
         """Return the known providers as plain data."""
         return [provider.shown() for provider in self.catalogue]
 
+    def dialect(self, provider: str) -> str | None:
+        """Return which kind of API a provider has."""
+        return self.catalogue.get(provider).dialect
+
     def canonical(self, provider: str) -> str:
         """Return the provider's id for any of its names."""
         return self.catalogue.canonical(provider)

@@ -1,0 +1,76 @@
+"""A host that calls its users' models, with the SDK of their choice.
+
+Needs ``openai``, ``anthropic`` and ``litellm``; run with ``flask --app app run``.
+"""
+
+import anthropic
+import litellm
+import openai
+from flask import Flask, jsonify, request
+from flask_jwt_extended import JWTManager, jwt_required
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_model_registry import ModelRegistry, RegistryError
+
+db = SQLAlchemy()
+jwt = JWTManager()
+
+
+class User(db.Model):
+    """The host's own users."""
+
+    id = db.Column(db.Integer, primary_key=True)
+
+
+registry = ModelRegistry(db, User)
+
+
+@jwt.user_lookup_loader
+def load_user(_header, claims):
+    return db.session.get(User, int(claims["sub"]))
+
+
+def ask_with_openai(model, question):
+    client = openai.OpenAI(**model.openai_kwargs())
+    messages = [{"role": "user", "content": question}]
+    answer = client.chat.completions.create(model=model.model_name, messages=messages)
+    return answer.choices[0].message.content
+
+
+def ask_with_anthropic(model, question):
+    client = anthropic.Anthropic(**model.anthropic_kwargs())
+    messages = [{"role": "user", "content": question}]
+    answer = client.messages.create(model=model.model_name, messages=messages, max_tokens=1024)
+    return "".join(block.text for block in answer.content if block.type == "text")
+
+
+def ask_with_litellm(model, question):
+    messages = [{"role": "user", "content": question}]
+    answer = litellm.completion(**model.litellm_kwargs(), messages=messages)
+    return answer.choices[0].message.content
+
+
+SDKS = {"openai": ask_with_openai, "anthropic": ask_with_anthropic, "litellm": ask_with_litellm}
+
+
+def create_app():
+    app = Flask(__name__)
+    # FLASK_SQLALCHEMY_DATABASE_URI, FLASK_JWT_SECRET_KEY, FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS
+    app.config.from_prefixed_env()
+    db.init_app(app)
+    jwt.init_app(app)
+    registry.init_app(app)
+
+    @app.post("/ask/<any(openai, anthropic, litellm):sdk>/<path:model_id>")
+    @jwt_required()
+    def ask(sdk, model_id):
+        question = request.get_json()["question"]
+        model = registry.resolve(model_id)
+        db.session.commit()  # gives the connection back: the answer may take minutes
+        return jsonify(answer=SDKS[sdk](model, question))
+
+    @app.errorhandler(RegistryError)
+    def refuse(error):
+        return jsonify(error.problem()), error.status, error.headers
+
+    return app

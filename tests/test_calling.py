@@ -1,0 +1,113 @@
+"""Models that real SDKs call: with the stored key, at the stored address, whatever is around."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from flask_model_registry.cli import new_key
+from tests.conftest import traces
+from tests.hosts import CANARY, model
+from tests.test_examples import blocks
+from tests.upstream import Upstream, answers, speaks
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "chat" / "app.py"
+SDKS = ("openai", "anthropic", "litellm")
+
+
+@pytest.fixture
+def upstream():
+    upstream = Upstream(speaks)
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture
+def evil():
+    evil = Upstream(answers())
+    yield evil
+    evil.close()
+
+
+@pytest.fixture
+def ask(tmp_path, evil):
+    """Ask models in a process of its own: SDKs change what is around them."""
+    at_evil = f"http://127.0.0.1:{evil.port}/v1"
+    environ = {
+        **os.environ,
+        "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'x.sqlite'}",
+        "FLASK_JWT_SECRET_KEY": "k" * 48,
+        "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS": new_key(),
+        "FLASK_MODEL_REGISTRY_ALLOWED_HOSTS": "localhost",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or else it is fetched
+        # What SDKs take, unless they are told.
+        **{f"{sdk.upper()}_API_KEY": "sk-of-the-environment" for sdk in SDKS},
+        **{f"{sdk.upper()}_BASE_URL": at_evil for sdk in SDKS},
+        **{f"{sdk.upper()}_API_BASE": at_evil for sdk in SDKS},
+        "ANTHROPIC_AUTH_TOKEN": "sk-of-the-environment",
+    }
+
+    def ask(models, *addresses):
+        result = subprocess.run(
+            [sys.executable, "-m", "tests.asking"],
+            input=json.dumps([str(EXAMPLE), models, addresses]),
+            capture_output=True,
+            text=True,
+            env=environ,
+            cwd=Path(__file__).parent.parent,
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert traces([result.stdout, result.stderr]) == []
+        return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+    return ask
+
+
+@pytest.mark.skipif(not all(map(find_spec, SDKS)), reason="an SDK is not installed")
+def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
+    address = f"http://localhost:{upstream.port}/v1"
+    models = [
+        # As OpenRouter calls its models; LiteLLM must not take the name apart.
+        model(base_url=address, model_provider="vllm", model_name="openai/gpt-4o"),
+        model(base_url=address, model_id="claude", model_provider="claude", model_name="claude-5"),
+    ]
+
+    asked = ask(
+        models,
+        "/ask/openai/gpt-4o",
+        "/ask/litellm/gpt-4o",
+        "/ask/anthropic/claude",
+        "/ask/litellm/claude",
+        "/ask/openai/claude",
+        "/ask/openai/nothing",
+    )
+
+    assert asked[:-1] == [{"status": 200, "answer": "You said: How are you?"}] * 5
+    assert asked[-1]["status"] == 404
+    heads = [request.partition("\r\n\r\n")[0] for request in upstream.requests]
+    bodies = [json.loads(request.partition("\r\n\r\n")[2]) for request in upstream.requests]
+    paths = [head.split()[1] for head in heads]
+    assert paths == [
+        "/v1/chat/completions",
+        "/v1/chat/completions",
+        "/v1/messages",
+        "/v1/messages",
+        "/v1/chat/completions",
+    ]
+    assert [body["model"] for body in bodies] == ["openai/gpt-4o"] * 2 + ["claude-5"] * 3
+    for head in heads:
+        assert head.partition("\r\n")[2].count(CANARY) == head.count(CANARY) == 1
+        assert "sk-of-the-environment" not in head
+    assert evil.connections == 0
+
+
+def test_the_documentation_shows_what_the_example_does():
+    source = EXAMPLE.read_text()
+    shown = blocks(EXAMPLE.parent.parent.parent / "docs" / "call.md")
+
+    assert [block for block in shown if block.startswith("def ask") and block not in source] == []
+    assert sum(block.startswith("def ask") for block in shown) == 3
