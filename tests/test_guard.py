@@ -27,7 +27,7 @@ def addresses(app):
 
 
 def test_the_addresses_are_all_known(host):
-    paths = ["/", "/register", "/summary", "/providers", "/providers/1/models",
+    paths = ["/", "/register", "/summary", "/v1/models", "/providers", "/providers/1/models",
              "/test-connection", "/1/test", "/1", "/by-id/1", "/1/credential", "/1/grants",
              "/1/grants/users/1", "/1/grants/groups/1", "/1/transfer", "/defaults", "/defaults/1",
              "/1"]  # the last one is for all others  # fmt: skip

@@ -30,6 +30,7 @@ class Queries:
         self.visible = self._by_reference([models.c.id])
         self.one = self._by_reference(self._representation())
         self.secret = self._by_reference(self._secret())
+        self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
         # By whether others may hold the row too.
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
@@ -114,18 +115,37 @@ class Queries:
     def _by_handle(self, columns: list[Any]) -> sa.Select[Any]:
         """Let the nearest relation win: own before granted before shared with everybody."""
         models = self._tables.models
-        branches = []
-        for rank, (relation, condition) in enumerate(self.access.relations(Action.USE)):
-            is_it = models.c[relation.handle] == sa.bindparam("ref")
-            rank_column: sa.Label[int] = sa.literal_column(str(rank)).label("rank")
-            branches.append(
-                sa.select(models.c.id, rank_column)
-                .select_from(self._source(relation))
-                .where(condition, is_it)
-            )
-        ranked = sa.union_all(*branches).subquery()
+        ranked = self._ranked(lambda handle: handle == sa.bindparam("ref"))
         nearest = sa.select(ranked.c.id).order_by(ranked.c.rank, ranked.c.id).limit(1).subquery()
         return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
+
+    def _reachable(self) -> sa.Select[Any]:
+        """Return the models that a ``model_id`` leads to, the nearest of each, if active."""
+        models = self._tables.models
+        ranked = self._ranked(lambda _handle: sa.true())
+        place = sa.func.row_number().over(
+            partition_by=ranked.c.model_id, order_by=(ranked.c.rank, ranked.c.id)
+        )
+        placed = sa.select(ranked.c.id, place.label("place")).subquery()
+        return (
+            sa.select(models.c.model_id, models.c.model_provider, models.c.created_at)
+            .join(placed, models.c.id == placed.c.id)
+            .where(placed.c.place == 1, models.c.is_active == sa.true())
+            .order_by(models.c.id)
+        )
+
+    def _ranked(self, is_it: Callable[[sa.Column[str]], Condition]) -> sa.Subquery:
+        """Return the visible models whose handle is such, each with how near its relation is."""
+        models = self._tables.models
+        branches = []
+        for rank, (relation, condition) in enumerate(self.access.relations(Action.USE)):
+            rank_column: sa.Label[int] = sa.literal_column(str(rank)).label("rank")
+            branches.append(
+                sa.select(models.c.id, models.c.model_id, rank_column)
+                .select_from(self._source(relation))
+                .where(condition, is_it(models.c[relation.handle]))
+            )
+        return sa.union_all(*branches).subquery()
 
     def _page(self, filters: Filters) -> sa.Select[Any]:
         """Look up the rows of the union of all branches.

@@ -18,7 +18,7 @@ from .representation import Model, in_text, represented
 from .rows import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -91,6 +91,11 @@ class Store:
         parameters = {**filters.parameters, **actor.parameters}
         rows = self._rows.connect().execute(self._queries.page(filters), parameters)
         return [represented(row) for row in rows]
+
+    def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
+        """Return the active models that the actor can resolve by ``model_id``, ordered by id."""
+        rows = self._rows.connect().execute(self._queries.reachable, actor.parameters)
+        return rows.mappings().all()
 
     def summary(self, actor: Actor, filters: Filters) -> dict[str, Any]:
         """Count the models that :meth:`list` would return, all pages of them."""

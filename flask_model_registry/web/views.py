@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -62,6 +63,21 @@ def list_models(call: Call) -> Answer:
 def summary(call: Call) -> Answer:
     """Count the models that the caller can see."""
     return Answer(call.registry.models.summary(call.actor, call.query))
+
+
+@view()
+def list_for_openai(call: Call) -> Answer:
+    """List the models that the caller may use, as OpenAI's API lists its own."""
+    models = [
+        {
+            "id": row["model_id"],
+            "object": "model",
+            "created": int(row["created_at"].replace(tzinfo=timezone.utc).timestamp()),
+            "owned_by": row["model_provider"],
+        }
+        for row in call.registry.models.reachable(call.actor)
+    ]
+    return Answer({"object": "list", "data": models})
 
 
 @view()
@@ -200,6 +216,7 @@ ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
     "models": ("/", {"GET": list_models, "POST": register}),
     "register": ("/register", {"POST": register}),
     "summary": ("/summary", {"GET": summary}),
+    "openai_models": ("/v1/models", {"GET": list_for_openai}),
     "providers": ("/providers", {"GET": list_providers}),
     "provider_models": ("/providers/<provider>/models", {"POST": ask_provider}),
     "test_connection": ("/test-connection", {"POST": test_connection}),
