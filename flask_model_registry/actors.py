@@ -46,6 +46,10 @@ class Actors:
         groups = _checked_groups(self._groups(user)) if self._groups else ()
         return Actor(key, groups, lambda: _is_true(self._can_share(user)))
 
+    def of_key(self, key: Any) -> Actor:
+        """Return the actor for the user with this key, who is there."""
+        return self.actor(self._session.get(self._user_model, key))
+
     def person(self, user: Any) -> Person:
         """Return a user of the host's as the registry knows them."""
         return Person(key=self.key(user))

@@ -5,24 +5,26 @@ from __future__ import annotations
 import base64
 import secrets
 import sys
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import fields
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
-import sqlalchemy as sa
 from flask import current_app
 from flask.cli import with_appcontext
 
-from .config import EXTENSION, KEY_BYTES, KEY_ID
+from .config import KEY_BYTES, KEY_ID
+from .console import connected, fail_if, find_registry, opened, undone_on_error, watched
 from .core.diagnosis import findings
 from .core.rotation import Rotation, Tally
-from .core.writing import NO_TABLES, misses_a_table
-from .errors import ConfigError
+from .core.signals import held_back
+from .exchange import CONFLICTS, Export, Import
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
+
+    import sqlalchemy as sa
 
     from .core.registry import Registry
 
@@ -66,12 +68,12 @@ def list_keys() -> None:
 
     Fails if one of them is not configured.
     """
-    registry = _registry()
-    with _connected(registry) as connection, connection.begin():
+    registry = find_registry()
+    with connected(registry) as connection, connection.begin():
         counts = registry.keys.counts(connection)
     for key in counts:
         click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
-    _fail_if(any(key.fault for key in counts))
+    fail_if(any(key.fault for key in counts))
 
 
 @model_registry.command()
@@ -82,10 +84,10 @@ def verify_keys(batch_size: int) -> None:
 
     Fails if there are any.
     """
-    registry = _registry()
-    with _connected(registry) as connection:
+    registry = find_registry()
+    with connected(registry) as connection:
         total = _count(registry, connection)
-        tally = _watched(Rotation(connection, registry.keys, batch_size).verify(), total)
+        tally = watched(Rotation(connection, registry.keys, batch_size).verify(), total)
     click.echo(f"{tally.seen - len(tally.unreadable)} of {tally.seen} API keys open.")
     _report(tally)
 
@@ -101,12 +103,12 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     is left on other keys, but for what does not open: that stays as it is and is listed, and then
     the command fails.
     """
-    registry = _registry()
+    registry = find_registry()
     newest = registry.keys.vault.key_id
-    with _connected(registry) as connection:
+    with connected(registry) as connection:
         total = _count(registry, connection, only_old=True)
         rotation = Rotation(connection, registry.keys, batch_size)
-        tally = _watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
+        tally = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
         click.echo(f"{tally.seen - len(tally.unreadable)} API keys would be sealed with {newest}.")
     else:
@@ -121,43 +123,71 @@ def doctor() -> None:
 
     Fails if something must be done.
     """
-    registry = _registry()
+    registry = find_registry()
     for each in fields(registry.settings):
         if each.repr:
             click.echo(f"setting  {each.name.upper()} = {getattr(registry.settings, each.name)}")
-    with _connected(registry) as connection, connection.begin():
+    with connected(registry) as connection, connection.begin():
         found = [*findings(connection, registry.keys)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
-    _fail_if(any(finding.level == "error" for finding in found))
+    fail_if(any(finding.level == "error" for finding in found))
 
 
-def _registry() -> Registry:
-    registry: Registry | None = current_app.extensions.get(EXTENSION)
-    if registry is None:
-        raise click.ClickException("this app has no model registry; call registry.init_app(app)")
-    return registry
+@model_registry.command("export")
+@click.option("--owner", help="Only the models of the user with this key.")
+@click.option("--with-secrets", is_flag=True, help="With the API keys, in the clear.")
+@click.option("--output", type=click.Path(), help="A new file, which only you may read.")
+@with_appcontext
+def export_models(owner: str | None, output: str | None, *, with_secrets: bool) -> None:
+    """Write all models as lines of JSON; without grants, defaults and, unless asked, API keys.
+
+    Fails if an API key does not open; its model is written without.
+    """
+    if with_secrets and output is None and sys.stdout.isatty():
+        raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
+    faults = []
+    registry = find_registry()
+    with connected(registry) as connection, opened(output) as file:
+        for line in Export(registry, connection, owner).lines(with_secrets=with_secrets):
+            click.echo(line.text, file)
+            faults += [line.fault] if line.fault else []
+    for fault in faults:
+        click.echo(fault, err=True)
+    fail_if(bool(faults))
 
 
-@contextmanager
-def _connected(registry: Registry) -> Iterator[sa.Connection]:
-    """Connect apart from the host's session, for many short transactions."""
-    engine = registry.rows.engine()
-    # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
-    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-    try:
-        with engine.connect().execution_options(**options) as connection:
-            yield connection
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
-    except sa.exc.SQLAlchemyError as error:
-        raise click.ClickException(_told(error)) from None
+@model_registry.command("import")
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--owner", help="The key of the user who gets them all, whatever the lines say.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(CONFLICTS),
+    default="error",
+    show_default=True,
+    help="What to do if the owner has a model with this model_id.",
+)
+@click.option("--dry-run", is_flag=True, help="Do all of it, and undo it.")
+@with_appcontext
+def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_run: bool) -> None:
+    """Register the models in lines of JSON, as export writes them, for their owners.
 
-
-def _told(error: sa.exc.SQLAlchemyError) -> str:
-    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
-        return NO_TABLES
-    return f"the database failed: {str(getattr(error, 'orig', error))[:500]!r}; nothing is lost"
+    All or nothing: if a line fails, nothing is changed, and the command fails.
+    """
+    registry = find_registry()
+    counts: Counter[str] = Counter()
+    with undone_on_error(registry) as session, held_back() as sendings:
+        for outcome in Import(registry, owner=owner, on_conflict=on_conflict).outcomes(file):
+            click.echo(outcome)
+            counts[outcome.act] += 1
+        if counts["fail"] or dry_run:
+            session.rollback()
+        else:
+            session.commit()
+            _send(session, sendings)
+    told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
+    click.echo(f"{told}{'; nothing was changed' if counts['fail'] or dry_run else ''}")
+    fail_if(bool(counts["fail"]))
 
 
 def _count(registry: Registry, connection: sa.Connection, *, only_old: bool = False) -> int:
@@ -166,29 +196,18 @@ def _count(registry: Registry, connection: sa.Connection, *, only_old: bool = Fa
     return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
 
-def _watched(tallies: Iterable[Tally], total: int) -> Tally:
-    """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
-    tally, tenths = Tally(), 0
-    if sys.stderr.isatty():
-        with click.progressbar(
-            length=total, label="API keys", show_pos=True, file=sys.stderr
-        ) as bar:
-            for tally in tallies:
-                bar.update(max(tally.seen - bar.pos, 0))
-        return tally
-    for tally in tallies:
-        if tally.seen * 10 // max(total, 1) > tenths:
-            tenths = tally.seen * 10 // max(total, 1)
-            click.echo(f"{tally.seen} of {total} looked at", err=True)
-    return tally
-
-
 def _report(tally: Tally) -> None:
     for each in tally.unreadable:
         click.echo(each)
-    _fail_if(bool(tally.unreadable))
+    fail_if(bool(tally.unreadable))
 
 
-def _fail_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
-    if is_bad:
-        raise click.exceptions.Exit(1)
+def _send(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
+    """Send signals, and commit what the receivers wrote; the import stands if one fails."""
+    for send in sendings:
+        try:
+            send()
+            session.commit()
+        except Exception:
+            session.rollback()
+            current_app.logger.exception("model registry: a receiver of a signal failed")

@@ -155,7 +155,7 @@ class ValidationError(RegistryError):
     code, status, title = "validation-failed", 422, "Some fields are not valid"
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{field}: {message}" for field, message in errors))
+        super().__init__("; ".join(": ".join(filter(None, error)) for error in errors))
         self.errors = errors
 
     def problem(self) -> dict[str, Any]:

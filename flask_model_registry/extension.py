@@ -98,15 +98,16 @@ class ModelRegistry:
         registry = assemble(
             self._queries,
             self._session,
-            extension=self,
+            actors=self._actors,
             sender=app,
             secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
             endpoints=Endpoints.of(self._catalogue, settings),
             settings=settings,
         )
         app.extensions[EXTENSION] = registry
-        blueprint = build_blueprint(registry, self._actors.actor)
-        (parent or app).register_blueprint(blueprint, url_prefix=settings.url_prefix)
+        (parent or app).register_blueprint(
+            build_blueprint(registry), url_prefix=settings.url_prefix
+        )
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
         """Register a model; the fields are those of ``POST /register``.
@@ -292,6 +293,6 @@ class ModelRegistry:
     @property
     def _here(self) -> Registry:
         registry: Registry | None = current_app.extensions.get(EXTENSION)
-        if registry is None or registry.extension is not self:
+        if registry is None or registry.actors is not self._actors:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
         return registry

@@ -85,7 +85,7 @@ def test_errors_survive_pickling(kind):
 def test_the_messages_of_a_validation_error_are_in_its_text():
     error = errors.ValidationError([("model_id", "Must be a string."), ("", "Unknown field.")])
 
-    assert str(error) == "model_id: Must be a string.; : Unknown field."
+    assert str(error) == "model_id: Must be a string.; Unknown field."
 
 
 def host_with_pages(url):

@@ -1,4 +1,4 @@
-"""What the core needs to know of the world outside."""
+"""What the core needs to know of the host and of the world outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .access import Actor
+
+
+class Actors(Protocol):
+    """Who acts."""
+
+    def actor(self, user: Any = None) -> Actor: ...
+    def of_key(self, key: Any) -> Actor: ...
 
 
 class Prober(Protocol):

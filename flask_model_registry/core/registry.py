@@ -19,16 +19,16 @@ from .vault import Vault
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from .ports import Endpoints
+    from .ports import Actors, Endpoints
     from .queries import Queries
     from .secretbox import SecretBox
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The parts of a registry, by what they look after, and the extension they belong to."""
+    """The parts of a registry, by what they look after, and who acts on them."""
 
-    extension: object
+    actors: Actors
     rows: Rows
     models: Store
     grants: Grants
@@ -45,7 +45,7 @@ def assemble(
     queries: Queries,
     session: Any,
     *,
-    extension: object,
+    actors: Actors,
     sender: Any,
     secret_box: SecretBox,
     endpoints: Endpoints,
@@ -62,7 +62,7 @@ def assemble(
     defaults = Defaults(rows, vault)
     store = Store(rows, vault, defaults, endpoints=endpoints, clock=_now, new_uuid=uuid4)
     return Registry(
-        extension=extension,
+        actors=actors,
         rows=rows,
         models=store,
         grants=Grants(rows, defaults),

@@ -96,6 +96,7 @@ class Vault:
         base_url = self.address(row)
         if base_url is None:
             raise NoAddressError("The provider is not known any more; give the model a base_url.")
+        api_key = self.opened(row)
         if fault := self._endpoints.fault(base_url):
             raise BlockedAddressError(fault)
         return ResolvedModel(
@@ -109,7 +110,7 @@ class Vault:
             temperature=row["temperature"],
             dimension=row["dimension"],
             abilities=tuple(row["abilities"] or ()),
-            api_key=self.opened(row),
+            api_key=api_key,
         )
 
     def address(self, row: Mapping[str, Any]) -> str | None:

@@ -28,7 +28,6 @@ from .views import ROUTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ..core.access import Actor
     from ..core.registry import Registry
     from .calls import View
 
@@ -38,10 +37,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
-def build_blueprint(registry: Registry, who_asks: Callable[[], Actor]) -> Blueprint:
+def build_blueprint(registry: Registry) -> Blueprint:
     """Return the blueprint of a registry in one app."""
     blueprint = Blueprint("model_registry", __name__)
-    dispatcher = _Dispatcher(registry, who_asks)
+    dispatcher = _Dispatcher(registry)
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
     for name, (rule, views) in ROUTES.items():
@@ -80,15 +79,14 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
 class _Dispatcher:
     """Leads each request through guard, parser, transaction and view."""
 
-    def __init__(self, registry: Registry, who_asks: Callable[[], Actor]) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._who_asks = who_asks
         self._parser = StrictParser(registry.settings.max_body_bytes)
 
     def guard(self) -> None:
         """Let nobody in but the users whom the host's loader knows."""
         if request.method != "OPTIONS":  # a CORS preflight carries no token, and learns nothing
-            g.model_registry_actor = self._who_asks()
+            g.model_registry_actor = self._registry.actors.actor()
 
     def view_function(
         self, name: str, rule: str, views: Mapping[str, View]

@@ -118,6 +118,12 @@ class WholeModel(NewModel):
     is_active = Flag(load_default=True)
 
 
+class ExchangedModel(WholeModel):
+    """A line of an export: a whole model, and the text of its owner's key."""
+
+    owner = fields.String(required=True, validate=Length(1, 255))
+
+
 class Address(Strict):
     """Whom to ask, and with which key."""
 

@@ -1,0 +1,110 @@
+"""What the commands share: the app's registry, connections, files, progress, failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+
+from .config import EXTENSION
+from .core.rotation import Tally
+from .core.writing import NO_TABLES, misses_a_table
+from .errors import ConfigError, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .core.registry import Registry
+
+
+def find_registry() -> Registry:
+    """Return the registry of the app that the command runs for."""
+    registry: Registry | None = current_app.extensions.get(EXTENSION)
+    if registry is None:
+        raise click.ClickException("this app has no model registry; call registry.init_app(app)")
+    return registry
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """End the command with a message, and not with a traceback."""
+    try:
+        yield
+    except (ConfigError, RegistryError) as error:
+        raise click.ClickException(str(error)) from None
+    except sa.exc.SQLAlchemyError as error:
+        raise click.ClickException(_told(error)) from None
+
+
+@contextmanager
+def connected(registry: Registry) -> Iterator[sa.Connection]:
+    """Connect apart from the host's session, for many short transactions."""
+    engine = registry.rows.engine()
+    # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+    with failures_told(), engine.connect().execution_options(**options) as connection:
+        yield connection
+
+
+@contextmanager
+def undone_on_error(registry: Registry) -> Iterator[Any]:
+    """Write by the host's session, as calls from Python do."""
+    with failures_told():
+        try:
+            yield registry.rows.session
+        except BaseException:
+            registry.rows.session.rollback()
+            raise
+
+
+@contextmanager
+def opened(output: str | None) -> Iterator[IO[str]]:
+    """Open a new file that is removed if it does not become whole, or standard output."""
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise click.FileError(output, error.strerror) from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    except BaseException:
+        Path(output).unlink()
+        raise
+
+
+def watched(tallies: Iterable[Tally], total: int) -> Tally:
+    """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
+    tally, tenths = Tally(), 0
+    if sys.stderr.isatty():
+        with click.progressbar(
+            length=total, label="API keys", show_pos=True, file=sys.stderr
+        ) as bar:
+            for tally in tallies:
+                bar.update(max(tally.seen - bar.pos, 0))
+        return tally
+    for tally in tallies:
+        if tally.seen * 10 // max(total, 1) > tenths:
+            tenths = tally.seen * 10 // max(total, 1)
+            click.echo(f"{tally.seen} of {total} looked at", err=True)
+    return tally
+
+
+def fail_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
+    """End the command with exit status 1."""
+    if is_bad:
+        raise click.exceptions.Exit(1)
+
+
+def _told(error: sa.exc.SQLAlchemyError) -> str:
+    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
+        return NO_TABLES
+    return f"the database failed: {str(getattr(error, 'orig', error))[:500]!r}; nothing is lost"

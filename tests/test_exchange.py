@@ -1,0 +1,389 @@
+"""Export and import: models out of one app and into another, by the rules that always hold."""
+
+import json
+import stat
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry import signals
+from flask_model_registry.cli import model_registry, new_key
+from tests.conftest import traces
+from tests.hosts import CANARY, PREFIX, model, register
+
+URL = "https://a.example.com/v1"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write lines to a file, and return its name."""
+
+    def file(*lines):
+        path = tmp_path / "in.jsonl"
+        texts = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+        path.write_bytes(b"\n".join(texts))
+        return str(path)
+
+    return file
+
+
+def line(host, whose="alice", **fields):
+    """Return a line of an export, by the text of its owner's key."""
+    whole = {**model(), "owner": str(host.user(whose)), **fields}
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+def exported(host, *args):
+    output, status = host.run("export", *args)
+    assert status == 0
+    return [json.loads(each) for each in output.splitlines()]
+
+
+def acts(output):
+    return [each.split()[1] for each in output.splitlines()[:-1]]
+
+
+def listed(client):
+    return client.get(f"{PREFIX}/?is_active=all").json
+
+
+def test_an_export_has_a_line_for_each_model_and_no_key(host, alice, bob):
+    register(alice, "a", abilities=["chat"], description="für\n\x20alle", temperature=1.5)
+    (row_id,) = register(bob, "b", base_url=URL)
+    bob.patch(f"{PREFIX}/{row_id}", json={"is_active": False})
+
+    lines = exported(host)
+
+    assert lines == [
+        {
+            "owner": str(host.users["alice"]),
+            "model_id": "a",
+            "category": "llm",
+            "model_provider": "openai",
+            "model_name": "gpt-4o-2024-11-20",
+            "base_url": None,
+            "temperature": 1.5,
+            "dimension": None,
+            "abilities": ["chat"],
+            "description": "für\n alle",
+            "is_active": True,
+            "share_with_users": False,
+        },
+        {**lines[1], "owner": str(host.users["bob"]), "base_url": URL, "is_active": False},
+    ]
+    assert exported(host, "--owner", str(host.users["bob"])) == lines[1:]
+
+
+def test_an_export_has_no_end_at_a_page(host, alice, monkeypatch):
+    monkeypatch.setattr("flask_model_registry.exchange._BATCH", 2)
+    ids = ["a", "b", "c", "d", "e"]
+    register(alice, *ids)
+
+    assert [each["model_id"] for each in exported(host)] == ids
+
+
+def test_an_export_with_secrets_goes_to_a_file_of_ones_own(host, alice, tmp_path):
+    register(alice, "m")
+    path = tmp_path / "out.jsonl"
+
+    output, status = host.run("export", "--with-secrets", "--output", str(path))
+
+    assert (output, status) == ("", 0)
+    assert json.loads(path.read_text())["api_key"] == CANARY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert host.run("export", "--output", str(path))[1] == 1
+    assert CANARY in path.read_text()
+
+
+def test_a_terminal_shows_no_secrets(host, alice, monkeypatch):
+    register(alice, "m")
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+
+    output, status = host.run("export", "--with-secrets")
+
+    assert status == 2
+    assert "--output" in output
+
+
+def test_a_key_that_does_not_open_is_left_out_and_told(host, alice, tmp_path):
+    register(alice, "good", "bad", "none")
+    models = host.registry.tables.models
+    host.execute(sa.update(models).where(models.c.model_id == "bad").values(ciphertext=b"x"))
+    alice.delete(f"{PREFIX}/by-id/none")
+    path = tmp_path / "out.jsonl"
+
+    output, status = host.run("export", "--with-secrets", "--output", str(path))
+
+    assert status == 1
+    assert "('bad'): The stored API key does not open" in output
+    keys = [json.loads(each).get("api_key") for each in path.read_text().splitlines()]
+    assert keys == [CANARY, None]
+
+
+def test_an_export_of_nobodys_models_is_an_error(host, tmp_path):
+    path = tmp_path / "out.jsonl"
+
+    output, status = host.run("export", "--owner", "987654", "--output", str(path))
+
+    assert (output, status) == ("Error: There is no such user.\n", 1)
+    assert not path.exists()
+
+
+def test_what_is_exported_can_be_imported_elsewhere(hosts, tmp_path):
+    here = hosts(kind="2.0 base, UUID key")
+    there = hosts(kind="2.0 base, UUID key", config={"MODEL_REGISTRY_ENCRYPTION_KEYS": new_key()})
+    alice = here.client("alice", is_admin=True)
+    register(alice, "a", "org/b@1", base_url=URL, temperature=0.1, share_with_users=True)
+    register(here.client("bob"), "a", category="embedding", dimension=3, abilities=["embedding"])
+    alice.patch(f"{PREFIX}/by-id/a", json={"description": "é\t\U0001f600"})
+    with there.app.app_context():
+        for name, key in here.users.items():
+            user = there.User(person_id=key, name=name, is_admin=name == "alice")
+            there.db.session.add(user)
+        there.db.session.commit()
+    path = str(tmp_path / "out.jsonl")
+
+    assert here.run("export", "--with-secrets", "--output", path)[1] == 0
+    output, status = there.run("import", path)
+
+    assert (acts(output), status) == (["create"] * 3, 0)
+    there.users = here.users
+    assert there.run("export")[0] == here.run("export")[0]
+    assert there.run("verify-keys")[1] == 0
+    with there.app.app_context():
+        resolved = there.registry.resolve("org/b@1", user=there.load("alice"))
+        assert resolved.api_key.reveal() == CANARY
+    traces_there = [str(row.key_id) for row in there.rows("models")]
+    assert {each.partition("#")[0] for each in traces_there} != {"test"}
+
+
+def test_a_model_without_a_key_waits_for_one(host, alice, file):
+    output, status = host.run("import", file(line(host, api_key=...)))
+
+    assert (acts(output), status) == (["create"], 0)
+    (made,) = listed(alice)
+    credential = alice.get(f"{PREFIX}/{made['id']}/credential").json
+    assert (credential["is_set"], credential["status"]) == (False, "unreadable")
+    assert (
+        alice.put(f"{PREFIX}/{made['id']}/credential", json={"api_key": CANARY}).status_code == 204
+    )
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"owner": "987654"}, "gpt-4o: There is no such user."),
+        ({"owner": "\x00"}, "gpt-4o: There is no such user."),
+        ({"owner": ...}, "owner: Missing data"),
+        ({"owner": 7}, "owner: Not a valid string."),
+        ({"share_with_users": True}, "gpt-4o: This takes the right to share"),
+        ({"base_url": "https://10.0.0.1/v1"}, "MODEL_REGISTRY_ALLOWED_HOSTS"),
+        ({"api_key": "sk-***"}, "api_key: This is a mask"),
+        ({"api_key": f"{CANARY}\r\n"}, "api_key: Must be 1 to 8192 visible"),
+        ({"dimension": 3}, "gpt-4o: dimension: Only for category embedding."),
+        ({"id": 5}, "id: Unknown field."),
+        ({"is_owner": True}, "is_owner: Unknown field."),
+        ({"model_id": "../x"}, "model_id: Must be 1 to 255"),
+    ],
+    ids=range(12),
+)
+def test_a_line_keeps_to_the_rules(host, alice, file, fields, told):
+    host.user("alice")
+
+    output, status = host.run("import", file(line(host, model_id="ok"), line(host, **fields)))
+
+    assert (acts(output), status) == (["create", "fail"], 1)
+    assert told in output
+    assert output.splitlines()[-1] == "1 create, 1 fail; nothing was changed"
+    assert listed(alice) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[]",
+        b"7",
+        b'{"model_id": "a", "model_id": "b"}',
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 100_000,
+    ],
+    ids=range(6),
+)
+def test_a_line_that_is_no_model_is_told_by_its_number(host, alice, file, text):
+    output, status = host.run("import", file(line(host), b"", text))
+
+    assert (acts(output), status) == (["create", "fail"], 1)
+    assert output.splitlines()[1].split()[0] == "3"
+    assert listed(alice) == []
+
+
+def test_blank_lines_and_the_mark_that_editors_put_first_are_no_faults(host, alice, file):
+    text = b"\xef\xbb\xbf" + json.dumps(line(host)).encode()
+
+    assert host.run("import", file(text, b"", b"  \r")) == ("     1  create  gpt-4o\n1 create\n", 0)
+
+
+def test_nothing_to_import_is_said(host, file):
+    assert host.run("import", file(b"")) == ("no models\n", 0)
+
+
+def test_a_dry_run_changes_nothing_and_tells_nobody(host, alice, file):
+    register(alice, "old")
+    before, sent = host.rows("models"), []
+    receiver = lambda *_args, **_facts: sent.append(1)  # noqa: E731
+    for signal in (signals.created, signals.updated):
+        signal.connect(receiver)
+    lines = file(line(host), line(host, model_id="old", model_name="new"))
+
+    output, status = host.run("import", "--dry-run", "--on-conflict", "update", lines)
+
+    for signal in (signals.created, signals.updated):
+        signal.disconnect(receiver)
+    assert (acts(output), status) == (["create", "update"], 0)
+    assert output.splitlines()[-1] == "1 create, 1 update; nothing was changed"
+    assert (host.rows("models"), sent) == (before, [])
+
+
+def test_an_import_is_told_once_it_holds(host, file):
+    told = []
+
+    def receiver(_app, **facts):
+        with host.app.app_context():
+            told.append((facts["event"], facts["model_id"], len(host.rows("models"))))
+
+    signals.created.connect(receiver)
+    host.run("import", file(line(host, model_id="a"), line(host, model_id="b")))
+    signals.created.disconnect(receiver)
+
+    assert told == [("created", "a", 2), ("created", "b", 2)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "act", "status"),
+    [("error", "fail", 1), ("skip", "skip", 0), ("update", "update", 0)],
+)
+def test_a_conflict_is_met_as_asked(host, alice, file, policy, act, status):
+    register(alice, "gpt-4o", description="old")
+    before = host.rows("models")
+    lines = file(line(host, description="new", is_active=False), line(host, model_id="more"))
+
+    output, exit_status = host.run("import", "--on-conflict", policy, lines)
+
+    assert (acts(output), exit_status) == ([act, "create"], status)
+    models = {each["model_id"]: each for each in listed(alice)}
+    assert models["gpt-4o"]["description"] == ("new" if act == "update" else "old")
+    assert models["gpt-4o"]["is_active"] is (act != "update")
+    assert ("more" in models) is (status == 0)
+    if act != "update":
+        assert host.rows("models")[: len(before)] == before
+
+
+def test_an_import_that_is_repeated_changes_nothing(host, alice, file):
+    lines = file(line(host, api_key=..., abilities=["chat"]), line(host, model_id="b", api_key=...))
+    host.run("import", lines)
+    before = host.rows("models")
+
+    output, status = host.run("import", "--on-conflict", "update", lines)
+
+    assert (acts(output), status) == (["keep", "keep"], 0)
+    assert host.rows("models") == before
+
+
+def test_a_stored_key_goes_to_no_new_address_by_an_import(host, alice, file):
+    register(alice, "gpt-4o", base_url=URL)
+    before = host.rows("models")
+    for address in ("https://evil.example.com/v1", None):
+        lines = file(line(host, api_key=..., base_url=address))
+
+        output, status = host.run("import", "--on-conflict", "update", lines)
+
+        assert (acts(output), status) == (["fail"], 1)
+        assert "api_key: Needed again" in output
+        assert host.rows("models") == before
+
+
+def test_an_import_changes_no_model_of_somebody_else(host, admin, alice, bob, file):
+    (shared,) = register(admin, "shared", share_with_users=True)
+    (given,) = register(admin, "given")
+    admin.put(f"{PREFIX}/{given}/grants/users/{host.user('alice')}", json={"can_edit": True})
+    before = [row for row in host.rows("models") if row.owner_id == host.user("admin")]
+    boss = host.client("boss", is_admin=True)
+    lines = file(
+        line(host, model_id="given", description="mine"),
+        line(host, whose="boss", model_id="shared", share_with_users=True),
+    )
+
+    output, status = host.run("import", "--on-conflict", "update", lines)
+    assert (acts(output), status) == (["create", "fail"], 1)
+    assert "already shared with everybody" in output
+    host.run("import", file(line(host, model_id="given", description="mine")))
+
+    rows = host.rows("models")
+    assert [row for row in rows if row.owner_id == host.user("admin")] == before
+    assert [each["description"] for each in listed(alice) if each["is_owner"]] == ["mine"]
+    assert [each for each in listed(boss) if each["is_owner"]] == []
+
+
+def test_all_can_be_given_to_one_owner(host, alice, bob, file):
+    lines = file(line(host), line(host, owner=..., model_id="b"))
+    owner = str(host.user("bob"))
+
+    output, status = host.run("import", "--owner", owner, lines)
+
+    assert (acts(output), status) == (["create", "create"], 0)
+    assert [each["is_owner"] for each in listed(bob)] == [True, True]
+    assert listed(alice) == []
+
+
+def test_lines_come_from_standard_input_too(host, alice):
+    text = json.dumps(line(host))
+
+    result = host.app.test_cli_runner().invoke(model_registry, ["import"], input=text)
+
+    assert result.output == "     1  create  gpt-4o\n1 create\n"
+    assert len(listed(alice)) == 1
+
+
+@pytest.mark.forces_errors
+def test_a_receiver_that_fails_does_not_undo_an_import(host, alice, file):
+    def receiver(_app, **facts):
+        raise ValueError(facts["model_id"])
+
+    signals.created.connect(receiver)
+    output, status = host.run("import", file(line(host), line(host, model_id="b")))
+    signals.created.disconnect(receiver)
+
+    assert (acts(output), status) == (["create", "create"], 0)
+    assert len(listed(alice)) == 2
+
+
+@pytest.mark.forces_errors
+def test_a_database_that_fails_half_way_keeps_nothing(host, alice, file, monkeypatch):
+    made = []
+    insert = host.app.extensions["model_registry"].models.create
+
+    def create(actor, fields):
+        if made:
+            raise sa.exc.OperationalError("INSERT", {}, Exception("gone away"))
+        made.append(insert(actor, fields))
+        return made[0]
+
+    monkeypatch.setattr(
+        "flask_model_registry.core.store.Store.create", lambda _self, *args: create(*args)
+    )
+    output, status = host.run("import", file(line(host), line(host, model_id="b")))
+
+    assert status == 1
+    assert output.splitlines()[-1].startswith("Error: the database failed: 'gone away'")
+    assert listed(alice) == []
+
+
+def test_the_report_shows_no_secret(host, file):
+    lines = file(line(host), line(host, api_key=CANARY + "\x00"), {"api_key": CANARY, CANARY: 1})
+
+    output, status = host.run("import", lines)
+
+    assert status == 1
+    assert traces([output]) == []
