@@ -2,6 +2,7 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from flask_model_registry import signals
 from flask_model_registry.cli import model_registry, new_key
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
+from tests.test_examples import blocks
 
 URL = "https://a.example.com/v1"
 
@@ -387,3 +389,14 @@ def test_the_report_shows_no_secret(host, file):
 
     assert status == 1
     assert traces([output]) == []
+
+
+def test_the_line_of_the_documentation_seeds_an_app(host, admin, bob, file):
+    page = Path(__file__).parent.parent / "docs" / "exchange.md"
+    (shown,) = blocks(page, "json")
+
+    output, status = host.run("import", "--owner", str(host.user("admin")), file(shown.encode()))
+
+    assert (acts(output), status) == (["create"], 0)
+    assert [each["model_id"] for each in listed(bob)] == ["gpt-4o"]
+    assert "     1  create  gpt-4o\n" in blocks(page, "text")[0]

@@ -1,5 +1,6 @@
 """Testing models over HTTP: with the key and the address that belong together, and nothing held."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -215,14 +216,49 @@ def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve):
     assert alice.post(f"{PREFIX}/test-connection", json=quick).status_code == 200
 
 
-def test_the_environment_has_no_say(alice, serve, monkeypatch):
-    upstream = serve(answers(LISTING))
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
-    (row_id,) = register(alice, "m", base_url=at(upstream))
+DIALECTS = [
+    ("vllm", "/v1", "/v1/models", "Authorization: Bearer "),
+    ("claude", "/v1", "/v1/models?limit=1000", "x-api-key: "),
+    ("gemini", "/v1beta/openai", "/v1beta/models?pageSize=1000", "x-goog-api-key: "),
+    ("azure", "/openai/v1", "/openai/v1/models", "api-key: "),
+    ("cohere", "/compatibility/v1", "/v1/models?page_size=1000", "Authorization: Bearer "),
+    ("ollama", "/v1", "/api/tags", "Authorization: Bearer "),
+]
 
-    alice.post(f"{PREFIX}/{row_id}/test")
 
-    assert "environment" not in upstream.requests[0]
+@pytest.mark.parametrize(("provider", "path", "asked", "header"), DIALECTS, ids=lambda each: each)
+def test_the_key_goes_to_the_stored_address_in_one_header_whatever_is_around(
+    alice, serve, monkeypatch, tmp_path, provider, path, asked, header
+):
+    listing = {"data": [{"id": "m"}], "models": [{"name": "models/m"}, {"name": "m"}]}
+    upstream, evil = serve(answers(json.dumps(listing).encode())), serve(answers(LISTING))
+    (tmp_path / ".netrc").write_text("default login a password sk-of-the-environment")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{evil.port}")
+    for name in ("OPENAI", "ANTHROPIC", "GEMINI", "AZURE_OPENAI", "COHERE", "OLLAMA"):
+        monkeypatch.setenv(f"{name}_API_KEY", "sk-of-the-environment")
+        monkeypatch.setenv(f"{name}_BASE_URL", f"http://127.0.0.1:{evil.port}")
+    address = f"http://localhost:{upstream.port}{path}"
+    (row_id,) = register(alice, "m", model_provider=provider, model_name="m", base_url=address)
+    sent = {"api_key": CANARY, "base_url": address}
+
+    results = [
+        alice.post(f"{PREFIX}/{row_id}/test").json["result"],
+        alice.post(
+            f"{PREFIX}/test-connection",
+            json={**sent, "model_provider": provider, "model_name": "m"},
+        ).json["result"],
+        "m" in alice.post(f"{PREFIX}/providers/{provider}/models", json=sent).json["models"],
+    ]
+
+    assert results == ["ok", "ok", True]
+    assert (len(upstream.requests), evil.connections) == (3, 0)
+    for request in upstream.requests:
+        assert request.startswith(f"GET {asked} HTTP/1.1\r\n")
+        assert f"\r\n{header}{CANARY}\r\n" in request
+        assert request.count(CANARY) == 1
+        assert "environment" not in request
 
 
 def test_every_result_is_documented():

@@ -13,7 +13,7 @@ from flask_model_registry.providers.netguard import AddressPolicy
 from flask_model_registry.providers.transport import Network, Transport, look_up
 from tests.conftest import traces
 from tests.hosts import CANARY
-from tests.upstream import Upstream, answers, echoes, is_silent, sends
+from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, echoes, is_silent
 
 TIMEOUT = 0.5
 LOCAL = AddressPolicy(hosts=frozenset({"up.example.com"}))
@@ -113,15 +113,6 @@ def test_a_certificate_that_is_not_good_is_refused(serve, authority, case):
     assert (code, upstream.requests) == ("tls_error", [])
 
 
-PRIVATE = (
-    "127.0.0.1 127.8.8.8 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 "
-    "100.100.100.200 168.63.129.16 192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 0.0.0.0 "
-    "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 192.88.99.1 ::1 :: fe80::1 fc00::1 fd00:ec2::254 "
-    "::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::a00:1 64:ff9b:1::1 2002:7f00:1:: 2001::1 2001:db8::1 ff02::1 "
-    "100::1 3fff::1 fec0::1"
-).split()
-
-
 @pytest.mark.parametrize("address", PRIVATE)
 @pytest.mark.parametrize("before", [[], ["93.184.216.34"]], ids=["alone", "after a public one"])
 def test_a_name_that_stands_for_a_private_address_is_not_called(serve, address, before):
@@ -162,29 +153,6 @@ def test_refused_unknown_and_blocked_hosts_cannot_be_told_apart(serve):
         told[host] = (code, len(sleeps), 0.9 < sleeps[0] <= 1)
 
     assert {*told.values()} == {("unreachable", 1, True)}
-
-
-HOSTILE = {
-    "says nothing": (is_silent, "timeout"),
-    "drips its headers": (sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: b\r\n"), "timeout"),
-    "drips its status": (sends(forever=b"H"), "timeout"),
-    "drips its body": (
-        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", forever=b"x"), "timeout"),
-    "drips chunks": (
-        sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", forever=b"1\r\nx\r\n"), "timeout"),
-    "never ends its body": (
-        sends(b"HTTP/1.1 200 OK\r\n\r\n", forever=b"x" * 1_000_000, pause=0), "too_large"),
-    "never ends its headers": (
-        sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: " + b"b" * 4000 + b"\r\n", pause=0), "too_large"),
-    "has 500 headers": (answers(headers=[f"X-{i}: {i}" for i in range(500)]), "too_large"),
-    "says 100 for ever": (sends(forever=b"HTTP/1.1 100 Continue\r\n\r\n", pause=0), "too_large"),
-    "is compressed": (answers(b"\x1f\x8b" * 50, headers=["Content-Encoding: gzip"]), "bad_response"),
-    "is no HTTP": (sends(b"220 mail.example.com ESMTP\r\n"), "bad_response"),
-    "hangs up": (lambda upstream, connection: connection.recv(1), "bad_response"),
-    "breaks off": (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), "bad_response"),
-    "has two lengths": (
-        sends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "bad_response"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
@@ -86,12 +87,14 @@ class Transport:
                 self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
             raise
 
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        return self._network.ssl_context()  # takes longer than the rest of a fetch
+
     def _exchange(
         self, url: httpcore.URL, headers: Mapping[str, str], backend: _Backend
     ) -> tuple[int, bytes]:
-        connection = httpcore.HTTPConnection(
-            url.origin, self._network.ssl_context(), network_backend=backend
-        )
+        connection = httpcore.HTTPConnection(url.origin, self._ssl_context, network_backend=backend)
         sent: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity"}
         sent.update(headers)
         try:

@@ -1,0 +1,203 @@
+"""Everything that a client can have the app call, over HTTP: what is connected to, and what is told.
+
+Connections are counted where Python makes them, by an audit hook: whatever the code does.
+"""
+
+import socket
+import ssl
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
+
+import pytest
+
+from flask_model_registry.providers.transport import Network
+from tests.hosts import CANARY, PREFIX, register
+from tests.test_addresses import NOT_PUBLIC, SPELLINGS
+from tests.test_probes import LISTING, connection
+from tests.upstream import HOSTILE, PRIVATE, Upstream, answers
+
+_watching: list[list] = []
+
+
+def _hook(event, args):
+    if event == "socket.connect" and _watching:
+        _watching[-1].append(args[1])
+
+
+@cache
+def watch_all():
+    sys.addaudithook(_hook)  # for the life of the process: there is no way to remove one
+
+
+@pytest.fixture
+def connected():
+    """The addresses that sockets were connected to, but for databases."""
+    watch_all()
+    _watching.append([])
+    yield lambda: [each for each in _watching[-1] if each[1] not in (3306, 5432)]
+    _watching.pop()
+
+
+@pytest.fixture
+def upstream():
+    upstream = Upstream(answers(LISTING))
+    yield upstream
+    upstream.close()
+
+
+def on_network(host, names):
+    """Let an app look up these names, and no others; ``None`` stands for all others."""
+
+    def look_up(name, port):
+        found = names.get(name, names.get(None))
+        if found is None:
+            raise OSError("unknown")
+        return [found]
+
+    transport = host.app.extensions["model_registry"].endpoints.prober._transport
+    transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
+
+
+SPELLED = [*SPELLINGS, *(f"[{each}]" if ":" in each else each for each in NOT_PUBLIC)]
+
+
+def test_no_spelling_of_an_internal_address_is_called_or_saved(hosts, upstream, connected):
+    host = hosts()
+    alice = host.client("alice")
+    on_network(host, {None: "127.0.0.1"})
+    assert len({*SPELLED}) >= 80
+
+    for spelling in SPELLED:
+        for base_url in (
+            f"https://{spelling}:{upstream.port}/v1",
+            f"http://{spelling}:{upstream.port}/v1",
+        ):
+            body = connection(base_url=base_url)
+            asked = {"api_key": CANARY, "base_url": base_url}
+            for answer in (
+                alice.post(f"{PREFIX}/test-connection", json=body),
+                alice.post(f"{PREFIX}/providers/vllm/models", json=asked),
+                alice.post(f"{PREFIX}/", json={**body, "model_id": "m"}),
+            ):
+                fields = {each["field"] for each in answer.json["errors"]}
+                assert (answer.status_code, fields) == (422, {"base_url"}), base_url
+
+    assert connected() == []
+    assert alice.get(f"{PREFIX}/").json == []
+
+
+@pytest.mark.forces_errors
+def test_no_name_of_an_internal_address_is_called(hosts, connected):
+    host = hosts()
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m", base_url="https://evil.example.com/v1")
+    body = {"api_key": CANARY, "base_url": "https://evil.example.com/v1"}
+    told = set()
+
+    for address in PRIVATE:
+        on_network(host, {None: address})
+        for path, sent in (
+            (f"{row_id}/test", None),
+            ("test-connection", connection(base_url=body["base_url"])),
+            ("providers/vllm/models", body),
+        ):
+            answer = alice.post(f"{PREFIX}/{path}", json=sent)
+            told.add((path.rpartition("/")[2], answer.status_code, answer.json["result"]))
+
+    assert connected() == []
+    assert told == {
+        ("test", 200, "unreachable"),
+        ("test-connection", 200, "unreachable"),
+        ("models", 502, "unreachable"),
+    }
+
+
+@pytest.mark.forces_errors
+def test_what_is_at_an_address_is_not_told(hosts, upstream):
+    """Nobody, somebody who refuses, a filter, and an address that is not allowed."""
+    names = {"refused": "127.0.0.1", "filtered": "127.0.0.1", "blocked": "10.0.0.1"}
+    host = hosts(
+        config={
+            "MODEL_REGISTRY_ALLOWED_HOSTS": ["refused.example.com", "filtered.example.com"],
+            "MODEL_REGISTRY_PROBE_TIMEOUT": 0.5,
+        }
+    )
+    alice = host.client("alice")
+    on_network(host, {f"{name}.example.com": address for name, address in names.items()})
+    with socket.create_server(("127.0.0.1", 0)) as gone, filtering() as filtered:
+        ports = {"refused": gone.getsockname()[1], "filtered": filtered}
+        gone.close()
+        bodies = set()
+        for name in ("refused", "filtered", "blocked", "unknown"):
+            base_url = f"https://{name}.example.com:{ports.get(name, 443)}/v1"
+            (row_id,) = register(alice, name, base_url=base_url)
+            body = {"api_key": CANARY, "base_url": base_url}
+            sent = (
+                alice.post(f"{PREFIX}/{row_id}/test"),
+                alice.post(f"{PREFIX}/test-connection", json=connection(base_url=base_url)),
+                alice.post(f"{PREFIX}/providers/vllm/models", json=body),
+            )
+            bodies.add(tuple((each.status, each.text, str(each.headers)) for each in sent))
+
+    assert len(bodies) == 1
+    ((saved, _, listing),) = bodies
+    assert saved[1] == '{"result":"unreachable","latency_ms":null}\n'
+    assert "unreachable" in listing[1]
+
+
+@contextmanager
+def filtering():
+    """Give a port that answers nobody: its queue is full, so that the system drops what comes."""
+    with ExitStack() as sockets:
+        server, *callers = (sockets.enter_context(socket.socket()) for _ in range(5))
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, caplog):
+    host = hosts(
+        config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"], "MODEL_REGISTRY_PROBE_TIMEOUT": 3}
+    )
+    upstreams = {name: Upstream(handler) for name, (handler, _) in HOSTILE.items()}
+    clients = {name: host.client(name) for name in HOSTILE}
+    for name, each in upstreams.items():
+        register(clients[name], "m", base_url=f"http://localhost:{each.port}/v1")
+    ids = {name: client.get(f"{PREFIX}/").json[0]["id"] for name, client in clients.items()}
+    with host.app.app_context():
+        pool = host.db.engine.pool
+
+    with ThreadPoolExecutor(len(ids)) as threads:
+        running = {
+            name: threads.submit(clients[name].post, f"{PREFIX}/{row_id}/test")
+            for name, row_id in ids.items()
+        }
+        while not all(each.connections for each in upstreams.values()):
+            time.sleep(0.01)
+        held = []
+        while not running["says nothing"].done():
+            held.append(pool.checkedout())
+            time.sleep(0.05)
+
+    told = {name: each.result() for name, each in running.items()}
+    for each in upstreams.values():
+        each.close()
+    assert {*held} == {0}
+    assert {name: answer.json["result"] for name, answer in told.items()} == {
+        name: result for name, (_, result) in HOSTILE.items()
+    }
+    assert "ESMTP" not in "\n".join([caplog.text, *(answer.text for answer in told.values())])
+
+
+def test_the_watch_sees_what_is_connected_to(host, alice, upstream, connected):
+    (row_id,) = register(alice, "m", base_url=f"http://localhost:{upstream.port}/v1")
+
+    alice.post(f"{PREFIX}/{row_id}/test")
+
+    assert connected() == [("127.0.0.1", upstream.port)]
