@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from marshmallow import EXCLUDE
 
 from .core.rows import Target
 from .core.users import Person, find_user
@@ -93,15 +94,17 @@ class Import:
 
     Args:
         owner: The text of the key of the user who gets them; else each line names its own.
-        on_conflict: What to do if the owner has a model with this ``model_id``: ``error``,
-            ``skip``, or ``update`` as ``PUT`` does.
+        on_conflict: What to do if the ``model_id`` is taken: ``error``, ``skip``, or ``update``
+            the owner's model as ``PUT`` does.
     """
 
     def __init__(self, registry: Registry, *, owner: str | None, on_conflict: str) -> None:
         self._registry = registry
         self._owner = owner
         self._on_conflict = on_conflict
-        self._schema = ExchangedModel(partial=["owner"] if owner is not None else None)
+        names = ["model_id"] if owner is not None else ["model_id", "owner"]
+        self._names = ExchangedModel(only=names, unknown=EXCLUDE)
+        self._model = ExchangedModel(partial=["owner"])
         self._actors: dict[str, Actor] = {}
 
     def outcomes(self, lines: Iterable[bytes]) -> Iterator[Outcome]:
@@ -114,27 +117,37 @@ class Import:
     def _outcome(self, number: int, text: bytes) -> Outcome:
         about = ""
         try:
-            fields = loaded_by(self._schema, parse_json(text))
-            about = fields["model_id"]
-            return Outcome(number, self._done(fields), about)
+            line = parse_json(text)
+            names = loaded_by(self._names, line)
+            about = names["model_id"]
+            return Outcome(number, self._done(names, line), about)
         except RegistryError as error:
             return Outcome(number, "fail", f"{about}: {error}" if about else str(error))
 
-    def _done(self, fields: dict[str, Any]) -> str:
-        owner = fields.pop("owner", None)
-        actor = self._actor(self._owner or owner)
+    def _done(self, names: Mapping[str, str], line: dict[str, Any]) -> str:
+        actor = self._actor(self._owner or names["owner"])
+        own = self._own(actor, names["model_id"])
+        if own is not None and self._on_conflict == "skip":
+            return "skip"  # whatever else the line says
+        fields = loaded_by(self._model, line)
+        fields.pop("owner", None)
+        if own is None:
+            return self._created(actor, fields)
+        if self._on_conflict == "error":
+            raise ModelIdTakenError("The owner has this model already; see --on-conflict.")
+        if self._has_key(own, fields):
+            del fields["api_key"]
+        model = self._registry.models.update(actor, Target(own["id"]), fields)
+        return "keep" if model.version == own["version"] else "update"
+
+    def _created(self, actor: Actor, fields: Mapping[str, Any]) -> str:
         try:
             self._registry.models.create(actor, {"api_key": None, **fields})
-        except ModelIdTakenError:
-            own = self._own(actor, fields["model_id"])
-            if own is None or self._on_conflict == "error":
-                raise
-        else:
-            return "create"
-        if self._on_conflict == "skip":
-            return "skip"
-        model = self._registry.models.update(actor, Target(own.id), fields)
-        return "keep" if model.version == own.version else "update"
+        except ModelIdTakenError:  # by a shared model of somebody else
+            if self._on_conflict == "skip":
+                return "skip"
+            raise
+        return "create"
 
     def _actor(self, owner: str) -> Actor:
         if owner not in self._actors:
@@ -143,9 +156,21 @@ class Import:
             self._actors[owner] = self._registry.actors.of_key(key)
         return self._actors[owner]
 
-    def _own(self, actor: Actor, model_id: str) -> Any:
-        """Return the id and the version of the model that is in the way; not one of others'."""
-        models = self._registry.rows.queries.access.tables.models.c
-        is_it = (models.owner_id == actor.key) & (models.model_id == model_id)
-        statement = sa.select(models.id, models.version).where(is_it)
-        return self._registry.rows.connect().execute(statement).first()
+    def _own(self, actor: Actor, model_id: str) -> Mapping[Any, Any] | None:
+        models = self._registry.rows.queries.access.tables.models
+        is_it = (models.c.owner_id == actor.key) & (models.c.model_id == model_id)
+        statement = sa.select(models).where(is_it)
+        return self._registry.rows.connect().execute(statement).mappings().first()
+
+    def _has_key(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
+        """Tell whether this key is the stored one, for the same address."""
+        if fields.get("api_key") is None:
+            return False
+        vault, provider = self._registry.keys.vault, fields["model_provider"]
+        moved = {**fields, "model_provider": self._registry.endpoints.canonical(provider)}
+        if vault.destination(own) != vault.destination(moved):
+            return False
+        try:
+            return bool(vault.opened(own).reveal() == fields["api_key"].reveal())
+        except UnreadableCredentialError:
+            return False

@@ -178,7 +178,7 @@ def test_a_model_without_a_key_waits_for_one(host, alice, file):
         ({"owner": "987654"}, "gpt-4o: There is no such user."),
         ({"owner": "\x00"}, "gpt-4o: There is no such user."),
         ({"owner": ...}, "owner: Missing data"),
-        ({"owner": 7}, "owner: Not a valid string."),
+        ({"owner": 7}, 'owner: Must be the text of a key, such as "1".'),
         ({"share_with_users": True}, "gpt-4o: This takes the right to share"),
         ({"base_url": "https://10.0.0.1/v1"}, "MODEL_REGISTRY_ALLOWED_HOSTS"),
         ({"api_key": "sk-***"}, "api_key: This is a mask"),
@@ -283,14 +283,80 @@ def test_a_conflict_is_met_as_asked(host, alice, file, policy, act, status):
 
 
 def test_an_import_that_is_repeated_changes_nothing(host, alice, file):
-    lines = file(line(host, api_key=..., abilities=["chat"]), line(host, model_id="b", api_key=...))
+    lines = file(
+        line(host, api_key=..., abilities=["chat"]),
+        line(host, model_id="b", model_provider="claude"),
+        line(host, model_id="c", base_url=URL),
+    )
     host.run("import", lines)
     before = host.rows("models")
 
     output, status = host.run("import", "--on-conflict", "update", lines)
 
-    assert (acts(output), status) == (["keep", "keep"], 0)
+    assert (acts(output), status) == (["keep"] * 3, 0)
     assert host.rows("models") == before
+
+
+def test_a_new_key_or_the_same_for_a_new_address_is_written(host, alice, file):
+    host.run("import", file(line(host), line(host, model_id="b")))
+    lines = file(line(host, api_key="another"), line(host, model_id="b", base_url=URL))
+
+    output, status = host.run("import", "--on-conflict", "update", lines)
+
+    assert (acts(output), status) == (["update", "update"], 0)
+    with host.app.app_context():
+        alice_herself = host.load("alice")
+        keys = [host.registry.resolve(each, user=alice_herself) for each in ("gpt-4o", "b")]
+    assert [each.api_key.reveal() for each in keys] == ["another", CANARY]
+
+
+def test_a_key_that_does_not_open_is_mended_by_an_import(host, alice, file):
+    host.run("import", file(line(host)))
+    host.execute(host.registry.tables.models.update().values(ciphertext=b"x"))
+
+    output, status = host.run("import", "--on-conflict", "update", file(line(host)))
+
+    assert (acts(output), status) == (["update"], 0)
+    assert host.run("verify-keys")[1] == 0
+
+
+def test_what_is_skipped_is_not_looked_at(hosts, file):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]})
+    host.user("alice", is_admin=True)
+    local = line(host, base_url="http://localhost/v1", share_with_users=True)
+    host.run("import", file(local))
+    users = host.registry.tables.user_key.table
+    host.execute(users.update().values(is_admin=False))
+    lines = file(local, line(host, api_key="sk-***", temperature="hot"))
+
+    later = host.again(MODEL_REGISTRY_ALLOWED_HOSTS=[])
+    output, status = later.run("import", "--on-conflict", "skip", lines)
+
+    assert (acts(output), status) == (["skip", "skip"], 0)
+    later.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "act"), [("error", "fail"), ("skip", "skip"), ("update", "fail")]
+)
+def test_a_shared_model_of_somebody_else_is_in_the_way(host, admin, file, policy, act):
+    register(admin, "shared", share_with_users=True)
+    host.user("boss", is_admin=True)
+    lines = file(line(host, whose="boss", model_id="shared", share_with_users=True))
+
+    output, status = host.run("import", "--on-conflict", policy, lines)
+
+    assert (acts(output), status) == ([act], int(act == "fail"))
+    assert ("already shared with everybody" in output) is (act == "fail")
+    assert [row.owner_id for row in host.rows("models")] == [host.user("admin")]
+
+
+def test_a_conflict_is_told_with_its_cure(host, alice, file):
+    register(alice, "gpt-4o")
+
+    output, _ = host.run("import", file(line(host)))
+
+    assert "gpt-4o: The owner has this model already; see --on-conflict." in output
 
 
 def test_a_stored_key_goes_to_no_new_address_by_an_import(host, alice, file):

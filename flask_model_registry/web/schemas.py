@@ -121,7 +121,11 @@ class WholeModel(NewModel):
 class ExchangedModel(WholeModel):
     """A line of an export: a whole model, and the text of its owner's key."""
 
-    owner = fields.String(required=True, validate=Length(1, 255))
+    owner = fields.String(
+        required=True,
+        validate=Length(1, 255),
+        error_messages={"invalid": 'Must be the text of a key, such as "1".'},
+    )
 
 
 class Address(Strict):
