@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from flask import has_request_context
 
 from .core.access import Actor
-from .core.rules import is_group
 from .core.users import Person
-from .errors import AuthenticationError, ConfigError
+from .errors import AuthenticationError, ConfigError, NotFoundError
+from .text import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,8 +47,15 @@ class Actors:
         return Actor(key, groups, lambda: _is_true(self._can_share(user)))
 
     def of_key(self, key: Any) -> Actor:
-        """Return the actor for the user with this key, who is there."""
-        return self.actor(self._session.get(self._user_model, key))
+        """Return the actor for the user with this key.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        user = self._session.get(self._user_model, key)
+        if user is None:
+            raise NotFoundError("There is no such user.")
+        return self.actor(user)
 
     def person(self, user: Any) -> Person:
         """Return a user of the host's as the registry knows them."""
@@ -107,4 +114,4 @@ def _checked_groups(groups: Any) -> tuple[str, ...]:
     if isinstance(groups, str) or not all(isinstance(name, str) for name in names):
         raise ConfigError("groups must return the names of groups, as an iterable of text")
     # To names that databases do not all compare alike, nothing can be granted.
-    return tuple(sorted(filter(is_group, names)))
+    return tuple(sorted(filter(is_name, names)))

@@ -6,24 +6,21 @@ import base64
 import secrets
 import sys
 from collections import Counter
-from dataclasses import fields
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
-from .console import connected, fail_if, find_registry, opened, undone_on_error, watched
+from .console import connected, fail_if, failures_told, find_registry, opened, watched
 from .core.diagnosis import findings
 from .core.rotation import Rotation, Tally
 from .core.signals import held_back
 from .exchange import CONFLICTS, Export, Import
+from .web.blueprint import send_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     import sqlalchemy as sa
 
     from .core.registry import Registry
@@ -124,11 +121,10 @@ def doctor() -> None:
     Fails if something must be done.
     """
     registry = find_registry()
-    for each in fields(registry.settings):
-        if each.repr:
-            click.echo(f"setting  {each.name.upper()} = {getattr(registry.settings, each.name)}")
+    for name, value in registry.settings.shown().items():
+        click.echo(f"setting  {name} = {value}")
     with connected(registry) as connection, connection.begin():
-        found = [*findings(connection, registry.keys)]
+        found = [*findings(connection, registry.keys, registry.endpoints)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
     fail_if(any(finding.level == "error" for finding in found))
@@ -176,15 +172,18 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
     """
     registry = find_registry()
     counts: Counter[str] = Counter()
-    with undone_on_error(registry) as session, held_back() as sendings:
-        for outcome in Import(registry, owner=owner, on_conflict=on_conflict).outcomes(file):
+    session = registry.rows.session
+    # All lines first: who waits for input must not keep others from writing.
+    lines = file.readlines()
+    with failures_told(), held_back() as sendings:
+        for outcome in Import(registry, owner=owner, on_conflict=on_conflict).outcomes(lines):
             click.echo(outcome)
             counts[outcome.act] += 1
         if counts["fail"] or dry_run:
             session.rollback()
         else:
             session.commit()
-            _send(session, sendings)
+            send_all(session, sendings)
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
     click.echo(f"{told}{'; nothing was changed' if counts['fail'] or dry_run else ''}")
     fail_if(bool(counts["fail"]))
@@ -200,14 +199,3 @@ def _report(tally: Tally) -> None:
     for each in tally.unreadable:
         click.echo(each)
     fail_if(bool(tally.unreadable))
-
-
-def _send(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
-    """Send signals, and commit what the receivers wrote; the import stands if one fails."""
-    for send in sendings:
-        try:
-            send()
-            session.commit()
-        except Exception:
-            session.rollback()
-            current_app.logger.exception("model registry: a receiver of a signal failed")

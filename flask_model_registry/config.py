@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,12 @@ class Settings:
     max_body_bytes: int = 65_536
     max_page_size: int = 100
 
+    def shown(self) -> dict[str, Any]:
+        """Return the settings by name, but for secrets."""
+        values = {each.name.upper(): getattr(self, each.name) for each in fields(self) if each.repr}
+        networks = map(str, values.pop("ALLOWED_NETWORKS"))
+        return {**values, "ALLOWED_HOSTS": sorted([*self.allowed_hosts, *networks])}
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, own_secret_box: bool = False) -> Settings:
         """Read the ``MODEL_REGISTRY_…`` settings.
@@ -144,8 +150,8 @@ def _allowed_hosts(
         except ValueError:
             if not _HOST_NAME.fullmatch(entry.lower()):
                 raise ConfigError(
-                    f"{PREFIX}ALLOWED_HOSTS, entry {number}, is none; "
-                    "give host names, addresses or networks such as '10.0.0.0/8'"
+                    f"{PREFIX}ALLOWED_HOSTS, entry {number}, is refused; give host names, "
+                    "addresses or networks such as '10.0.0.0/8', without scheme, port or path"
                 ) from None
             hosts.add(entry.lower())
     return frozenset(hosts), tuple(networks)

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 import sqlalchemy as sa
@@ -53,31 +53,25 @@ def connected(registry: Registry) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def undone_on_error(registry: Registry) -> Iterator[Any]:
-    """Write by the host's session, as calls from Python do."""
-    with failures_told():
-        try:
-            yield registry.rows.session
-        except BaseException:
-            registry.rows.session.rollback()
-            raise
-
-
-@contextmanager
 def opened(output: str | None) -> Iterator[IO[str]]:
-    """Open a new file that is removed if it does not become whole, or standard output."""
-    if output is None:
+    """Open a new file, which stays empty until all is written, or standard output."""
+    if output is None or output == "-":
         yield sys.stdout
         return
+    made: list[Path] = []
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise click.FileError(output, error.strerror) from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        for path in (Path(f"{output}.part"), Path(output)):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            made.append(path)
+        part, whole = made
+        with part.open("w", encoding="utf-8") as file:
             yield file
-    except BaseException:
-        Path(output).unlink()
+        part.replace(whole)
+    except BaseException as error:
+        for path in made:
+            path.unlink()
+        if isinstance(error, OSError):
+            raise click.FileError(str(error.filename or output), error.strerror) from None
         raise
 
 

@@ -102,9 +102,8 @@ class Import:
         self._registry = registry
         self._owner = owner
         self._on_conflict = on_conflict
-        names = ["model_id"] if owner is not None else ["model_id", "owner"]
-        self._names = ExchangedModel(only=names, unknown=EXCLUDE)
-        self._model = ExchangedModel(partial=["owner"])
+        self._names = ExchangedModel(only=["model_id", "owner"], unknown=EXCLUDE)
+        self._model = ExchangedModel()
         self._actors: dict[str, Actor] = {}
 
     def outcomes(self, lines: Iterable[bytes]) -> Iterator[Outcome]:
@@ -117,20 +116,26 @@ class Import:
     def _outcome(self, number: int, text: bytes) -> Outcome:
         about = ""
         try:
-            line = parse_json(text)
+            line = self._owned(parse_json(text))
             names = loaded_by(self._names, line)
             about = names["model_id"]
             return Outcome(number, self._done(names, line), about)
         except RegistryError as error:
             return Outcome(number, "fail", f"{about}: {error}" if about else str(error))
 
+    def _owned(self, line: Any) -> Any:
+        """Return the line with the owner that was asked for."""
+        if self._owner is None or not isinstance(line, dict):
+            return line
+        return {**line, "owner": self._owner}
+
     def _done(self, names: Mapping[str, str], line: dict[str, Any]) -> str:
-        actor = self._actor(self._owner or names["owner"])
+        actor = self._actor(names["owner"])
         own = self._own(actor, names["model_id"])
         if own is not None and self._on_conflict == "skip":
             return "skip"  # whatever else the line says
         fields = loaded_by(self._model, line)
-        fields.pop("owner", None)
+        del fields["owner"]
         if own is None:
             return self._created(actor, fields)
         if self._on_conflict == "error":

@@ -62,12 +62,22 @@ def ask(tmp_path, evil):
         )
         assert result.returncode == 0, result.stderr[-2000:]
         assert traces([result.stdout, result.stderr]) == []
-        return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+        *told, last = filter(None, map(parsed, result.stdout.splitlines()))
+        assert {*last["looked_up"]} <= {"localhost", "127.0.0.1"}
+        return told
 
     return ask
 
 
-@pytest.mark.skipif(not all(map(find_spec, SDKS)), reason="an SDK is not installed")
+def parsed(line):
+    """Return what we printed; SDKs print too."""
+    return json.loads(line) if line.startswith('{"') else None
+
+
+needs_sdks = pytest.mark.skipif(not all(map(find_spec, SDKS)), reason="an SDK is not installed")
+
+
+@needs_sdks
 def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
     address = f"http://localhost:{upstream.port}/v1"
     models = [
@@ -95,13 +105,43 @@ def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
         "/v1/chat/completions",
         "/v1/chat/completions",
         "/v1/messages",
-        "/v1/messages",
+        "/v1/chat/completions",
         "/v1/chat/completions",
     ]
     assert [body["model"] for body in bodies] == ["openai/gpt-4o"] * 2 + ["claude-5"] * 3
     for head in heads:
         assert head.partition("\r\n")[2].count(CANARY) == head.count(CANARY) == 1
         assert "sk-of-the-environment" not in head
+    assert evil.connections == 0
+
+
+# By these, LiteLLM chooses providers and addresses of its own, unless it is told.
+NAMES = [
+    "somebody/replicate", "replicate/x", "github_copilot/x", "chatgpt/x", "huggingface/o/x", "clarifai/x",
+    "ft:gpt-3.5-turbo:x", "azure/x", "bedrock/x", "vertex_ai/x", "ollama/x", "anthropic/claude-2", "claude-2",
+    "litellm_proxy/x", "custom/x", "mistral/x", "perplexity/x", "http://127.0.0.1:1/x", "../x", "?x", "x#y",
+]  # fmt: skip
+
+
+@needs_sdks
+@pytest.mark.parametrize("provider", ["vllm", "claude"])
+def test_the_name_of_a_model_does_not_decide_where_its_key_goes(upstream, evil, ask, provider):
+    address = f"http://localhost:{upstream.port}/v1"
+    models = [
+        model(
+            base_url=address, model_id=f"m{number}", model_provider=provider, model_name=model_name
+        )
+        for number, model_name in enumerate(NAMES)
+    ]
+
+    asked = ask(models, *(f"/ask/litellm/m{number}" for number in range(len(NAMES))))
+
+    assert [each["status"] for each in asked] == [200] * len(NAMES)
+    bodies = [json.loads(request.partition("\r\n\r\n")[2]) for request in upstream.requests]
+    assert [body["model"] for body in bodies] == NAMES
+    for request in upstream.requests:
+        assert request.startswith("POST /v1/chat/completions HTTP/1.1\r\n")
+        assert request.lower().count(f"authorization: bearer {CANARY}") == 1
     assert evil.connections == 0
 
 

@@ -703,6 +703,29 @@ def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
     )
 
 
+def test_the_doctor_counts_models_that_cannot_be_called(hosts):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "10.0.0.0/8"]})
+    alice = host.client("alice")
+    first, _ = register(alice, "a", "b", base_url="http://localhost/v1")
+    (waiting,) = register(alice, "c", base_url="https://10.0.0.1/v1")
+    alice.delete(f"{PREFIX}/{waiting}/credential")
+    (gone,) = register(alice, "d", model_provider="acme", base_url="https://a.example.com")
+    models = host.registry.tables.models
+    host.execute(models.update().where(models.c.id == gone).values(base_url=None))
+
+    healthy, _ = host.run("doctor")
+    later = host.again(MODEL_REGISTRY_ALLOWED_HOSTS=["10.0.0.0/8"])
+    output, status = later.run("doctor")
+    later.close()
+
+    assert "setting  ALLOWED_HOSTS = ['10.0.0.0/8', 'localhost']" in healthy
+    assert "ALLOWED_NETWORKS" not in healthy
+    assert f"warning  2 models such as {first} cannot be called: Not a public address" in output
+    assert f"warning  1 models such as {gone} cannot be called: This provider has no" in output
+    assert "warning  1 models have no API key" in output
+    assert ("10.0.0.1" in output, status) == (False, 0)
+
+
 FOREIGN_KEYS = {
     (True, True): "ok       foreign keys are enforced",
     (True, False): "ok       foreign keys are enforced",

@@ -108,6 +108,13 @@ def test_it_lists_just_what_resolves(host):
     assert len(resolved) == 27 + 9 + 3 + 1  # the nearest that is there is active
 
 
+def test_what_has_no_key_cannot_be_used(alice):
+    ids = register(alice, "a", "b")
+    alice.delete(f"{PREFIX}/{ids[0]}/credential")
+
+    assert [each["id"] for each in alice.get(LIST).json["data"]] == ["b"]
+
+
 def test_without_groups_there_is_no_such_branch(hosts):
     host = hosts()
     register(host.client("alice"), "m")

@@ -132,6 +132,16 @@ def test_a_provider_that_cannot_be_asked_says_so(alice):
     assert alice.post(f"{PREFIX}/{row_id}/test").status_code == 409
 
 
+def test_a_model_whose_provider_is_gone_is_not_tested(host, alice):
+    (row_id,) = register(alice, "m", model_provider="acme", base_url="https://a.example.com")
+    host.execute(host.registry.tables.models.update().values(base_url=None))
+    alice.put(f"{PREFIX}/{row_id}/credential", json={"api_key": CANARY})
+
+    answer = alice.post(f"{PREFIX}/{row_id}/test")
+
+    assert (answer.status_code, answer.json["type"].rpartition(":")[2]) == (409, "no-address")
+
+
 def test_a_model_without_a_key_that_opens_is_not_tested(host, alice, serve):
     upstream = serve(answers(LISTING))
     (row_id,) = register(alice, "m", base_url=at(upstream))

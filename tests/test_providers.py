@@ -72,12 +72,28 @@ def test_other_names_are_saved_as_the_providers_own(alice, name, saved):
         (Provider("Acme", "Acme"), "id of a Provider"),
         (Provider("acme", "Acme", "https://a.example/?x"), "base_url of a Provider"),
         (Provider("acme", "Acme", dialect="klingon"), "dialect of a Provider"),
+        (Provider("acme", "Acme", aliases=("Acme AI",)), "so its aliases"),
+        (Provider("acme", "Acme", aliases="acme-ai"), "must be tuples"),
+        (Provider("acme", "Acme", categories="llm"), "must be tuples"),
+        ({"id": "acme"}, "Provider objects, not dict"),
     ],
-    ids=range(3),
+    ids=range(7),
 )
 def test_a_provider_that_cannot_work_is_refused(provider, message):
     with pytest.raises(ConfigError, match=message):
         Catalogue([provider])
+
+
+def test_two_providers_of_one_name_are_refused():
+    for twin in (Provider("acme", "A"), Provider("b", "B", aliases=("acme",))):
+        with pytest.raises(ConfigError, match="same id or alias"):
+            Catalogue([Provider("acme", "Acme"), twin])
+
+
+def test_a_provider_of_the_hosts_own_may_take_a_name_of_a_built_in_one():
+    catalogue = Catalogue([Provider("qwen", "Qwen"), Provider("mine", "Mine", aliases=("claude",))])
+
+    assert [catalogue.canonical(name) for name in ("Qwen", "claude")] == ["qwen", "mine"]
 
 
 LISTS = [
@@ -94,6 +110,28 @@ LISTS = [
     ("ollama", "http://a.example:11434/v1", "http://a.example:11434/api/tags", "Authorization", "Bearer k"),
     ("ollama", "http://a.example:11434", "http://a.example:11434/api/tags", "Authorization", "Bearer k"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dialect", "base_url", "called"),
+    [
+        ("ollama", "http://a.example:11434", "http://a.example:11434/v1"),
+        ("ollama", "http://a.example:11434/", "http://a.example:11434/v1"),
+        ("ollama", "http://a.example:11434/v1", "http://a.example:11434/v1"),
+        ("ollama", "https://a.example/ollama/v1/", "https://a.example/ollama/v1/"),
+        ("anthropic", "https://a.example", "https://a.example/v1"),
+        ("gemini", "https://a.example", "https://a.example/v1beta/openai"),
+        ("azure-openai", "https://a.example/", "https://a.example/openai/v1"),
+        ("cohere", "https://[2606:4700::1]", "https://[2606:4700::1]/compatibility/v1"),
+        ("openai", "https://a.example", "https://a.example"),
+        ("openai", "https://a.example/", "https://a.example/"),
+    ],
+)
+def test_an_address_without_a_path_gets_that_of_its_dialect(dialect, base_url, called):
+    spoken = DIALECTS[dialect]
+
+    assert spoken.completed(base_url).rstrip("/") == called.rstrip("/")
+    assert spoken.url(base_url) == spoken.url(called)
 
 
 @pytest.mark.parametrize(("dialect", "base_url", "url", "header", "value"), LISTS)

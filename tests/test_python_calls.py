@@ -299,33 +299,31 @@ def test_lists_and_reads_open_nothing(counting):
 
 
 @pytest.mark.parametrize(
-    ("provider", "base_url", "called"),
+    ("provider", "base_url", "called", "without_version"),
     [
-        ("openai", None, ("openai", "https://api.openai.com/v1", "https://api.openai.com")),
-        ("claude", None, ("anthropic", "https://api.anthropic.com", "https://api.anthropic.com")),
-        (
-            "claude",
-            "https://a.example/v1/",
-            ("anthropic", "https://a.example", "https://a.example"),
-        ),
-        (
-            "bedrock",
-            "https://a.example/x",
-            ("openai", "https://a.example/x", "https://a.example/x"),
-        ),
+        ("openai", None, "https://api.openai.com/v1", "https://api.openai.com"),
+        ("claude", None, "https://api.anthropic.com/v1", "https://api.anthropic.com"),
+        ("claude", "https://a.example/v1/", "https://a.example/v1/", "https://a.example"),
+        ("claude", "https://a.example", "https://a.example/v1", "https://a.example"),
+        ("vllm", "https://v1", "https://v1", "https://v1"),
+        ("bedrock", "https://a.example/x", "https://a.example/x", "https://a.example/x"),
     ],
 )
-def test_what_sdks_take(inside, provider, base_url, called):
-    fields = model(model_provider=provider, base_url=base_url)
-    inside.registry.create(user=inside.load("alice"), **fields)
+def test_what_sdks_take(hosts, provider, base_url, called, without_version):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["v1"]})
+    host.user("alice")
+    with host.app.app_context():
+        alice = host.load("alice")
+        fields = model(model_provider=provider, base_url=base_url, model_name="a/b")
+        host.registry.create(user=alice, **fields)
+        resolved = host.registry.resolve("gpt-4o", user=alice)
 
-    resolved = inside.registry.resolve("gpt-4o", user=inside.load("alice"))
-
-    prefix, api_base, without_version = called
-    name = f"{prefix}/gpt-4o-2024-11-20"
-    assert resolved.litellm_kwargs() == {"model": name, "api_key": CANARY, "api_base": api_base}
-    assert resolved.anthropic_kwargs() == {"api_key": CANARY, "base_url": without_version}
-    assert resolved.dialect == {"claude": "anthropic", "bedrock": None}.get(provider, provider)
+    key = {"api_key": CANARY}
+    assert resolved.openai_kwargs() == {**key, "base_url": called}
+    assert resolved.litellm_kwargs() == {**key, "model": "openai/a/b", "api_base": called}
+    assert resolved.anthropic_kwargs() == {**key, "base_url": without_version}
+    dialects = {"claude": "anthropic", "bedrock": None, "vllm": "openai"}
+    assert resolved.dialect == dialects.get(provider, provider)
 
 
 def test_an_inactive_model_does_not_resolve(inside, resolved):

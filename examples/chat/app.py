@@ -1,13 +1,14 @@
 """A host that calls its users' models, with the SDK of their choice.
 
-Needs ``openai``, ``anthropic`` and ``litellm``; run with ``flask --app app run``.
+Needs ``openai``, ``anthropic`` and ``litellm``, and the three variables that ``create_app`` names.
+``flask --app app setup`` makes a user and a token, ``flask --app app run`` serves.
 """
 
 import anthropic
 import litellm
 import openai
 from flask import Flask, jsonify, request
-from flask_jwt_extended import JWTManager, jwt_required
+from flask_jwt_extended import JWTManager, create_access_token, jwt_required
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_model_registry import ModelRegistry, RegistryError
@@ -72,5 +73,20 @@ def create_app():
     @app.errorhandler(RegistryError)
     def refuse(error):
         return jsonify(error.problem()), error.status, error.headers
+
+    @app.errorhandler(openai.OpenAIError)  # LiteLLM's errors are such, too
+    @app.errorhandler(anthropic.AnthropicError)
+    def fail(error):
+        app.logger.warning("the provider failed: %s", type(error).__name__)
+        return jsonify(title="The provider failed"), 502
+
+    @app.cli.command("setup")
+    def setup():
+        """Create the tables and a user, and print a token."""
+        db.create_all()
+        user = User()
+        db.session.add(user)
+        db.session.commit()
+        print(create_access_token(str(user.id)))
 
     return app

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .keys import Keys
+    from .ports import Endpoints
     from .tables import Tables
 
 
@@ -25,7 +26,7 @@ class Finding:
     text: str
 
 
-def findings(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
+def findings(connection: sa.Connection, keys: Keys, endpoints: Endpoints) -> Iterator[Finding]:
     """Yield what can be told without opening an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
@@ -35,6 +36,7 @@ def findings(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:
     if connection.dialect.name == "sqlite":
         yield _foreign_keys(connection, tables)
     yield from _counts(connection, tables)
+    yield from _models(connection, tables, endpoints)
     yield from _keys(connection, keys)
 
 
@@ -66,6 +68,18 @@ def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     for table in (tables.models, tables.grants, tables.defaults, tables.app_defaults):
         count = connection.scalar(sa.select(sa.func.count()).select_from(table))
         yield Finding("ok", f"{count} in {table.name}")
+
+
+def _models(connection: sa.Connection, tables: Tables, endpoints: Endpoints) -> Iterator[Finding]:
+    models = tables.models.c
+    without_key = sa.select(sa.func.count()).where(models.ciphertext.is_(None))
+    if count := connection.scalar(without_key):
+        yield Finding("warning", f"{count} models have no API key; their owners can give them one")
+    places = (models.model_provider, models.base_url)
+    statement = sa.select(*places, sa.func.count(), sa.func.min(models.id)).group_by(*places)
+    for provider, base_url, count, first in connection.execute(statement):
+        for _field, fault in endpoints.faults(provider, base_url):
+            yield Finding("warning", f"{count} models such as {first} cannot be called: {fault}")
 
 
 def _keys(connection: sa.Connection, keys: Keys) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..errors import ConfigError, NotFoundError, RegistryError
+from ..errors import ConfigError, NoAddressError, NotFoundError, RegistryError
 from .access import Action
 from .representation import FLAGS
 from .rows import kind_of_ref
@@ -87,11 +87,17 @@ class Explainer:
                 Action.USE.value,
                 *(action.value for name, action in FLAGS.items() if row[name]),
             ),
-            base_url=self._vault.address(row),
+            base_url=self._address(row),
             key_id=row["key_id"],
             namesakes=self._namesakes(actor, row),
             problems=tuple(self._problems(row)),
         )
+
+    def _address(self, row: Mapping[Any, Any]) -> str | None:
+        try:
+            return self._vault.address(row)
+        except NoAddressError:
+            return None
 
     def _relations(self, actor: Actor, row_id: int) -> tuple[str, ...]:
         conditions = self._access.reasons(Action.USE)

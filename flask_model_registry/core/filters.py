@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..errors import ValidationError
-from .rules import UNSAFE_CHARACTER
+from ..text import UNSAFE_CHARACTER
 from .tables import MAX_ID
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
+from ..text import is_name
 from . import signals
 from .access import Action
-from .rules import is_group
 from .users import Person, find_user
 from .writing import upsert
 
@@ -74,7 +74,7 @@ class Grants:
             return {"user_id": user, "model_row_id": held.row["id"]}
         if not self._access.has_groups:
             raise NotFoundError("This app has no groups.")
-        if not is_group(grantee):
+        if not is_name(grantee):
             raise ValidationError([("group", "Must be a name of 1 to 255 characters.")])
         return {"group_name": grantee, "model_row_id": held.row["id"]}
 

@@ -9,7 +9,12 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import ConflictError, TooManyProbesError, ValidationError
+from ..errors import (
+    ConflictError,
+    TooManyProbesError,
+    UnreadableCredentialError,
+    ValidationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,10 +50,15 @@ class Probes:
         Raises:
             NotFoundError: There is none that the actor may see.
             UnreadableCredentialError: There is no key that opens.
+            NoAddressError: It has no ``base_url``, and its provider is not known any more.
             ConflictError: Its provider cannot be tested.
         """
         row = self._rows.one(self._rows.queries.secret, actor, ref)._mapping
-        api_key = self._vault.opened(row)
+        try:
+            api_key = self._vault.opened(row)
+        except UnreadableCredentialError:  # why is for the operator
+            raise UnreadableCredentialError("There is no API key that opens; set one.") from None
+        self._vault.address(row)
         if not self._prober.can_ask(row["model_provider"]):
             raise ConflictError("This provider cannot be tested.")
         return partial(self._probe, actor, row, api_key.reveal)

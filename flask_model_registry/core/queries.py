@@ -120,7 +120,7 @@ class Queries:
         return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
 
     def _reachable(self) -> sa.Select[Any]:
-        """Return the models that a ``model_id`` leads to, the nearest of each, if active."""
+        """Return the models that a ``model_id`` leads to, the nearest of each, if usable."""
         models = self._tables.models
         ranked = self._ranked(lambda _handle: sa.true())
         place = sa.func.row_number().over(
@@ -130,7 +130,8 @@ class Queries:
         return (
             sa.select(models.c.model_id, models.c.model_provider, models.c.created_at)
             .join(placed, models.c.id == placed.c.id)
-            .where(placed.c.place == 1, models.c.is_active == sa.true())
+            .where(placed.c.place == 1)
+            .where(models.c.is_active == sa.true(), models.c.ciphertext.is_not(None))
             .order_by(models.c.id)
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+_VERSION = re.compile(r"(?<!/)/v1\Z")
 
 
 class Secret:
@@ -70,21 +73,17 @@ class ResolvedModel:
 
         For the dialect ``anthropic``. The SDK adds the version to the address itself.
         """
-        return {"api_key": self.api_key.reveal(), "base_url": self._without_version}
+        root = _VERSION.sub("", self.base_url.rstrip("/"))
+        return {"api_key": self.api_key.reveal(), "base_url": root}
 
     def litellm_kwargs(self) -> dict[str, Any]:
         """Return keyword arguments of ``litellm.completion`` and its like for this model.
 
-        The model is called at ``base_url``, by LiteLLM's provider ``anthropic`` if that is the
-        dialect, or else by ``openai``, as LiteLLM calls what is compatible with it.
+        The model is called by LiteLLM's provider ``openai``, whatever its own is: by others,
+        LiteLLM lets some names of models decide where the key goes.
         """
-        is_anthropic = self.dialect == "anthropic"
         return {
-            "model": f"{'anthropic' if is_anthropic else 'openai'}/{self.model_name}",
+            "model": f"openai/{self.model_name}",
             "api_key": self.api_key.reveal(),
-            "api_base": self._without_version if is_anthropic else self.base_url,
+            "api_base": self.base_url,
         }
-
-    @property
-    def _without_version(self) -> str:
-        return self.base_url.rstrip("/").removesuffix("/v1")

@@ -10,13 +10,6 @@ if TYPE_CHECKING:
 
 # No empty, '.' or '..' segment: such an id could not be asked for by its address.
 MODEL_ID = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|\Z)))[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}(?<!/)")
-# Control characters, lone surrogates, bidi overrides and what else does not show, as the inside of
-# a class of a regular expression.
-UNSAFE = (
-    r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0"
-    r"\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
-)
-UNSAFE_CHARACTER = re.compile(f"[{UNSAFE}]")
 CATEGORIES = ("llm", "embedding", "image", "speech", "rerank")
 
 # The abilities of a category; an llm may have any.
@@ -31,12 +24,6 @@ FIELD_CATEGORIES: Mapping[str, frozenset[str]] = {
     "dimension": frozenset({"embedding"}),
     "temperature": frozenset({"llm", "image"}),
 }
-
-
-def is_group(name: Any) -> bool:
-    """Tell whether this is a name that all databases compare alike."""
-    is_text = isinstance(name, str) and 0 < len(name) < 256
-    return is_text and name == name.strip() and not UNSAFE_CHARACTER.search(name)
 
 
 def faults(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

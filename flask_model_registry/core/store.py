@@ -93,7 +93,7 @@ class Store:
         return [represented(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
-        """Return the active models that the actor can resolve by ``model_id``, ordered by id."""
+        """Return the active models with a key that a ``model_id`` leads the actor to, by id."""
         rows = self._rows.connect().execute(self._queries.reachable, actor.parameters)
         return rows.mappings().all()
 

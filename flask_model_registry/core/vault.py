@@ -94,10 +94,9 @@ class Vault:
             UnreadableCredentialError: There is no key that opens.
         """
         base_url = self.address(row)
-        if base_url is None:
-            raise NoAddressError("The provider is not known any more; give the model a base_url.")
         api_key = self.opened(row)
-        if fault := self._endpoints.fault(base_url):
+        # The providers' own addresses were checked when the app was made.
+        if row["base_url"] is not None and (fault := self._endpoints.fault(base_url)):
             raise BlockedAddressError(fault)
         return ResolvedModel(
             id=row["id"],
@@ -113,9 +112,16 @@ class Vault:
             api_key=api_key,
         )
 
-    def address(self, row: Mapping[str, Any]) -> str | None:
-        """Return where the model is called, if that is known."""
-        return self._endpoints.address(row["model_provider"], row["base_url"])
+    def address(self, row: Mapping[str, Any]) -> str:
+        """Return where the model is called.
+
+        Raises:
+            NoAddressError: It has no ``base_url``, and its provider is not known any more.
+        """
+        address = self._endpoints.address(row["model_provider"], row["base_url"])
+        if address is None:
+            raise NoAddressError("The provider is not known any more; give the model a base_url.")
+        return address
 
     def destination(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """Return whom the key may be sent to: the provider, and the origin of the address."""

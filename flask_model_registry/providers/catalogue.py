@@ -26,7 +26,7 @@ class Provider:
         base_url: Its address for OpenAI clients; ``None`` if each customer has another one.
         aliases: Other names people use; they are saved as ``id``.
         dialect: How it lists its models: ``openai``, ``anthropic``, ``gemini``, ``azure-openai``,
-            ``cohere``, ``ollama``, or ``None`` if it cannot be asked with an API key.
+            ``cohere``, ``together``, ``ollama``, or ``None`` if it cannot be asked with an API key.
         needs_key: Whether calls take an API key; if not, any will do.
         categories: Of models that it is known for; a hint for forms, not a rule.
     """
@@ -123,6 +123,7 @@ PROVIDERS = (
         "Together AI",
         "https://api.together.xyz/v1",
         ("togetherai", "together-ai"),
+        dialect="together",
         categories=_ALL,
     ),
     Provider(
@@ -167,6 +168,9 @@ class Catalogue:
     def __init__(self, providers: Sequence[Provider] = ()) -> None:
         for provider in providers:
             _check(provider)
+        names = [name for provider in providers for name in (provider.id, *provider.aliases)]
+        if len({*names}) < len(names):
+            raise ConfigError("two of the providers have the same id or alias")
         self._by_id = {provider.id: provider for provider in (*PROVIDERS, *providers)}
         self._aliases = {
             alias: provider.id for provider in self._by_id.values() for alias in provider.aliases
@@ -186,10 +190,15 @@ class Catalogue:
 
 
 def _check(provider: Provider) -> None:
-    if not _ID.fullmatch(provider.id):
-        raise ConfigError("the id of a Provider must be 1 to 64 of a-z 0-9 . _ -")
+    if not isinstance(provider, Provider):
+        raise ConfigError(f"providers must be Provider objects, not {type(provider).__name__}")
+    if isinstance(provider.aliases, str) or isinstance(provider.categories, str):
+        raise ConfigError(f"the aliases and categories of Provider {provider.id!r} must be tuples")
+    if not all(map(_ID.fullmatch, (provider.id, *provider.aliases))):
+        raise ConfigError("the id of a Provider must be 1 to 64 of a-z 0-9 . _ -; so its aliases")
     if provider.dialect not in (None, *DIALECTS):
-        raise ConfigError(f"the dialect of a Provider must be one of: {', '.join(DIALECTS)}")
+        known = ", ".join(DIALECTS)
+        raise ConfigError(f"the dialect of a Provider must be None or one of: {known}")
     try:
         parse_base_url(provider.base_url or "https://none.example.com")
     except BadAddressError as error:

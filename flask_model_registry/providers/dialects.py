@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+
+_ITEMS = 200_000
 
 
 @dataclass(frozen=True)
@@ -15,33 +19,42 @@ class Dialect:
     """How an API lists its models.
 
     Attributes:
-        endings: Ends of a base URL that clients of other dialects need, and this one does not.
+        endings: Ends of a base URL that OpenAI clients need, and the list does not.
+        api: Where OpenAI clients call, for an address without a path.
         path: Where the list is, after what remains.
         header: The header that carries the API key.
         scheme: What comes before the key in it.
         more: Other headers.
-        items: The member of the answer that holds the models.
+        items: The member of the answer that holds the models; empty if it is them itself.
         name: The member of each that holds its name.
-        prefix: What comes before the name in it.
+        prefix: What may come before the name.
+        version: What may come after it, as a regular expression.
         is_complete: Whether a model that is not listed is not there.
     """
 
     path: str = "/models"
     endings: tuple[str, ...] = ()
+    api: str = ""
     header: str = "Authorization"
     scheme: str = "Bearer "
     more: Mapping[str, str] = field(default_factory=dict)
     items: str = "data"
     name: str = "id"
     prefix: str = ""
+    version: str = ":latest"
     is_complete: bool = True
+
+    def completed(self, base_url: str) -> str:
+        """Return a base URL with the usual path, if it has none."""
+        origin, path = _parted(base_url)
+        return base_url if path else origin + self.api
 
     def url(self, base_url: str) -> str:
         """Return where the models are listed."""
-        root = base_url.rstrip("/")
+        origin, path = _parted(self.completed(base_url))
         for ending in self.endings:
-            root = root.removesuffix(ending)
-        return root + self.path
+            path = path.removesuffix(ending)
+        return origin + path + self.path
 
     def headers(self, api_key: str) -> dict[str, str]:
         """Return the headers to send; the key goes nowhere else."""
@@ -53,12 +66,19 @@ class Dialect:
         Raises:
             ValueError: It is not such an answer.
         """
-        answer = _json(body)
-        items = answer.get(self.items) if isinstance(answer, dict) else None
+        items = _json(body)
+        if self.items:
+            items = items.get(self.items) if isinstance(items, dict) else None
         if not isinstance(items, list):
             raise ValueError("not a list of models")  # noqa: TRY004  # of an answer, not of ours
         names = (item.get(self.name) for item in items if isinstance(item, dict))
         return [name.removeprefix(self.prefix) for name in names if isinstance(name, str)]
+
+    def lists(self, model_name: str, names: Collection[str]) -> bool:
+        """Tell whether a model is among those listed, or has a listed version."""
+        name = model_name.removeprefix(self.prefix)
+        version = re.compile(re.escape(name.removesuffix("-latest")) + self.version)
+        return name in names or any(map(version.fullmatch, names))
 
 
 # The sources are the API references of each, as of 2026.
@@ -67,13 +87,16 @@ DIALECTS: Mapping[str, Dialect] = {
     "anthropic": Dialect(
         "/v1/models?limit=1000",
         endings=("/v1",),
+        api="/v1",
         header="x-api-key",
         scheme="",
         more={"anthropic-version": "2023-06-01"},
+        version="-[0-9]{8}",
     ),
     "gemini": Dialect(
         "/models?pageSize=1000",
         endings=("/openai",),
+        api="/v1beta/openai",
         header="x-goog-api-key",
         scheme="",
         items="models",
@@ -84,6 +107,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "azure-openai": Dialect(
         "/openai/v1/models",
         endings=("/v1", "/openai"),
+        api="/openai/v1",
         header="api-key",
         scheme="",
         is_complete=False,
@@ -91,14 +115,26 @@ DIALECTS: Mapping[str, Dialect] = {
     "cohere": Dialect(
         "/v1/models?page_size=1000",
         endings=("/v1", "/v2", "/compatibility"),
+        api="/compatibility/v1",
         items="models",
         name="name",
     ),
-    "ollama": Dialect("/api/tags", endings=("/v1",), items="models", name="name"),
+    "together": Dialect(items=""),
+    "ollama": Dialect("/api/tags", endings=("/v1",), api="/v1", items="models", name="name"),
 }
 
 
+def _parted(base_url: str) -> tuple[str, str]:
+    """Return the origin, and the path without a slash at its end."""
+    scheme, _, rest = base_url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", (slash + path).rstrip("/")
+
+
 def _json(body: bytes) -> Any:
+    # Each item takes far more room than its text.
+    if body.count(b",") > _ITEMS:
+        raise ValueError("too many items")
     try:
         return json.loads(body)
     except RecursionError:

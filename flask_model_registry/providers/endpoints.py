@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from .dialects import DIALECTS
 from .netguard import AddressPolicy, BadAddressError, parse_base_url
 from .probe import Prober
 from .transport import Transport, system_network
@@ -70,7 +71,10 @@ class Endpoints:
 
     def address(self, provider: str, base_url: str | None) -> str | None:
         """Return the base URL to call."""
-        return self.catalogue.get(provider).base_url if base_url is None else base_url
+        known = self.catalogue.get(provider)
+        if base_url is None:
+            return known.base_url
+        return DIALECTS[known.dialect or "openai"].completed(base_url)
 
     def origin(self, provider: str, base_url: str | None) -> str:
         """Return what a key is bound to: the origin it may be sent to, or the provider."""

@@ -5,12 +5,12 @@ That is free of charge everywhere, and shows whether the address, the key and th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..errors import UpstreamError
+from ..text import is_name
 from .dialects import DIALECTS
 from .netguard import BadAddressError, parse_base_url
 
@@ -27,7 +27,6 @@ RESULTS = (
     "too_large"
 ).split()
 _REFUSED = {401, 403}
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ class Prober:
             names = self.names(provider, base_url, api_key)
         except UpstreamError as error:
             return Probe(error.result)
-        is_there = {model_name, f"{model_name}:latest"} & {*names}  # as Ollama calls them
-        is_ok = is_there or not self._dialect(provider).is_complete
+        dialect = self._dialect(provider)
+        is_ok = dialect.lists(model_name, names) or not dialect.is_complete
         latency_ms = round((self._clock() - begun) * 100) * 10
         return Probe("ok" if is_ok else "model_not_found", latency_ms)
 
@@ -95,7 +94,7 @@ class Prober:
             names = None
         if names is None:
             raise UpstreamError("bad_response")
-        return [name for name in names if _NAME.fullmatch(name)]
+        return [name for name in names if is_name(name)]
 
     def _dialect(self, provider: str) -> Dialect:
         return DIALECTS[self._catalogue.get(provider).dialect or "openai"]

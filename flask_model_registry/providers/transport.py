@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     LookUp = Callable[[str, int], Sequence[str]]
 
 _HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
+_PIECES = 20_000
+_LOOK_UPS = 32  # at once
 _PACE = 1.0  # seconds
+_OK = 200
 _HTTP_LOGS = ("httpcore2.connection", "httpcore2.http11")
 
 
@@ -66,39 +69,62 @@ class Transport:
         self._policy = policy
         self._network = network
         self._timeout = timeout
+        self._look_ups = threading.BoundedSemaphore(_LOOK_UPS)
         for name in _HTTP_LOGS:
             logging.getLogger(name).addFilter(_is_not_ours)
 
     def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return the status and the body that are found at a URL.
+        """Return the status that a URL is answered with and, if that is 200, the body.
 
         Raises:
             UpstreamError: Nobody is there, or does not answer as one should.
         """
         begun = self._network.clock()
         limits = _Limits(self._network.clock, begun + self._timeout)
-        backend = _Backend(self._policy, self._network.look_up, limits)
+        backend = _Backend(self._policy, self._look_up, limits)
         try:
             with _without_log():
-                return self._exchange(httpcore.URL(url), headers, backend)
+                return self._exchange(httpcore.URL(url), _whole(url, headers), backend)
         except UpstreamError as error:
             if error.result == "unreachable":
                 # Refused, unknown and not allowed are alike: how long it took does not tell either.
                 self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
             raise
 
+    def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
+        """Look up in a thread, as that takes as long as it likes."""
+        answers: SimpleQueue[Sequence[str]] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._network.look_up(host, port))
+            except (OSError, ValueError):  # such as a UnicodeError
+                answers.put(())
+            finally:
+                self._look_ups.release()
+
+        if not self._look_ups.acquire(timeout=limits.seconds()):
+            return ()
+        try:
+            threading.Thread(target=ask, daemon=True).start()
+            return answers.get(timeout=limits.seconds())
+        except Empty:
+            return ()
+        except RuntimeError:  # there are too many threads
+            self._look_ups.release()
+            return ()
+
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
         return self._network.ssl_context()  # takes longer than the rest of a fetch
 
     def _exchange(
-        self, url: httpcore.URL, headers: Mapping[str, str], backend: _Backend
+        self, url: httpcore.URL, headers: list[tuple[bytes, bytes]], backend: _Backend
     ) -> tuple[int, bytes]:
-        connection = httpcore.HTTPConnection(url.origin, self._ssl_context, network_backend=backend)
-        sent: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity"}
-        sent.update(headers)
+        context = self._ssl_context if url.scheme == b"https" else None
+        connection = httpcore.HTTPConnection(url.origin, context, network_backend=backend)
         try:
-            with connection, connection.stream("GET", url, headers=sent) as answer:
+            with connection, connection.stream("GET", url, headers=headers) as answer:
                 return answer.status, _body(answer, backend.limits)
         except httpcore.TimeoutException:
             raise UpstreamError("timeout") from None
@@ -138,7 +164,12 @@ class _Limits:
 class _Backend(httpcore.NetworkBackend):
     """Connects to addresses that were checked, whatever name they go by."""
 
-    def __init__(self, policy: AddressPolicy, look_up: LookUp, limits: _Limits) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        look_up: Callable[[str, int, _Limits], Sequence[str]],
+        limits: _Limits,
+    ) -> None:
         self._policy = policy
         self._look_up = look_up
         self._inner = httpcore.SyncBackend()
@@ -156,26 +187,10 @@ class _Backend(httpcore.NetworkBackend):
 
     def _checked(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host, if it may be called at each of them."""
-        addresses = self._found(host, port)
+        addresses = self._look_up(host, port, self.limits)
         if all(self._policy.permits(host, ip_address(each)) for each in addresses):
             return addresses
         return ()
-
-    def _found(self, host: str, port: int) -> Sequence[str]:
-        """Look up in a thread, as that takes as long as it likes."""
-        answers: SimpleQueue[Sequence[str]] = SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(self._look_up(host, port))
-            except (OSError, UnicodeError):
-                answers.put(())
-
-        threading.Thread(target=ask, daemon=True).start()
-        try:
-            return answers.get(timeout=self.limits.seconds())
-        except Empty:
-            return ()
 
 
 class _Stream(httpcore.NetworkStream):
@@ -215,14 +230,28 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
+def _whole(url: str, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    # Not httpcore's own Host: that has no brackets around IPv6 (RFC 9110, section 7.2).
+    host = url.partition("://")[2].partition("/")[0]
+    ours = {"Host": host, "User-Agent": "flask-model-registry", "Accept-Encoding": "identity"}
+    return [(name.encode(), value.encode()) for name, value in {**ours, **headers}.items()]
+
+
 def _body(answer: httpcore.Response, limits: _Limits) -> bytes:
+    if answer.status != _OK:
+        return b""
     if len(answer.headers) > _HEADERS:
         raise UpstreamError("too_large")
     encodings = {value for name, value in answer.headers if name.lower() == b"content-encoding"}
     if encodings - {b"", b"identity"}:
         raise UpstreamError("bad_response")
     limits.allow_body()
-    return b"".join(answer.iter_stream())
+    pieces = []
+    for piece in answer.iter_stream():
+        pieces.append(piece)
+        if len(pieces) > _PIECES:  # each takes time
+            raise UpstreamError("too_large")
+    return b"".join(pieces)
 
 
 _fetching: ContextVar[bool] = ContextVar("_fetching", default=False)

@@ -112,22 +112,23 @@ class _Dispatcher:
         commit = request.method not in _READING
         with held_back() as sendings, _transaction(self._registry.rows.session, commit=commit):
             answer = view.function(call, **path)
-        self._send(sendings)
+        send_all(self._registry.rows.session, sendings)
         return _response(Answer(answer.payload()) if isinstance(answer, Later) else answer)
-
-    def _send(self, sendings: Iterable[Callable[[], Any]]) -> None:
-        """Send signals, and commit what the receivers wrote; the answer stands if one fails."""
-        for send in sendings:
-            try:
-                with _transaction(self._registry.rows.session, commit=True):
-                    send()
-            except Exception:
-                current_app.logger.exception("model registry: a receiver of a signal failed")
 
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
         return Call(self._registry, g.model_registry_actor, query=query, body=body)
+
+
+def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
+    """Send signals, and commit what the receivers wrote; what was announced stands if one fails."""
+    for send in sendings:
+        try:
+            with _transaction(session, commit=True):
+                send()
+        except Exception:
+            current_app.logger.exception("model registry: a receiver of a signal failed")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from ..core.filters import Filters
 from ..core.resolver import Secret
-from ..core.rules import CATEGORIES, MODEL_ID, UNSAFE
+from ..core.rules import CATEGORIES, MODEL_ID
 from ..core.tables import MAX_ID
+from ..text import UNSAFE
 
 _TEXT = Regexp(
     rf"([\n\r\t]|[^{UNSAFE}])*\Z",
@@ -27,8 +29,9 @@ _MODEL_ID = Regexp(
     error="Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
     "without empty, '.' or '..' segments.",
 )
+PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROVIDER = Regexp(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+    rf"{PROVIDER.pattern}\Z",
     error="Must be 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit.",
 )
 _ABILITY = Regexp(
@@ -41,6 +44,9 @@ _API_KEY = [
     # What people paste back from pages that hide a key.
     Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
 ]
+_NO_KEY: dict[str, Any] = {
+    "required": "Required; for a server that wants none, any word such as none."
+}
 _CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,32}\Z", error="Must come from a Link header.")
 _LIMIT = Regexp(r"[1-9][0-9]{0,8}\Z", error="Must be a whole number of at least 1.")
 
@@ -88,7 +94,9 @@ class NewModel(Strict):
     model_id = fields.String(required=True, validate=_MODEL_ID)
     model_provider = fields.String(required=True, validate=_PROVIDER)
     model_name = fields.String(required=True, validate=[Length(1, 255), _LINE])
-    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+    api_key = fields.String(
+        required=True, load_only=True, validate=_API_KEY, error_messages=_NO_KEY
+    )
     category = fields.String(load_default="llm", validate=OneOf(CATEGORIES))
     base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
     temperature = Number(load_default=None, allow_none=True, validate=Range(0, 2))
@@ -131,7 +139,9 @@ class ExchangedModel(WholeModel):
 class Address(Strict):
     """Whom to ask, and with which key."""
 
-    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+    api_key = fields.String(
+        required=True, load_only=True, validate=_API_KEY, error_messages=_NO_KEY
+    )
     base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
 
     @post_load

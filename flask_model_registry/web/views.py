@@ -14,6 +14,7 @@ from ..core.users import Person
 from ..errors import NotFoundError, ValidationError
 from .calls import Answer, Call, Later, View, view
 from .schemas import (
+    PROVIDER,
     Address,
     Choice,
     Connection,
@@ -188,6 +189,8 @@ def list_providers(call: Call) -> Answer:
 @view(body=Address())
 def ask_provider(call: Call, provider: str) -> Later:
     """Ask a provider which models it serves."""
+    if not PROVIDER.fullmatch(provider):
+        raise NotFoundError
     fields = {**call.body, "model_provider": provider}
     return Later(call.registry.probes.names(call.actor, fields))
 

@@ -1,0 +1,21 @@
+"""Which text is safe: it shows itself, and databases and terminals take it as it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LONGEST = 255
+# Control characters, lone surrogates, bidi overrides and what else does not show, as the inside of
+# a class of a regular expression.
+UNSAFE = (
+    r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0"
+    r"\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
+)
+UNSAFE_CHARACTER = re.compile(f"[{UNSAFE}]")
+
+
+def is_name(text: Any) -> bool:
+    """Tell whether this is one line of up to 255 characters that can be a name."""
+    is_text = isinstance(text, str) and 0 < len(text) <= _LONGEST
+    return is_text and text == text.strip() and not UNSAFE_CHARACTER.search(text)
