@@ -75,6 +75,16 @@ def test_an_origin_is_scheme_host_and_port(url, origin):
     assert parse_base_url(url).origin == origin
 
 
+def test_a_name_may_stand_for_what_the_host_allows():
+    policy = AddressPolicy(frozenset({"ollama"}), (ip_network("10.0.0.0/8"),))
+
+    assert policy.permits("a.example.com", ip_address("10.1.2.3"))
+    assert policy.permits("a.example.com", ip_address("1.1.1.1"))
+    assert policy.permits("ollama", ip_address("192.168.0.1"))
+    assert not policy.permits("a.example.com", ip_address("192.168.0.1"))
+    assert not policy.permits("a.ollama", ip_address("127.0.0.1"))
+
+
 def test_what_the_host_allows_is_allowed():
     policy = AddressPolicy(frozenset({"ollama"}), (ip_network("10.0.0.0/8"), ip_network("::1")))
 

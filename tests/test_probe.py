@@ -7,6 +7,7 @@ import pytest
 
 from flask_model_registry.errors import UpstreamError
 from flask_model_registry.providers.catalogue import Catalogue, Provider
+from flask_model_registry.providers.dialects import DIALECTS
 from flask_model_registry.providers.netguard import AddressPolicy
 from flask_model_registry.providers.probe import RESULTS, Probe, Prober
 from flask_model_registry.providers.transport import Network, Transport
@@ -48,6 +49,10 @@ CASES = {
     "listed": (answers(listing("a", "m")), "ok"),
     "listed as the latest": (answers(listing("m:latest")), "ok"),
     "not listed": (answers(listing("a")), "model_not_found"),
+    "listed among too many": (
+        answers(b'{"data": [' + b"1," * 300_000 + b'{"id": "m"}]}'),
+        "bad_response",
+    ),
     "none listed": (answers(listing()), "model_not_found"),
     "401": (answers(status="401 Unauthorized"), "auth_failed"),
     "403": (answers(status="403 Forbidden"), "auth_failed"),
@@ -114,10 +119,40 @@ def test_only_names_that_can_be_used_are_passed_on(probe):
         "a" * 256,
         "\u202eevil",
         "x\u2028y",
+        " outer",
+        "\u200bhidden",
+        "\ufeffmark",
+        "isolate\u2066",
+        "tag\U000e0041",
     ]
     probe(answers(listing(*names)))
 
     assert probe.prober.names("acme", probe.url, CANARY) == ["good", "Ünïcode/ok"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model_name", "listed"),
+    [
+        ("anthropic", "claude-x", "claude-x-20260101"),
+        ("anthropic", "claude-x-latest", "claude-x-20260101"),
+        ("ollama", "llama3", "llama3:latest"),
+        ("gemini", "models/gemini-x", "gemini-x"),
+        ("openai", "gpt-latest", "gpt-latest"),
+    ],
+)
+def test_a_model_has_other_names(dialect, model_name, listed):
+    assert DIALECTS[dialect].lists(model_name, [listed])
+    assert not DIALECTS[dialect].lists(f"{model_name}-mini", [listed])
+    assert not DIALECTS[dialect].lists(model_name, [f"{listed}-mini", f"x{listed}"])
+
+
+def test_a_latency_is_in_milliseconds_to_the_ten(probe):
+    ticks = iter([10.0, 10.1234])
+    probe(answers(listing("m")))
+    catalogue = Catalogue([Provider("acme", "Acme")])
+    slow = Prober(catalogue, LOCAL, probe.prober._transport, clock=lambda: next(ticks))
+
+    assert slow.probe("acme", probe.url, "m", CANARY) == Probe("ok", 120)
 
 
 def test_names_are_not_made_up(probe):

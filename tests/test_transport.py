@@ -3,14 +3,20 @@
 import datetime
 import socket
 import ssl
+import threading
 import time
+from ipaddress import ip_network
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from flask_model_registry.errors import UpstreamError
 from flask_model_registry.providers.netguard import AddressPolicy
-from flask_model_registry.providers.transport import Network, Transport, look_up
+from flask_model_registry.providers.transport import Network, Transport, look_up, system_network
 from tests.conftest import traces
 from tests.hosts import CANARY
 from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, echoes, is_silent
@@ -87,6 +93,25 @@ def test_over_tls_the_name_is_that_of_the_address_that_was_asked_for(serve, auth
     assert (status, names) == (200, ["up.example.com"])
 
 
+def self_signed(host, folder):
+    """Return a file with a key, and a certificate for the host that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "self-signed.pem"
+    path.write_bytes(key.private_bytes(pem, *plain) + certificate.public_bytes(pem))
+    return path
+
+
 def failure(fetch, url):
     with pytest.raises(UpstreamError) as caught:
         fetch.get(url, HEADERS)
@@ -94,12 +119,14 @@ def failure(fetch, url):
     return caught.value.result
 
 
-@pytest.mark.parametrize("case", ["another name", "self-signed", "expired"])
-def test_a_certificate_that_is_not_good_is_refused(serve, authority, case):
+@pytest.mark.parametrize("case", ["another name", "unknown authority", "self-signed", "expired"])
+def test_a_certificate_that_is_not_good_is_refused(serve, authority, case, tmp_path):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     if case == "another name":
         authority.issue_cert("other.example.com").configure_cert(context)
     elif case == "self-signed":
+        context.load_cert_chain(self_signed("up.example.com", tmp_path))
+    elif case == "unknown authority":
         trustme.CA().issue_cert("up.example.com").configure_cert(context)
     else:
         long_ago = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
@@ -188,6 +215,89 @@ def test_a_look_up_that_does_not_end_is_given_up():
     assert time.monotonic() - begun < TIMEOUT + 5
 
 
+def test_a_look_up_of_what_is_no_name_finds_nothing():
+    def refuse(host, port):
+        raise UnicodeError("label too long")
+
+    begun = time.monotonic()
+    fetch = transport(names=refuse, sleeps=[], timeout=60)
+
+    assert failure(fetch, "https://up.example.com/") == "unreachable"
+    assert time.monotonic() - begun < 30  # and it is not waited for
+
+
+def test_there_are_so_many_look_ups_at_once(monkeypatch):
+    monkeypatch.setattr("flask_model_registry.providers.transport._LOOK_UPS", 2)
+    asked, go_on = [], threading.Event()
+
+    def slow(host, port):
+        asked.append(host)
+        go_on.wait(30)
+        return []
+
+    fetch = transport(names=slow, sleeps=[], timeout=0.2)
+    codes = [failure(fetch, f"https://{name}.example.com/") for name in "abc"]
+    go_on.set()
+
+    assert codes == ["unreachable"] * 3
+    assert asked == ["a.example.com", "b.example.com"]
+
+
+def test_a_process_without_threads_reaches_nobody(monkeypatch):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    fetch = transport(sleeps=[])
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    for _ in range(40):  # more than there are look-ups
+        assert failure(fetch, "http://up.example.com/") == "unreachable"
+
+
+def test_the_pause_ends_with_the_time_that_is_left():
+    sleeps = []
+
+    failure(transport(sleeps=sleeps, timeout=0.3), "https://unknown.example.com/")
+
+    assert 0 < sleeps[0] <= 0.3
+
+
+def test_certificates_are_checked_as_this_machine_does():
+    context = system_network().ssl_context()
+
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_what_is_not_200_is_not_read(serve):
+    bad = answers(b"\x1f\x8b", status="401 No", headers=["Content-Encoding: gzip"])
+
+    assert transport().get(f"http://up.example.com:{serve(bad).port}/", {}) == (401, b"")
+
+
+def test_the_host_of_an_address_of_ipv6_is_in_brackets(serve):
+    try:
+        upstream = serve(answers(), address="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    policy = AddressPolicy(networks=(ip_network("::1"),))
+    fetch = transport(policy=policy, names={"::1": ["::1"]})
+
+    assert fetch.get(f"http://[::1]:{upstream.port}/v1", {})[0] == 200
+    assert f"Host: [::1]:{upstream.port}\r\n" in upstream.requests[0]
+
+
+def test_a_request_says_who_asks_and_wants_nothing_compressed(serve):
+    upstream = serve(answers())
+
+    transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)
+
+    (request,) = upstream.requests
+    names = [line.partition(":")[0] for line in request.split("\r\n")[1:] if line]
+    assert names == ["Host", "User-Agent", "Accept-Encoding", "Authorization"]
+    assert "Accept-Encoding: identity\r\n" in request
+
+
 def test_a_redirect_is_an_answer_like_any_other(serve):
     evil = serve(answers())
     upstream = serve(
@@ -219,6 +329,7 @@ def test_what_a_server_sends_back_is_not_in_the_log(serve, caplog):
     transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)
 
     assert traces([caplog.text]) == []  # the log is at DEBUG
+    assert [each.name for each in caplog.records if each.name.startswith("httpcore")] == []
 
 
 def test_names_are_looked_up_as_this_machine_does():

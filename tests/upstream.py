@@ -14,10 +14,11 @@ import time
 class Upstream:
     """A server on this machine; its handler gets the socket of each connection."""
 
-    def __init__(self, handler, ssl_context=None):
+    def __init__(self, handler, ssl_context=None, address="127.0.0.1"):
         self.requests, self.connections = [], 0
         self._handler, self._ssl_context = handler, ssl_context
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self._listener.settimeout(30)
         self.port = self._listener.getsockname()[1]
         self.is_open = True
@@ -155,7 +156,13 @@ PRIVATE = (
     "100::1 3fff::1 fec0::1"
 ).split()
 
-BOMB = gzip.compress(b"[" * 50_000_000)  # of 50 kB
+
+def is_a_bomb(upstream, connection):
+    """Answer with 50 kB that stand for 50 MB."""
+    bomb = gzip.compress(b"[" * 50_000_000)
+    answers(bomb, headers=["Content-Encoding: gzip"])(upstream, connection)
+
+
 # How servers are hostile, and the result.
 HOSTILE = {
     "says nothing": (is_silent, "timeout"),
@@ -169,9 +176,12 @@ HOSTILE = {
         sends(b"HTTP/1.1 200 OK\r\n\r\n", forever=b"x" * 1_000_000, pause=0), "too_large"),
     "never ends its headers": (
         sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: " + b"b" * 4000 + b"\r\n", pause=0), "too_large"),
+    "is in pieces": (
+        sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n[\r\n" * 30_000, pause=0), "too_large"),
+    "has 101 headers": (answers(headers=[f"X-{i}: {i}" for i in range(100)]), "too_large"),
     "has 500 headers": (answers(headers=[f"X-{i}: {i}" for i in range(500)]), "too_large"),
-    "says 100 for ever": (sends(forever=b"HTTP/1.1 100 Continue\r\n\r\n", pause=0), "too_large"),
-    "is compressed": (answers(BOMB, headers=["Content-Encoding: gzip"]), "bad_response"),
+    "says 100 for ever": (sends(forever=b"HTTP/1.1 100 Continue\r\n\r\n" * 200, pause=0), "too_large"),
+    "is compressed": (is_a_bomb, "bad_response"),
     "is no HTTP": (sends(b"220 mail.example.com ESMTP\r\n"), "bad_response"),
     "hangs up": (lambda upstream, connection: connection.recv(1), "bad_response"),
     "breaks off": (sends(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), "bad_response"),
