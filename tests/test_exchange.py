@@ -111,7 +111,8 @@ def test_a_key_that_does_not_open_is_left_out_and_told(host, alice, tmp_path):
     register(alice, "good", "bad", "none")
     models = host.registry.tables.models
     host.execute(sa.update(models).where(models.c.model_id == "bad").values(ciphertext=b"x"))
-    alice.delete(f"{PREFIX}/by-id/none")
+    (none,) = (each["id"] for each in listed(alice) if each["model_id"] == "none")
+    alice.delete(f"{PREFIX}/{none}/credential")
     path = tmp_path / "out.jsonl"
 
     output, status = host.run("export", "--with-secrets", "--output", str(path))
@@ -119,7 +120,8 @@ def test_a_key_that_does_not_open_is_left_out_and_told(host, alice, tmp_path):
     assert status == 1
     assert "('bad'): The stored API key does not open" in output
     keys = [json.loads(each).get("api_key") for each in path.read_text().splitlines()]
-    assert keys == [CANARY, None]
+    assert keys == [CANARY, None, None]
+    assert output.count("\n") == 1
 
 
 def test_an_export_of_nobodys_models_is_an_error(host, tmp_path):
@@ -415,16 +417,95 @@ def test_lines_come_from_standard_input_too(host, alice):
 
 
 @pytest.mark.forces_errors
-def test_a_receiver_that_fails_does_not_undo_an_import(host, alice, file):
+def test_what_receivers_write_is_kept_and_one_that_fails_undoes_nothing_else(host, alice, file):
     def receiver(_app, **facts):
-        raise ValueError(facts["model_id"])
+        host.db.session.add(host.User(name=f"told of {facts['model_id']}"))
+        if facts["model_id"] == "b":
+            host.db.session.flush()
+            raise ValueError("a fault of the receiver's")
 
     signals.created.connect(receiver)
-    output, status = host.run("import", file(line(host), line(host, model_id="b")))
+    lines = file(*(line(host, model_id=each) for each in "abc"))
+    output, status = host.run("import", lines)
     signals.created.disconnect(receiver)
 
+    assert (acts(output), status) == (["create"] * 3, 0)
+    assert len(listed(alice)) == 3
+    with host.app.app_context():
+        names = host.db.session.scalars(sa.select(host.User.name)).all()
+    assert {*names} == {"alice", "told of a", "told of c"}
+
+
+@pytest.mark.parametrize("given", [[], ["--output", "-"]], ids=["piped", "to -"])
+def test_secrets_can_be_piped(host, alice, given):
+    register(alice, "m")
+
+    result = host.app.test_cli_runner().invoke(model_registry, ["export", "--with-secrets", *given])
+
+    assert json.loads(result.output)["api_key"] == CANARY
+    assert not Path("-").exists()
+
+
+def test_an_export_that_breaks_off_leaves_nothing(host, alice, tmp_path, monkeypatch):
+    register(alice, "a", "b")
+    path = tmp_path / "out.jsonl"
+    seen = []
+
+    def line_of(*_args, **_options):
+        seen.append([*map(str, tmp_path.iterdir()), path.read_text()])
+        raise sa.exc.OperationalError("SELECT", {}, Exception("gone away"))
+
+    monkeypatch.setattr("flask_model_registry.exchange.Export._line", line_of)
+
+    output, status = host.run("export", "--output", str(path))
+
+    assert (status, "gone away" in output) == (1, True)
+    assert [*tmp_path.iterdir()] == []
+    assert (sorted(seen[0][:2]), seen[0][2]) == ([str(path), f"{path}.part"], "")
+
+
+def test_an_export_keeps_what_is_there(host, tmp_path):
+    for name in ("out.jsonl", "out.jsonl.part"):
+        (tmp_path / name).write_text("kept")
+
+        output, status = host.run("export", "--output", str(tmp_path / "out.jsonl"))
+
+        assert (status, "File exists" in output) == (1, True)
+        assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [(name, "kept")]
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("owner", ["", "987654"])
+def test_an_owner_that_is_nobody_is_not_the_one_in_the_line(host, alice, file, owner):
+    lines = file(line(host), line(host, owner=..., model_id="b"))
+
+    output, status = host.run("import", "--owner", owner, lines)
+
+    assert (acts(output), status) == (["fail", "fail"], 1)
+    assert listed(alice) == []
+
+
+def test_an_owner_that_is_given_makes_that_of_the_line_no_matter(host, alice, bob, file):
+    lines = file(line(host, owner=7), line(host, owner=None, model_id="b"))
+
+    output, status = host.run("import", "--owner", str(host.user("bob")), lines)
+
     assert (acts(output), status) == (["create", "create"], 0)
-    assert len(listed(alice)) == 2
+    assert len(listed(bob)) == 2
+
+
+def test_whoever_is_of_another_class_of_users_is_no_owner(hosts, file):
+    host = hosts(kind="joined inheritance")
+    with host.app.app_context():
+        bare = sa.inspect(host.User).inherits.class_(kind="party")
+        host.db.session.add(bare)
+        host.db.session.commit()
+        key = str(bare.id)
+
+    output, status = host.run("import", file({**model(), "owner": key}))
+
+    assert (acts(output), status) == (["fail"], 1)
+    assert "There is no such user" in output
 
 
 @pytest.mark.forces_errors

@@ -12,12 +12,13 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import pytest
+import trustme
 
 from flask_model_registry.providers.transport import Network
 from tests.hosts import CANARY, PREFIX, register
 from tests.test_addresses import NOT_PUBLIC, SPELLINGS
 from tests.test_probes import LISTING, connection
-from tests.upstream import HOSTILE, PRIVATE, Upstream, answers
+from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, is_silent
 
 _watching: list[list] = []
 
@@ -161,14 +162,40 @@ def filtering():
         yield server.getsockname()[1]
 
 
+def slow_names(name, port):
+    if name == "slow.example.com":
+        time.sleep(10)
+    return ["127.0.0.1"]
+
+
+def no_tls(upstream, connection):
+    connection.sendall(b"220 mail.example.com ESMTP\r\n")
+
+
+# Those that https is spoken to, or a name is looked up for.
+ALSO = {
+    "never ends its handshake": ("https://localhost", is_silent, "timeout"),
+    "speaks no TLS": ("https://localhost", no_tls, "tls_error"),
+    "has a certificate of nobody": ("https://localhost", answers(LISTING), "tls_error"),
+    "is looked up slowly": ("https://slow.example.com", answers(LISTING), "unreachable"),
+}
+
+
 def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, caplog):
-    host = hosts(
-        config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"], "MODEL_REGISTRY_PROBE_TIMEOUT": 3}
-    )
-    upstreams = {name: Upstream(handler) for name, (handler, _) in HOSTILE.items()}
-    clients = {name: host.client(name) for name in HOSTILE}
+    config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
+    host = hosts(config={**config, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
+    transport = host.app.extensions["model_registry"].endpoints.prober._transport
+    transport._network = Network(ssl.create_default_context, slow_names, sleep=lambda _: None)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    cases = {name: ("http://localhost", *case) for name, case in HOSTILE.items()} | ALSO
+    upstreams = {
+        name: Upstream(handler, context if "certificate" in name else None)
+        for name, (_, handler, _) in cases.items()
+    }
+    clients = {name: host.client(name) for name in cases}
     for name, each in upstreams.items():
-        register(clients[name], "m", base_url=f"http://localhost:{each.port}/v1")
+        register(clients[name], "m", base_url=f"{cases[name][0]}:{each.port}/v1")
     ids = {name: client.get(f"{PREFIX}/").json[0]["id"] for name, client in clients.items()}
     with host.app.app_context():
         pool = host.db.engine.pool
@@ -178,7 +205,7 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
             name: threads.submit(clients[name].post, f"{PREFIX}/{row_id}/test")
             for name, row_id in ids.items()
         }
-        while not all(each.connections for each in upstreams.values()):
+        while not all(each.connections for name, each in upstreams.items() if "slowly" not in name):
             time.sleep(0.01)
         held = []
         while not running["says nothing"].done():
@@ -189,9 +216,9 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
     for each in upstreams.values():
         each.close()
     assert {*held} == {0}
-    assert {name: answer.json["result"] for name, answer in told.items()} == {
-        name: result for name, (_, result) in HOSTILE.items()
-    }
+    assert upstreams["is looked up slowly"].connections == 0
+    results = {name: answer.json["result"] for name, answer in told.items()}
+    assert results == {name: result for name, (*_, result) in cases.items()}
     assert "ESMTP" not in "\n".join([caplog.text, *(answer.text for answer in told.values())])
 
 

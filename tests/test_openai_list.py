@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -38,7 +39,9 @@ def test_the_openai_sdk_lists_what_the_bearer_of_a_token_may_use(served, host, a
         openai.OpenAI(base_url=f"{served}/v1", api_key="nobody", max_retries=0).models.list()
 
 
-def test_the_answer_has_the_shape_of_openais(alice):
+def test_the_answer_has_the_shape_of_openais(alice, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
     created = alice.post(f"{PREFIX}/", json=model(model_id="m")).json["created_at"]
 
     answer = alice.get(LIST).json
@@ -54,6 +57,17 @@ def test_the_answer_has_the_shape_of_openais(alice):
     assert isinstance(listed["created"], int)
     moment = datetime.fromtimestamp(listed["created"], timezone.utc)
     assert created.startswith(moment.strftime("%Y-%m-%dT%H:%M:%S"))
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_it_is_in_the_order_of_ids(alice, admin):
+    for number in range(4):
+        register(alice, f"mine{number}")
+        register(admin, f"shared{number}", share_with_users=True)
+    expected = [each["model_id"] for each in alice.get(f"{PREFIX}/").json]
+
+    assert [each["id"] for each in alice.get(LIST).json["data"]] == expected
 
 
 ABSENT, ACTIVE, INACTIVE = STATES = ("-", "a", "i")

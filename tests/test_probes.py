@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,11 +97,13 @@ def test_a_provider_that_does_not_answer_in_time_is_a_gateway_timeout(hosts, ser
     alice, upstream = host.client("alice"), serve(is_silent)
     body = {"api_key": CANARY, "base_url": at(upstream)}
 
+    begun = time.monotonic()
     listing = alice.post(f"{PREFIX}/providers/vllm/models", json=body)
     probe = alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(upstream)))
 
     assert (listing.status_code, listing.json["result"]) == (504, "timeout")
     assert probe.json == {"result": "timeout", "latency_ms": None}
+    assert time.monotonic() - begun < 8  # and not the default, twice
 
 
 @pytest.mark.parametrize(
@@ -187,43 +191,79 @@ def test_no_connection_to_the_database_is_held_meanwhile(host, alice, serve):
 
     alice.post(f"{PREFIX}/{row_id}/test")
     alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(serve(look))))
+    listing = {"api_key": CANARY, "base_url": at(serve(look))}
+    alice.post(f"{PREFIX}/providers/vllm/models", json=listing)
 
-    assert held == [0, 0]
+    assert held == [0, 0, 0]
 
 
-def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve):
+@pytest.mark.parametrize("kind", ["saved", "submitted", "listing"])
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve, kind, concurrency):
     host = hosts(
         config={
             "MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"],
-            "MODEL_REGISTRY_PROBE_CONCURRENCY": 1,
+            "MODEL_REGISTRY_PROBE_CONCURRENCY": concurrency,
         }
     )
-    alice, bob = host.client("alice"), host.client("bob")
-    asked, go_on = threading.Event(), threading.Event()
+    for name in ("alice", "bob"):
+        host.user(name)
+    go_on = threading.Event()
 
     def wait(upstream, connection):
-        asked.set()
         go_on.wait(30)
         answers(LISTING)(upstream, connection)
 
-    slow, quick = (
-        connection(base_url=at(serve(wait))),
-        connection(base_url=at(serve(answers(LISTING)))),
-    )
-    results = []
-    first = threading.Thread(
-        target=lambda: results.append(alice.post(f"{PREFIX}/test-connection", json=slow).json)
-    )
-    first.start()
-    asked.wait(30)
-    second = host.client("alice").post(f"{PREFIX}/test-connection", json=quick)
-    others = bob.post(f"{PREFIX}/test-connection", json=quick)
-    go_on.set()
-    first.join()
+    slow, quick = serve(wait), serve(answers(LISTING))
 
-    assert (second.status_code, second.headers["Retry-After"]) == (429, "1")
-    assert others.json["result"] == results[0]["result"] == "ok"
-    assert alice.post(f"{PREFIX}/test-connection", json=quick).status_code == 200
+    def ask(name, upstream):
+        client, address = host.client(name), at(upstream)
+        if kind == "saved":
+            client.post(f"{PREFIX}/", json=model(model_id=f"m{upstream.port}", base_url=address))
+            listed = client.get(f"{PREFIX}/").json
+            row_id = next(each["id"] for each in listed if each["base_url"] == address)
+            return client.post(f"{PREFIX}/{row_id}/test")
+        if kind == "submitted":
+            return client.post(f"{PREFIX}/test-connection", json=connection(base_url=address))
+        body = {"api_key": CANARY, "base_url": address}
+        return client.post(f"{PREFIX}/providers/vllm/models", json=body)
+
+    with ThreadPoolExecutor(concurrency) as threads:
+        running = [threads.submit(ask, "alice", slow) for _ in range(concurrency)]
+        while slow.connections < concurrency:
+            time.sleep(0.01)
+        more, others = ask("alice", quick), ask("bob", quick)
+        go_on.set()
+
+    assert (more.status_code, more.headers["Retry-After"]) == (429, "1")
+    assert [each.result().status_code for each in running] == [200] * concurrency
+    assert (others.status_code, ask("alice", quick).status_code) == (200, 200)
+
+
+def test_what_has_no_address_is_not_tested(alice):
+    body = connection(model_provider="vllm", base_url=None)
+
+    answer = alice.post(f"{PREFIX}/test-connection", json=body)
+
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "base_url")
+
+
+@pytest.mark.parametrize("provider", ["a%00b", "x" * 65, "-", "a b", "é"])
+def test_what_cannot_be_a_provider_is_not_there(alice, provider):
+    body = {"api_key": CANARY, "base_url": "https://a.example.com"}
+
+    assert alice.post(f"{PREFIX}/providers/{provider}/models", json=body).status_code == 404
+
+
+def test_whoever_tests_is_not_told_of_encryption_keys(host, alice, bob):
+    (row_id,) = register(alice, "m")
+    granted(alice, row_id, user=host.user("bob"))
+    host.execute(host.registry.tables.models.update().values(key_id="k-of-the-operator#00000000"))
+
+    answer = bob.post(f"{PREFIX}/{row_id}/test")
+
+    assert answer.status_code == 409
+    assert "k-of-the-operator" not in answer.text
 
 
 DIALECTS = [

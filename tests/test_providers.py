@@ -42,6 +42,26 @@ def test_a_provider_of_the_hosts_own_is_listed(hosts):
     assert [each["name"] for each in providers if each["id"] == "openai"] == ["Ours"]
 
 
+def test_each_provider_speaks_its_dialect_and_says_what_it_needs():
+    special = {
+        "anthropic": "anthropic",
+        "gemini": "gemini",
+        "azure-openai": "azure-openai",
+        "cohere": "cohere",
+        "together": "together",
+        "ollama": "ollama",
+        "bedrock": None,
+    }
+    no_address = {"azure-openai", "bedrock", "openai-compatible"}
+    no_key = {"xinference", "ollama", "vllm", "lm-studio"}
+    for provider in PROVIDERS:
+        shown = provider.shown()
+        assert provider.dialect == special.get(provider.id, "openai")
+        assert shown["can_be_tested"] is (provider.id != "bedrock")
+        assert shown["needs_base_url"] is (provider.id in no_address | no_key)
+        assert shown["needs_key"] is (provider.id not in no_key)
+
+
 def test_no_name_stands_for_two_providers():
     names = [name for each in PROVIDERS for name in (each.id, *each.aliases)]
 
@@ -156,6 +176,7 @@ ANSWERS = [
     ("azure-openai", b'{"data": [{"id": "gpt-4o"}]}', ["gpt-4o"]),
     ("cohere", b'{"models": [{"name": "command-a"}]}', ["command-a"]),
     ("ollama", b'{"models": [{"name": "llama3:latest", "size": 1}]}', ["llama3:latest"]),
+    ("together", b'[{"id": "meta-llama/x", "type": "chat"}]', ["meta-llama/x"]),
     ("openai", b'{"data": []}', []),
     ("openai", b'{"data": [1, null, {}, {"id": 5}, {"id": "x"}]}', ["x"]),
 ]
@@ -173,5 +194,8 @@ def test_each_dialect_reads_its_answers(dialect, body, names):
     ids=range(11),
 )  # fmt: skip
 def test_what_is_no_list_of_models_is_refused(body):
+    with pytest.raises(ValueError):  # noqa: PT011
+        DIALECTS["together"].names(body if body != b"[]" else b"{}")
+
     with pytest.raises(ValueError):  # noqa: PT011
         DIALECTS["openai"].names(body)

@@ -280,6 +280,16 @@ def about_models(statements):
     return [each for each in statements if "model_registry" in each]
 
 
+@pytest.mark.parametrize("number", [0, 30])
+def test_a_list_for_openai_takes_one_statement(alice, statements, number):
+    register(alice, *(f"m{each}" for each in range(number)))
+    statements.clear()
+
+    assert len(alice.get(f"{PREFIX}/v1/models").json["data"]) == number
+
+    assert len(about_models(statements)) == 1
+
+
 @pytest.mark.parametrize("number", [0, 1, 30])
 def test_a_list_takes_one_statement_however_long_it_is(alice, statements, number):
     register(alice, *(f"m{each}" for each in range(number)))
