@@ -16,6 +16,7 @@ from tests.test_examples import blocks
 from tests.upstream import Upstream, answers, speaks
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "chat" / "app.py"
+CALL = EXAMPLE.parent.parent.parent / "docs" / "call.md"
 SDKS = ("openai", "anthropic", "litellm")
 
 
@@ -145,9 +146,55 @@ def test_the_name_of_a_model_does_not_decide_where_its_key_goes(upstream, evil, 
     assert evil.connections == 0
 
 
+FOLLOWING = """
+import anthropic, litellm, openai
+from flask_model_registry import ResolvedModel, Secret
+
+{clients}
+model = ResolvedModel(
+    1, "m", "llm", "vllm", "m", "{address}", "openai", None, None, (), Secret("sk-test")
+)
+messages = [{{"role": "user", "content": "Hello"}}]
+for call in (
+    lambda: openai_client(model).chat.completions.create(model="m", messages=messages),
+    lambda: anthropic_client(model).messages.create(model="m", messages=messages, max_tokens=9),
+    lambda: completion(model, messages),
+):
+    try:
+        print(call())
+    except (openai.APIError, anthropic.APIError) as error:
+        print(type(error).__name__)
+"""
+
+
+@needs_sdks
+def test_the_clients_of_the_documentation_follow_no_redirects(evil):
+    to_evil = f"Location: http://127.0.0.1:{evil.port}/v1/chat/completions"
+    upstream = Upstream(answers(status="307 Temporary Redirect", headers=[to_evil]))
+    clients = next(block for block in blocks(CALL) if "follow_redirects" in block)
+    program = FOLLOWING.format(clients=clients, address=f"http://localhost:{upstream.port}/v1")
+
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        cwd=EXAMPLE.parent.parent.parent,
+    )
+    upstream.close()
+
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert [each for each in result.stdout.splitlines() if each.startswith("API")] == [
+        "APIStatusError",
+        "APIStatusError",
+        "APIError",
+    ]
+    assert (upstream.connections >= 3, evil.connections) == (True, 0)
+
+
 def test_the_documentation_shows_what_the_example_does():
     source = EXAMPLE.read_text()
-    shown = blocks(EXAMPLE.parent.parent.parent / "docs" / "call.md")
+    shown = blocks(CALL)
 
     assert [block for block in shown if block.startswith("def ask") and block not in source] == []
     assert sum(block.startswith("def ask") for block in shown) == 3
