@@ -18,7 +18,7 @@ from flask_model_registry.providers.transport import Network
 from tests.hosts import CANARY, PREFIX, register
 from tests.test_addresses import NOT_PUBLIC, SPELLINGS
 from tests.test_probes import LISTING, connection
-from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, is_silent
+from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, is_silent, wait_until
 
 _watching: list[list] = []
 
@@ -205,8 +205,8 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
             name: threads.submit(clients[name].post, f"{PREFIX}/{row_id}/test")
             for name, row_id in ids.items()
         }
-        while not all(each.connections for name, each in upstreams.items() if "slowly" not in name):
-            time.sleep(0.01)
+        awaited = [each for name, each in upstreams.items() if "slowly" not in name]
+        wait_until(lambda: all(each.connections for each in awaited))
         held = []
         while not running["says nothing"].done():
             held.append(pool.checkedout())

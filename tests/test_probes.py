@@ -10,7 +10,7 @@ import pytest
 
 from flask_model_registry.providers.probe import RESULTS
 from tests.hosts import CANARY, PREFIX, granted, model, register
-from tests.upstream import Upstream, answers, echoes, is_silent
+from tests.upstream import Upstream, answers, echoes, is_silent, wait_until
 
 LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
 
@@ -230,8 +230,7 @@ def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve, k
 
     with ThreadPoolExecutor(concurrency) as threads:
         running = [threads.submit(ask, "alice", slow) for _ in range(concurrency)]
-        while slow.connections < concurrency:
-            time.sleep(0.01)
+        wait_until(lambda: slow.connections >= concurrency, seconds=10)
         more, others = ask("alice", quick), ask("bob", quick)
         go_on.set()
 

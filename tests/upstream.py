@@ -11,6 +11,13 @@ import threading
 import time
 
 
+def wait_until(is_so, seconds=30):
+    """Wait for something that other threads do; tests fail later if it did not happen."""
+    end = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 class Upstream:
     """A server on this machine; its handler gets the socket of each connection."""
 
