@@ -78,7 +78,8 @@ def arrange(host, by_relation):
     """Make models of these ids that bob has such relations to, active or not."""
     registry, session = host.registry, host.db.session
     bob = host.load("bob")
-    for relation, models in zip(RELATIONS, by_relation, strict=True):
+    # The farthest first, so that the nearest does not have the lowest id.
+    for relation, models in reversed([*zip(RELATIONS, by_relation, strict=True)]):
         owner = bob if relation == "owner" else host.load(f"owner for {relation}")
         for model_id, state in models:
             if state == ABSENT:
