@@ -127,6 +127,8 @@ LISTS = [
     ("azure-openai", "https://a.example/openai/v1", "https://a.example/openai/v1/models", "api-key", "k"),
     ("cohere", "https://a.example/compatibility/v1", "https://a.example/v1/models?page_size=1000", "Authorization", "Bearer k"),
     ("cohere", "https://a.example", "https://a.example/v1/models?page_size=1000", "Authorization", "Bearer k"),
+    ("ollama", "http://v1", "http://v1/api/tags", "Authorization", "Bearer k"),
+    ("gemini", "https://openai", "https://openai/v1beta/models?pageSize=1000", "x-goog-api-key", "k"),
     ("ollama", "http://a.example:11434/v1", "http://a.example:11434/api/tags", "Authorization", "Bearer k"),
     ("ollama", "http://a.example:11434", "http://a.example:11434/api/tags", "Authorization", "Bearer k"),
 ]  # fmt: skip
