@@ -179,13 +179,12 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
         for outcome in Import(registry, owner=owner, on_conflict=on_conflict).outcomes(lines):
             click.echo(outcome)
             counts[outcome.act] += 1
-        if counts["fail"] or dry_run:
-            session.rollback()
-        else:
-            session.commit()
-            send_all(session, sendings)
+        is_undone = bool(counts["fail"]) or dry_run
+        (session.rollback if is_undone else session.commit)()
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
-    click.echo(f"{told}{'; nothing was changed' if counts['fail'] or dry_run else ''}")
+    click.echo(told + ("; nothing was changed" if is_undone else ""))
+    if not is_undone:
+        send_all(session, sendings)
     fail_if(bool(counts["fail"]))
 
 

@@ -436,6 +436,25 @@ def test_what_receivers_write_is_kept_and_one_that_fails_undoes_nothing_else(hos
     assert {*names} == {"alice", "told of a", "told of c"}
 
 
+def test_a_receiver_may_register_models_of_its_own(host, alice, file):
+    told = []
+
+    def receiver(_app, **facts):
+        told.append(facts["model_id"])
+        if facts["model_id"] == "a":
+            with host.app.app_context():
+                host.registry.create(user=host.load("alice"), **model(model_id="of-receiver"))
+                told.append("returned")
+                host.db.session.commit()
+
+    signals.created.connect(receiver)
+    host.run("import", file(line(host, model_id="a"), line(host, model_id="b")))
+    signals.created.disconnect(receiver)
+
+    assert told == ["a", "of-receiver", "returned", "b"]
+    assert len(listed(alice)) == 3
+
+
 @pytest.mark.parametrize("given", [[], ["--output", "-"]], ids=["piped", "to -"])
 def test_secrets_can_be_piped(host, alice, given):
     register(alice, "m")
