@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
@@ -19,12 +21,15 @@ from .core.rotation import Rotation, Tally
 from .core.signals import held_back
 from .exchange import CONFLICTS, Export, Import
 from .web.blueprint import send_all
+from .web.openapi import described
+from .web.routes import ROUTES
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from .core.registry import Registry
 
+_DESCRIPTION = "model_registry.openapi"
 _batch_size = click.option(
     "--batch-size",
     type=click.IntRange(1, 10_000),
@@ -128,6 +133,16 @@ def doctor() -> None:
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
     fail_if(any(finding.level == "error" for finding in found))
+
+
+@model_registry.command()
+@with_appcontext
+def openapi() -> None:
+    """Print the description of the HTTP API (OpenAPI 3.1)."""
+    find_registry()
+    rules = [r.rule for r in current_app.url_map.iter_rules() if r.endpoint.endswith(_DESCRIPTION)]
+    prefix = rules[0].removesuffix("/openapi.json")
+    click.echo(json.dumps(described(ROUTES, prefix), indent=2))
 
 
 @model_registry.command("export")

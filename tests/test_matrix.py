@@ -8,7 +8,7 @@ import itertools
 import pytest
 import sqlalchemy as sa
 
-from flask_model_registry.web.views import ROUTES
+from flask_model_registry.web.routes import ROUTES
 from tests.hosts import PREFIX, grant, model, register
 
 # The roles, in the order of the columns below. Who "share"s may share with everybody, and has no
@@ -50,6 +50,8 @@ NO_MODEL = {
     ("models", "HEAD"):                 "200  200  200  200  200  200  200  200  401",
     ("models", "POST"):                 "201  201  201  201  201  201  201  201  401",
     ("register", "POST"):               "201  201  201  201  201  201  201  201  401",
+    ("openapi", "GET"):                 "200  200  200  200  200  200  200  200  200",
+    ("openapi", "HEAD"):                "200  200  200  200  200  200  200  200  200",
     ("summary", "GET"):                 "200  200  200  200  200  200  200  200  401",
     ("summary", "HEAD"):                "200  200  200  200  200  200  200  200  401",
     ("openai_models", "GET"):           "200  200  200  200  200  200  200  200  401",

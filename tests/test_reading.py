@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry.core.tables import MAX_ID
-from flask_model_registry.web.schemas import ModelRepresentation
+from flask_model_registry.web.answers import ModelRepresentation
 from tests.hosts import PREFIX, grant, granted, register
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_model_registry.web.schemas import ModelRepresentation
+from flask_model_registry.web.answers import ModelRepresentation
 from tests.hosts import PREFIX, model
 
 EVERYTHING = {

@@ -23,7 +23,7 @@ from ..errors import (
 )
 from .calls import Answer, Call, Later
 from .parser import StrictParser
-from .views import ROUTES
+from .routes import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..core.registry import Registry
     from .calls import View
 
+_PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())}
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -85,7 +86,9 @@ class _Dispatcher:
 
     def guard(self) -> None:
         """Let nobody in but the users whom the host's loader knows."""
-        if request.method != "OPTIONS":  # a CORS preflight carries no token, and learns nothing
+        # A CORS preflight carries no token, and learns nothing.
+        name = (request.endpoint or "").rpartition(".")[2]
+        if request.method != "OPTIONS" and name not in _PUBLIC:
             g.model_registry_actor = self._registry.actors.actor()
 
     def view_function(
@@ -118,7 +121,8 @@ class _Dispatcher:
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
-        return Call(self._registry, g.model_registry_actor, query=query, body=body)
+        actor = g.get("model_registry_actor")
+        return Call(self._registry, actor, query=query, body=body)
 
 
 def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:

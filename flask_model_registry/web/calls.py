@@ -44,15 +44,30 @@ class Later:
 
 @dataclass(frozen=True)
 class View:
-    """A function of a call and the variables in its path, and the shapes that it takes."""
+    """A function of a call and of what is in its path, and the shapes that it takes and gives.
+
+    Attributes:
+        answers: The shape of the answer for each status, or ``None`` if it is empty.
+        errors: The statuses of errors that others do not have.
+        is_conditional: Whether it heeds ``If-Match`` and ``If-None-Match``.
+        is_public: Whether it needs no user.
+    """
 
     function: Callable[..., Answer | Later]
     query: marshmallow.Schema
     body: marshmallow.Schema | None
+    answers: Mapping[int, marshmallow.Schema | None]
+    errors: tuple[int, ...] = ()
+    is_conditional: bool = False
+    is_public: bool = False
 
 
 def view(
-    *, query: marshmallow.Schema | None = None, body: marshmallow.Schema | None = None
+    answers: Mapping[int, marshmallow.Schema | None],
+    *,
+    query: marshmallow.Schema | None = None,
+    body: marshmallow.Schema | None = None,
+    **traits: Any,
 ) -> Callable[[Callable[..., Answer | Later]], View]:
     """Make a view of a function."""
-    return lambda function: View(function, query or NoQuery(), body)
+    return lambda function: View(function, query or NoQuery(), body, answers, **traits)

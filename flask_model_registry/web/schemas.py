@@ -191,28 +191,6 @@ class Scope(Strict):
     scope = fields.String(load_default="user", validate=OneOf(["user", "app"]))
 
 
-class ModelRepresentation(Schema):
-    """The published response: a model, as the user who asks sees it."""
-
-    id = fields.Integer(required=True)
-    model_id = fields.String(required=True)
-    category = fields.String(required=True)
-    model_provider = fields.String(required=True)
-    model_name = fields.String(required=True)
-    base_url = fields.String(required=True, allow_none=True)
-    temperature = fields.Float(required=True, allow_none=True)
-    dimension = fields.Integer(required=True, allow_none=True)
-    abilities = fields.List(fields.String(), required=True, allow_none=True)
-    description = fields.String(required=True, allow_none=True)
-    created_at = fields.AwareDateTime(required=True, allow_none=True)
-    updated_at = fields.AwareDateTime(required=True, allow_none=True)
-    is_active = fields.Boolean(required=True)
-    is_owner = fields.Boolean(required=True)
-    can_edit = fields.Boolean(required=True)
-    can_delete = fields.Boolean(required=True)
-    is_shared = fields.Boolean(required=True)
-
-
 class NoQuery(Strict):
     """No query parameters at all."""
 

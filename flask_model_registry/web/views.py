@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -12,7 +13,20 @@ from flask import request, url_for
 from ..core.rows import Target
 from ..core.users import Person
 from ..errors import NotFoundError, ValidationError
-from .calls import Answer, Call, Later, View, view
+from .answers import (
+    CredentialState,
+    DefaultModel,
+    Grants,
+    GroupGrant,
+    ModelRepresentation,
+    OpenAIModels,
+    ProbeResult,
+    ProviderEntry,
+    ServedModels,
+    Summary,
+    UserGrant,
+)
+from .calls import Answer, Call, Later, view
 from .schemas import (
     PROVIDER,
     Address,
@@ -21,7 +35,6 @@ from .schemas import (
     Credential,
     ListQuery,
     NewModel,
-    NoQuery,
     Recipient,
     Rights,
     Scope,
@@ -31,8 +44,6 @@ from .schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..core.filters import Filters
     from ..core.representation import Model
 
@@ -40,14 +51,14 @@ _PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
-@view(body=NewModel())
+@view({201: ModelRepresentation()}, body=NewModel(), errors=(403, 409))
 def register(call: Call) -> Answer:
     """Register a model."""
     model = call.registry.models.create(call.actor, call.body)
     return _shown(model, 201, Location=_address(".model", id=model.representation["id"]))
 
 
-@view(query=ListQuery())
+@view({200: ModelRepresentation(many=True)}, query=ListQuery())
 def list_models(call: Call) -> Answer:
     """List the models that the caller can see."""
     filters: Filters = call.query
@@ -60,13 +71,13 @@ def list_models(call: Call) -> Answer:
     return Answer(page, headers=_next_page(page, filters) if len(models) > size else {})
 
 
-@view(query=Selection())
+@view({200: Summary()}, query=Selection())
 def summary(call: Call) -> Answer:
     """Count the models that the caller can see."""
     return Answer(call.registry.models.summary(call.actor, call.query))
 
 
-@view()
+@view({200: OpenAIModels()})
 def list_for_openai(call: Call) -> Answer:
     """List the models that the caller may use, as OpenAI's API lists its own."""
     models = [
@@ -81,7 +92,7 @@ def list_for_openai(call: Call) -> Answer:
     return Answer({"object": "list", "data": models})
 
 
-@view()
+@view({200: ModelRepresentation(), 304: None})
 def get_model(call: Call, **path: str) -> Answer:
     """Return one model."""
     model = call.registry.models.get(call.actor, _reference(**path))
@@ -94,99 +105,123 @@ def _update(call: Call, **path: str) -> Answer:
     return _shown(call.registry.models.update(call.actor, _target(**path), call.body))
 
 
-change_model = View(_update, NoQuery(), WholeModel(partial=True))
-replace_model = View(_update, NoQuery(), WholeModel())
+_changed = partial(view, {200: ModelRepresentation()}, errors=(403, 409), is_conditional=True)
 
 
-@view()
+@_changed(body=WholeModel(partial=True))
+def change_model(call: Call, **path: str) -> Answer:
+    """Change some of a model."""
+    return _update(call, **path)
+
+
+@_changed(body=WholeModel())
+def replace_model(call: Call, **path: str) -> Answer:
+    """Replace all of a model but, if it is left out, the API key."""
+    return _update(call, **path)
+
+
+@view({204: None}, errors=(403, 409), is_conditional=True)
 def delete_model(call: Call, **path: str) -> Answer:
     """Delete one model."""
     call.registry.models.delete(call.actor, _target(**path))
     return Answer(None, 204)
 
 
-@view()
+@view({200: CredentialState()})
 def get_credential(call: Call, id: str) -> Answer:
     """Tell whether a model has a key that can be read."""
     return Answer(call.registry.models.credential(call.actor, _reference(id)))
 
 
-@view(body=Credential())
+@view({204: None}, body=Credential(), errors=(403, 409), is_conditional=True)
 def set_credential(call: Call, id: str) -> Answer:
     """Give a model a new key."""
     call.registry.models.update(call.actor, _target(id), call.body)
     return Answer(None, 204)
 
 
-@view()
+@view({204: None}, errors=(403, 409), is_conditional=True)
 def clear_credential(call: Call, id: str) -> Answer:
     """Take a model's key away."""
     call.registry.models.update(call.actor, _target(id), {"api_key": None})
     return Answer(None, 204)
 
 
-@view()
+@view({200: Grants()}, errors=(403,))
 def list_grants(call: Call, id: str) -> Answer:
     """List whom a model is granted to."""
     return Answer(call.registry.grants.list(call.actor, _reference(id)))
 
 
-@view(body=Rights())
-def put_grant(call: Call, id: str, **grantee: str) -> Answer:
-    """Grant a model to a user or a group."""
+_granted = partial(view, body=Rights(), errors=(403, 409), is_conditional=True)
+
+
+def _put_grant(call: Call, id: str, **grantee: str) -> Answer:
     grant, is_new = call.registry.grants.put(
         call.actor, _target(id), _grantee(**grantee), call.body
     )
     return Answer(grant, 201 if is_new else 200)
 
 
-@view()
+@_granted({200: UserGrant(), 201: UserGrant()})
+def put_user_grant(call: Call, id: str, user: str) -> Answer:
+    """Grant a model to a user."""
+    return _put_grant(call, id, user=user)
+
+
+@_granted({200: GroupGrant(), 201: GroupGrant()})
+def put_group_grant(call: Call, id: str, group: str) -> Answer:
+    """Grant a model to a group."""
+    return _put_grant(call, id, group=group)
+
+
+@view({204: None}, errors=(403, 409), is_conditional=True)
 def delete_grant(call: Call, id: str, **grantee: str) -> Answer:
     """Take a grant back."""
     call.registry.grants.remove(call.actor, _target(id), _grantee(**grantee))
     return Answer(None, 204)
 
 
-@view(body=Recipient())
+@view({204: None}, body=Recipient(), errors=(403, 409), is_conditional=True)
 def transfer(call: Call, id: str) -> Answer:
     """Give a model to another user."""
     call.registry.ownership.transfer(call.actor, _target(id), Person(call.body["user"]))
     return Answer(None, 204)
 
 
-@view(query=Scope())
+@view({200: DefaultModel(many=True)}, query=Scope())
 def list_defaults(call: Call) -> Answer:
     """List the defaults that hold for the caller."""
     return Answer(call.registry.defaults.list(call.actor, **call.query))
 
 
-@view(query=Scope())
+@view({200: DefaultModel()}, query=Scope())
 def get_default(call: Call, config_type: str) -> Answer:
     """Return the default that holds for the caller."""
     return Answer(call.registry.defaults.get(call.actor, config_type, **call.query))
 
 
-@view(query=Scope(), body=Choice())
+@view({200: DefaultModel()}, query=Scope(), body=Choice(), errors=(403, 409))
 def set_default(call: Call, config_type: str) -> Answer:
     """Choose a default."""
     target = Target(call.body["id"])
     return Answer(call.registry.defaults.set(call.actor, config_type, target, **call.query))
 
 
-@view(query=Scope())
+@view({204: None}, query=Scope(), errors=(403, 409))
 def clear_default(call: Call, config_type: str) -> Answer:
     """Take the choice of a default back."""
     call.registry.defaults.clear(call.actor, config_type, **call.query)
     return Answer(None, 204)
 
 
-@view()
+@view({200: ProviderEntry(many=True)})
 def list_providers(call: Call) -> Answer:
     """List the known providers."""
     return Answer(call.registry.endpoints.providers())
 
 
-@view(body=Address())
+@view({200: ServedModels()}, body=Address(), errors=(429, 502, 504))
 def ask_provider(call: Call, provider: str) -> Later:
     """Ask a provider which models it serves."""
     if not PROVIDER.fullmatch(provider):
@@ -195,51 +230,16 @@ def ask_provider(call: Call, provider: str) -> Later:
     return Later(call.registry.probes.names(call.actor, fields))
 
 
-@view(body=Connection())
+@view({200: ProbeResult()}, body=Connection(), errors=(429,))
 def test_connection(call: Call) -> Later:
     """Test a model that need not be saved."""
     return Later(call.registry.probes.of_submitted(call.actor, call.body))
 
 
-@view()
+@view({200: ProbeResult()}, errors=(409, 429))
 def test_model(call: Call, id: str) -> Later:
     """Test a model with its stored key, at its stored address."""
     return Later(call.registry.probes.of_saved(call.actor, _reference(id)))
-
-
-_ONE_MODEL: Mapping[str, View] = {
-    "GET": get_model,
-    "PATCH": change_model,
-    "PUT": replace_model,
-    "DELETE": delete_model,
-}
-_GRANT: Mapping[str, View] = {"PUT": put_grant, "DELETE": delete_grant}
-# Every address below the prefix, each with the methods it answers.
-ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
-    "models": ("/", {"GET": list_models, "POST": register}),
-    "register": ("/register", {"POST": register}),
-    "summary": ("/summary", {"GET": summary}),
-    "openai_models": ("/v1/models", {"GET": list_for_openai}),
-    "providers": ("/providers", {"GET": list_providers}),
-    "provider_models": ("/providers/<provider>/models", {"POST": ask_provider}),
-    "test_connection": ("/test-connection", {"POST": test_connection}),
-    "test_model": ("/<id>/test", {"POST": test_model}),
-    "model": ("/<id>", _ONE_MODEL),
-    "model_by_handle": ("/by-id/<path:model_id>", _ONE_MODEL),
-    "credential": (
-        "/<id>/credential",
-        {"GET": get_credential, "PUT": set_credential, "DELETE": clear_credential},
-    ),
-    "grants": ("/<id>/grants", {"GET": list_grants}),
-    "user_grant": ("/<id>/grants/users/<path:user>", _GRANT),
-    "group_grant": ("/<id>/grants/groups/<path:group>", _GRANT),
-    "transfer": ("/<id>/transfer", {"POST": transfer}),
-    "defaults": ("/defaults", {"GET": list_defaults}),
-    "default": (
-        "/defaults/<config_type>",
-        {"GET": get_default, "PUT": set_default, "DELETE": clear_default},
-    ),
-}
 
 
 def _target(id: str = "", model_id: str = "") -> Target:

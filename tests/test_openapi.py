@@ -1,0 +1,191 @@
+"""The description of the API: valid, whole, and true of what is answered."""
+
+import json
+import re
+
+import pytest
+from flask import Blueprint
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+from flask_model_registry.web import answers, schemas
+from flask_model_registry.web.openapi import EXAMPLES, shape_name
+from flask_model_registry.web.routes import ROUTES
+from tests.hosts import CANARY, PREFIX, create_app, declare, granted, model, register
+
+ADDRESS = f"{PREFIX}/openapi.json"
+
+
+@pytest.fixture
+def description(host):
+    """What a client without a token gets."""
+    answer = host.client().get(ADDRESS)
+    assert answer.status_code == 200
+    return answer.json
+
+
+def operations(description):
+    return {
+        (path, method): operation
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+
+
+def test_it_is_valid_and_names_each_address_and_method(description):
+    validate(description, cls=OpenAPIV31SpecValidator)
+
+    served = {
+        (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule), method.lower())
+        for rule, views in ROUTES.values()
+        for method in views
+    }
+    assert {*operations(description)} == served
+    ids = [each["operationId"] for each in operations(description).values()]
+    assert len({*ids}) == len(ids)
+    assert all(each["summary"] for each in operations(description).values())
+
+
+def test_all_but_the_description_takes_a_token(description):
+    assert description["security"] == [{"token": []}]
+    public = [path for (path, _), each in operations(description).items() if "security" in each]
+    assert public == ["/openapi.json"]
+
+
+def test_it_says_where_it_is(host, description, hosts):
+    assert description["servers"] == [{"url": PREFIX}]
+    elsewhere = hosts(config={"MODEL_REGISTRY_URL_PREFIX": "/ai"})
+    assert elsewhere.client().get("/ai/openapi.json").json["servers"] == [{"url": "/ai"}]
+    mounted = host.client().get(ADDRESS, environ_overrides={"SCRIPT_NAME": "/app"})
+    assert mounted.json["servers"] == [{"url": f"/app{PREFIX}"}]
+
+
+def test_a_command_prints_it(host, description):
+    output, status = host.run("openapi")
+
+    assert (json.loads(output), status) == (description, 0)
+
+
+SHAPES = {
+    name: shape
+    for name, shape in [*vars(schemas).items(), *vars(answers).items()]
+    if isinstance(shape, type) and issubclass(shape, schemas.Schema)
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_example_is_valid(name):
+    partial = name.endswith("Changes")
+    shape = SHAPES[name.removesuffix("Changes")](partial=partial)
+
+    assert shape.validate(EXAMPLES[name]) == {}
+    assert shape_name(shape) == name
+
+
+def test_each_body_has_an_example(description):
+    for each in operations(description).values():
+        if "requestBody" in each:
+            assert "example" in each["requestBody"]["content"]["application/json"]
+
+
+def test_each_pattern_is_one_of_ecma_262(description):
+    patterns = re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', json.dumps(description))
+
+    assert len(patterns) > 10
+    assert [each for each in patterns if "\\\\Z" in each or "\\\\U" in each] == []
+    assert all(re.compile(json.loads(f'"{each}"')) for each in patterns)
+
+
+ANSWERS = [
+    ("GET", "/", 200, answers.ModelRepresentation(many=True)),
+    ("GET", "/1", 200, answers.ModelRepresentation()),
+    ("GET", "/summary", 200, answers.Summary()),
+    ("GET", "/v1/models", 200, answers.OpenAIModels()),
+    ("GET", "/providers", 200, answers.ProviderEntry(many=True)),
+    ("GET", "/1/credential", 200, answers.CredentialState()),
+    ("GET", "/1/grants", 200, answers.Grants()),
+    ("GET", "/defaults", 200, answers.DefaultModel(many=True)),
+    ("GET", "/defaults/general", 200, answers.DefaultModel()),
+    ("POST", "/1/test", 200, answers.ProbeResult()),
+    ("GET", "/openapi.json", 200, None),
+    ("GET", "/999999", 404, answers.Problem()),
+    ("POST", "/", 422, answers.Problem()),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "shape"), ANSWERS, ids=lambda each: str(each))
+def test_each_answer_has_its_shape(host, alice, bob, method, path, status, shape):
+    (row_id,) = register(alice, "m", abilities=["chat"])
+    granted(alice, row_id, user=host.user("bob"), can_edit=True)
+    granted(alice, row_id, group="a group")
+    alice.put(f"{PREFIX}/defaults/general", json={"id": row_id})
+
+    body = {"model_id": 5} if method == "POST" and path == "/" else None
+    answer = alice.open(
+        PREFIX + path.replace("/1", f"/{row_id}", 1) if path[:3] != "/v1" else PREFIX + path,
+        method=method,
+        json=body,
+    )
+
+    assert answer.status_code == status
+    if shape is not None:
+        assert shape.validate(answer.json) == {}
+        (first, *_) = answer.json if shape.many else [answer.json]
+        assert first.keys() <= {*shape.fields}
+
+
+@pytest.mark.parametrize("name", ["NewModel", "WholeModelChanges", "WholeModel"])
+@pytest.mark.parametrize(
+    ("field", "value", "is_right"),
+    [
+        ("model_id", "org/gpt-4o:x@1", True),
+        ("model_id", "a/../b", False),
+        ("model_id", "a b", False),
+        ("model_name", "Ünï cødé", True),
+        ("model_name", " outer", False),
+        ("model_name", "a\u202eb", False),
+        ("model_name", "a\U000e0041b", False),
+        ("model_name", "a\U0001f600b", True),
+        ("description", "two\nlines\t.", True),
+        ("description", "bell\x07", False),
+        ("api_key", "sk-" + "x" * 40, True),
+        ("api_key", "sk-***", False),
+        ("api_key", "", False),
+        ("api_key", "a b", False),
+        ("model_provider", "azure-openai", True),
+        ("model_provider", "-", False),
+        ("temperature", 2.5, False),
+        ("dimension", 3.7, False),
+        ("share_with_users", "yes", False),
+        ("unknown", 1, False),
+    ],
+    ids=range(20),
+)
+def test_what_it_says_of_a_field_is_what_is_checked(description, name, field, value, is_right):
+    jsonschema = pytest.importorskip("jsonschema")
+    partial = name.endswith("Changes")
+    shape = SHAPES[name.removesuffix("Changes")](partial=partial)
+    body = {**model(), field: value}
+    described_shape = {
+        "$ref": f"#/components/schemas/{name}",
+        "components": description["components"],
+    }
+
+    assert (shape.validate(body) == {}) is is_right
+    assert jsonschema.Draft202012Validator(described_shape).is_valid(body) is is_right
+    assert CANARY not in json.dumps(description)
+
+
+def test_a_command_finds_a_nested_blueprint(tmp_path, monkeypatch):
+    declared = declare()
+    parent = Blueprint("parent", __name__, url_prefix="/parent")
+    registry, init_app = declared[3], declared[3].init_app
+    monkeypatch.setattr(registry, "init_app", lambda app: init_app(app, parent=parent))
+    host = create_app(declared, f"sqlite:///{tmp_path / 'x'}")
+    host.app.register_blueprint(parent)
+
+    output, _ = host.run("openapi")
+
+    assert json.loads(output)["servers"] == [{"url": f"/parent{PREFIX}"}]
+    assert host.client().get(f"/parent{ADDRESS}").json == json.loads(output)
+    host.close()
