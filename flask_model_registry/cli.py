@@ -20,9 +20,9 @@ from .core.diagnosis import findings
 from .core.rotation import Rotation, Tally
 from .core.signals import held_back
 from .exchange import CONFLICTS, Export, Import
-from .web.blueprint import send_all
 from .web.openapi import described
 from .web.routes import ROUTES
+from .web.transactions import send_all
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -192,6 +192,15 @@ class UpstreamError(RegistryError):
         return {**super().problem(), "result": self.result}
 
 
+class StorageFullError(RegistryError):
+    """The database has no room; nothing was written."""
+
+    code, status, title = "storage-full", 507, "There is no room to store this"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Retry-After": "60"})
+
+
 class UnavailableError(RegistryError):
     """The database did not answer; trying again may help."""
 

@@ -162,12 +162,6 @@ def filtering():
         yield server.getsockname()[1]
 
 
-def slow_names(name, port):
-    if name == "slow.example.com":
-        time.sleep(10)
-    return ["127.0.0.1"]
-
-
 def no_tls(upstream, connection):
     connection.sendall(b"220 mail.example.com ESMTP\r\n")
 
@@ -185,7 +179,15 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
     host = hosts(config={**config, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
     transport = host.app.extensions["model_registry"].endpoints.prober._transport
-    transport._network = Network(ssl.create_default_context, slow_names, sleep=lambda _: None)
+    looked_up = []
+
+    def look_up(name, port):
+        looked_up.append(name)
+        if name == "slow.example.com":
+            time.sleep(10)
+        return ["127.0.0.1"]
+
+    transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     cases = {name: ("http://localhost", *case) for name, case in HOSTILE.items()} | ALSO
@@ -207,6 +209,7 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
         }
         awaited = [each for name, each in upstreams.items() if "slowly" not in name]
         wait_until(lambda: all(each.connections for each in awaited))
+        wait_until(lambda: "slow.example.com" in looked_up)
         held = []
         while not running["says nothing"].done():
             held.append(pool.checkedout())

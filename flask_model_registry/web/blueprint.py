@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from ..core.failures import Failure, failure_of
 from ..core.signals import held_back
 from ..core.writing import NO_TABLES, misses_a_table
 from ..errors import (
@@ -18,15 +19,17 @@ from ..errors import (
     MethodNotAllowedError,
     NotFoundError,
     RegistryError,
+    StorageFullError,
     UnavailableError,
     ValidationError,
 )
 from .calls import Answer, Call, Later
 from .parser import StrictParser
 from .routes import ROUTES
+from .transactions import attempts, send_all, told, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ..core.registry import Registry
     from .calls import View
@@ -35,7 +38,6 @@ _PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v 
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 
 
 def build_blueprint(registry: Registry) -> Blueprint:
@@ -82,6 +84,7 @@ class _Dispatcher:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._session = registry.rows.session
         self._parser = StrictParser(registry.settings.max_body_bytes)
 
     def guard(self) -> None:
@@ -89,6 +92,8 @@ class _Dispatcher:
         # A CORS preflight carries no token, and learns nothing.
         name = (request.endpoint or "").rpartition(".")[2]
         if request.method != "OPTIONS" and name not in _PUBLIC:
+            # What the host has written in this request could not be done again.
+            g.model_registry_is_alone = not self._session().in_transaction()
             g.model_registry_actor = self._registry.actors.actor()
 
     def view_function(
@@ -111,39 +116,28 @@ class _Dispatcher:
         if request.method not in allowed:
             raise MethodNotAllowedError(allowed)
         view = views["GET" if request.method == "HEAD" else request.method]
-        call = self._call(view)
-        commit = request.method not in _READING
-        with held_back() as sendings, _transaction(self._registry.rows.session, commit=commit):
-            answer = view.function(call, **path)
-        send_all(self._registry.rows.session, sendings)
+        answer, sendings = self._tried(view, self._call(view), path)
+        send_all(self._session, sendings)
         return _response(Answer(answer.payload()) if isinstance(answer, Later) else answer)
+
+    def _tried(
+        self, view: View, call: Call, path: Mapping[str, str]
+    ) -> tuple[Answer | Later, list[Callable[[], Any]]]:
+        """Do all of a view, again if the database asks for that; nothing has been sent yet."""
+        commit = request.method not in _READING
+        for attempt in attempts(4 if g.get("model_registry_is_alone") else 1):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:  # the user may be gone
+                    call = replace(call, actor=self._registry.actors.actor())
+                with held_back() as sendings, transaction(self._session, commit=commit):
+                    answer = view.function(call, **path)
+        return answer, sendings
 
     def _call(self, view: View) -> Call:
         query = self._parser.parse(view.query, location="query")
         body = view.body and self._parser.parse(view.body, location="json")
         actor = g.get("model_registry_actor")
         return Call(self._registry, actor, query=query, body=body)
-
-
-def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
-    """Send signals, and commit what the receivers wrote; what was announced stands if one fails."""
-    for send in sendings:
-        try:
-            with _transaction(session, commit=True):
-                send()
-        except Exception:
-            current_app.logger.exception("model registry: a receiver of a signal failed")
-
-
-@contextmanager
-def _transaction(session: Any, *, commit: bool) -> Iterator[None]:
-    try:
-        yield
-        if commit:
-            session.commit()
-    except BaseException:
-        session.rollback()
-        raise
 
 
 def _allowed(views: Mapping[str, View]) -> list[str]:
@@ -186,9 +180,12 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
     if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
         raise ConfigError(NO_TABLES) from None
-    if not isinstance(error, _UNAVAILABLE) and not getattr(error, "connection_invalidated", False):
+    failure = failure_of(error)
+    if failure is None:
         raise error
-    current_app.logger.error("model registry: %r", str(getattr(error, "orig", error))[:500])
+    current_app.logger.error("model registry: %r", told(error))
+    if failure is Failure.FULL:
+        return _problem(StorageFullError())
     return _problem(UnavailableError("The database did not answer; try again."))
 
 

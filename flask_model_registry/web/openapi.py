@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _TAGS = "\U000e0000-\U000e007f"
-_ALWAYS, _WITH_BODY = (401, 422, 503), (400, 413, 415)
+_ALWAYS, _WITH_BODY = (401, 422, 503, 507), (400, 413, 415)
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     201: ("Location",),
     401: ("WWW-Authenticate",),
     429: ("Retry-After",),
     503: ("Retry-After",),
+    507: ("Retry-After",),
 }
 _CONDITIONS = ("If-Match", "If-None-Match")
 _MODEL = {

@@ -1,0 +1,67 @@
+"""Transactions of requests: done again where the database asks for that, and signals after them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from ..core.failures import is_transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tenacity import RetryCallState
+
+_PATIENCE = 2.0  # seconds, after which nothing is tried again
+
+
+@contextmanager
+def transaction(session: Any, *, commit: bool) -> Iterator[None]:
+    """Commit what the block did, or roll it back."""
+    try:
+        yield
+        if commit:
+            session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
+    """Send signals, and commit what the receivers wrote; what was announced stands if one fails."""
+    for send in sendings:
+        try:
+            with transaction(session, commit=True):
+                send()
+        except Exception:
+            current_app.logger.exception("model registry: a receiver of a signal failed")
+
+
+def attempts(most: int) -> Retrying:
+    """Return so many attempts at a transaction, as long as its failures are transient."""
+    return Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_attempt(most) | stop_after_delay(_PATIENCE),
+        wait=wait_random_exponential(multiplier=0.02, max=0.25),
+        before_sleep=_say_so,
+        reraise=True,
+    )
+
+
+def _say_so(state: RetryCallState) -> None:
+    error = state.outcome and state.outcome.exception()
+    current_app.logger.info("model registry: %r; trying again", told(error))
+
+
+def told(error: Any) -> str:
+    """Return what a database says of an error, without statement and parameters."""
+    return str(getattr(error, "orig", error))[:500]

@@ -1,0 +1,127 @@
+"""Whatever call of the database fails in a request: nothing is lost, doubled or half done.
+
+The answer is that of success, or 503 or 507 with ``Retry-After``; the next request works.
+"""
+
+import pytest
+import sqlalchemy as sa
+
+from tests.hosts import PREFIX, granted, model, register
+from tests.reliability.faults import CUT, ERRORS, UNCERTAIN, Faults
+
+VOLATILE = {"uuid", "ciphertext", "key_id", "created_at", "updated_at", "credential_updated_at"}
+TABLES = ("models", "abilities", "grants", "defaults", "app_defaults")
+
+
+def state(host):
+    """Return what is stored, but for what differs from try to try."""
+    handles = {row.id: row.model_id for row in host.rows("models")}
+    found = {}
+    for table in TABLES:
+        rows = [
+            {
+                "model_row_id": handles.get(values.pop("model_row_id", None)),
+                "has_key": values.get("ciphertext") is not None,
+                **{
+                    name: str(value)
+                    for name, value in values.items()
+                    if name not in VOLATILE | {"id"}
+                },
+            }
+            for values in (dict(row._mapping) for row in host.rows(table))
+        ]
+        found[table] = sorted(rows, key=str)
+    return found
+
+
+def arrange(host):
+    """Make a model with all that can hang on it, and nothing else; return its id."""
+    for table in reversed(TABLES):
+        host.execute(sa.delete(getattr(host.registry.tables, table)))
+    client = host.client("alice", is_admin=True)
+    (row_id,) = register(client, "m", abilities=["chat"], share_with_users=True)
+    granted(client, row_id, user=host.user("bob"), can_edit=True)
+    granted(client, row_id, group="g")
+    host.client("bob").put(f"{PREFIX}/defaults/general", json={"id": row_id})
+    client.put(f"{PREFIX}/defaults/compact?scope=app", json={"id": row_id})
+    return row_id
+
+
+REQUESTS = {
+    "register": ("POST", "/register", lambda _: model(model_id="n", abilities=["a", "b"])),
+    "patch": ("PATCH", "/{id}", lambda _: {"description": "x", "model_name": "y"}),
+    "un-share": ("PATCH", "/by-id/m", lambda _: {"share_with_users": False}),
+    "put": ("PUT", "/{id}", lambda _: {**model(model_id="m"), "abilities": ["chat"],
+                                       "share_with_users": True}),
+    "delete": ("DELETE", "/{id}", None),
+    "new key": ("PUT", "/{id}/credential", lambda _: {"api_key": "sk-new"}),
+    "no key": ("DELETE", "/{id}/credential", None),
+    "grant": ("PUT", "/{id}/grants/groups/h", lambda _: {"can_edit": True}),
+    "revoke": ("DELETE", "/{id}/grants/users/{bob}", None),
+    "transfer": ("POST", "/{id}/transfer", lambda host: {"user": str(host.user("bob"))}),
+    "default": ("PUT", "/defaults/visual", lambda host: {"id": host.row_id}),
+    "no default": ("DELETE", "/defaults/compact?scope=app", None),
+    "list": ("GET", "/", None),
+    "get": ("GET", "/{id}", None),
+    "summary": ("GET", "/summary", None),
+    "for OpenAI": ("GET", "/v1/models", None),
+    "defaults": ("GET", "/defaults", None),
+}  # fmt: skip
+
+
+def send(host, name):
+    method, path, body = REQUESTS[name]
+    path = path.format(id=host.row_id, bob=host.user("bob"))
+    json = body(host) if body else None
+    return host.client("alice").open(PREFIX + path, method=method, json=json)
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_failure_at_any_step_leaves_all_or_nothing(host, database, name):
+    with host.app.app_context():
+        engine = host.db.engine
+    faults = Faults(engine)
+    host.row_id = arrange(host)
+    before = state(host)
+    with faults.at(None):
+        expected = send(host, name)
+    after, steps = state(host), faults.count
+    assert expected.status_code < 300
+    tried = 0
+
+    for kind in (*ERRORS[database.name], CUT, UNCERTAIN):
+        for step in range(1, steps + 1):
+            if state(host) != before:
+                host.row_id = arrange(host)
+            with faults.at(step, kind):
+                answer = send(host, name)
+            told = (name, kind, step, faults.steps, answer.status_code)
+            if not faults.has_failed or (
+                kind == UNCERTAIN and faults.steps[step - 1] != "do_commit"
+            ):
+                continue
+            tried += 1
+            is_done = answer.status_code == expected.status_code
+            assert is_done or answer.status_code == (507 if kind == "full" else 503), told
+            if not is_done:
+                assert int(answer.headers["Retry-After"]) > 0, told
+            if kind.startswith("transient") and step > 1:  # the first is the user loader's
+                assert is_done, told
+            if kind != UNCERTAIN:
+                assert state(host) == (after if is_done else before), told
+            else:
+                assert state(host) in (after, before), told
+            assert host.client("alice").get(f"{PREFIX}/").status_code == 200, told
+            assert engine.pool.checkedout() == 0, told
+
+    assert tried >= steps * len(ERRORS[database.name])
+
+
+def test_a_row_count_is_checked_at_all(host):
+    """The state that the tests compare tells a model that is there from one that is not."""
+    host.row_id = arrange(host)
+    before = state(host)
+    host.execute(sa.delete(host.registry.tables.grants))
+
+    assert state(host) != before
