@@ -43,7 +43,7 @@ class Faults:
     _CALLS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 
     def __init__(self, engine):
-        self._dialect = engine.dialect
+        self.engine, self._dialect = engine, engine.dialect
         self.database = "mariadb" if engine.dialect.name == "mysql" else engine.dialect.name
         self.count, self.step, self.kind, self.steps = 0, None, None, []
 
