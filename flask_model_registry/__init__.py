@@ -22,6 +22,7 @@ from .errors import (
 )
 from .extension import ModelRegistry
 from .providers.catalogue import Provider
+from .sqlite import configure_sqlite
 
 __version__ = "0.1.0.dev0"
 
@@ -48,5 +49,6 @@ __all__ = [
     "SecretBox",
     "UnreadableCredentialError",
     "ValidationError",
+    "configure_sqlite",
     "signals",
 ]
