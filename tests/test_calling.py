@@ -116,6 +116,18 @@ def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
     assert evil.connections == 0
 
 
+@needs_sdks
+def test_the_example_answers_when_a_provider_fails(ask):
+    refusing = Upstream(answers(b'{"error": {"message": "no"}}', status="401 Unauthorized"))
+    address = f"http://localhost:{refusing.port}/v1"
+
+    asked = ask([model(model_id="m", base_url=address)], *(f"/ask/{sdk}/m" for sdk in SDKS))
+    refusing.close()
+
+    assert asked == [{"status": 502, "title": "The provider failed"}] * len(SDKS)
+    assert refusing.connections == len(SDKS)
+
+
 # By these, LiteLLM chooses providers and addresses of its own, unless it is told.
 NAMES = [
     "somebody/replicate", "replicate/x", "github_copilot/x", "chatgpt/x", "huggingface/o/x", "clarifai/x",
