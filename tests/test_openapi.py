@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 from flask import Blueprint
@@ -174,6 +175,30 @@ def test_what_it_says_of_a_field_is_what_is_checked(description, name, field, va
     assert (shape.validate(body) == {}) is is_right
     assert jsonschema.Draft202012Validator(described_shape).is_valid(body) is is_right
     assert CANARY not in json.dumps(description)
+
+
+def test_what_was_made_is_linked_to_what_can_be_done_with_it(description):
+    by_id = {each["operationId"]: each for each in operations(description).values()}
+
+    for operation_id in ("post_register", "post_models"):
+        links = by_id[operation_id]["responses"]["201"]["links"]
+        assert {"get_model", "patch_model", "post_test_model", "delete_model"} <= {*links}
+        assert "get_model_by_handle" not in links
+        assert {each["operationId"] for each in links.values()} <= {*by_id}
+        assert all(each["parameters"] == {"id": "$response.body#/id"} for each in links.values())
+
+
+@pytest.mark.parametrize(
+    ("group", "is_right"), [("a group", True), (" a", False), ("a\x07", False), ("é", True)]
+)
+def test_what_it_says_of_a_group_is_what_is_checked(host, alice, description, group, is_right):
+    (row_id,) = register(alice, "m")
+    (_, parameter) = description["paths"]["/{id}/grants/groups/{group}"]["parameters"]
+
+    answer = alice.put(f"{PREFIX}/{row_id}/grants/groups/{quote(group)}", json={})
+
+    assert answer.status_code == (201 if is_right else 422)
+    assert bool(re.match(parameter["schema"]["pattern"], group)) is is_right
 
 
 def test_a_command_finds_a_nested_blueprint(tmp_path, monkeypatch):

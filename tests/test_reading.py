@@ -153,6 +153,7 @@ def many(host, alice, admin):
         ({"q": "\\"}, ""),
         ({"q": "'"}, ""),
         ({"q": "模型 \U0001f600"}, ""),
+        ({"q": "two\nlines\r\n\tand more"}, ""),
         ({"sort": "-id"}, "common_chat draw embed chat"),
         ({"sort": "-id", "ability": "chat", "owned": "true"}, "chat"),
         ({"category": "llm", "ability": "chat", "q": "common", "owned": "false"}, "common_chat"),

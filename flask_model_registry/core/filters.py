@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..errors import ValidationError
-from ..text import UNSAFE_CHARACTER
+from ..text import LINES
 from .tables import MAX_ID
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ CONDITIONS: Mapping[str, Callable[[Tables], sa.ColumnElement[bool]]] = {
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 256 and not UNSAFE_CHARACTER.search(value)
+    return isinstance(value, str) and len(value) < 256 and LINES.match(value) is not None
 
 
 def _is_ascii(value: Any) -> bool:

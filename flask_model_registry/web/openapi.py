@@ -13,6 +13,7 @@ from marshmallow.validate import Regexp
 
 from ..core.defaults import CONFIG_TYPES
 from ..core.rules import MODEL_ID
+from ..text import LINE
 from .answers import ModelRepresentation, Problem
 from .schemas import PROVIDER
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     Routes = Mapping[str, tuple[str, Mapping[str, View]]]
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
-_TAGS = "\U000e0000-\U000e007f"
+# Characters that only Python writes so, and lone surrogates, which no text in UTF-8 holds.
+_NEUTRAL = {r"\U000e0000-\U000e007f": "\U000e0000-\U000e007f", r"\ud800-\udfff": "", r"\Z": "$"}
 _ALWAYS, _WITH_BODY = (401, 422, 503, 507), (400, 413, 415)
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     201: ("Location",),
@@ -88,9 +90,10 @@ def described(routes: Routes, prefix: str) -> dict[str, Any]:
     all_views = [(rule, view) for rule, views in routes.values() for view in views.values()]
     for status in sorted(set().union(*starmap(_errors, all_views))):
         spec.components.response(f"Error{status}", _error(status))
+    links = _links(routes)
     for name, (rule, views) in routes.items():
         operations = {
-            method.lower(): _operation(f"{method.lower()}_{name}", rule, view)
+            method.lower(): _operation(_operation_id(method, name), rule, view, links)
             for method, view in views.items()
         }
         spec.path(_VARIABLE.sub(r"{\1}", rule), operations=operations, parameters=_variables(rule))
@@ -118,7 +121,7 @@ def _variables(rule: str) -> list[dict[str, Any]]:
         "provider": {"type": "string", "pattern": _ecma(PROVIDER.pattern + r"\Z")},
         "config_type": {"type": "string", "enum": [*CONFIG_TYPES]},
         "user": {"type": "string", "minLength": 1, "maxLength": 255},
-        "group": {"type": "string", "minLength": 1, "maxLength": 255},
+        "group": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _ecma(LINE)},
     }
     return [
         {"in": "path", "name": name, "required": True, "schema": shapes[name]}
@@ -126,13 +129,34 @@ def _variables(rule: str) -> list[dict[str, Any]]:
     ]
 
 
-def _operation(operation_id: str, rule: str, view: View) -> dict[str, Any]:
+def _operation_id(method: str, name: str) -> str:
+    return f"{method.lower()}_{name}"
+
+
+def _links(routes: Routes) -> dict[str, Any]:
+    """Return what can be done with a model that was just made, by what is told of it."""
+    return {
+        _operation_id(method, name): {
+            "operationId": _operation_id(method, name),
+            "parameters": {"id": "$response.body#/id"},
+        }
+        for name, (rule, views) in routes.items()
+        for method in views
+        if rule.startswith("/<id>")
+    }
+
+
+def _operation(
+    operation_id: str, rule: str, view: View, links: Mapping[str, Any]
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": operation_id,
         "summary": (view.function.__doc__ or "").partition("\n")[0],
         "parameters": [*_parameters(view)],
         "responses": {
-            **{str(status): _answer(status, shape) for status, shape in view.answers.items()},
+            **{
+                str(status): _answer(status, shape, links) for status, shape in view.answers.items()
+            },
             **{str(status): f"Error{status}" for status in sorted(_errors(rule, view))},
         },
     }
@@ -159,13 +183,17 @@ def _errors(rule: str, view: View) -> set[int]:
     return {*_ALWAYS, *with_body, *absent, *stale, *view.errors}
 
 
-def _answer(status: int, shape: marshmallow.Schema | None) -> dict[str, Any]:
+def _answer(
+    status: int, shape: marshmallow.Schema | None, links: Mapping[str, Any]
+) -> dict[str, Any]:
     answer = _said(status)
     if shape is not None:
         answer["content"] = _content(shape)
     if isinstance(shape, ModelRepresentation):
         name = "Link" if shape.many else "ETag"
         answer["headers"] = {**answer.get("headers", {}), name: {"schema": {"type": "string"}}}
+        if status == 201:
+            answer["links"] = links
     return answer
 
 
@@ -197,5 +225,6 @@ def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
 
 def _ecma(pattern: Any) -> str:
     """Return a pattern that matches at the beginning, without what only Python knows."""
-    neutral = str(pattern).replace(r"\U000e0000-\U000e007f", _TAGS).replace(r"\Z", "$")
-    return f"^(?:{neutral})"
+    for python, neutral in _NEUTRAL.items():
+        pattern = str(pattern).replace(python, neutral)
+    return f"^(?:{pattern})"

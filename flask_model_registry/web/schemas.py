@@ -14,14 +14,14 @@ from ..core.filters import Filters
 from ..core.resolver import Secret
 from ..core.rules import CATEGORIES, MODEL_ID
 from ..core.tables import MAX_ID
-from ..text import UNSAFE
+from ..text import LINE, LINES
 
 _TEXT = Regexp(
-    rf"([\n\r\t]|[^{UNSAFE}])*\Z",
+    LINES,
     error="Must not hold control or invisible formatting characters.",
 )
 _LINE = Regexp(
-    rf"(?!\s)[^{UNSAFE}]*(?<!\s)\Z",
+    LINE,
     error="Must be on one line, without outer blanks, control or invisible characters.",
 )
 _MODEL_ID = Regexp(
