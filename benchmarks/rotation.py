@@ -21,6 +21,7 @@ from flask_model_registry import ModelRegistry
 from flask_model_registry.cli import new_key
 from flask_model_registry.core.resolver import Secret
 from flask_model_registry.core.rotation import Rotation
+from flask_model_registry.web.transactions import attempts
 
 db = SQLAlchemy()
 
@@ -62,7 +63,7 @@ def fill(keys, rows):
 def rotate(keys):
     engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for tally in Rotation(connection, keys, 200).rotate():
+        for tally in Rotation(connection, keys, batch_size=200, tries=attempts(1)).rotate():
             last = tally
     return last.sealed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import secrets
 import sys
 from collections import Counter
@@ -22,7 +23,7 @@ from .core.signals import held_back
 from .exchange import CONFLICTS, Export, Import
 from .web.openapi import described
 from .web.routes import ROUTES
-from .web.transactions import send_all
+from .web.transactions import attempts, send_all, transaction
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .core.registry import Registry
 
 _DESCRIPTION = "model_registry.openapi"
+_TRIES = 4  # of each transaction; nobody waits, so it does not matter how long they take
 _batch_size = click.option(
     "--batch-size",
     type=click.IntRange(1, 10_000),
@@ -88,8 +90,8 @@ def verify_keys(batch_size: int) -> None:
     """
     registry = find_registry()
     with connected(registry) as connection:
-        total = _count(registry, connection)
-        tally = watched(Rotation(connection, registry.keys, batch_size).verify(), total)
+        rotation = _rotation(registry, connection, batch_size)
+        tally = watched(rotation.verify(), rotation.count())
     click.echo(f"{tally.seen - len(tally.unreadable)} of {tally.seen} API keys open.")
     _report(tally)
 
@@ -108,8 +110,8 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     registry = find_registry()
     newest = registry.keys.vault.key_id
     with connected(registry) as connection:
-        total = _count(registry, connection, only_old=True)
-        rotation = Rotation(connection, registry.keys, batch_size)
+        rotation = _rotation(registry, connection, batch_size)
+        total = rotation.count(only_old=True)
         tally = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
         click.echo(f"{tally.seen - len(tally.unreadable)} API keys would be sealed with {newest}.")
@@ -186,16 +188,20 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
     All or nothing: if a line fails, nothing is changed, and the command fails.
     """
     registry = find_registry()
-    counts: Counter[str] = Counter()
     session = registry.rows.session
     # All lines first: who waits for input must not keep others from writing.
     lines = file.readlines()
-    with failures_told(), held_back() as sendings:
-        for outcome in Import(registry, owner=owner, on_conflict=on_conflict).outcomes(lines):
-            click.echo(outcome)
-            counts[outcome.act] += 1
-        is_undone = bool(counts["fail"]) or dry_run
-        (session.rollback if is_undone else session.commit)()
+    with failures_told():
+        # What the host has written before could not be done again.
+        for attempt in attempts(1 if session().in_transaction() else _TRIES, math.inf):
+            with attempt, held_back() as sendings, transaction(session, commit=False):
+                importing = Import(registry, owner=owner, on_conflict=on_conflict)
+                outcomes = [*importing.outcomes(lines)]
+                counts = Counter(outcome.act for outcome in outcomes)
+                is_undone = bool(counts["fail"]) or dry_run
+                (session.rollback if is_undone else session.commit)()
+    for outcome in outcomes:
+        click.echo(outcome)
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
     click.echo(told + ("; nothing was changed" if is_undone else ""))
     if not is_undone:
@@ -203,10 +209,9 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
     fail_if(bool(counts["fail"]))
 
 
-def _count(registry: Registry, connection: sa.Connection, *, only_old: bool = False) -> int:
-    with connection.begin():
-        counts = registry.keys.counts(connection)
-    return sum(key.count for key in counts if not (only_old and key.state == "seals"))
+def _rotation(registry: Registry, connection: sa.Connection, batch_size: int) -> Rotation:
+    tries = attempts(_TRIES, math.inf)
+    return Rotation(connection, registry.keys, batch_size=batch_size, tries=tries)
 
 
 def _report(tally: Tally) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
 from ..errors import ConfigError, UnreadableCredentialError
+from .failures import is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tenacity import Retrying
 
     from .keys import Keys
     from .resolver import Secret
 
     Row: TypeAlias = Mapping[Any, Any]
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -42,10 +47,14 @@ class Rotation:
 
     Args:
         batch_size: How many rows to read at a time.
+        tries: How often each transaction is tried.
     """
 
-    def __init__(self, connection: sa.Connection, keys: Keys, batch_size: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, keys: Keys, *, batch_size: int, tries: Retrying
+    ) -> None:
         self._connection = connection
+        self._tries = tries
         self._keys = keys
         self._vault = keys.vault
         models = keys.tables.models.c
@@ -60,6 +69,11 @@ class Rotation:
         self._swap = sa.update(keys.tables.models).where(
             models.id == sa.bindparam("row_id"), models.ciphertext == sa.bindparam("old")
         )
+
+    def count(self, *, only_old: bool = False) -> int:
+        """Return how many API keys there are, or how many that are not on the newest key."""
+        counts = self._transact(self._keys.counts)
+        return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
     def verify(self, *, only_old: bool = False) -> Iterator[Tally]:
         """Open every API key, or those that are not on the newest key; yield after each batch."""
@@ -94,8 +108,7 @@ class Rotation:
         newest = self._vault.key_id
         if newest is None:
             raise ConfigError("the secret_box has no key_id, so nothing tells old keys from new")
-        with self._connection.begin():
-            stored = [*self._keys.stored(self._connection)]
+        stored = self._transact(lambda connection: [*self._keys.stored(connection)])
         for key_id in (*stored, None):
             if key_id != newest:
                 yield from self._batches(self._batch.where(self._models.key_id == key_id))
@@ -107,8 +120,7 @@ class Rotation:
             last = batch[-1]["id"]
 
     def _read(self, statement: sa.Select[Any], last: int) -> Sequence[Row]:
-        with self._connection.begin():
-            return self._connection.execute(statement, {"last": last}).mappings().all()
+        return self._transact(lambda each: each.execute(statement, {"last": last}).mappings().all())
 
     def _opened(self, row: Row, tally: Tally) -> Secret | None:
         tally.seen += 1
@@ -125,9 +137,7 @@ class Rotation:
             return
         columns = self._vault.resealed(row, api_key)
         parameters = {"row_id": row["id"], "old": row["ciphertext"], **columns}
-        # On a connection in AUTOCOMMIT too: a host's listeners may begin transactions on their own.
-        with self._connection.begin():
-            is_ours = self._connection.execute(self._swap, parameters).rowcount == 1
+        is_ours = self._transact(lambda each: each.execute(self._swap, parameters).rowcount == 1)
         if not is_ours and self._is_still(row):
             raise ConfigError(f"the database does not let model {row['id']} be changed")
         tally.sealed += is_ours
@@ -135,5 +145,19 @@ class Rotation:
 
     def _is_still(self, row: Row) -> bool:
         ciphertext = sa.select(self._models.ciphertext).where(self._models.id == row["id"])
-        with self._connection.begin():
-            return bool(self._connection.scalar(ciphertext) == row["ciphertext"])
+        return self._transact(lambda each: bool(each.scalar(ciphertext) == row["ciphertext"]))
+
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        result: T = self._tries(self._once, work)
+        return result
+
+    def _once(self, work: Callable[[sa.Connection], T]) -> T:
+        try:
+            # In AUTOCOMMIT too: a host's listeners may begin transactions on their own.
+            with self._connection.begin():
+                return work(self._connection)
+        except sa.exc.DBAPIError as error:
+            if is_transient(error):
+                # SQLite keeps a transaction that it could not commit, and SQLAlchemy leaves it so.
+                self._connection.connection.rollback()
+            raise

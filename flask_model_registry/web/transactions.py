@@ -46,11 +46,11 @@ def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
             current_app.logger.exception("model registry: a receiver of a signal failed")
 
 
-def attempts(most: int) -> Retrying:
+def attempts(most: int, patience: float = _PATIENCE) -> Retrying:
     """Return so many attempts at a transaction, as long as its failures are transient."""
     return Retrying(
         retry=retry_if_exception(is_transient),
-        stop=stop_after_attempt(most) | stop_after_delay(_PATIENCE),
+        stop=stop_after_attempt(most) | stop_after_delay(patience),
         wait=wait_random_exponential(multiplier=0.02, max=0.25),
         before_sleep=_say_so,
         reraise=True,

@@ -1,0 +1,270 @@
+"""Commands that meet a transient failure: done again, told once, and never half done."""
+
+import contextlib
+import itertools
+import json
+import logging
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry import signals
+from flask_model_registry.cli import new_key
+from tests.hosts import CANARY, key_id, model, register
+from tests.reliability.faults import ERRORS, Faults
+from tests.reliability.test_faults import state
+
+OLD, NEW = new_key("old"), new_key("new")
+# Whoever waits for a lock is soon told that it is not to be had.
+IMPATIENT = {
+    "sqlite": {"timeout": 0},
+    "postgresql": {"options": "-c lock_timeout=50"},
+    "mariadb": {"init_command": "SET innodb_lock_wait_timeout = 0"},
+}
+
+
+@pytest.fixture
+def rotating(hosts, canary, database):
+    """A host with three models on the old key, as a process has it that seals with the new one."""
+    options = {"connect_args": IMPATIENT[database.name]}
+    config = {"MODEL_REGISTRY_ENCRYPTION_KEYS": OLD, "SQLALCHEMY_ENGINE_OPTIONS": options}
+    host = hosts(config=config)
+    register(host.client("alice"), "a", "b", "c")
+    later = host.again(MODEL_REGISTRY_ENCRYPTION_KEYS=[NEW, OLD])
+    yield later
+    canary(later.app)
+    later.close()
+
+
+@pytest.fixture
+def importing(rotating, tmp_path):
+    """The same, and a file that has a new key for one model, and another model."""
+    owner = str(rotating.user("alice"))
+    lines = [model(model_id="b", api_key=f"{CANARY}-2"), model(model_id="d", abilities=["x"])]
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(json.dumps({**line, "owner": owner}) for line in lines))
+    rotating.file = str(path)
+    return rotating
+
+
+@contextlib.contextmanager
+def events():
+    """Collect what signals tell."""
+    told = []
+
+    def tell(_sender, event, model_id, **facts):
+        told.append((event, model_id))
+
+    for signal in (signals.created, signals.updated):
+        signal.connect(tell)
+    yield told
+    for signal in (signals.created, signals.updated):
+        signal.disconnect(tell)
+
+
+def engine_of(host):
+    with host.app.app_context():
+        return host.db.engine
+
+
+def put_back(host, rows):
+    """Have the table hold these rows again."""
+    for table in ("abilities", "models"):
+        host.execute(sa.delete(getattr(host.registry.tables, table)))
+    host.execute(sa.insert(host.registry.tables.models), [row._asdict() for row in rows])
+
+
+def on_key(host, entry):
+    return [row.model_id for row in host.rows("models") if row.key_id == key_id(entry)]
+
+
+def opened(host):
+    """Return the API keys of all models."""
+    with host.app.app_context():
+        alice = host.load("alice")
+        ids = [row.model_id for row in host.rows("models")]
+        return {each: host.registry.resolve(each, user=alice).api_key.reveal() for each in ids}
+
+
+def failures(host):
+    """Yield each transient failure at each call of the database that the block makes."""
+    faults = Faults(engine_of(host))
+    yield faults, None, None
+    for kind in filter(lambda kind: kind.startswith("transient"), ERRORS[faults.database]):
+        for step in range(1, len(faults.first) + 1):
+            yield faults, step, kind
+
+
+def test_a_rotation_survives_a_failure_at_any_step(rotating, caplog):
+    before, tried = rotating.rows("models"), 0
+
+    for faults, step, kind in failures(rotating):
+        put_back(rotating, before)
+        caplog.clear()
+        with faults.at(step, kind):
+            output, status = rotating.run("rotate-keys")
+        if step is None:
+            faults.first = faults.steps
+            continue
+        told = (step, kind, faults.steps, output)
+        tried += 1
+        assert (status, faults.has_failed, caplog.text.count("trying again")) == (0, True, 1), told
+        assert on_key(rotating, NEW) == ["a", "b", "c"], told
+        assert set(opened(rotating).values()) == {CANARY}, told
+        # On the servers each statement holds at once: a commit that fails there has come too late.
+        if faults.database == "sqlite" or faults.steps[step - 1] != "do_commit":
+            assert "\n3 API keys were sealed again" in output, told
+
+    assert tried > 10
+
+
+@pytest.mark.parametrize("is_dry", [False, True], ids=["for good", "dry"])
+def test_an_import_survives_a_failure_at_any_step(importing, caplog, is_dry):
+    command = ["import", importing.file, "--on-conflict", "update", *(["--dry-run"] * is_dry)]
+    importing.run("import", importing.file, "--dry-run")  # what is asked once is not counted below
+    before, unchanged, tried = importing.rows("models"), state(importing), 0
+
+    for faults, step, kind in failures(importing):
+        put_back(importing, before)
+        caplog.clear()
+        with faults.at(step, kind), events() as told_of:
+            output, status = importing.run(*command)
+        if step is None:
+            faults.first, expected = faults.steps, (output, status, told_of, state(importing))
+            continue
+        told = (step, kind, faults.steps, output)
+        tried += 1
+        assert (faults.has_failed, caplog.text.count("trying again")) == (True, 1), told
+        assert (output, status, told_of, state(importing)) == expected, told
+        assert opened(importing).get("b") == (CANARY if is_dry else f"{CANARY}-2"), told
+
+    lines = ["     1  update  b", "     2  create  d", "1 create, 1 update"]
+    assert expected[0].splitlines() == [*lines[:2], lines[2] + "; nothing was changed" * is_dry]
+    assert expected[1:3] == (0, [] if is_dry else [("updated", "b"), ("created", "d")])
+    assert (expected[3] == unchanged) == is_dry
+    assert tried > 5
+
+
+class Release(logging.Handler):
+    """Gives a lock back as soon as somebody says that they try again."""
+
+    def __init__(self, connection):
+        super().__init__()
+        self.connection, self.times = connection, 0
+
+    def emit(self, record):
+        if "trying again" in record.getMessage():
+            self.times += 1
+            self.connection.rollback()
+
+
+@contextlib.contextmanager
+def locked(host, model_id):
+    """Lock a model's row, or all of SQLite's file, until somebody says that they try again."""
+    engine, models = engine_of(host), host.registry.tables.models
+    with engine.connect() as lock:
+        if engine.dialect.name == "sqlite":
+            lock.exec_driver_sql("BEGIN IMMEDIATE")
+        lock.execute(sa.select(models.c.id).filter_by(model_id=model_id).with_for_update())
+        release = Release(lock)
+        host.app.logger.addHandler(release)
+        yield release
+        host.app.logger.removeHandler(release)
+
+
+def test_a_rotation_waits_for_a_row_that_somebody_else_has_locked(rotating):
+    with locked(rotating, "b") as release:
+        output, status = rotating.run("rotate-keys")
+
+    assert (status, release.times) == (0, 1)
+    assert "\n3 API keys were sealed again" in output
+    assert on_key(rotating, NEW) == ["a", "b", "c"]
+
+
+def test_an_import_waits_for_a_row_that_somebody_else_has_locked(importing):
+    with locked(importing, "b") as release, events() as told_of:
+        output, status = importing.run("import", importing.file, "--on-conflict", "update")
+
+    assert (status, release.times) == (0, 1)
+    assert output == "     1  update  b\n     2  create  d\n1 create, 1 update\n"
+    assert told_of == [("updated", "b"), ("created", "d")]
+
+
+def test_a_rotation_begins_anew_where_sqlite_could_not_commit(rotating, database):
+    if database.name != "sqlite":
+        pytest.skip("readers keep no server from committing")
+    with engine_of(rotating).connect() as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.execute(sa.select(rotating.registry.tables.models)).all()
+        release = Release(reader)
+        rotating.app.logger.addHandler(release)
+        output, status = rotating.run("rotate-keys")
+        rotating.app.logger.removeHandler(release)
+
+    assert (status, release.times) == (0, 1)
+    assert "\n3 API keys were sealed again" in output
+
+
+@contextlib.contextmanager
+def failing(host, beginning, after=0):
+    """Fail at all statements that begin so, but for some; yield the failures."""
+    engine, seen, failed = engine_of(host), [], []
+    kind = next(iter(ERRORS[Faults(engine).database]))
+
+    def fail(cursor, statement, parameters, context):
+        if statement.startswith(beginning):
+            seen.append(statement)
+            if len(seen) > after:
+                failed.append(statement)
+                raise ERRORS[Faults(engine).database][kind]()
+        return execute(cursor, statement, parameters, context)
+
+    execute, engine.dialect.do_execute = engine.dialect.do_execute, fail
+    yield failed
+    del engine.dialect.do_execute
+
+
+@pytest.fixture
+def _time_flies(monkeypatch):
+    """Have each try take longer than anybody waits for the answer to a request."""
+    monkeypatch.setattr("time.monotonic", itertools.count(step=10).__next__)
+
+
+@pytest.mark.usefixtures("_time_flies")
+def test_a_rotation_gives_up_and_the_next_one_goes_on(rotating):
+    with failing(rotating, "UPDATE model_registry_models", after=1) as failed:
+        output, status = rotating.run("rotate-keys")
+    left = on_key(rotating, OLD)
+    values = set(opened(rotating).values())
+    again = rotating.run("rotate-keys")
+
+    assert (status, len(failed)) == (1, 4)
+    assert output.startswith("Error: the database failed: ")
+    assert output.count("\n") == 1
+    assert (left, values) == (["b", "c"], {CANARY})
+    assert (again[1], "\n2 API keys were sealed again" in again[0]) == (0, True)
+
+
+@pytest.mark.usefixtures("_time_flies")
+@pytest.mark.parametrize("option", ["--on-conflict=update", "--dry-run"])
+def test_an_import_gives_up_and_has_changed_nothing(importing, option):
+    before, statement = importing.rows("models"), "INSERT INTO model_registry_abilities"
+    arguments = ["import", importing.file, "--on-conflict=update", option]
+
+    with failing(importing, statement) as failed, events() as told_of:
+        output, status = importing.run(*arguments)
+
+    assert (status, len(failed)) == (1, 4)
+    assert output.startswith("Error: the database failed: ")
+    assert output.count("\n") == 1
+    assert (importing.rows("models"), told_of) == (before, [])
+
+
+def test_an_import_is_not_tried_again_at_the_cost_of_what_the_host_has_written(importing):
+    with importing.app.app_context():
+        importing.db.session.add(importing.User(name="a visit"))
+        importing.db.session.flush()
+        with failing(importing, "INSERT INTO model_registry_abilities") as failed:
+            _, status = importing.run("import", importing.file, "--on-conflict=update")
+
+    assert (status, len(failed)) == (1, 1)
