@@ -17,6 +17,7 @@ from .errors import (
     NoAddressError,
     NotFoundError,
     RegistryError,
+    UnavailableError,
     UnreadableCredentialError,
     ValidationError,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "ResolvedModel",
     "Secret",
     "SecretBox",
+    "UnavailableError",
     "UnreadableCredentialError",
     "ValidationError",
     "configure_sqlite",

@@ -202,7 +202,11 @@ class StorageFullError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The database did not answer; trying again may help."""
+    """The database did not answer, or a ``secret_box`` says so of its server; try again.
+
+    Args:
+        detail: For Python and the commands; over HTTP nothing that a ``secret_box`` says is told.
+    """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"
 

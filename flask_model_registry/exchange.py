@@ -11,7 +11,12 @@ from marshmallow import EXCLUDE
 
 from .core.rows import Target
 from .core.users import Person, find_user
-from .errors import ModelIdTakenError, RegistryError, UnreadableCredentialError
+from .errors import (
+    ModelIdTakenError,
+    RegistryError,
+    UnavailableError,
+    UnreadableCredentialError,
+)
 from .web.parser import loaded_by, parse_json
 from .web.schemas import ExchangedModel
 
@@ -120,6 +125,8 @@ class Import:
             names = loaded_by(self._names, line)
             about = names["model_id"]
             return Outcome(number, self._done(names, line), about)
+        except UnavailableError:
+            raise  # for all lines
         except RegistryError as error:
             return Outcome(number, "fail", f"{about}: {error}" if about else str(error))
 

@@ -275,6 +275,7 @@ class ModelRegistry:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
             BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` does not allow its address now.
             UnreadableCredentialError: The stored key is missing or does not open.
+            UnavailableError: The ``secret_box`` says so.
         """
         return self._here.models.resolve(self._actors.actor(user), ref)
 

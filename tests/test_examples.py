@@ -113,6 +113,9 @@ class Kms:
     class RefusedError(Exception):
         pass
 
+    class AwayError(Exception):
+        pass
+
     def __init__(self):
         self._keys = {}
 
@@ -197,6 +200,26 @@ def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, boxes
 
     with host.app.app_context(), pytest.raises(TimeoutError):
         host.registry.resolve("m", user=host.load("alice"))
+
+
+@pytest.mark.forces_errors
+def test_the_example_says_so_when_its_service_is_away(hosts, boxes, monkeypatch):
+    kms = Kms()
+    host = hosts(secret_box=boxes["EnvelopeBox"](kms, "one"))
+    (row_id,) = register(host.client("alice"), "m")
+
+    def away(*_args):
+        raise kms.AwayError
+
+    monkeypatch.setattr(kms, "encrypt", away)
+    monkeypatch.setattr(kms, "decrypt", away)
+    path = f"{PREFIX}/{row_id}/credential"
+    answers = [
+        host.client("alice").get(path),
+        host.client("alice").put(path, json={"api_key": CANARY}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ class CannotOpenError(Exception):
 class SecretBox(Protocol):
     """What the registry needs of an encryption backend.
 
+    Both methods may raise :exc:`UnavailableError`, such as that a server is away: nothing is
+    written, and requests are answered 503. Any other exception is taken for a bug.
+
     A backend may also have two attributes. ``key_id``, the name of the key it seals with now, is
     stored beside each blob, and ``rotate-keys`` seals again what has another one. ``key_ids`` are
     the names of all the keys it opens with; if there are, the key check looks for others.
@@ -37,7 +40,7 @@ class SecretBox(Protocol):
     def open(self, blob: bytes, context: str) -> str:
         """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context.
 
-        Any other exception says nothing about the blob, such as that a server is away.
+        Any other exception says nothing about the blob.
         """
         ...
 

@@ -69,6 +69,7 @@ def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> 
 
 def _add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(RegistryError, _problem)
+    blueprint.register_error_handler(UnavailableError, _unavailable)
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(sa.exc.DataError, _data_problem)
@@ -160,6 +161,13 @@ def _response(answer: Answer, mimetype: str = "application/json") -> Response:
 def _problem(error: RegistryError) -> Response:
     answer = Answer(error.problem(), error.status, error.headers)
     return _response(answer, "application/problem+json")
+
+
+def _unavailable(error: UnavailableError) -> Response:
+    """Answer for a secret box: what it says may hold what it was to seal, or has opened."""
+    cause = type(error.__cause__ or error).__name__
+    current_app.logger.error("model registry: the secret_box is unavailable: %s", cause)
+    return _problem(UnavailableError())
 
 
 def _http_problem(error: HTTPException) -> Response | HTTPException:
