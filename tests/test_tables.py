@@ -1,5 +1,7 @@
 """The schema: named, prefixed, and just what Alembic finds in the database."""
 
+import pickle
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -46,6 +48,14 @@ def test_alembic_sees_the_tables_before_they_are_there(empty_databases):
 def all_tables(registry):
     tables = vars(registry.tables)
     return [table for table in tables.values() if isinstance(table, sa.Table)]
+
+
+def test_hosts_can_pickle_their_metadata():
+    db, _, _, registry, _ = declare()
+
+    tables = pickle.loads(pickle.dumps(db.metadata)).tables
+
+    assert {table.name for table in all_tables(registry)} <= {*tables}
 
 
 @pytest.mark.parametrize("kind", ["legacy base, int key", "naming convention"])

@@ -84,6 +84,14 @@ class _Blob(sa.types.TypeDecorator[bytes]):
 
     impl = sa.LargeBinary
     cache_ok = True
+    # By this and its repr, Alembic writes sa.LargeBinary(): it imports no types but SQLAlchemy's.
+    __module__ = sa.LargeBinary.__module__
+
+    def __repr__(self) -> str:
+        return "LargeBinary()"
+
+    def __reduce__(self) -> Any:
+        return _blob, ()
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
         """Return what makes bytes of what the driver returns."""
@@ -93,6 +101,10 @@ class _Blob(sa.types.TypeDecorator[bytes]):
             return bytes(value) if is_blob else None if value is None else b""
 
         return process
+
+
+def _blob() -> sa.types.TypeEngine[bytes]:
+    return _Blob()
 
 
 class _Declaration:
@@ -147,7 +159,7 @@ class _Declaration:
             sa.Column("version", sa.Integer(), nullable=False),
             sa.Column("created_at", _moment(), nullable=False),
             sa.Column("updated_at", _moment()),
-            sa.Column("ciphertext", _Blob()),
+            sa.Column("ciphertext", _blob()),
             sa.Column("key_id", _ascii(255)),
             sa.Column("credential_updated_at", _moment()),
             *_model_constraints(),
