@@ -135,7 +135,8 @@ class Host:
         table = getattr(self.registry.tables, table)
         with self.app.app_context():
             bind = {"mapper": sa.inspect(self.User)}
-            return self.db.session.execute(sa.select(table), bind_arguments=bind).all()
+            rows = sa.select(table).order_by(*table.primary_key)
+            return self.db.session.execute(rows, bind_arguments=bind).all()
 
     def execute(self, statement, parameters=None):
         """Change the database behind the library's back."""
