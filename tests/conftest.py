@@ -35,6 +35,9 @@ def shared_host(database):
         config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]},
         groups=lambda user: [f"group of {user.name}"],
     )
+    with host.app.app_context():
+        for engine in host.db.engines.values():
+            databases.do_not_wait_for_the_disk(engine)
     yield host
     host.close()
 

@@ -24,6 +24,7 @@ DROP = {
     ),
     "mariadb": ("DROP SCHEMA {}",),
 }
+DO_NOT_WAIT = {"sqlite": "PRAGMA synchronous=OFF", "postgresql": "SET synchronous_commit=off"}
 
 
 @dataclass
@@ -64,3 +65,16 @@ def make_database(name, folder):
     else:
         url = server.url.set(database=schema)
     return Database(name, url.render_as_string(hide_password=False), schema, server)
+
+
+def do_not_wait_for_the_disk(engine):
+    """Have commits done sooner; not where requests race, as they would meet less often."""
+    if statement := DO_NOT_WAIT.get(engine.dialect.name):
+        engine.dispose()
+
+        @sa.event.listens_for(engine, "connect")
+        def connect(raw, _record):
+            cursor = raw.cursor()
+            cursor.execute(statement)
+            cursor.close()
+            raw.commit()
