@@ -29,14 +29,15 @@ def test_the_openai_sdk_lists_what_the_bearer_of_a_token_may_use(served, host, a
     openai = pytest.importorskip("openai", reason="the SDK is not installed")
     register(alice, "mine", "mine/too")
     register(bob, "of-bob")
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key=host.token("alice"))
 
-    listed = client.models.list().data
+    with openai.OpenAI(base_url=f"{served}/v1", api_key=host.token("alice")) as client:
+        listed = client.models.list().data
 
     assert [each.id for each in listed] == ["mine", "mine/too"]
     assert {(each.object, each.owned_by) for each in listed} == {("model", "openai")}
-    with pytest.raises(openai.AuthenticationError):
-        openai.OpenAI(base_url=f"{served}/v1", api_key="nobody", max_retries=0).models.list()
+    nobody = openai.OpenAI(base_url=f"{served}/v1", api_key="nobody", max_retries=0)
+    with nobody, pytest.raises(openai.AuthenticationError):
+        nobody.models.list()
 
 
 def test_the_answer_has_the_shape_of_openais(alice, monkeypatch):
