@@ -3,13 +3,19 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test bench docs clean
+.PHONY: demo test soak bench docs clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term $(PYTEST_ARGS)
+
+# The reliability harness: minutes with RELIABILITY=ci, otherwise well over an hour.
+RELIABILITY ?= soak
+soak: .venv/dev
+	TEST_RELIABILITY=$(RELIABILITY) $(BIN)/python -m pytest -n 3 --dist worksteal tests/reliability/test_served.py \
+		tests/reliability/test_generated.py $(PYTEST_ARGS)
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/floor.py $(BENCH_ARGS)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests import databases
+from tests import databases, tallies
 from tests.hosts import CANARY, make_host
 
 
@@ -17,6 +17,32 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("races"):
             item.add_marker(pytest.mark.xdist_group("races"))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say in one table what was tried to break the library, and what came of it."""
+    if hasattr(config, "workerinput"):
+        return  # the process that started this one knows of all
+    reports = [report for each in terminalreporter.stats.values() for report in each]
+    lines = tallies.report(
+        tally
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, tally in report.user_properties
+        if name == "tally"
+    )
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tally(record_property):
+    """Count, for the table at the end, what a check tried on a database and what came of it."""
+
+    def count(check, database, **counts):
+        record_property("tally", (check, database, counts))
+
+    return count
 
 
 @pytest.fixture(scope="session", params=databases.NAMES)

@@ -147,7 +147,7 @@ def killed_midway(url, host, chance):
     return (before, left(host)) if process.returncode == -9 else (before, 0)
 
 
-def test_rotation_killed_at_random_loses_nothing(empty_databases):
+def test_rotation_killed_at_random_loses_nothing(empty_databases, database, tally):
     url = empty_databases().url
     host = make(url, [OLD, NEW])
     with host.app.app_context():
@@ -162,6 +162,7 @@ def test_rotation_killed_at_random_loses_nothing(empty_databases):
     rotations = [start(url, "rotate-keys"), start(url, "rotate-keys")]  # two at once
     endings = [(*each.communicate(), each.returncode) for each in rotations]
     print("rows on the old key before and after each kill:", runs)  # noqa: T201  # see with -s
+    tally("rotation", database.name, kills=sum(after > 0 for _, after in runs))
     assert sum(after > 0 for _, after in runs) >= KILLS, runs
     assert [code for *_, code in endings] == [0, 0], endings
     assert traces([text for out, err, _ in endings for text in (out, err)]) == []

@@ -35,6 +35,8 @@ class Upstream:
         while self.is_open:
             try:
                 connection, _ = self._listener.accept()
+            except TimeoutError:  # who starts SDKs on a busy machine may take long to connect
+                continue
             except OSError:
                 return
             self.connections += 1

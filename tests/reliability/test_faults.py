@@ -78,7 +78,7 @@ def send(host, name):
 
 @pytest.mark.forces_errors
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_failure_at_any_step_leaves_all_or_nothing(host, database, name):
+def test_a_failure_at_any_step_leaves_all_or_nothing(host, database, tally, name):
     with host.app.app_context():
         engine = host.db.engine
     faults = Faults(engine)
@@ -115,6 +115,7 @@ def test_a_failure_at_any_step_leaves_all_or_nothing(host, database, name):
             assert host.client("alice").get(f"{PREFIX}/").status_code == 200, told
             assert engine.pool.checkedout() == 0, told
 
+    tally("faults", database.name, faults=tried)
     assert tried >= steps * len(ERRORS[database.name])
 
 

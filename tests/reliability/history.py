@@ -1,0 +1,125 @@
+"""Histories of what clients did at once, and whether one after another explains them.
+
+A history is linearizable (Herlihy and Wing, 1990) if all that was acknowledged can be put in one
+order, each operation at some moment between its request and its answer, in which every answer is
+right. The search is the one of Wing and Gong (1993), which remembers where it has been (Lowe, 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+ABSENT, IMPOSSIBLE = None, object()
+
+
+def _if_absent(after):
+    return lambda before, value: after(before, value) if before is ABSENT else IMPOSSIBLE
+
+
+def _if_present(after):
+    return lambda before, value: IMPOSSIBLE if before is ABSENT else after(before, value)
+
+
+def _same(before, _value):
+    return before
+
+
+def _value(_before, value):
+    return value
+
+
+def _absent(_before, _value):
+    return ABSENT
+
+
+#: What an answer tells of what was stored before, and leaves behind.
+EFFECTS = {
+    "register": {201: _if_absent(_value), 409: _if_present(_same)},
+    "change": {200: _if_present(_value), 404: _if_absent(_absent)},
+    "delete": {204: _if_present(_absent), 404: _if_absent(_absent)},
+    "read": {
+        200: lambda before, value: before if before == value else IMPOSSIBLE,
+        404: _if_absent(_absent),
+    },
+}
+# The answer that its client would have had, if it was done at all.
+DONE = {"register": 201, "change": 200, "delete": 204}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a client did to one model; without a status, nobody knows whether it was done.
+
+    Attributes:
+        value: What was written, or was read.
+        start: When it was sent, in seconds of one clock for all clients.
+        end: When it was answered; never, if it was not.
+    """
+
+    kind: str
+    value: str | None
+    start: float
+    end: float = math.inf
+    status: int | None = None
+
+    def after(self, before):
+        """Return what is stored after it, given what was before, or ``IMPOSSIBLE``."""
+        status = DONE[self.kind] if self.status is None else self.status
+        return EFFECTS[self.kind][status](before, self.value)
+
+
+def is_linearizable(operations):
+    """Tell whether operations on one model, absent at first, have an order that explains them."""
+    operations = sorted(_telling([*operations]), key=lambda each: each.start)
+    # Where the search is: all before the first are done, of the others those with a bit set.
+    first, done, stored = 0, 0, ABSENT
+    left = sum(each.status is not None for each in operations)
+    seen, waiting = set(), [(left, first, done, stored)]
+    while waiting:
+        left, first, done, stored = waiting.pop()
+        if not left:
+            return True
+        if (first, done, stored) not in seen:
+            seen.add((first, done, stored))
+            waiting += _next(operations, left, first, done, stored)
+    return False
+
+
+def _telling(operations):
+    """Leave out what explains nothing, and do not tell apart values that nobody read."""
+    read = {each.value for each in operations if each.kind == "read" and each.status}
+    for each in operations:
+        if each.status or each.kind in {"register", "delete"} or each.value in read:
+            yield each if each.value in read else replace(each, value="unread")
+
+
+def _next(operations, left, first, done, stored):
+    """Yield where the search may go on; at last, as the likeliest, to what ended first."""
+    for i, each in sorted(_ready(operations, first, done), key=lambda each: -each[1].end):
+        after = each.after(stored)
+        if after is not IMPOSSIBLE:
+            is_acknowledged = each.status is not None
+            yield left - is_acknowledged, *_skipped(first, done | 1 << i - first), after
+
+
+def _ready(operations, first, done):
+    """Return what may have happened next: what began before any that is left had ended."""
+    ready, first_end, unanswered = [], math.inf, set()
+    for i in range(first, len(operations)):
+        each = operations[i]
+        if each.start > first_end:
+            break
+        # Of those that were not answered, and are alike, any is as good as the others.
+        alike = each.status is None and (each.kind, each.value)
+        if not done >> i - first & 1 and alike not in unanswered:
+            ready.append((i, each))
+            first_end = min(first_end, each.end)
+            unanswered |= {alike} - {False}
+    return ready
+
+
+def _skipped(first, done):
+    while done & 1:
+        first, done = first + 1, done >> 1
+    return first, done

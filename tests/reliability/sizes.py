@@ -1,0 +1,30 @@
+"""How much is tried: in minutes by ``.ci/run``, for an hour or so by ``make soak``."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a run of the harness holds.
+
+    Attributes:
+        examples: Generated requests for each operation, at most.
+        cases: Generated requests for each database, at least.
+        kills: Processes killed for each database.
+        steps: Requests of each client in a history.
+        seconds: Length of the load, and as much of it as is warming up.
+    """
+
+    examples: int
+    cases: int
+    kills: int
+    steps: int
+    seconds: tuple[float, float]
+
+
+SIZES = {
+    "ci": Size(examples=100, cases=5_000, kills=22, steps=150, seconds=(120, 30)),
+    "soak": Size(examples=1_000, cases=50_000, kills=200, steps=3_000, seconds=(1_800, 120)),
+}
+SIZE = SIZES[os.environ["TEST_RELIABILITY"]]
