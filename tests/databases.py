@@ -70,11 +70,16 @@ def make_database(name, folder):
 def do_not_wait_for_the_disk(engine):
     """Have commits done sooner; not where requests race, as they would meet less often."""
     if statement := DO_NOT_WAIT.get(engine.dialect.name):
-        engine.dispose()
+        on_connecting(engine, statement)
 
-        @sa.event.listens_for(engine, "connect")
-        def connect(raw, _record):
-            cursor = raw.cursor()
-            cursor.execute(statement)
-            cursor.close()
-            raw.commit()
+
+def on_connecting(engine, statement):
+    """Have a statement be run on each connection."""
+    engine.dispose()
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(raw, _record):
+        cursor = raw.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        raw.commit()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from flask_model_registry import signals
 from flask_model_registry.cli import new_key
+from tests import databases
 from tests.hosts import CANARY, key_id, model, register
 from tests.reliability.faults import ERRORS, Faults
 from tests.reliability.test_faults import state
@@ -17,20 +18,19 @@ from tests.reliability.test_faults import state
 OLD, NEW = new_key("old"), new_key("new")
 # Whoever waits for a lock is soon told that it is not to be had.
 IMPATIENT = {
-    "sqlite": {"timeout": 0},
-    "postgresql": {"options": "-c lock_timeout=50"},
-    "mariadb": {"init_command": "SET innodb_lock_wait_timeout = 0"},
+    "sqlite": "PRAGMA busy_timeout = 0",
+    "postgresql": "SET lock_timeout = 50",
+    "mariadb": "SET innodb_lock_wait_timeout = 0",
 }
 
 
 @pytest.fixture
 def rotating(hosts, canary, database):
     """A host with three models on the old key, as a process has it that seals with the new one."""
-    options = {"connect_args": IMPATIENT[database.name]}
-    config = {"MODEL_REGISTRY_ENCRYPTION_KEYS": OLD, "SQLALCHEMY_ENGINE_OPTIONS": options}
-    host = hosts(config=config)
+    host = hosts(config={"MODEL_REGISTRY_ENCRYPTION_KEYS": OLD})
     register(host.client("alice"), "a", "b", "c")
     later = host.again(MODEL_REGISTRY_ENCRYPTION_KEYS=[NEW, OLD])
+    databases.on_connecting(engine_of(later), IMPATIENT[database.name])
     yield later
     canary(later.app)
     later.close()
