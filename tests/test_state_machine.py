@@ -21,6 +21,7 @@ from flask_model_registry import (
     NotFoundError,
     UnreadableCredentialError,
 )
+from tests import databases
 from tests.hosts import CANARY, PREFIX, model
 from tests.oracle import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
 
@@ -319,7 +320,10 @@ def machine(host):
 @pytest.fixture
 def four(hosts):
     """A host whose four users are in the groups that the oracle knows."""
-    return hosts(groups=lambda user: GROUPS[user.name])
+    host = hosts(groups=lambda user: GROUPS[user.name])
+    with host.app.app_context():
+        databases.do_not_wait_for_the_disk(host.db.engine)
+    return host
 
 
 @pytest.mark.parametrize("half", ["one half", "the other half"])  # for two processes
