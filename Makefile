@@ -9,7 +9,7 @@ demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # The reliability harness: minutes with RELIABILITY=ci, otherwise well over an hour.
 RELIABILITY ?= soak

@@ -88,7 +88,7 @@ def own_server(request):
 def test_kills_lose_nothing_that_was_acknowledged(serve, own_server, tmp_path, tally, request):
     url = own_server.url if own_server else f"sqlite:///{tmp_path / 'host.sqlite'}"
     host, server = serve(url, workers=3)
-    clients = load.team(host, server.address, tmp_path, clients=6, users=3, models=6)
+    clients = load.team(host, server.address, tmp_path, clients=12, users=4, models=6)
     chance = random.Random()
     victims = ["worker", "database" if own_server else "worker"] * (SIZE.kills // 2)
 
