@@ -36,9 +36,10 @@ class Server:
 
     def kill(self):
         """End them all, with no chance to tidy up."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 class Gunicorn(Server):
@@ -58,7 +59,11 @@ class Gunicorn(Server):
             env={**os.environ, **environ},
             pass_fds=[number],
         )
-        wait_for(lambda: len(self.workers()) == workers)
+        try:
+            wait_for(lambda: len(self.workers()) == workers)
+        except BaseException:
+            self.kill()
+            raise
 
     def answered(self):
         """Return the status, the method and the path of each request so far."""
@@ -66,12 +71,13 @@ class Gunicorn(Server):
         return re.findall(r"^([0-9]{3}) ([A-Z]+) (.*)$", log, re.MULTILINE)
 
     def workers(self):
-        return psutil.Process(self.process.pid).children()
+        children = psutil.Process(self.process.pid).children()
+        return [each for each in children if is_alive(each)]
 
     def kill_worker(self, chance):
-        workers = self.workers()
-        if workers:
-            chance.choice(workers).kill()
+        wait_for(self.workers)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            chance.choice(self.workers()).kill()
 
     def kill(self):
         super().kill()
@@ -94,8 +100,22 @@ class DatabaseServer(Server):
             account = pwd.getpwnam(self.account)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
             self.options = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        self.run(self.set_up())
-        self.start()
+
+    def __enter__(self):
+        try:
+            self.run(self.set_up())
+            self.start()
+            self.create_database()
+        except BaseException:
+            print(self.log.read_text())  # noqa: T201  # with it would go why
+            self.drop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.drop()
+
+    def create_database(self):
         admin = sa.create_engine(self.url.format(self.port, ""), isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
             connection.exec_driver_sql("CREATE DATABASE host")
@@ -164,6 +184,13 @@ def program(name):
     if found is None:
         raise FileNotFoundError(f"{name} is not installed")
     return found
+
+
+def is_alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(condition):
