@@ -144,7 +144,7 @@ def openapi() -> None:
     find_registry()
     rules = [r.rule for r in current_app.url_map.iter_rules() if r.endpoint.endswith(_DESCRIPTION)]
     prefix = rules[0].removesuffix("/openapi.json")
-    click.echo(json.dumps(described(ROUTES, prefix), indent=2))
+    click.echo(json.dumps(described(ROUTES, prefix), ensure_ascii=False, indent=2))
 
 
 @model_registry.command("export")

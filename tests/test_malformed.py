@@ -251,10 +251,15 @@ def test_an_address_that_is_no_model_is_not_found(alice, path):
     assert response.json["type"].endswith(":not-found")
 
 
-def test_chunks_that_are_none_are_the_clients_fault(alice):
+class OfTheServerError(Exception):
+    """Gunicorn's errors for chunks that are none are not all of them OSErrors."""
+
+
+@pytest.mark.parametrize("error", [OSError, OfTheServerError])
+def test_chunks_that_are_none_are_the_clients_fault(alice, error):
     class Broken(Stream):
         def read(self, size=-1):
-            raise OSError("invalid chunk size")
+            raise error("invalid chunk size")
 
     environ = {"wsgi.input": Broken(b""), "wsgi.input_terminated": True,
                "HTTP_TRANSFER_ENCODING": "chunked"}  # fmt: skip
@@ -262,6 +267,39 @@ def test_chunks_that_are_none_are_the_clients_fault(alice):
     response = alice.post(REGISTER, content_type="application/json", environ_overrides=environ)
 
     assert response.status_code == 400
+
+
+def test_a_body_that_ends_too_soon_is_refused(host, alice):
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "500"}
+
+    response = alice.post(
+        REGISTER, data=VALID, content_type="application/json", environ_overrides=environ
+    )
+
+    assert response.status_code == 400
+    assert host.rows("models") == []
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_slow_client_holds_no_connection_to_the_database(host, alice, is_chunked):
+    with host.app.app_context():
+        pool = host.db.engine.pool
+    held = []
+
+    class Slow(Stream):
+        def read(self, size=-1):
+            held.append(pool.checkedout())
+            return super().read(size)
+
+    length = (
+        {"HTTP_TRANSFER_ENCODING": "chunked"} if is_chunked else {"CONTENT_LENGTH": str(len(VALID))}
+    )
+    environ = {"wsgi.input": Slow(VALID), "wsgi.input_terminated": True, **length}
+
+    response = alice.post(REGISTER, content_type="application/json", environ_overrides=environ)
+
+    assert response.status_code == 201
+    assert set(held) == {0}
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT"])

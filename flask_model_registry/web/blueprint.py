@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from .calls import View
 
 _PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())}
+_WITH_BODY = {
+    (name, method)
+    for name, (_, views) in ROUTES.items()
+    for method, view in views.items()
+    if view.body is not None
+}
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -93,6 +99,8 @@ class _Dispatcher:
         # A CORS preflight carries no token, and learns nothing.
         name = (request.endpoint or "").rpartition(".")[2]
         if request.method != "OPTIONS" and name not in _PUBLIC:
+            if (name, request.method) in _WITH_BODY:
+                self._parser.receive()
             # What the host has written in this request could not be done again.
             g.model_registry_is_alone = not self._session().in_transaction()
             g.model_registry_actor = self._registry.actors.actor()

@@ -7,12 +7,14 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import marshmallow
-from flask import current_app
+from flask import current_app, g, request
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
 
 from ..errors import (
     MalformedRequestError,
     PayloadTooLargeError,
+    RegistryError,
     UnsupportedMediaTypeError,
     ValidationError,
 )
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from flask import Request
 
 _MAX_ERRORS = 50
+_NOT_WHOLE = "The body did not arrive whole."
 # Names of unknown fields are the client's own text: only what looks like a name is repeated.
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[0-9]{1,5})?")
 
@@ -40,10 +43,10 @@ class StrictParser(FlaskParser):
             raise UnsupportedMediaTypeError("Send the body as application/json.")
         if req.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaTypeError("Send the body in UTF-8.")
-        try:
-            return parse_json(self._body(req))
-        except OSError:  # what servers raise for chunks that are none
-            raise MalformedRequestError("The body did not arrive whole.") from None
+        body = g.model_registry_body
+        if isinstance(body, Exception):
+            raise body
+        return parse_json(body)
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
         """Return the query parameters, none of them given twice."""
@@ -67,10 +70,30 @@ class StrictParser(FlaskParser):
         (error.messages,) = error.messages_dict.values()  # webargs puts the location around them
         raise validation_error(error) from None
 
-    def _body(self, req: Request) -> bytes:
-        too_large = PayloadTooLargeError(f"The limit is {self.max_body_bytes} bytes.")
+    def receive(self) -> None:
+        """Wait for the whole body, before anybody holds a connection to the database.
+
+        What is wrong with it is told when it is to be parsed.
+        """
+        try:
+            g.model_registry_body = self._received(request)
+        except (RegistryError, HTTPException) as error:
+            g.model_registry_body = error
+
+    def _received(self, req: Request) -> bytes:
         if (req.content_length or 0) > self.max_body_bytes:
-            raise too_large
+            raise self._too_large()
+        try:
+            body = self._read(req)
+        except (RegistryError, HTTPException):
+            raise
+        except Exception:  # servers have errors of their own for chunks that are none
+            raise MalformedRequestError(_NOT_WHOLE) from None
+        if len(body) < (req.content_length or 0):
+            raise MalformedRequestError(_NOT_WHOLE)
+        return body
+
+    def _read(self, req: Request) -> bytes:
         if req.content_length is not None:
             return req.get_data()
         # Chunked: read by hand, with a bound; what the host has read already is in the cache.
@@ -78,8 +101,11 @@ class StrictParser(FlaskParser):
         while chunk := req.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
             if len(body) > self.max_body_bytes:
-                raise too_large
+                raise self._too_large()
         return bytes(body) or req.get_data()
+
+    def _too_large(self) -> PayloadTooLargeError:
+        return PayloadTooLargeError(f"The limit is {self.max_body_bytes} bytes.")
 
 
 def _token_parameter(config: Mapping[str, Any]) -> str | None:
