@@ -36,25 +36,27 @@ def _absent(_before, _value):
 #: What an answer tells of what was stored before, and leaves behind.
 EFFECTS = {
     "register": {201: _if_absent(_value), 409: _if_present(_same)},
-    "change": {200: _if_present(_value), 404: _if_absent(_absent)},
-    "delete": {204: _if_present(_absent), 404: _if_absent(_absent)},
+    "change": {200: _if_present(_value), 409: _if_present(_same), 404: _if_absent(_absent)},
+    # 409: it is somebody's own default.
+    "delete": {204: _if_present(_absent), 409: _if_present(_same), 404: _if_absent(_absent)},
     "read": {
         200: lambda before, value: before if before == value else IMPOSSIBLE,
         404: _if_absent(_absent),
     },
 }
+MOST_STATES = 50_000
 # The answer that its client would have had, if it was done at all.
 DONE = {"register": 201, "change": 200, "delete": 204}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a client did to one model; without a status, nobody knows whether it was done.
+    """What a client did to one model; without a status, nobody knows if it was done till its end.
 
     Attributes:
         value: What was written, or was read.
         start: When it was sent, in seconds of one clock for all clients.
-        end: When it was answered; never, if it was not.
+        end: When it was over; never, if it was not answered.
     """
 
     kind: str
@@ -70,13 +72,16 @@ class Operation:
 
 
 def is_linearizable(operations):
-    """Tell whether operations on one model, absent at first, have an order that explains them."""
+    """Tell whether operations on one model, absent at first, have an order that explains them.
+
+    None is found either if the search takes too long, which only what is wrong was seen to do.
+    """
     operations = sorted(_telling([*operations]), key=lambda each: each.start)
     # Where the search is: all before the first are done, of the others those with a bit set.
     first, done, stored = 0, 0, ABSENT
     left = sum(each.status is not None for each in operations)
     seen, waiting = set(), [(left, first, done, stored)]
-    while waiting:
+    while waiting and len(seen) < MOST_STATES:
         left, first, done, stored = waiting.pop()
         if not left:
             return True
@@ -90,8 +95,11 @@ def _telling(operations):
     """Leave out what explains nothing, and do not tell apart values that nobody read."""
     read = {each.value for each in operations if each.kind == "read" and each.status}
     for each in operations:
-        if each.status or each.kind in {"register", "delete"} or each.value in read:
-            yield each if each.value in read else replace(each, value="unread")
+        if not each.status and (
+            each.kind == "read" or (each.kind == "change" and each.value not in read)
+        ):
+            continue
+        yield each if each.value in read else replace(each, value="unread")
 
 
 def _next(operations, left, first, done, stored):
@@ -100,26 +108,39 @@ def _next(operations, left, first, done, stored):
         after = each.after(stored)
         if after is not IMPOSSIBLE:
             is_acknowledged = each.status is not None
-            yield left - is_acknowledged, *_skipped(first, done | 1 << i - first), after
+            yield left - is_acknowledged, *_passed(operations, first, done | 1 << i - first), after
 
 
 def _ready(operations, first, done):
     """Return what may have happened next: what began before any that is left had ended."""
-    ready, first_end, unanswered = [], math.inf, set()
+    ready, first_end, unacknowledged = [], math.inf, set()
+    latest = _latest(operations, first, done)
     for i in range(first, len(operations)):
         each = operations[i]
         if each.start > first_end:
             break
-        # Of those that were not answered, and are alike, any is as good as the others.
-        alike = each.status is None and (each.kind, each.value)
-        if not done >> i - first & 1 and alike not in unanswered:
-            ready.append((i, each))
+        if done >> i - first & 1:
+            continue
+        if each.status is None:
+            # Of those that are alike, any is as good as the others.
+            alike = each.kind, each.value, each.end
+            if each.end < latest or alike in unacknowledged:
+                continue
+            unacknowledged.add(alike)
+        else:
             first_end = min(first_end, each.end)
-            unanswered |= {alike} - {False}
+        ready.append((i, each))
     return ready
 
 
-def _skipped(first, done):
-    while done & 1:
+def _latest(operations, first, done):
+    """Return the last start of what is done."""
+    return operations[max(first + done.bit_length() - 1, 0)].start
+
+
+def _passed(operations, first, done):
+    """Leave behind what is done, or was over when something that is done began."""
+    latest = _latest(operations, first, done)
+    while done & 1 or (done and operations[first].end < latest):
         first, done = first + 1, done >> 1
     return first, done

@@ -6,17 +6,20 @@ import contextlib
 import http.client
 import itertools
 import json
+import math
 import os
 import random
 import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from tests.hosts import CANARY, PREFIX, model
 from tests.reliability.history import EFFECTS, Operation
 
 TIMEOUT = 60  # seconds
+REFUSED = {None, 500, 503}  # with the worker or the database
 METHODS = {"register": "POST", "change": "PATCH", "delete": "DELETE", "read": "GET"}
 OTHERS = (
     ("GET", "/?sort=-id&limit=20", None),
@@ -68,17 +71,27 @@ class Client:
         value = f"{self.name}-{sum(self.statuses.values())}"
         path, body = f"/by-id/{model_id}", None
         if kind == "register":
-            path, body = "/", model(model_id=model_id, model_name=value, api_key=secret(value))
+            path, body = (
+                "/",
+                model(
+                    model_id=model_id, model_name=value, api_key=secret(value), abilities=["chat"]
+                ),
+            )
         elif kind == "change":
             body = {"model_name": value, "api_key": secret(value)}
         start = time.monotonic()
         status, answer = self.call(METHODS[kind], path, body)
-        operation = Operation(kind, value, start)
+        # What was refused is over, done or not; what was not answered may still be under way.
+        operation = Operation(kind, value, start, math.inf if status is None else time.monotonic())
         if status in EFFECTS[kind]:
             if status in {200, 201}:
-                self.row_id, value = answer["id"], answer["model_name"]
-            operation = Operation(kind, value, start, time.monotonic(), status)
+                self.row_id, told = answer["id"], answer["model_name"]
+                assert kind == "read" or told == value, (kind, told, value)
+                value = told
+            operation = replace(operation, value=value, status=status)
             self.note(model_id, operation)
+        else:
+            assert status in REFUSED, (kind, status)
         self.history[model_id].append(operation)
 
     def note(self, model_id, operation):
@@ -139,13 +152,18 @@ def busy(clients, steps=None):
             yield
         finally:
             stop.set()
-    for each in working:
-        each.result()
+            for each in working:
+                each.result()
 
 
 def statuses(clients):
     """Return how often which status was answered; ``None`` stands for no answer."""
     return sum((client.statuses for client in clients), Counter())
+
+
+def count_acknowledged(folder):
+    """Return how much the journals hold."""
+    return sum(each.read_bytes().count(b"\n") for each in folder.glob("journal-*"))
 
 
 def acknowledged(folder):

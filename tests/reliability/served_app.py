@@ -15,6 +15,7 @@ def make(url, keys, *, is_configured=False):
         declare(),
         url,
         JWT_SECRET_KEY=JWT_SECRET_KEY,
+        JWT_ACCESS_TOKEN_EXPIRES=False,  # the load goes on for longer than a token usually lasts
         MODEL_REGISTRY_ENCRYPTION_KEYS=keys,
         MODEL_REGISTRY_ALLOWED_HOSTS=["localhost"],
         SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": not url.startswith("sqlite")},

@@ -24,7 +24,7 @@ PATIENCE = 60  # seconds for a server to answer
 
 
 class Server:
-    """A process and its children, in a group of their own."""
+    """A process and all that it starts."""
 
     process = None
 
@@ -36,10 +36,16 @@ class Server:
 
     def kill(self):
         """End them all, with no chance to tidy up."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        first = psutil.Process(self.process.pid)
+        family = [first, *first.children(recursive=True)]
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait()
+        wait_for(lambda: not any(map(is_alive, family)))
 
 
 class Gunicorn(Server):
@@ -49,7 +55,8 @@ class Gunicorn(Server):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.address, self.log = self.socket.getsockname(), log
         number = self.socket.fileno()
-        options = f"--preload --worker-class gthread --threads 4 --workers {workers}".split()
+        options = f"--workers {workers} --worker-class gthread --threads 4 --preload".split()
+        options += ["--keep-alive", str(PATIENCE)]  # seconds
         logging = ["--access-logfile", f"{log}.requests", "--access-logformat", "%(s)s %(m)s %(U)s"]
         served = ["--bind", f"fd://{number}", "tests.reliability.served_app:create_app()"]
         self.spawn(
@@ -75,9 +82,13 @@ class Gunicorn(Server):
         return [each for each in children if is_alive(each)]
 
     def kill_worker(self, chance):
-        wait_for(self.workers)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            chance.choice(self.workers()).kill()
+        wait_for(lambda: self._has_killed(chance, self.workers()))
+
+    def _has_killed(self, chance, workers):
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            chance.choice(workers).kill()
+            return True
+        return False
 
     def kill(self):
         super().kill()
@@ -134,16 +145,14 @@ class DatabaseServer(Server):
 
     def answers(self):
         engine = sa.create_engine(self.url.format(self.port, ""), poolclass=sa.NullPool)
-        with contextlib.suppress(sa.exc.OperationalError), engine.connect():
+        with contextlib.suppress(sa.exc.DBAPIError), engine.connect():
             return True
-        if self.process.poll() is not None:  # the last one's memory was still in use
-            self.spawn(self.command(), self.log, cwd="/", **self.options)
         return False
 
     def drop(self):
         self.kill()
         shutil.rmtree(self.folder)
-        self.log.unlink()
+        self.log.unlink(missing_ok=True)
 
 
 class PostgreSQL(DatabaseServer):
