@@ -12,7 +12,7 @@ def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
 
     Call it once, before the engine connects. It concerns all that the app does on this engine:
     each transaction begins with ``BEGIN IMMEDIATE``, so that none that has read must fail when it
-    writes; readers of other connections see the last commit meanwhile (WAL). Engines of other
+    writes; other programs that read see the last commit meanwhile (WAL). Engines of other
     databases are left alone.
 
     Args:

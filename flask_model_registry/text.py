@@ -13,8 +13,9 @@ UNSAFE = (
     r"\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
 )
 UNSAFE_CHARACTER = re.compile(f"[{UNSAFE}]")
+# To be matched from the beginning: one line, and several.
 LINE = rf"(?!\s)[^{UNSAFE}]*(?<!\s)\Z"
-LINES = re.compile(rf"([\n\r\t]|[^{UNSAFE}])*\Z")
+LINES = rf"([\n\r\t]|[^{UNSAFE}])*\Z"
 
 
 def is_name(text: Any) -> bool:

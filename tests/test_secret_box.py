@@ -105,7 +105,7 @@ def test_a_box_that_is_away_is_answered_503_and_its_words_are_not_told(remote, b
     }
     assert (remote.rows("models"), visits(remote)) == (before, 0)
     told = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
-    assert told == ["model registry: the secret_box is unavailable: TimeoutError"]
+    assert told == ["model registry: unavailable: TimeoutError"]
 
 
 @pytest.mark.forces_errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from .tables import Tables
+
+_LINES = re.compile(LINES)
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,11 @@ CONDITIONS: Mapping[str, Callable[[Tables], sa.ColumnElement[bool]]] = {
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 256 and LINES.match(value) is not None
+    return isinstance(value, str) and len(value) < 256 and _LINES.match(value) is not None
 
 
 def _is_ascii(value: Any) -> bool:
-    return _is_text(value) and value.isascii()
+    return _is_text(value) and value.isascii() and value.isprintable()
 
 
 def _is_count(value: Any) -> bool:

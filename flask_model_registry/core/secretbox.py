@@ -25,8 +25,9 @@ class CannotOpenError(Exception):
 class SecretBox(Protocol):
     """What the registry needs of an encryption backend.
 
-    Both methods may raise :exc:`UnavailableError`, such as that a server is away: nothing is
-    written, and requests are answered 503. Any other exception is taken for a bug.
+    Both methods may raise :exc:`UnavailableError`, such as when a server is away: nothing is
+    written, and requests are answered 503. Its text is shown by the commands and by
+    ``registry.explain``, so it must hold nothing of a key. Any other exception is taken for a bug.
 
     A backend may also have two attributes. ``key_id``, the name of the key it seals with now, is
     stored beside each blob, and ``rotate-keys`` seals again what has another one. ``key_ids`` are

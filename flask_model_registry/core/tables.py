@@ -90,7 +90,7 @@ class _Blob(sa.types.TypeDecorator[bytes]):
     def __repr__(self) -> str:
         return "LargeBinary()"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # pickle would look for the class in that module
         return _blob, ()
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002

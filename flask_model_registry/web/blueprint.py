@@ -172,9 +172,9 @@ def _problem(error: RegistryError) -> Response:
 
 
 def _unavailable(error: UnavailableError) -> Response:
-    """Answer for a secret box: what it says may hold what it was to seal, or has opened."""
+    """Answer for the host's code, such as a secret box, and tell nothing of what it says."""
     cause = type(error.__cause__ or error).__name__
-    current_app.logger.error("model registry: the secret_box is unavailable: %s", cause)
+    current_app.logger.error("model registry: unavailable: %s", cause)
     return _problem(UnavailableError())
 
 
