@@ -180,8 +180,9 @@ def test_what_it_says_of_a_field_is_what_is_checked(description, name, field, va
 def test_what_was_made_is_linked_to_what_can_be_done_with_it(description):
     by_id = {each["operationId"]: each for each in operations(description).values()}
 
-    for operation_id in ("post_register", "post_models"):
-        links = by_id[operation_id]["responses"]["201"]["links"]
+    answers = [("post_register", "201"), ("post_models", "201"), ("patch_model", "200")]
+    for operation_id, status in answers:
+        links = by_id[operation_id]["responses"][status]["links"]
         assert {"get_model", "patch_model", "post_test_model", "delete_model"} <= {*links}
         assert "get_model_by_handle" not in links
         assert {each["operationId"] for each in links.values()} <= {*by_id}

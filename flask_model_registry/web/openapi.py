@@ -134,7 +134,7 @@ def _operation_id(method: str, name: str) -> str:
 
 
 def _links(routes: Routes) -> dict[str, Any]:
-    """Return what can be done with a model that was just made, by what is told of it."""
+    """Return what can be done with a model, by what an answer tells of it."""
     return {
         _operation_id(method, name): {
             "operationId": _operation_id(method, name),
@@ -192,7 +192,7 @@ def _answer(
     if isinstance(shape, ModelRepresentation):
         name = "Link" if shape.many else "ETag"
         answer["headers"] = {**answer.get("headers", {}), name: {"schema": {"type": "string"}}}
-        if status == 201:
+        if not shape.many:
             answer["links"] = links
     return answer
 

