@@ -24,7 +24,7 @@ class Size:
 
 
 SIZES = {
-    "ci": Size(examples=100, cases=5_000, kills=40, steps=150, seconds=(120, 30)),
+    "ci": Size(examples=125, cases=5_000, kills=40, steps=150, seconds=(120, 30)),
     "soak": Size(examples=1_000, cases=50_000, kills=200, steps=3_000, seconds=(1_800, 120)),
 }
 SIZE = SIZES[os.environ["TEST_RELIABILITY"]]
