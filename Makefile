@@ -11,7 +11,7 @@ demo: .venv/demo
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
-# The reliability harness: minutes with RELIABILITY=ci, otherwise well over an hour.
+# The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
 RELIABILITY ?= soak
 soak: .venv/dev
 	TEST_RELIABILITY=$(RELIABILITY) $(BIN)/python -m pytest -n 3 --dist worksteal tests/reliability/test_served.py \

@@ -23,7 +23,7 @@ from .core.signals import held_back
 from .exchange import CONFLICTS, Export, Import
 from .web.openapi import described
 from .web.routes import ROUTES
-from .web.transactions import attempts, send_all, transaction
+from .web.transactions import TRIES, attempts, send_all, transaction
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .core.registry import Registry
 
 _DESCRIPTION = "model_registry.openapi"
-_TRIES = 4  # of each transaction; nobody waits, so it does not matter how long they take
 _batch_size = click.option(
     "--batch-size",
     type=click.IntRange(1, 10_000),
@@ -193,7 +192,7 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
     lines = file.readlines()
     with failures_told():
         # What the host has written before could not be done again.
-        for attempt in attempts(1 if session().in_transaction() else _TRIES, math.inf):
+        for attempt in attempts(1 if session().in_transaction() else TRIES, math.inf):
             with attempt, held_back() as sendings, transaction(session, commit=False):
                 importing = Import(registry, owner=owner, on_conflict=on_conflict)
                 outcomes = [*importing.outcomes(lines)]
@@ -210,7 +209,7 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 
 
 def _rotation(registry: Registry, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = attempts(_TRIES, math.inf)
+    tries = attempts(TRIES, math.inf)  # nobody waits, so it does not matter how long they take
     return Rotation(connection, registry.keys, batch_size=batch_size, tries=tries)
 
 

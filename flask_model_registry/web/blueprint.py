@@ -26,7 +26,7 @@ from ..errors import (
 from .calls import Answer, Call, Later
 from .parser import StrictParser
 from .routes import ROUTES
-from .transactions import attempts, send_all, told, transaction
+from .transactions import TRIES, attempts, send_all, told, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +134,7 @@ class _Dispatcher:
     ) -> tuple[Answer | Later, list[Callable[[], Any]]]:
         """Do all of a view, again if the database asks for that; nothing has been sent yet."""
         commit = request.method not in _READING
-        for attempt in attempts(4 if g.get("model_registry_is_alone") else 1):
+        for attempt in attempts(TRIES if g.get("model_registry_is_alone") else 1):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:  # the user may be gone
                     call = replace(call, actor=self._registry.actors.actor())

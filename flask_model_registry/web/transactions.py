@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
+TRIES = 4  # of a transaction, in all
 _PATIENCE = 2.0  # seconds, after which nothing is tried again
 
 

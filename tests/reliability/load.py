@@ -71,14 +71,9 @@ class Client:
         value = f"{self.name}-{sum(self.statuses.values())}"
         path, body = f"/by-id/{model_id}", None
         if kind == "register":
-            path, body = (
-                "/",
-                model(
-                    model_id=model_id, model_name=value, api_key=secret(value), abilities=["chat"]
-                ),
-            )
-        elif kind == "change":
-            body = {"model_name": value, "api_key": secret(value)}
+            path, body = "/", model(model_id=model_id, abilities=["chat"])
+        if kind in {"register", "change"}:
+            body = {**(body or {}), "model_name": value, "api_key": secret(value)}
         start = time.monotonic()
         status, answer = self.call(METHODS[kind], path, body)
         # What was refused is over, done or not; what was not answered may still be under way.

@@ -6,8 +6,8 @@ from schemathesis import GenerationMode
 from flask_model_registry.core.rules import ABILITIES, FIELD_CATEGORIES
 from flask_model_registry.web.schemas import cursor
 from tests.hosts import CANARY
+from tests.reliability.sizes import SEEDS
 
-SEEDS = 40
 MODELS = {"/", "/register", "/{id}", "/by-id/{model_id}"}
 THERE = {}
 BASE_URL = "https://api.example.com/v1"
@@ -21,10 +21,14 @@ def before_call(context, case, **kwargs):
         case.path_parameters[name] = str(value).replace("\n", " ").replace("%0A", "%20")
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
-    if "id" in (case.path_parameters or {}) and case.meta.phase.name.value != "stateful":
+    is_linked = case.meta.phase.name.value == "stateful"
+    if "id" in (case.path_parameters or {}) and not is_linked:
         number = int(case.path_parameters["id"])
-        case.path_parameters["id"] = number if number % 2 else number % SEEDS + 1  # not all unknown
-    if case.headers and case.id[-1].islower():  # nor are all conditions to fail
+        ids = sorted(THERE) or [*range(1, SEEDS + 1)]
+        case.path_parameters["id"] = (
+            number if number % 2 else ids[number % len(ids)]
+        )  # not all unknown
+    if case.headers and (is_linked or case.id[-1].islower()):  # nor are all conditions to fail
         for name in ("If-Match", "If-None-Match"):
             case.headers.pop(name, None)
     if isinstance(case.body, dict):
@@ -33,7 +37,7 @@ def before_call(context, case, **kwargs):
             case.body["model_id"] = f"m-{case.id}"  # not all are to be in conflict
         if "/providers/" in case.path:
             case.body["base_url"] = BASE_URL
-        if case.method == "PUT" and "model_id" in case.body:
+        if {"model_id", "base_url"} & {*case.body} and case.method in {"PUT", "PATCH"}:
             case.body.setdefault("api_key", CANARY)  # the address may be another one
     if case.query and "after" in case.query:
         case.query["after"] = cursor(case.query.get("sort", "id"), 5)
@@ -45,11 +49,9 @@ def before_call(context, case, **kwargs):
 def after_call(context, case, response):
     """Remember which models there are, by id, and their names."""
     if case.method == "DELETE" and response.status_code == 204:
-        path = case.path_parameters or {}
         if case.path in {"/{id}", "/by-id/{model_id}"}:
-            gone = {str(path.get("id")), str(path.get("model_id"))}
-            for row_id in [each for each in THERE if gone & {str(each), THERE[each]}]:
-                del THERE[row_id]
+            for row_id in meant(case.path_parameters):
+                THERE.pop(row_id, None)
     elif case.path in MODELS and response.status_code in {200, 201}:
         shown = response.json()
         if isinstance(shown, dict):
@@ -62,8 +64,15 @@ def filter_failure(context, failure, case, response):
     if failure.code == "ST301":  # what is told of a key can be read when there is no key
         return not (case.path.endswith("/credential") and response.json()["is_set"] is False)
     if failure.code == "ST302":  # of an id that was made up, or that somebody else deleted
-        return int(case.path_parameters.get("id", 0)) in THERE
+        path = case.path_parameters or {}
+        return bool(meant(path)) or not {"id", "model_id"} & {*path}
     return True
+
+
+def meant(path):
+    """Return the ids of the models that a path means."""
+    ids = str(path.get("id")), path.get("model_id")
+    return [row_id for row_id, name in [*THERE.items()] if str(row_id) == ids[0] or name == ids[1]]
 
 
 def repair(body):

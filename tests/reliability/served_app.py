@@ -18,7 +18,6 @@ def make(url, keys, *, is_configured=False):
         JWT_ACCESS_TOKEN_EXPIRES=False,  # the load goes on for longer than a token usually lasts
         MODEL_REGISTRY_ENCRYPTION_KEYS=keys,
         MODEL_REGISTRY_ALLOWED_HOSTS=["localhost"],
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": not url.startswith("sqlite")},
     )
     if is_configured:
         with host.app.app_context():

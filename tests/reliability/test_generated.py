@@ -9,12 +9,11 @@ from collections import defaultdict
 
 from tests.hosts import PREFIX, register
 from tests.reliability.servers import ROOT
-from tests.reliability.sizes import SIZE
+from tests.reliability.sizes import SEEDS, SIZE
 
 SETTINGS = ROOT / "tests" / "reliability" / "schemathesis.toml"
 # What must have been done to models that were registered meanwhile, or the rest would mean little.
 JOURNEY = {("GET", "", 200), ("PATCH", "", 200), ("POST", "/test", 200), ("DELETE", "", 204)}
-SEEDS = 40
 FROM_UPSTREAM, TOLD = {502, 504}, {503, 507}
 
 

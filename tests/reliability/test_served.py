@@ -48,7 +48,7 @@ def test_memory_and_connections_stay_as_they_are(serve, postgresql, tmp_path, ta
     tally("load", "postgresql", remark=remark, **counted(found))
     assert {*load.statuses(clients)} <= FINE
     assert server.workers() == workers
-    assert max(map(growth, memory)) < 4 * MIB
+    assert max(map(growth, memory)) < 2.5 * MIB
     half = len(connections) // 2
     assert max(connections[half:]) <= max(connections[:half]) <= len(clients)
     assert_whole(found)
