@@ -61,8 +61,11 @@ def granted(client, row_id, **grantee):
 
 
 def grant(host, row_id, **columns):
-    values = {"model_row_id": row_id, "can_edit": False, "can_delete": False, **columns}
-    host.execute(sa.insert(host.registry.tables.grants), values)
+    models, grants = host.registry.tables.models.c, host.registry.tables.grants
+    handle = sa.select(models.model_id).where(models.id == row_id).scalar_subquery()
+    rights = {"can_edit": False, "can_delete": False}
+    values = {"model_row_id": row_id, "model_id": handle, **rights, **columns}
+    host.execute(sa.insert(grants).values(values))
 
 
 class Recorder(FlaskClient):

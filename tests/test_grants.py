@@ -71,6 +71,51 @@ def test_the_owner_sees_all_grants(host, alice):
     }
 
 
+@pytest.mark.parametrize("count", [1, 3, 64, 65, 600])
+def test_what_several_groups_are_granted_adds_up(hosts, count):
+    names = [f"g{number}" for number in range(count)]
+    host = hosts(groups=lambda user: names if user.name == "bob" else ())
+    alice, bob = host.client("alice"), host.client("bob")
+    twice, once, last = register(alice, "twice", "once", "last")
+    granted(alice, twice, group=names[0], can_edit=True)
+    granted(alice, twice, group=names[-1], can_delete=True)
+    granted(alice, twice, user=host.user("bob"))
+    granted(alice, once, group=names[-1])
+    granted(alice, last, group=names[0], can_delete=True)
+
+    pages = [bob.get(f"{PREFIX}/?limit=2{rest}").json for rest in ("", "&sort=-id")]
+
+    is_same = count == 1  # there the second grant replaces the first one
+    rights = {twice: (not is_same, True), once: (False, False), last: (False, True)}
+    assert [[each["id"] for each in page] for page in pages] == [[twice, once], [last, once]]
+    for each in [*pages[0], *pages[1], bob.get(f"{PREFIX}/by-id/twice").json]:
+        assert (each["can_edit"], each["can_delete"]) == rights[each["id"]]
+        assert each["is_owner"] is False
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_a_renamed_model_is_found_by_its_new_name_only(host, alice, bob, kind):
+    (row_id,) = register(alice, "before")
+    granted(alice, row_id, **{kind: {"user": host.user("bob"), "group": "group of bob"}[kind]})
+
+    assert alice.patch(f"{PREFIX}/{row_id}", json={"model_id": "after"}).status_code == 200
+
+    assert bob.get(f"{PREFIX}/by-id/after").json["id"] == row_id
+    assert bob.get(f"{PREFIX}/by-id/before").status_code == 404
+    assert [each["id"] for each in bob.get(f"{PREFIX}/v1/models").json["data"]] == ["after"]
+
+
+@pytest.mark.parametrize("count", [1, 70])
+def test_the_oldest_of_the_models_that_groups_have_is_the_one_that_is_meant(hosts, count):
+    names = [f"g{number}" for number in range(count)]
+    host = hosts(groups=lambda user: names if user.name == "carol" else ())
+    ids = [register(host.client(name), "m")[0] for name in ("alice", "bob")]
+    for name, row_id in zip(("bob", "alice"), reversed(ids), strict=True):  # the newer one first
+        granted(host.client(name), row_id, group=names[-1])
+
+    assert host.client("carol").get(f"{PREFIX}/by-id/m").json["id"] == ids[0]
+
+
 def test_a_grant_is_no_change_of_the_model(host, alice):
     (row_id,) = register(alice, "m")
     before = host.rows("models")

@@ -30,7 +30,7 @@ def probe():
             ssl.create_default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None
         )
         catalogue = Catalogue([Provider("acme", "Acme", dialect=dialect)])
-        prober = Prober(catalogue, policy, Transport(policy, network, 5.0))
+        prober = Prober(catalogue, policy, lambda: Transport(policy, network, 5.0))
         url = base_url or f"http://up.example.com:{upstream.port}/v1"
         probe.upstream = upstream
         probe.prober, probe.url = prober, url
@@ -150,7 +150,7 @@ def test_a_latency_is_in_milliseconds_to_the_ten(probe):
     ticks = iter([10.0, 10.1234])
     probe(answers(listing("m")))
     catalogue = Catalogue([Provider("acme", "Acme")])
-    slow = Prober(catalogue, LOCAL, probe.prober._transport, clock=lambda: next(ticks))
+    slow = Prober(catalogue, LOCAL, lambda: probe.prober._transport, clock=lambda: next(ticks))
 
     assert slow.probe("acme", probe.url, "m", CANARY) == Probe("ok", 120)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .tables import Tables
+
+Condition: TypeAlias = sa.ColumnElement[bool]
 
 
 class Action(Enum):
@@ -72,13 +74,15 @@ class Relation:
         in_sql: The condition on a row of ``table``.
         in_python: The same for a :class:`Facts`, or a :class:`Grant` if ``table`` is the grants'.
         handle: The column that finds a model by its ``model_id`` within this relation.
+        index: The index that grants stand in by this relation, in the order of models' ids.
     """
 
     name: str
     table: str
-    in_sql: Callable[[Tables], sa.ColumnElement[bool]]
+    in_sql: Callable[[Tables], Condition]
     in_python: Callable[[Actor, Any], bool]
     handle: str = "model_id"
+    index: str | None = None
 
     @property
     def is_granted(self) -> bool:
@@ -97,12 +101,14 @@ GRANTEE = Relation(
     "grants",
     lambda tables: tables.grants.c.user_id == _actor(tables),
     lambda actor, grant: grant.user_id is not None and bool(grant.user_id == actor.key),
+    index="model_registry_uq_grants_user_model",
 )
 GROUP = Relation(
     "granted to a group of the user",
     "grants",
     lambda tables: tables.grants.c.group_name.in_(sa.bindparam("actor_groups", expanding=True)),
     lambda actor, grant: grant.group_name in actor.groups,
+    index="model_registry_uq_grants_group_model",
 )
 EVERYONE = Relation(
     "shared with everybody",
@@ -112,7 +118,7 @@ EVERYONE = Relation(
     handle="shared_model_id",
 )
 
-ALWAYS = None
+ALWAYS, NEVER = None, ""
 # For each action the relations that allow it, nearest first, and the flag a grant must carry.
 POLICY: Mapping[Action, Mapping[Relation, str | None]] = {
     Action.USE: {OWNER: ALWAYS, GRANTEE: ALWAYS, GROUP: ALWAYS, EVERYONE: ALWAYS},
@@ -134,12 +140,7 @@ class Access:
         """Whether the host's users are in groups."""
         return GROUP not in self._absent
 
-    @property
-    def granted(self) -> list[Relation]:
-        """The relations that rest on grants."""
-        return [each for each in POLICY[Action.USE] if each.is_granted and each not in self._absent]
-
-    def relations(self, action: Action) -> list[tuple[Relation, sa.ColumnElement[bool]]]:
+    def relations(self, action: Action) -> list[tuple[Relation, Condition]]:
         """Return each relation that allows the action with its condition, nearest first."""
         return [
             (relation, self._condition(relation, flag))
@@ -147,11 +148,18 @@ class Access:
             if relation not in self._absent
         ]
 
-    def where(self, action: Action) -> sa.ColumnElement[bool]:
+    def right(self, action: Action, relation: Relation) -> sa.ColumnElement[int]:
+        """Return 1 if a row of the relation's table allows the action, or else 0."""
+        flag = POLICY[action].get(relation, NEVER)
+        if flag is ALWAYS:
+            return sa.literal_column("1")
+        return sa.cast(self.tables.grants.c[flag], sa.Integer) if flag else sa.literal_column("0")
+
+    def where(self, action: Action) -> Condition:
         """Return the condition on a row of the models' table under which the action is allowed."""
         return sa.or_(*self.reasons(action).values())
 
-    def reasons(self, action: Action) -> dict[str, sa.ColumnElement[bool]]:
+    def reasons(self, action: Action) -> dict[str, Condition]:
         """Return for each relation's name the condition on a row of the models' table."""
         return {each.name: self._on_model(each, how) for each, how in self.relations(action)}
 
@@ -163,13 +171,11 @@ class Access:
             if relation not in self._absent
         )
 
-    def _condition(self, relation: Relation, flag: str | None) -> sa.ColumnElement[bool]:
+    def _condition(self, relation: Relation, flag: str | None) -> Condition:
         condition = relation.in_sql(self.tables)
         return condition if flag is None else condition & (self.tables.grants.c[flag] == sa.true())
 
-    def _on_model(
-        self, relation: Relation, condition: sa.ColumnElement[bool]
-    ) -> sa.ColumnElement[bool]:
+    def _on_model(self, relation: Relation, condition: Condition) -> Condition:
         if not relation.is_granted:
             return condition
         same_model = self.tables.grants.c.model_row_id == self.tables.models.c.id

@@ -10,11 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .tables import Tables
 
 TRIGGER = "model_registry_user_deleted"
@@ -50,25 +47,24 @@ def follow_deletions(user_model: type, tables: Tables) -> None:
 
     sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
     if tables.user_key.table.schema is None:  # triggers do not reach into other files
-        _on(tables.models, "after_create", _trigger(tables), _has_loose_keys)
-        _on(tables.models, "before_drop", f"DROP TRIGGER IF EXISTS {TRIGGER}", _is_sqlite)
+        _follow_by_trigger(tables)
 
 
-def _on(table: sa.Table, event: str, statement: str, condition: Callable[..., bool]) -> None:
-    ddl = sa.DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy's
-    sa.event.listen(table, event, ddl.execute_if(callable_=condition))
+def _follow_by_trigger(tables: Tables) -> None:
+    def after_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if is_sqlite and not connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            connection.exec_driver_sql(_trigger(tables, connection.dialect))
+
+    def before_drop(_table: object, connection: sa.Connection, **_options: Any) -> None:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {TRIGGER}")
+
+    sa.event.listen(tables.models, "after_create", after_create)
+    sa.event.listen(tables.models, "before_drop", before_drop)
 
 
-def _is_sqlite(_ddl: object, _table: object, bind: sa.Connection, **_options: Any) -> bool:
-    return bind.dialect.name == "sqlite"
-
-
-def _has_loose_keys(_ddl: object, _table: object, bind: sa.Connection, **_options: Any) -> bool:
-    return _is_sqlite(_ddl, _table, bind) and not bind.scalar(sa.text("PRAGMA foreign_keys"))
-
-
-def _trigger(tables: Tables) -> str:
-    dialect = sqlite.dialect()
+def _trigger(tables: Tables, dialect: sa.Dialect) -> str:
     quote = dialect.identifier_preparer.quote
     key: sa.ColumnElement[Any] = sa.literal_column(f"OLD.{quote(tables.user_key.name)}")
     statements = [str(each.compile(dialect=dialect)) for each in deletions(tables, key)]

@@ -49,7 +49,8 @@ class Grants:
             # Only for the answer: on MariaDB this may not see what was written a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = held.connection.execute(known).first() is None
-            upsert(held.connection, self._tables.grants, key, rights)
+            values = {**rights, "model_id": held.row["model_id"]}
+            upsert(held.connection, self._tables.grants, key, values)
         self._rows.announce(signals.granted, actor, held.row, **_named(key), **rights)
         return _shown({**key, **rights}), is_new
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from .access import OWNER, Access, Action, Relation
+from .access import OWNER, Access, Action
+from .branches import Branch, Groups, Places, branches
 from .filters import CONDITIONS
+from .references import References
 from .representation import FIELDS, FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
     from .filters import Filters
 
-Condition: TypeAlias = sa.ColumnElement[bool]
+
+_LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
 
 
 class Queries:
@@ -25,11 +28,11 @@ class Queries:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._tables = access.tables
-        self._lists: dict[Hashable, sa.Select[Any]] = {}
+        self._kept: dict[Hashable, sa.Select[Any]] = {}
         models = access.tables.models
-        self.visible = self._by_reference([models.c.id])
-        self.one = self._by_reference(self._representation())
-        self.secret = self._by_reference(self._secret())
+        self.visible = References(access, [models.c.id])
+        self.one = References(access, self._representation())
+        self.secret = References(access, self._secret())
         self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
         # By whether others may hold the row too.
@@ -37,24 +40,23 @@ class Queries:
         self.grants_of_actor = self._grants_of_actor()
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
+        self.rename_grants = _renaming(access.tables.grants)
         self.deletions = [
             sa.delete(table).where(row_id == sa.bindparam("row_id"))
             for table, row_id in access.tables.by_model()
         ]
 
-    def page(self, filters: Filters) -> sa.Select[Any]:
-        """Return the statement for a page."""
-        return self._kept("page", filters, self._page)
+    def page(self, filters: Filters, places: Places) -> sa.Select[Any]:
+        """Return the statement for a page, and an actor with so many places."""
+        return self._keep("page", filters, partial(self._page, places=places), places)
 
-    def facets(self, filters: Filters) -> dict[str, sa.Select[Any]]:
-        """Return the statement for each facet of a summary; its rows are values and counts."""
-        models, abilities = self._tables.models.c, self._tables.abilities.c
+    def facets(self, filters: Filters) -> dict[tuple[str, ...], sa.Select[Any]]:
+        """Return a statement for the facets of these names; its rows are values and a count."""
         return {
-            name: self._kept(name, filters, partial(self._facet, column))
-            for name, column in (
-                ("by_category", models.category),
-                ("by_provider", models.model_provider),
-                ("by_ability", abilities.ability),
+            names: self._keep(names, filters, make)
+            for names, make in (
+                (("by_category", "by_provider"), self._counts_of_models),
+                (("by_ability",), self._counts_of_abilities),
             )
         }
 
@@ -74,21 +76,28 @@ class Queries:
             .order_by(chosen.c.config_type, chosen.c.rank)
         )
 
-    def _kept(
-        self, name: str, filters: Filters, make: Callable[[Filters], sa.Select[Any]]
+    def _keep(
+        self,
+        name: Hashable,
+        filters: Filters,
+        make: Callable[[Filters], sa.Select[Any]],
+        *shape: Any,
     ) -> sa.Select[Any]:
         """Return the statement, the same one for all filters of one shape."""
-        statement = self._lists.get((name, filters.shape))
+        key = (name, filters.shape, *shape)
+        statement = self._kept.get(key)
         if statement is None:
-            statement = self._lists[name, filters.shape] = make(filters)
+            statement = self._kept[key] = make(filters)
         return statement
 
-    def _representation(self) -> list[sa.ColumnElement[Any]]:
+    def _representation(
+        self, rights: Mapping[str, sa.ColumnElement[bool]] | None = None
+    ) -> list[sa.ColumnElement[Any]]:
         """Return the columns of a representation in the contract's order, then the version."""
         models = self._tables.models.c
-        flags = {name: self.access.where(action).label(name) for name, action in FLAGS.items()}
+        rights = rights or {name: self.access.where(action) for name, action in FLAGS.items()}
         return [
-            *(flags[name] if name in flags else models[name] for name in FIELDS),
+            *(rights[name].label(name) if name in rights else models[name] for name in FIELDS),
             models.version,
         ]
 
@@ -98,31 +107,25 @@ class Queries:
         credential = (models.ciphertext, models.key_id, models.credential_updated_at)
         return [*self._representation(), models.uuid, models.owner_id, *credential]
 
-    def _by_reference(self, columns: list[Any]) -> dict[type, sa.Select[Any]]:
-        return {int: self._by_id(columns), str: self._by_handle(columns)}
-
     def _grants_of_actor(self) -> sa.Select[Any]:
         grants = self._tables.grants.c
-        to_actor = sa.or_(*(each.in_sql(self._tables) for each in self.access.granted))
+        granted = (each for each in branches(self.access) if each.relation.is_granted)
+        to_actor = sa.or_(*(each.condition for each in granted))
         columns = (grants.user_id, grants.group_name, grants.can_edit, grants.can_delete)
         of_model = grants.model_row_id == sa.bindparam("ref")
         return sa.select(*columns).where(of_model, to_actor).with_for_update(read=True)
 
-    def _by_id(self, columns: list[Any]) -> sa.Select[Any]:
-        is_it = self._tables.models.c.id == sa.bindparam("ref")
-        return sa.select(*columns).where(is_it, self.access.where(Action.USE))
-
-    def _by_handle(self, columns: list[Any]) -> sa.Select[Any]:
-        """Let the nearest relation win: own before granted before shared with everybody."""
-        models = self._tables.models
-        ranked = self._ranked(lambda handle: handle == sa.bindparam("ref"))
-        nearest = sa.select(ranked.c.id).order_by(ranked.c.rank, ranked.c.id).limit(1).subquery()
-        return sa.select(*columns).join(nearest, models.c.id == nearest.c.id)
-
     def _reachable(self) -> sa.Select[Any]:
         """Return the models that a ``model_id`` leads to, the nearest of each, if usable."""
         models = self._tables.models
-        ranked = self._ranked(lambda _handle: sa.true())
+        ranked = sa.union_all(
+            *(
+                sa.select(each.id.label("id"), each.handle.label("model_id"), each.nearness).where(
+                    each.condition
+                )
+                for each in branches(self.access)
+            )
+        ).subquery()
         place = sa.func.row_number().over(
             partition_by=ranked.c.model_id, order_by=(ranked.c.rank, ranked.c.id)
         )
@@ -135,69 +138,84 @@ class Queries:
             .order_by(models.c.id)
         )
 
-    def _ranked(self, is_it: Callable[[sa.Column[str]], Condition]) -> sa.Subquery:
-        """Return the visible models whose handle is such, each with how near its relation is."""
-        models = self._tables.models
-        branches = []
-        for rank, (relation, condition) in enumerate(self.access.relations(Action.USE)):
-            rank_column: sa.Label[int] = sa.literal_column(str(rank)).label("rank")
-            branches.append(
-                sa.select(models.c.id, models.c.model_id, rank_column)
-                .select_from(self._source(relation))
-                .where(condition, is_it(models.c[relation.handle]))
-            )
-        return sa.union_all(*branches).subquery()
-
-    def _page(self, filters: Filters) -> sa.Select[Any]:
-        """Look up the rows of the union of all branches.
+    def _page(self, filters: Filters, places: Places) -> sa.Select[Any]:
+        """Merge the branches, and what each of them allows, and look up the rows.
 
         Each branch is a range of one index and stops at the limit, so that the cost of a page
         does not depend on how many models there are.
         """
         models = self._tables.models
-        union = self._union(filters)
-        page = _cut(sa.select(union.c.id), union.c.id, filters).subquery()
-        rows = sa.select(*self._representation()).join(page, models.c.id == page.c.id)
+        if filters.limit is None:
+            places = Groups.TOGETHER
+        parts = [self._part(each, filters) for each in self._branches(filters, places)]
+        union = sa.union_all(*parts).subquery()
+        merged = sa.select(union.c.id, *(sa.func.max(union.c[name]).label(name) for name in FLAGS))
+        merged = merged.group_by(union.c.id)
+        if filters.limit is not None:
+            merged = merged.order_by(_ordered(union.c.id, filters)).limit(_LIMIT)
+        page = merged.subquery()
+        rights = {name: page.c[name] == 1 for name in FLAGS}
+        rows = sa.select(*self._representation(rights)).join(page, models.c.id == page.c.id)
         return rows.order_by(_ordered(models.c.id, filters))
 
-    def _facet(self, value: sa.Column[str], filters: Filters) -> sa.Select[Any]:
-        """Count over the same union; within the covering indexes, where the value is in them."""
-        of_models = value.table is self._tables.models
-        union = self._union(filters, *([value] if of_models else []))
-        counted = union.c[value.name] if of_models else value
-        statement = sa.select(counted, sa.func.count()).select_from(union).group_by(counted)
-        if of_models:
-            return statement
-        return statement.join(value.table, value.table.c.model_row_id == union.c.id)
+    def _part(self, branch: Branch, filters: Filters) -> sa.Select[Any]:
+        rights = [self.access.right(action, branch.relation) for action in FLAGS.values()]
+        if not branch.is_ordered:
+            rights = [sa.func.max(right) for right in rights]
+        columns = (right.label(name) for right, name in zip(rights, FLAGS, strict=True))
+        part = self._branch(branch, filters, *columns)
+        if not branch.is_ordered:
+            part = part.group_by(branch.id)
+        if filters.limit is None:
+            return part
+        return branch.cut(_along_index(part, branch), _LIMIT, descending=filters.descending)
 
-    def _union(self, filters: Filters, *columns: sa.Column[Any]) -> sa.Subquery:
+    def _counts_of_models(self, filters: Filters) -> sa.Select[Any]:
+        """Count within the covering indexes, which hold these values."""
+        models = self._tables.models.c
+        union = self._visible(filters, models.category, models.model_provider)
+        values = (union.c.category, union.c.model_provider)
+        return sa.select(*values, sa.func.count()).group_by(*values)
+
+    def _counts_of_abilities(self, filters: Filters) -> sa.Select[Any]:
+        union, abilities = self._visible(filters), self._tables.abilities
+        counted = sa.select(abilities.c.ability, sa.func.count()).group_by(abilities.c.ability)
+        return counted.join(union, abilities.c.model_row_id == union.c.id)
+
+    def _visible(self, filters: Filters, *columns: sa.Column[Any]) -> sa.Subquery:
         """Return each model once, with its id and these columns."""
-        branches = [
-            self._branch(relation, condition, filters).add_columns(*columns)
-            for relation, condition in self.access.relations(Action.USE)
-            if filters.owned in {None, relation is OWNER}
+        branches = self._branches(filters, Groups.TOGETHER)
+        return sa.union(*(self._branch(each, filters, *columns) for each in branches)).subquery()
+
+    def _branches(self, filters: Filters, places: Places) -> list[Branch]:
+        return [
+            branch
+            for branch in branches(self.access, places)
+            if filters.owned in {None, branch.relation is OWNER}
         ]
-        return sa.union(*(sa.select(branch.subquery()) for branch in branches)).subquery()
 
-    def _branch(self, relation: Relation, condition: Condition, filters: Filters) -> sa.Select[Any]:
-        models, grants = self._tables.models, self._tables.grants
-        # The column of the index that the branch runs along.
-        row_id = grants.c.model_row_id if relation.is_granted else models.c.id
-        branch = sa.select(row_id.label("id")).select_from(self._source(relation)).where(condition)
-        if relation.is_granted:
-            branch = branch.distinct()  # granted to two of the actor's groups
-        if filters.owned is False:
-            branch = branch.where(sa.not_(OWNER.in_sql(self._tables)))
+    def _branch(
+        self, branch: Branch, filters: Filters, *columns: sa.ColumnElement[Any]
+    ) -> sa.Select[Any]:
+        models = self._tables.models
         after = sa.bindparam("after", type_=sa.BigInteger())
-        branch = branch.where(row_id < after if filters.descending else row_id > after)
-        branch = branch.where(*(CONDITIONS[name](self._tables) for name in filters.given))
-        return _cut(branch, row_id, filters)
+        statement = sa.select(branch.id.label("id"), *columns).where(branch.condition)
+        if branch.relation.is_granted:
+            statement = statement.join(models, models.c.id == branch.id)
+        if filters.owned is False:
+            statement = statement.where(~OWNER.in_sql(self._tables))
+        statement = statement.where(branch.id < after if filters.descending else branch.id > after)
+        return statement.where(*(CONDITIONS[name](self._tables) for name in filters.given))
 
-    def _source(self, relation: Relation) -> sa.FromClause:
-        models, grants = self._tables.models, self._tables.grants
-        if not relation.is_granted:
-            return models
-        return grants.join(models, models.c.id == grants.c.model_row_id)
+
+def _along_index(part: sa.Select[Any], branch: Branch) -> sa.Select[Any]:
+    """Have MySQL and MariaDB begin where the page does, and not where the grants do."""
+    index = branch.relation.index
+    if index is None or not branch.is_ordered:
+        return part
+    for name in ("mysql", "mariadb"):
+        part = part.with_hint(branch.tables.grants, f"FORCE INDEX FOR JOIN ({index})", name)
+    return part
 
 
 def _choice(defaults: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
@@ -212,13 +230,10 @@ def _ability_writers(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
     return sa.insert(abilities).values(values), sa.delete(abilities).where(is_it)
 
 
+def _renaming(grants: sa.Table) -> sa.Update:
+    of_model = grants.c.model_row_id == sa.bindparam("row_id")
+    return sa.update(grants).where(of_model).values(model_id=sa.bindparam("handle"))
+
+
 def _ordered(column: sa.ColumnElement[int], filters: Filters) -> sa.ColumnElement[int]:
     return column.desc() if filters.descending else column.asc()
-
-
-def _cut(
-    statement: sa.Select[Any], column: sa.ColumnElement[int], filters: Filters
-) -> sa.Select[Any]:
-    if filters.limit is None:
-        return statement
-    return statement.order_by(_ordered(column, filters)).limit(sa.bindparam("limit"))

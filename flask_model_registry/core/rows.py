@@ -17,6 +17,7 @@ from ..errors import (
 )
 from . import signals
 from .access import Access, Action, Actor, Facts, Grant
+from .branches import parameters_for, places_for
 from .representation import FIELDS, FLAGS, Model, represented
 from .rules import MODEL_ID
 from .tables import MAX_ID
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .keys import Keys
     from .queries import Queries
+    from .references import References
 
 _REFUSED = "The database refused the model; its owner may be gone."
 _TAKES = {
@@ -120,14 +122,16 @@ class Rows:
         engine: sa.Engine = bind.engine  # of a connection too
         return engine
 
-    def one(self, statements: Mapping[type, sa.Select[Any]], actor: Actor, ref: int | str) -> Any:
+    def one(self, references: References, actor: Actor, ref: int | str) -> Any:
         """Return the row of the model that the actor means.
 
         Raises:
             NotFoundError: There is none that the actor may see.
         """
-        parameters = {"ref": ref, **actor.parameters}
-        row = self.connect().execute(statements[kind_of_ref(ref)], parameters).first()
+        kind, connection = kind_of_ref(ref), self.connect()
+        places = places_for(actor, connection.dialect)
+        parameters = {"ref": ref, **parameters_for(actor, places)}
+        row = connection.execute(references.statement(kind, places), parameters).first()
         if row is None:
             raise NotFoundError
         return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ..errors import (
 )
 from . import rules, signals
 from .access import Action
+from .branches import parameters_for, places_for
 from .representation import Model, in_text, represented
 from .rows import Held
 
@@ -88,8 +90,10 @@ class Store:
     def list(self, actor: Actor, filters: Filters) -> list[dict[str, Any]]:
         """Return the models that the actor may see, ordered by id."""
         filters = self._canonical(filters)
-        parameters = {**filters.parameters, **actor.parameters}
-        rows = self._rows.connect().execute(self._queries.page(filters), parameters)
+        connection = self._rows.connect()
+        places = places_for(actor, connection.dialect)
+        parameters = {**filters.parameters, **parameters_for(actor, places)}
+        rows = connection.execute(self._queries.page(filters, places), parameters)
         return [represented(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
@@ -101,11 +105,17 @@ class Store:
         """Count the models that :meth:`list` would return, all pages of them."""
         filters = replace(self._canonical(filters), after=None, limit=None)
         parameters = {**filters.parameters, **actor.parameters}
-        counts: dict[str, dict[str, int]] = {}
-        for name, statement in self._queries.facets(filters).items():
-            rows = self._rows.connect().execute(statement, parameters)
-            counts[name] = dict(sorted(map(tuple, rows)))
-        return {"total": sum(counts["by_category"].values()), **counts}
+        counts: dict[str, Counter[str]] = {}
+        for names, statement in self._queries.facets(filters).items():
+            counts |= {name: Counter() for name in names}
+            for *values, count in self._rows.connect().execute(statement, parameters):
+                for name, value in zip(names, values, strict=True):
+                    counts[name][value] += count
+        total = counts["by_category"].total()
+        return {
+            "total": total,
+            **{name: dict(sorted(each.items())) for name, each in counts.items()},
+        }
 
     def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
         """Return what is needed to call the model, if the actor may use it."""
@@ -220,6 +230,10 @@ class Store:
         if "abilities" in changed:
             self._write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
+            )
+        if "model_id" in changed:
+            connection.execute(
+                self._queries.rename_grants, {"row_id": old["id"], "handle": changed["model_id"]}
             )
         if "category" in changed:
             self._defaults.forget(held)

@@ -183,12 +183,17 @@ class _Declaration:
             self._model(models, "grants"),
             self._user("user_id", "grants_user"),
             sa.Column("group_name", _text(255)),
+            # The model's own, so that it is found among any number of grants.
+            sa.Column("model_id", _ascii(255), nullable=False),
             sa.Column("can_edit", sa.Boolean(), nullable=False),
             sa.Column("can_delete", sa.Boolean(), nullable=False),
             _check("grants_one_grantee", "(user_id IS NULL) <> (group_name IS NULL)"),
             _unique("grants_user_model", "user_id", "model_row_id"),
             _unique("grants_group_model", "group_name", "model_row_id"),
             _index("grants_model", "model_row_id"),
+            # The model_id first, or databases take these for lists, which they cannot order.
+            _index("grants_model_id_user", "model_id", "user_id", "model_row_id"),
+            _index("grants_model_id_group", "model_id", "group_name", "model_row_id"),
             sqlite_autoincrement=True,
         )
 

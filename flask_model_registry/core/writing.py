@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,10 +78,12 @@ def upsert(
     connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
 ) -> None:
     """Insert a row or, if there is one with this unique key, change it; in one statement."""
-    row = {**key, **values}
-    if connection.dialect.name in {"mysql", "mariadb"}:
-        connection.execute(mysql.insert(table).values(row).on_duplicate_key_update(values))
-        return
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=[*key], set_=values))
+    name = connection.dialect.name.replace("mariadb", "mysql")
+    # Loaded by the host's engine already; the other ones are not, and take long.
+    insert: Any = import_module(f"sqlalchemy.dialects.{name}").insert(table)
+    statement = insert.values({**key, **values})
+    if name == "mysql":
+        statement = statement.on_duplicate_key_update(values)
+    else:
+        statement = statement.on_conflict_do_update(index_elements=[*key], set_=values)
+    connection.execute(statement)

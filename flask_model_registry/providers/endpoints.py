@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .dialects import DIALECTS
 from .netguard import AddressPolicy, BadAddressError, parse_base_url
 from .probe import Prober
-from .transport import Transport, system_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..config import Settings
     from .catalogue import Catalogue
+    from .transport import Transport
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Endpoints:
             ConfigError: A provider is at an address that the settings do not allow.
         """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
-        transport = Transport(policy, system_network(), settings.probe_timeout)
-        endpoints = cls(catalogue, policy, Prober(catalogue, policy, transport))
+        opening = partial(_transport, policy, settings.probe_timeout)
+        endpoints = cls(catalogue, policy, Prober(catalogue, policy, opening))
         for provider in catalogue:
             if provider.base_url and (fault := endpoints.fault(provider.base_url)):
                 raise ConfigError(f"the base_url of Provider {provider.id!r} is refused: {fault}")
@@ -84,3 +86,10 @@ class Endpoints:
             return parse_base_url(base_url).origin
         except BadAddressError:
             return "nowhere"  # edited behind our back; no key was ever bound to this
+
+
+def _transport(policy: AddressPolicy, timeout: float) -> Transport:
+    # An HTTP client takes as long to import as much of the rest, and few processes test a model.
+    module: Any = import_module(".transport", __package__)
+    transport: Transport = module.Transport(policy, module.system_network(), timeout)
+    return transport

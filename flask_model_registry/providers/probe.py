@@ -6,6 +6,7 @@ That is free of charge everywhere, and shows whether the address, the key and th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -49,13 +50,17 @@ class Prober:
         self,
         catalogue: Catalogue,
         policy: AddressPolicy,
-        transport: Transport,
+        open_transport: Callable[[], Transport],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._catalogue = catalogue
         self._policy = policy
-        self._transport = transport
+        self._open_transport = open_transport
         self._clock = clock
+
+    @cached_property
+    def _transport(self) -> Transport:
+        return self._open_transport()
 
     def can_ask(self, provider: str) -> bool:
         """Tell whether a provider lists its models for an API key."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..core.registry import Registry
 
 
+_NO_QUERY = NoQuery()
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, authenticated and parsed."""
@@ -70,4 +73,4 @@ def view(
     **traits: Any,
 ) -> Callable[[Callable[..., Answer | Later]], View]:
     """Make a view of a function."""
-    return lambda function: View(function, query or NoQuery(), body, answers, **traits)
+    return lambda function: View(function, query or _NO_QUERY, body, answers, **traits)

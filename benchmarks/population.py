@@ -1,0 +1,172 @@
+"""A host whose database holds as many models as asked for, and users of every kind.
+
+There are 100,000 users who own up to ten models each, with the same ten names. One model in a
+hundred is shared with everybody. There are two grants for each model: one to a group that sees
+everything, the other one to a user or to one of many groups.
+"""
+
+import os
+from datetime import datetime
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_model_registry import ModelRegistry
+from flask_model_registry.cli import new_key
+
+USERS = 100_000
+SHARED, ACTIVE, RARE = 100, 50, 1_000  # one of so many is shared, inactive, has a rare ability
+AUDITORS = "auditors"
+NOBODY, FEW, OWNER, MEMBER, AUDITOR = range(1, 6)
+KINDS = {
+    "owns none": NOBODY,
+    "owns 10": FEW,
+    "owns 10,000": OWNER,
+    "in 50 groups": MEMBER,
+    "sees everything": AUDITOR,
+}
+FIRST_ORDINARY = 10
+CREATED_AT = datetime(2026, 1, 1)  # noqa: DTZ001  # UTC, as the column is
+
+db, jwt = SQLAlchemy(), JWTManager()
+
+
+class User(db.Model):
+    __tablename__ = "bench_users"
+    id = db.Column(db.Integer, primary_key=True)
+
+
+numbers = sa.Table("bench_numbers", db.metadata, sa.Column("i", sa.Integer, primary_key=True))
+groups_of = {
+    MEMBER: [f"group-{number}" for number in range(50)],
+    AUDITOR: [*(f"group-{number}" for number in range(49)), AUDITORS],
+}
+registry = ModelRegistry(db, User, groups=lambda user: groups_of.get(user.id, ()))
+tables = registry.tables
+i = numbers.c.i
+
+
+@jwt.user_lookup_loader
+def load_user(_header, claims):
+    return db.session.get(User, int(claims["sub"]))
+
+
+def create_app(url, **options):
+    app = Flask("benchmark")
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=url,
+        SQLALCHEMY_ENGINE_OPTIONS=options,
+        JWT_SECRET_KEY=os.urandom(32).hex(),
+        JWT_ACCESS_TOKEN_EXPIRES=False,
+        MODEL_REGISTRY_ENCRYPTION_KEYS=new_key(),
+    )
+    db.init_app(app)
+    jwt.init_app(app)
+    registry.init_app(app)
+    return app
+
+
+class Population:
+    """So many models, and where in them the users of each kind have theirs."""
+
+    def __init__(self, models):
+        self.models = models
+        self.owned = min(10_000, models // 10)
+        self.groups = max(50, models // 100)
+
+    def owner(self):
+        """Return who owns model ``i``: mostly ordinary people, ten models each."""
+        ordinary = FIRST_ORDINARY + sa.cast(sa.func.floor(i / 10), sa.Integer)
+        return sa.case(
+            (i % (self.models // self.owned) == 1, OWNER),
+            (i % (self.models // 10) == 2, FEW),
+            (i % (self.models // 10) == 3, MEMBER),
+            else_=ordinary,
+        )
+
+    def fill(self, key_id):
+        """Fill an empty database; within it, as that is much faster."""
+        with db.engine.begin() as connection:
+            for start in range(0, max(self.models, USERS), 100_000):
+                rows = [{"i": n + 1} for n in range(start, start + 100_000)]
+                connection.execute(sa.insert(numbers), rows)
+        with db.engine.begin() as connection:
+            self._insert(connection, User.__table__, {"id": i}, i <= USERS + FIRST_ORDINARY)
+            for table, columns, condition in self._rows(key_id):
+                self._insert(connection, table, columns, (i <= self.models) & condition)
+        self._analyze()
+
+    def _rows(self, key_id):
+        is_shared = i % SHARED == 37
+        owner = self.owner()
+        text = sa.cast(i, sa.String(20))
+        handle = sa.case(
+            (is_shared, sa.literal("shared-") + text),
+            (owner < FIRST_ORDINARY, sa.literal("own-") + text),
+            else_=sa.literal("model-") + sa.cast(i % 10, sa.String(20)),
+        )
+        category = sa.case((i % 20 == 1, "embedding"), (i % 20 == 2, "rerank"), else_="llm")
+        models = {
+            "id": i,
+            "uuid": text,
+            "owner_id": owner,
+            "model_id": handle,
+            "category": category,
+            "model_provider": sa.case((i % 3 == 0, "openai"), else_="anthropic"),
+            "model_name": sa.literal("gpt-4o-") + text,
+            "description": sa.literal("One of very many models, with a few words about it"),
+            "abilities": sa.literal(["chat"], tables.models.c.abilities.type),
+            "is_active": i % ACTIVE != 3,
+            "is_shared": is_shared,
+            "shared_model_id": sa.case((is_shared, handle)),
+            "version": sa.literal(1),
+            "created_at": sa.literal(CREATED_AT, tables.models.c.created_at.type),
+            "ciphertext": sa.literal(os.urandom(100), sa.LargeBinary),
+            "key_id": sa.literal(key_id),
+        }
+        yield tables.models, models, sa.true()
+        for ability, condition in (("chat", sa.true()), ("rare", i % RARE == 7)):
+            columns = {"model_row_id": i, "ability": sa.literal(ability)}
+            yield tables.abilities, columns, condition
+        rights = {"can_edit": i % 4 == 0, "can_delete": i % 8 == 0}
+        to_group = sa.literal("group-") + sa.cast(i % self.groups, sa.String(20))
+        to_user = sa.case((i % (self.models // 10) == 4, FEW), else_=FIRST_ORDINARY + i * 7 % USERS)
+        for column, grantee, condition in (
+            ("group_name", sa.literal(AUDITORS), sa.true()),
+            ("group_name", to_group, i % 2 == 1),
+            ("user_id", to_user, i % 2 == 0),
+        ):
+            columns = {column: grantee, "model_row_id": i, "model_id": handle, **rights}
+            yield tables.grants, columns, condition
+
+    @staticmethod
+    def _insert(connection, table, columns, condition):
+        rows = sa.select(*columns.values()).where(condition).order_by(i)
+        connection.execute(sa.insert(table).from_select([*columns], rows))
+
+    @staticmethod
+    def _analyze():
+        name = db.engine.dialect.name
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if name == "postgresql":
+                connection.exec_driver_sql("VACUUM ANALYZE")
+                for table in (tables.models, tables.grants, tables.abilities):
+                    key = "id" if "id" in table.c else "model_row_id"
+                    sequence = f"pg_get_serial_sequence('{table.name}', '{key}')"
+                    connection.exec_driver_sql(
+                        f"SELECT setval({sequence}, (SELECT max({key}) FROM {table.name}))"
+                        if key == "id"
+                        else "SELECT 1"
+                    )
+            elif name == "sqlite":
+                connection.exec_driver_sql("ANALYZE")
+            else:
+                for table in db.metadata.tables.values():
+                    connection.exec_driver_sql(f"ANALYZE TABLE {table.name}").all()
+
+
+def tokens(app):
+    with app.app_context():
+        return {user: create_access_token(str(user)) for user in KINDS.values()}
