@@ -122,6 +122,9 @@ def test_a_write_that_fails_half_way_leaves_all_as_it_was(host, alice, events, n
     assert write(alice, row_id).status_code < 300
 
 
+LOCKS_THE_ROW = "SELECT model_registry_models.id, model_registry_models.uuid"
+
+
 @pytest.fixture
 def meanwhile(host):
     """Have something done, on the same connection, just before a statement that begins so."""
@@ -191,14 +194,14 @@ def test_a_change_upon_another_version_is_not_made(host, alice, meanwhile):
 
 def test_a_model_that_is_renamed_at_that_moment_is_not_found_by_its_old_name(alice, meanwhile):
     register(alice, "m")
-    meanwhile["SAVEPOINT"] = "UPDATE model_registry_models SET model_id = 'n'"
+    meanwhile[LOCKS_THE_ROW] = "UPDATE model_registry_models SET model_id = 'n'"
 
     assert alice.patch(f"{PREFIX}/by-id/m", json={"description": "x"}).status_code == 404
 
 
 def test_a_model_that_vanishes_at_that_moment_is_not_found(alice, meanwhile):
     (row_id,) = register(alice, "m")
-    meanwhile["SAVEPOINT"] = "DELETE FROM model_registry_models"
+    meanwhile[LOCKS_THE_ROW] = "DELETE FROM model_registry_models"
 
     assert alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 404
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,12 @@ class Tables:
     grants: sa.Table
     defaults: sa.Table
     app_defaults: sa.Table
+
+    @cached_property
+    def user_with_key(self) -> sa.Select[Any]:
+        """The statement that finds the user with this key."""
+        key = self.user_key
+        return sa.select(key).where(key == sa.bindparam("user", type_=key.type))
 
     def by_model(self) -> list[tuple[sa.Table, sa.Column[int]]]:
         """Return each table with the column that holds a model's id; the models' own last."""

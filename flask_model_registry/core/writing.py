@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,19 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_needs_savepoints: ContextVar[bool] = ContextVar("_needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
 NO_TABLES = "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
+
+
+@contextmanager
+def undone_as_a_whole() -> Iterator[None]:
+    """Make no savepoints for what the block does: if it fails, all of the transaction goes."""
+    token = _needs_savepoints.set(False)
+    try:
+        yield
+    finally:
+        _needs_savepoints.reset(token)
 
 
 @contextmanager
@@ -23,6 +35,9 @@ def savepoint(connection: sa.Connection) -> Iterator[None]:
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not _needs_savepoints.get():
+        yield
+        return
     failures: list[BaseException] = []
     try:
         with connection.begin_nested():

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ..core.failures import Failure, failure_of
 from ..core.signals import held_back
-from ..core.writing import NO_TABLES, misses_a_table
+from ..core.writing import NO_TABLES, misses_a_table, undone_as_a_whole
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
@@ -43,6 +43,7 @@ _WITH_BODY = {
 }
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -138,12 +139,17 @@ class _Dispatcher:
             with attempt:
                 if attempt.retry_state.attempt_number > 1:  # the user may be gone
                     call = replace(call, actor=self._registry.actors.actor())
-                with held_back() as sendings, transaction(self._session, commit=commit):
+                with (
+                    held_back() as sendings,
+                    transaction(self._session, commit=commit),
+                    undone_as_a_whole(),
+                ):
                     answer = view.function(call, **path)
         return answer, sendings
 
     def _call(self, view: View) -> Call:
-        query = self._parser.parse(view.query, location="query")
+        has_query = request.query_string or view.query.fields
+        query = self._parser.parse(view.query, location="query") if has_query else {}
         body = view.body and self._parser.parse(view.body, location="json")
         actor = g.get("model_registry_actor")
         return Call(self._registry, actor, query=query, body=body)
@@ -162,7 +168,7 @@ def _response(answer: Answer, mimetype: str = "application/json") -> Response:
         response = current_app.response_class(status=answer.status, headers=answer.headers)
         del response.headers["Content-Type"]
         return response
-    body = json.dumps(answer.payload, ensure_ascii=False, separators=(",", ":")) + "\n"
+    body = _encoded(answer.payload) + "\n"
     return current_app.response_class(body, answer.status, answer.headers, mimetype=mimetype)
 
 

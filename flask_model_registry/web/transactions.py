@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -47,6 +48,7 @@ def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
             current_app.logger.exception("model registry: a receiver of a signal failed")
 
 
+@cache
 def attempts(most: int, patience: float = _PATIENCE) -> Retrying:
     """Return so many attempts at a transaction, as long as its failures are transient."""
     return Retrying(
