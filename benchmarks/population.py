@@ -9,12 +9,8 @@ import os
 from datetime import datetime
 
 import sqlalchemy as sa
-from flask import Flask
-from flask_jwt_extended import JWTManager, create_access_token
-from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelRegistry
-from flask_model_registry.cli import new_key
+from .host import User, db, groups_of, tables
 
 USERS = 100_000
 SHARED, ACTIVE, RARE = 100, 50, 1_000  # one of so many is shared, inactive, has a rare ability
@@ -27,45 +23,15 @@ KINDS = {
     "in 50 groups": MEMBER,
     "sees everything": AUDITOR,
 }
-FIRST_ORDINARY = 10
-CREATED_AT = datetime(2026, 1, 1)  # noqa: DTZ001  # UTC, as the column is
-
-db, jwt = SQLAlchemy(), JWTManager()
-
-
-class User(db.Model):
-    __tablename__ = "bench_users"
-    id = db.Column(db.Integer, primary_key=True)
-
-
-numbers = sa.Table("bench_numbers", db.metadata, sa.Column("i", sa.Integer, primary_key=True))
-groups_of = {
+groups_of |= {
     MEMBER: [f"group-{number}" for number in range(50)],
     AUDITOR: [*(f"group-{number}" for number in range(49)), AUDITORS],
 }
-registry = ModelRegistry(db, User, groups=lambda user: groups_of.get(user.id, ()))
-tables = registry.tables
+FIRST_ORDINARY = 10
+CREATED_AT = datetime(2026, 1, 1)  # noqa: DTZ001  # UTC, as the column is
+
+numbers = sa.Table("bench_numbers", db.metadata, sa.Column("i", sa.Integer, primary_key=True))
 i = numbers.c.i
-
-
-@jwt.user_lookup_loader
-def load_user(_header, claims):
-    return db.session.get(User, int(claims["sub"]))
-
-
-def create_app(url, **options):
-    app = Flask("benchmark")
-    app.config.update(
-        SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=options,
-        JWT_SECRET_KEY=os.urandom(32).hex(),
-        JWT_ACCESS_TOKEN_EXPIRES=False,
-        MODEL_REGISTRY_ENCRYPTION_KEYS=new_key(),
-    )
-    db.init_app(app)
-    jwt.init_app(app)
-    registry.init_app(app)
-    return app
 
 
 class Population:
@@ -96,7 +62,7 @@ class Population:
             self._insert(connection, User.__table__, {"id": i}, i <= USERS + FIRST_ORDINARY)
             for table, columns, condition in self._rows(key_id):
                 self._insert(connection, table, columns, (i <= self.models) & condition)
-        self._analyze()
+        self._settle()
 
     def _rows(self, key_id):
         is_shared = i % SHARED == 37
@@ -147,26 +113,14 @@ class Population:
         connection.execute(sa.insert(table).from_select([*columns], rows))
 
     @staticmethod
-    def _analyze():
+    def _settle():
+        """Leave the database as one that has been in use for a while."""
         name = db.engine.dialect.name
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if name == "postgresql":
                 connection.exec_driver_sql("VACUUM ANALYZE")
-                for table in (tables.models, tables.grants, tables.abilities):
-                    key = "id" if "id" in table.c else "model_row_id"
-                    sequence = f"pg_get_serial_sequence('{table.name}', '{key}')"
-                    connection.exec_driver_sql(
-                        f"SELECT setval({sequence}, (SELECT max({key}) FROM {table.name}))"
-                        if key == "id"
-                        else "SELECT 1"
-                    )
-            elif name == "sqlite":
-                connection.exec_driver_sql("ANALYZE")
-            else:
+                last = "pg_get_serial_sequence('{0}', 'id'), (SELECT max(id) FROM {0})"
+                connection.exec_driver_sql(f"SELECT setval({last.format(tables.models.name)})")
+            elif name != "sqlite":  # which nobody has ANALYZE
                 for table in db.metadata.tables.values():
                     connection.exec_driver_sql(f"ANALYZE TABLE {table.name}").all()
-
-
-def tokens(app):
-    with app.app_context():
-        return {user: create_access_token(str(user)) for user in KINDS.values()}

@@ -5,11 +5,9 @@ import re
 import threading
 
 import pytest
-import sqlalchemy as sa
 
-from flask_model_registry.core.tables import MAX_ID
 from flask_model_registry.web.answers import ModelRepresentation
-from tests.hosts import PREFIX, grant, granted, model, register
+from tests.hosts import PREFIX, grant, granted, register
 
 
 def listed(client, **query):
@@ -260,122 +258,3 @@ def test_the_default_page_is_no_larger_than_the_largest(hosts):
     register(client, "a", "b")
 
     assert listed(client) == ["a"]
-
-
-@pytest.fixture
-def statements(host):
-    """Collect the statements that reach the database."""
-    seen = []
-    with host.app.app_context():
-        engine = host.db.engine
-
-    def note(connection, cursor, statement, *_):
-        seen.append(" ".join(statement.split()))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    sa.event.remove(engine, "before_cursor_execute", note)
-
-
-def about_models(statements):
-    return [each for each in statements if "model_registry" in each]
-
-
-@pytest.mark.parametrize("number", [0, 30])
-def test_a_list_for_openai_takes_one_statement(alice, statements, number):
-    register(alice, *(f"m{each}" for each in range(number)))
-    statements.clear()
-
-    assert len(alice.get(f"{PREFIX}/v1/models").json["data"]) == number
-
-    assert len(about_models(statements)) == 1
-
-
-@pytest.mark.parametrize("number", [0, 1, 30])
-def test_a_list_takes_one_statement_however_long_it_is(alice, statements, number):
-    register(alice, *(f"m{each}" for each in range(number)))
-    statements.clear()
-
-    assert len(listed(alice, limit=100)) == number
-
-    assert len(about_models(statements)) == 1
-    assert len(statements) == 2  # the other one is the host's look-up of the user
-
-
-@pytest.mark.parametrize("path", ["/1", "/by-id/m"])
-def test_one_model_takes_one_statement(alice, statements, path):
-    alice.get(PREFIX + path)
-
-    assert len(about_models(statements)) == 1
-
-
-def test_a_summary_takes_a_statement_for_each_table(alice, statements):
-    alice.get(f"{PREFIX}/summary")
-
-    assert len(about_models(statements)) == 2  # of models, and of abilities
-
-
-@pytest.mark.parametrize("path", ["/defaults", "/defaults/general"])
-def test_defaults_take_one_statement(alice, statements, path):
-    (row_id,) = register(alice, "m")
-    for config_type in ("general", "compact", "visual"):
-        alice.put(f"{PREFIX}/defaults/{config_type}", json={"id": row_id})
-    statements.clear()
-
-    assert alice.get(PREFIX + path).status_code == 200
-    assert len(about_models(statements)) == 1
-
-
-WRITES = {  # what each write takes, for the owner
-    "patch": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={"description": "x"}),
-              "SELECT SELECT UPDATE"),
-    "nothing new": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={}),
-                    "SELECT SELECT"),
-    "abilities": (lambda client, row_id: client.patch(f"{PREFIX}/{row_id}", json={"abilities": ["a", "c"]}),
-                  "SELECT SELECT UPDATE DELETE INSERT"),
-    "default": (lambda client, row_id: client.put(f"{PREFIX}/defaults/general", json={"id": row_id}),
-                "SELECT SELECT INSERT"),
-    "delete": (lambda client, row_id: client.delete(f"{PREFIX}/{row_id}"),
-               "SELECT SELECT SELECT DELETE DELETE DELETE DELETE DELETE"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", WRITES)
-def test_a_write_takes_so_many_statements(alice, statements, name):
-    write, expected = WRITES[name]
-    (row_id,) = register(alice, "m", abilities=["a", "b"])
-    statements.clear()
-
-    assert write(alice, row_id).status_code < 300
-
-    # Beside the look-ups of the user, and what only SQLite needs.
-    kinds = [each.split()[0] for each in statements
-             if "SAVEPOINT" in each or "model_registry" in each]  # fmt: skip
-    assert kinds == expected.split()
-
-
-def test_an_id_that_cannot_be_is_not_looked_up(alice, statements):
-    alice.get(f"{PREFIX}/{MAX_ID + 1}")
-    alice.get(f"{PREFIX}/by-id/a b")
-
-    assert about_models(statements) == []
-
-
-def kinds_of(statements):
-    kinds = [each.split()[0] for each in statements]
-    return [kind for kind in kinds if kind not in {"SELECT", "BEGIN"}]  # SQLite's
-
-
-def test_register_takes_two_inserts(alice, statements):
-    register(alice, "m", abilities=["chat", "vision"])
-
-    assert kinds_of(statements) == ["INSERT", "INSERT"]
-
-
-def test_a_call_from_python_writes_in_one_savepoint(host, alice, statements):
-    with host.app.app_context():
-        user = host.load("alice")
-        statements.clear()
-        host.registry.create(user=user, **model(abilities=["chat", "vision"]))
-
-    assert kinds_of(statements) == ["SAVEPOINT", "INSERT", "INSERT", "RELEASE"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
@@ -139,6 +140,11 @@ class Access:
     def has_groups(self) -> bool:
         """Whether the host's users are in groups."""
         return GROUP not in self._absent
+
+    @cached_property
+    def without_groups(self) -> Access:
+        """The same for actors who are in no group."""
+        return Access(self.tables, with_groups=False)
 
     def relations(self, action: Action) -> list[tuple[Relation, Condition]]:
         """Return each relation that allows the action with its condition, nearest first."""

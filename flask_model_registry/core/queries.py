@@ -30,9 +30,9 @@ class Queries:
         self._tables = access.tables
         self._kept: dict[Hashable, sa.Select[Any]] = {}
         models = access.tables.models
-        self.visible = References(access, [models.c.id])
-        self.one = References(access, self._representation())
-        self.secret = References(access, self._secret())
+        self.visible = References(access, lambda _access: [models.c.id])
+        self.one = References(access, _representation)
+        self.secret = References(access, _secret)
         self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
         # By whether others may hold the row too.
@@ -69,7 +69,7 @@ class Queries:
             sa.select(sa.literal_column("1").label("rank"), *_choice(app)),
         ).subquery()
         return (
-            sa.select(*self._secret(), chosen.c.config_type, chosen.c.rank)
+            sa.select(*_secret(self.access), chosen.c.config_type, chosen.c.rank)
             .join(chosen, models.c.id == chosen.c.model_row_id)
             .where(self.access.where(Action.USE), models.c.is_active == sa.true())
             .where(chosen.c.config_type.in_(sa.bindparam("config_types", expanding=True)))
@@ -89,23 +89,6 @@ class Queries:
         if statement is None:
             statement = self._kept[key] = make(filters)
         return statement
-
-    def _representation(
-        self, rights: Mapping[str, sa.ColumnElement[bool]] | None = None
-    ) -> list[sa.ColumnElement[Any]]:
-        """Return the columns of a representation in the contract's order, then the version."""
-        models = self._tables.models.c
-        rights = rights or {name: self.access.where(action) for name, action in FLAGS.items()}
-        return [
-            *(rights[name].label(name) if name in rights else models[name] for name in FIELDS),
-            models.version,
-        ]
-
-    def _secret(self) -> list[sa.ColumnElement[Any]]:
-        """Return the columns that it takes to call a model."""
-        models = self._tables.models.c
-        credential = (models.ciphertext, models.key_id, models.credential_updated_at)
-        return [*self._representation(), models.uuid, models.owner_id, *credential]
 
     def _grants_of_actor(self) -> sa.Select[Any]:
         grants = self._tables.grants.c
@@ -155,7 +138,7 @@ class Queries:
             merged = merged.order_by(_ordered(union.c.id, filters)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in FLAGS}
-        rows = sa.select(*self._representation(rights)).join(page, models.c.id == page.c.id)
+        rows = sa.select(*_shown(models, rights)).join(page, models.c.id == page.c.id)
         return rows.order_by(_ordered(models.c.id, filters))
 
     def _part(self, branch: Branch, filters: Filters) -> sa.Select[Any]:
@@ -206,6 +189,26 @@ class Queries:
             statement = statement.where(~OWNER.in_sql(self._tables))
         statement = statement.where(branch.id < after if filters.descending else branch.id > after)
         return statement.where(*(CONDITIONS[name](self._tables) for name in filters.given))
+
+
+def _shown(
+    models: sa.Table, rights: Mapping[str, sa.ColumnElement[bool]]
+) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of a representation in the contract's order, then the version."""
+    columns = (rights[name].label(name) if name in rights else models.c[name] for name in FIELDS)
+    return [*columns, models.c.version]
+
+
+def _representation(access: Access) -> list[sa.ColumnElement[Any]]:
+    rights = {name: access.where(action) for name, action in FLAGS.items()}
+    return _shown(access.tables.models, rights)
+
+
+def _secret(access: Access) -> list[sa.ColumnElement[Any]]:
+    """Return the columns that it takes to call a model."""
+    models = access.tables.models.c
+    credential = (models.ciphertext, models.key_id, models.credential_updated_at)
+    return [*_representation(access), models.uuid, models.owner_id, *credential]
 
 
 def _along_index(part: sa.Select[Any], branch: Branch) -> sa.Select[Any]:

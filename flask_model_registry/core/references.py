@@ -10,38 +10,50 @@ from .access import Action
 from .branches import branches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .access import Access
     from .branches import Branch, Places
 
 
 class References:
-    """Statements that return the same columns of one model."""
+    """Statements that return the same columns of one model.
 
-    def __init__(self, access: Access, columns: list[sa.ColumnElement[Any]]) -> None:
+    Args:
+        columns: Returns the columns, some of which may depend on who asks.
+    """
+
+    def __init__(
+        self, access: Access, columns: Callable[[Access], list[sa.ColumnElement[Any]]]
+    ) -> None:
         self._access = access
         self._columns = columns
-        is_it = access.tables.models.c.id == sa.bindparam("ref")
-        self._by_id = sa.select(*columns).where(is_it, access.where(Action.USE))
-        self._by_handle: dict[Places, sa.Select[Any]] = {}
+        self._kept: dict[tuple[type, Places], sa.Select[Any]] = {}
 
     def statement(self, kind: type, places: Places) -> sa.Select[Any]:
-        """Return the statement for a reference of this kind, and an actor with so many places."""
-        if kind is int:
-            return self._by_id
-        if places not in self._by_handle:
-            self._by_handle[places] = self._nearest(places)
-        return self._by_handle[places]
+        """Return the statement for a reference of this kind, and an actor with such places."""
+        statement = self._kept.get((kind, places))
+        if statement is None:
+            # Most are in no group, and need not be asked for any.
+            access = self._access if places else self._access.without_groups
+            make = self._by_id if kind is int else self._by_handle
+            statement = self._kept[kind, places] = make(access, places)
+        return statement
 
-    def _nearest(self, places: Places) -> sa.Select[Any]:
+    def _by_id(self, access: Access, _places: Places) -> sa.Select[Any]:
+        is_it = access.tables.models.c.id == sa.bindparam("ref")
+        return sa.select(*self._columns(access)).where(is_it, access.where(Action.USE))
+
+    def _by_handle(self, access: Access, places: Places) -> sa.Select[Any]:
         """Let the nearest relation win: own before granted before shared with everybody.
 
         Each branch is one look into an index of whose it is, the ``model_id`` and the id.
         """
-        models = self._access.tables.models
-        parts = (self._first(branch) for branch in branches(self._access, places))
+        parts = (self._first(branch) for branch in branches(access, places))
         union = sa.union_all(*parts).subquery()
         nearest = sa.select(union.c.id).order_by(union.c.rank, union.c.id).limit(1).subquery()
-        return sa.select(*self._columns).join(nearest, models.c.id == nearest.c.id)
+        models = access.tables.models
+        return sa.select(*self._columns(access)).join(nearest, models.c.id == nearest.c.id)
 
     @staticmethod
     def _first(branch: Branch) -> sa.Select[Any]:

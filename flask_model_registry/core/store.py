@@ -93,7 +93,7 @@ class Store:
         connection = self._rows.connect()
         places = places_for(actor, connection.dialect)
         parameters = {**filters.parameters, **parameters_for(actor, places)}
-        rows = connection.execute(self._queries.page(filters, places), parameters)
+        rows = connection.execute(self._queries.page(filters, places), parameters).all()
         return [represented(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:

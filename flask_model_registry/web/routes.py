@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 
 from . import views
 from .answers import Description
 from .calls import Answer, Call, view
-from .openapi import described
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,8 @@ _DESCRIPTION = "/openapi.json"
 def describe(_call: Call) -> Answer:
     """Describe this API, in OpenAPI 3.1."""
     path = request.script_root + request.path.rstrip("/")
-    return Answer(described(ROUTES, path.removesuffix(_DESCRIPTION)))
+    openapi: Any = import_module(".openapi", __package__)  # few processes are ever asked for it
+    return Answer(openapi.described(ROUTES, path.removesuffix(_DESCRIPTION)))
 
 
 _ONE_MODEL: Mapping[str, View] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
@@ -241,10 +240,10 @@ class ListQuery(Selection):
     @post_load
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
         sort, limit, after = query.pop("sort"), query.pop("limit"), query.pop("after", None)
-        filters: Filters = super()._as_filters(query)
-        return replace(
-            filters,
-            descending=sort == "-id",
-            limit=limit and int(limit),
-            after=after and _after(after, sort),
-        )
+        place = {
+            "descending": sort == "-id",
+            "limit": limit and int(limit),
+            "after": after and _after(after, sort),
+        }
+        filters: Filters = super()._as_filters({**query, **place})
+        return filters

@@ -1,0 +1,1 @@
+"""What the library costs, and how that grows. ``python -m benchmarks --help``."""

@@ -1,0 +1,233 @@
+"""Whether the cost of a page, a look-up and a register depends on how many models there are.
+
+Wall-clock time of requests, in interleaved rounds over databases of several sizes, for users of
+several kinds. On PostgreSQL, once with custom plans and once with the generic ones that it may take
+after a few executions.
+"""
+
+import json
+import re
+import statistics
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from flask_model_registry.web.schemas import cursor
+
+from .host import User, body, call, create_app, db, drop_database, empty_database, registry, tables
+from .host import tokens as tokens_of
+from .population import AUDITOR, KINDS, Population
+
+PLANS = {
+    "postgresql": {
+        f"postgresql, {mode} plans": {
+            "connect_args": {
+                "prepare_threshold": 0,
+                "options": f"-c plan_cache_mode=force_{mode}_plan",
+            }
+        }
+        for mode in ("custom", "generic")
+    },
+}
+PAGE = 10  # what everybody sees at every size
+BATCH = 3  # requests for one figure
+SLOW = 0.1  # seconds; what takes longer is not repeated within a round
+DEPENDS_ON_WHAT_IS_SEEN = {"rare ability", "category", "summary"}
+
+
+def run(name, sizes, rounds, folder):
+    """Return the medians in milliseconds by variant, operation, kind of user and size."""
+    found = {}
+    with ExitStack() as stack:
+        urls = {size: stack.enter_context(_filled(name, size, folder)) for size in sizes}
+        for variant, options in PLANS.get(name, {name: {}}).items():
+            apps = {size: Sized(url, size, options) for size, url in urls.items()}
+            found[variant] = _measured(variant, apps, rounds)
+            _keep_plans(variant, apps[max(sizes)])
+            for each in apps.values():
+                each.close()
+    return found
+
+
+@contextmanager
+def _filled(name, size, folder):
+    url = empty_database(name, f"growth_{size}", folder)
+    app, start = create_app(url), time.monotonic()
+    try:
+        with app.app_context():
+            db.create_all()
+            Population(size).fill(app.extensions["model_registry"].keys.vault.key_id)
+            db.engine.dispose()
+        print(f"{name}: {size} models in {time.monotonic() - start:.0f} s", flush=True)
+        yield url
+    finally:
+        drop_database(name, f"growth_{size}")
+
+
+class Sized:
+    """The app on a database of one size, and where in it the users' models are."""
+
+    def __init__(self, url, size, options):
+        self.app = create_app(url, **options)
+        self.size = size
+        # The rows came from elsewhere: their keys are random bytes, but for those looked at here.
+        self.app.extensions["model_registry"].keys.check_once = lambda _connection: None
+        self.tokens = tokens_of(self.app, KINDS.values())
+        with self.app.app_context():
+            self.targets = {user: self._target(user) for user in KINDS.values()}
+            db.session.commit()
+        self.number = time.time_ns()
+
+    def _target(self, user):
+        """Return the ids that pages begin after, and a model to look up, with a key that opens."""
+        if user == AUDITOR:
+            ids = range(1, self.size + 1)
+            target = db.session.get_one(Row, self.size // 2 + 8)  # an ordinary one
+        else:
+            shown = registry.list(user=db.session.get(User, user))
+            ids = [each["id"] for each in shown]
+            usual = [each["id"] for each in shown if each["category"] == "llm"]
+            target = db.session.get_one(Row, usual[len(usual) // 2])
+        # The same model_id may lead to a nearer one.
+        found = registry.get(target.model_id, user=db.session.get(User, user))
+        owner = db.session.get(User, db.session.get_one(Row, found["id"]).owner_id)
+        registry.update(found["id"], user=owner, api_key="sk-benchmark-0123456789")
+        return {
+            "middle": ids[len(ids) // 2],
+            "last": ids[-PAGE - 1] if len(ids) > PAGE else None,
+            "id": target.id,
+            "model_id": target.model_id,
+        }
+
+    def close(self):
+        with self.app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+    def get(self, user, path, query=""):
+        status, answer = call(
+            self.app, self.tokens[user], "GET", f"/api/models{path}", query=query
+        )
+        assert status == 200, (status, path, query, answer)
+        return answer
+
+    def page(self, user, *, after=None, query=""):
+        query = f"limit={PAGE}{query}"
+        if after and self.targets[user][after]:
+            query += f"&after={cursor('id', self.targets[user][after])}"
+        return self.get(user, "/", query)
+
+    def register(self, user):
+        self.number += 1
+        status, answer = call(
+            self.app, self.tokens[user], "POST", "/api/models/register",
+            content=json.dumps(body(self.number)).encode(),
+        )  # fmt: skip
+        assert status == 201, answer
+
+    def resolve(self, user):
+        with self.app.app_context():
+            registry.resolve(self.targets[user]["model_id"], user=db.session.get(User, user))
+
+
+class Row(db.Model):
+    __table__ = tables.models
+
+
+OPERATIONS = {
+    "first page": lambda sized, user: sized.page(user),
+    "middle page": lambda sized, user: sized.page(user, after="middle"),
+    "last page": lambda sized, user: sized.page(user, after="last"),
+    "newest page": lambda sized, user: sized.page(user, query="&sort=-id"),
+    "look-up by id": lambda sized, user: sized.get(user, f"/{sized.targets[user]['id']}"),
+    "look-up by model_id": lambda sized, user: sized.get(
+        user, f"/by-id/{sized.targets[user]['model_id']}"
+    ),
+    "resolve": lambda sized, user: sized.resolve(user),
+    "register": lambda sized, user: sized.register(user),
+    "rare ability": lambda sized, user: sized.page(user, query="&ability=rare"),
+    "category": lambda sized, user: sized.page(user, query="&category=embedding"),
+    "summary": lambda sized, user: sized.get(user, "/summary"),
+}
+
+
+def _measured(variant, apps, rounds):
+    found = {}
+    for operation, do in OPERATIONS.items():
+        found[operation] = {}
+        for kind, user in KINDS.items():
+            taken = {size: [] for size in apps}
+            is_slow = any(_time(do, sized, user, 2) > SLOW for sized in apps.values())
+            for _ in range(3 if is_slow else rounds):
+                for size, sized in apps.items():
+                    taken[size].append(_time(do, sized, user, 1 if is_slow else BATCH))
+            medians = {size: statistics.median(each) * 1000 for size, each in taken.items()}
+            least = taken[min(apps)]
+            ratio = statistics.median(a / b for a, b in zip(taken[max(apps)], least, strict=True))
+            found[operation][kind] = {
+                "ms": {size: round(each, 2) for size, each in medians.items()},
+                "ratio": round(ratio, 2),
+            }
+        ratios = {kind: each["ratio"] for kind, each in found[operation].items()}
+        print(variant, operation, ratios, flush=True)
+    return found
+
+
+def _time(do, sized, user, count):
+    start = time.perf_counter()
+    for _ in range(count):
+        do(sized, user)
+    return (time.perf_counter() - start) / count
+
+
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN (ANALYZE)", "mysql": "ANALYZE"}
+
+
+def _keep_plans(variant, sized):
+    """Write how the largest database does each, beside the figures."""
+    plans = defaultdict(list)
+    with sized.app.app_context():
+        engine = db.engine
+    explain = EXPLAIN[engine.dialect.name]
+    for operation, do in OPERATIONS.items():
+        if operation == "register":
+            continue
+        for kind, user in KINDS.items():
+            for statement, parameters in _statements(engine, do, sized, user):
+                with engine.connect() as connection:
+                    cursor = connection.connection.cursor()
+                    cursor.execute(f"{explain} {statement}", parameters)
+                    plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
+                    cursor.close()
+                plans[_shortened(plan)].append(f"{operation}, {kind}")
+    file = variant.replace(", ", "-").replace(" ", "-")
+    path = Path(__file__).parent / "results" / f"plans-{file}.txt"
+    text = "\n\n".join(f"== {'; '.join(names)}\n{plan}" for plan, names in plans.items())
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _shortened(plan):
+    """Leave out what is there again for each of 64 places of a group."""
+    lines, seen = [], Counter()
+    for line in plan.splitlines():
+        shape = re.sub(r"[0-9]+", "0", line)
+        seen[shape] += 1
+        if seen[shape] <= 4:
+            lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _statements(engine, do, sized, user):
+    seen = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if "model_registry" in statement:
+            seen.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    do(sized, user)
+    sa.event.remove(engine, "before_cursor_execute", note)
+    return seen

@@ -1,0 +1,191 @@
+"""How many statements each route takes: what fails when somebody makes one slower.
+
+Beside them is the host's look-up of the user.
+"""
+
+import pytest
+import sqlalchemy as sa
+
+from flask_model_registry.core.tables import MAX_ID
+from flask_model_registry.web.routes import ROUTES
+from tests.hosts import PREFIX, model, register
+from tests.test_matrix import Scene
+
+
+@pytest.fixture
+def statements(host):
+    """Collect the statements that reach the database."""
+    seen = []
+    host.client("somebody").get(f"{PREFIX}/")  # the first request of a process looks at the keys
+    with host.app.app_context():
+        engine = host.db.engine
+
+    def note(connection, cursor, statement, *_):
+        seen.append(" ".join(statement.split()))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(engine, "before_cursor_execute", note)
+
+
+def about_models(statements):
+    return [each for each in statements if "model_registry" in each]
+
+
+@pytest.mark.parametrize("number", [0, 30])
+def test_a_list_for_openai_takes_one_statement(alice, statements, number):
+    register(alice, *(f"m{each}" for each in range(number)))
+    statements.clear()
+
+    assert len(alice.get(f"{PREFIX}/v1/models").json["data"]) == number
+
+    assert len(about_models(statements)) == 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 30])
+def test_a_list_takes_one_statement_however_long_it_is(alice, statements, number):
+    register(alice, *(f"m{each}" for each in range(number)))
+    statements.clear()
+
+    assert len(alice.get(f"{PREFIX}/?limit=100").json) == number
+
+    assert len(about_models(statements)) == 1
+    assert len(statements) == 2  # the other one is the host's look-up of the user
+
+
+@pytest.mark.parametrize("path", ["/1", "/by-id/m"])
+def test_one_model_takes_one_statement(alice, statements, path):
+    alice.get(PREFIX + path)
+
+    assert len(about_models(statements)) == 1
+
+
+def test_a_summary_takes_a_statement_for_each_table(alice, statements):
+    alice.get(f"{PREFIX}/summary")
+
+    assert len(about_models(statements)) == 2  # of models, and of abilities
+
+
+@pytest.mark.parametrize("path", ["/defaults", "/defaults/general"])
+def test_defaults_take_one_statement(alice, statements, path):
+    (row_id,) = register(alice, "m")
+    for config_type in ("general", "compact", "visual"):
+        alice.put(f"{PREFIX}/defaults/{config_type}", json={"id": row_id})
+    statements.clear()
+
+    assert alice.get(PREFIX + path).status_code == 200
+    assert len(about_models(statements)) == 1
+
+
+# For the owner of a model that is granted to some. A change begins with two: one that tells whether
+# the model can be seen, and one that locks its row.
+ROUTE_STATEMENTS = {
+    ("openapi", "GET"): "",
+    ("models", "GET"): "SELECT",
+    ("models", "POST"): "INSERT",
+    ("register", "POST"): "INSERT",
+    ("summary", "GET"): "SELECT SELECT",
+    ("openai_models", "GET"): "SELECT",
+    ("providers", "GET"): "",
+    ("provider_models", "POST"): "",
+    ("test_connection", "POST"): "",
+    ("test_model", "POST"): "SELECT",
+    ("model", "GET"): "SELECT",
+    ("model", "PATCH"): "SELECT SELECT UPDATE",
+    ("model", "PUT"): "SELECT SELECT UPDATE",
+    ("model", "DELETE"): "SELECT SELECT SELECT DELETE DELETE DELETE DELETE DELETE",
+    ("model_by_handle", "GET"): "SELECT",
+    ("model_by_handle", "PATCH"): "SELECT SELECT UPDATE",
+    ("model_by_handle", "PUT"): "SELECT SELECT UPDATE",
+    ("model_by_handle", "DELETE"): "SELECT SELECT SELECT DELETE DELETE DELETE DELETE DELETE",
+    ("credential", "GET"): "SELECT",
+    ("credential", "PUT"): "SELECT SELECT UPDATE",
+    ("credential", "DELETE"): "SELECT SELECT UPDATE",
+    ("grants", "GET"): "SELECT SELECT",
+    ("user_grant", "PUT"): "SELECT SELECT SELECT INSERT",
+    ("user_grant", "DELETE"): "SELECT SELECT DELETE DELETE DELETE",
+    ("group_grant", "PUT"): "SELECT SELECT SELECT INSERT",
+    ("group_grant", "DELETE"): "SELECT SELECT DELETE DELETE DELETE",
+    ("transfer", "POST"): "SELECT SELECT UPDATE DELETE DELETE DELETE",
+    ("defaults", "GET"): "SELECT",
+    ("default", "PUT"): "SELECT SELECT INSERT",
+    ("default", "DELETE"): "DELETE",
+}
+
+
+def kinds_about_models(statements):
+    """Return the kinds, but for the look-ups of users, and what only SQLite needs."""
+    return [
+        each.split()[0] for each in statements if "SAVEPOINT" in each or "model_registry" in each
+    ]
+
+
+def test_every_route_is_counted():
+    served = {(name, method) for name, (_, views) in ROUTES.items() for method in views}
+
+    assert {*ROUTE_STATEMENTS} == served
+
+
+@pytest.mark.parametrize(("name", "method"), ROUTE_STATEMENTS)
+def test_a_route_takes_so_many_statements(host, statements, name, method):
+    scene = Scene(host, "owner")
+    if (name, method) == ("default", "DELETE"):
+        scene.request("default", "PUT", ref=scene.id)
+    statements.clear()
+
+    response = scene.request(name, method, ref="m/1" if "by_handle" in name else scene.id)
+
+    assert response.status_code < 300 or name == "provider_models", response.text
+    assert kinds_about_models(statements) == ROUTE_STATEMENTS[name, method].split()
+
+
+def test_an_id_that_cannot_be_is_not_looked_up(alice, statements):
+    alice.get(f"{PREFIX}/{MAX_ID + 1}")
+    alice.get(f"{PREFIX}/by-id/a b")
+
+    assert about_models(statements) == []
+
+
+def kinds_of(statements):
+    kinds = [each.split()[0] for each in statements]
+    return [kind for kind in kinds if kind not in {"SELECT", "BEGIN"}]  # SQLite's
+
+
+def test_register_takes_two_inserts(alice, statements):
+    register(alice, "m", abilities=["chat", "vision"])
+
+    assert kinds_of(statements) == ["INSERT", "INSERT"]
+
+
+def test_a_call_from_python_writes_in_one_savepoint(host, alice, statements):
+    with host.app.app_context():
+        user = host.load("alice")
+        statements.clear()
+        host.registry.create(user=user, **model(abilities=["chat", "vision"]))
+
+    assert kinds_of(statements) == ["SAVEPOINT", "INSERT", "INSERT", "RELEASE"]
+
+
+PAGES_AND_LOOK_UPS = ["/", "/?limit=10&sort=-id", "/?owned=false", "/by-id/m", "/1"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("groups", [0, 1, 50, 100])
+@pytest.mark.parametrize("path", PAGES_AND_LOOK_UPS)
+def test_no_page_and_no_look_up_reads_a_whole_table(hosts, groups, path):
+    host = hosts(groups=lambda user: [f"g{number}" for number in range(groups)])
+    client, seen = host.client("alice"), []
+    with host.app.app_context():
+        engine = host.db.engine
+        sa.event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2:4]))
+
+    client.get(PREFIX + path)
+
+    statement, parameters = next(each for each in reversed(seen) if "model_registry" in each[0])
+    with host.app.app_context():
+        plan = host.db.session.connection().exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement}", parameters
+        )
+        steps = [row.detail for row in plan]
+    assert [step for step in steps if step.startswith("SCAN model_registry")] == []
+    assert any(step.startswith("SEARCH model_registry") for step in steps)
