@@ -60,10 +60,11 @@ def _filled(name, size, folder):
         with app.app_context():
             db.create_all()
             Population(size).fill(app.extensions["model_registry"].keys.vault.key_id)
-            db.engine.dispose()
         print(f"{name}: {size} models in {time.monotonic() - start:.0f} s", flush=True)
         yield url
     finally:
+        with app.app_context():
+            db.engine.dispose()
         drop_database(name, f"growth_{size}")
 
 

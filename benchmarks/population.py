@@ -55,7 +55,7 @@ class Population:
     def fill(self, key_id):
         """Fill an empty database; within it, as that is much faster."""
         with db.engine.begin() as connection:
-            for start in range(0, max(self.models, USERS), 100_000):
+            for start in range(0, max(self.models, USERS) + 1, 100_000):
                 rows = [{"i": n + 1} for n in range(start, start + 100_000)]
                 connection.execute(sa.insert(numbers), rows)
         with db.engine.begin() as connection:

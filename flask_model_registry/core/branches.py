@@ -30,7 +30,8 @@ class Groups(Enum):
 
 
 Places: TypeAlias = "int | Groups"
-_MOST_PLACES = 64  # SQLite has 500 in a statement, but each takes time to plan
+# SQLite has 500 in a statement, but each takes time to plan, and 50 KiB of memory.
+_FEW_PLACES, _MOST_PLACES = 8, 64
 
 
 def places_for(actor: Actor, dialect: sa.Dialect) -> Places:
@@ -41,6 +42,11 @@ def places_for(actor: Actor, dialect: sa.Dialect) -> Places:
     if dialect.name == "postgresql":
         return Groups.EACH
     return Groups.TOGETHER if count > _MOST_PLACES else 1 << (count - 1).bit_length()
+
+
+def is_narrow(places: Places) -> bool:
+    """Tell whether a statement with these places is small enough to be kept in many forms."""
+    return isinstance(places, Groups) or places <= _FEW_PLACES
 
 
 def parameters_for(actor: Actor, places: Places) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,11 +13,30 @@ from ..text import LINES
 from .tables import MAX_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .tables import Tables
 
 _LINES = re.compile(LINES)
+
+
+class Shape(NamedTuple):
+    """What tells statements apart: filters of one shape differ in parameters only.
+
+    Attributes:
+        given: The names of the conditions that narrow the list.
+        is_cut: Whether there is a limit.
+    """
+
+    given: tuple[str, ...]
+    owned: bool | None
+    descending: bool
+    is_cut: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether most of what is looked at is wanted."""
+        return {*self.given} <= {"is_active"}
 
 
 @dataclass(frozen=True)
@@ -51,19 +70,15 @@ class Filters:
         return value is None or _VALID[name](value)
 
     @property
-    def given(self) -> list[str]:
-        """The names of the conditions that narrow the list."""
-        return [name for name in CONDITIONS if getattr(self, name) is not None]
-
-    @property
-    def shape(self) -> Hashable:
-        """Tells statements apart; filters of one shape differ in parameters only."""
-        return (*self.given, self.owned, self.descending, self.limit is None)
+    def shape(self) -> Shape:
+        """What the statement depends on."""
+        given = tuple(name for name in CONDITIONS if getattr(self, name) is not None)
+        return Shape(given, self.owned, self.descending, self.limit is not None)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The values of the bind parameters."""
-        values = {name: getattr(self, name) for name in self.given}
+        values = {name: getattr(self, name) for name in self.shape.given}
         if self.q is not None:
             values["q"] = f"%{_escaped(self.q)}%"
         first = MAX_ID + 1 if self.descending else 0

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from .access import OWNER, Access, Action
-from .branches import Branch, Groups, Places, branches
+from .branches import Branch, Groups, Places, branches, is_narrow
 from .filters import CONDITIONS
 from .references import References
 from .representation import FIELDS, FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Mapping
 
-    from .filters import Filters
+    from .filters import Shape
 
-
+_KEPT = 128  # statements of each kind
 _LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
 
 
@@ -28,7 +28,6 @@ class Queries:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._tables = access.tables
-        self._kept: dict[Hashable, sa.Select[Any]] = {}
         models = access.tables.models
         self.visible = References(access, lambda _access: [models.c.id])
         self.one = References(access, _representation)
@@ -41,23 +40,20 @@ class Queries:
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
+        #: Return the statement for a page, and an actor with such places.
+        self.page = lru_cache(_KEPT)(self._page)
+        self._counts_of_models = lru_cache(_KEPT)(self._count_models)
+        self._counts_of_abilities = lru_cache(_KEPT)(self._count_abilities)
         self.deletions = [
             sa.delete(table).where(row_id == sa.bindparam("row_id"))
             for table, row_id in access.tables.by_model()
         ]
 
-    def page(self, filters: Filters, places: Places) -> sa.Select[Any]:
-        """Return the statement for a page, and an actor with so many places."""
-        return self._keep("page", filters, partial(self._page, places=places), places)
-
-    def facets(self, filters: Filters) -> dict[tuple[str, ...], sa.Select[Any]]:
+    def facets(self, shape: Shape) -> dict[tuple[str, ...], sa.Select[Any]]:
         """Return a statement for the facets of these names; its rows are values and a count."""
         return {
-            names: self._keep(names, filters, make)
-            for names, make in (
-                (("by_category", "by_provider"), self._counts_of_models),
-                (("by_ability",), self._counts_of_abilities),
-            )
+            ("by_category", "by_provider"): self._counts_of_models(shape),
+            ("by_ability",): self._counts_of_abilities(shape),
         }
 
     def defaults(self) -> sa.Select[Any]:
@@ -75,20 +71,6 @@ class Queries:
             .where(chosen.c.config_type.in_(sa.bindparam("config_types", expanding=True)))
             .order_by(chosen.c.config_type, chosen.c.rank)
         )
-
-    def _keep(
-        self,
-        name: Hashable,
-        filters: Filters,
-        make: Callable[[Filters], sa.Select[Any]],
-        *shape: Any,
-    ) -> sa.Select[Any]:
-        """Return the statement, the same one for all filters of one shape."""
-        key = (name, filters.shape, *shape)
-        statement = self._kept.get(key)
-        if statement is None:
-            statement = self._kept[key] = make(filters)
-        return statement
 
     def _grants_of_actor(self) -> sa.Select[Any]:
         grants = self._tables.grants.c
@@ -121,74 +103,74 @@ class Queries:
             .order_by(models.c.id)
         )
 
-    def _page(self, filters: Filters, places: Places) -> sa.Select[Any]:
+    def _page(self, shape: Shape, places: Places) -> sa.Select[Any]:
         """Merge the branches, and what each of them allows, and look up the rows.
 
         Each branch is a range of one index and stops at the limit, so that the cost of a page
         does not depend on how many models there are.
         """
         models = self._tables.models
-        if filters.limit is None:
+        if not shape.is_cut or not (shape.is_plain or is_narrow(places)):
             places = Groups.TOGETHER
-        parts = [self._part(each, filters) for each in self._branches(filters, places)]
+        parts = [self._part(each, shape) for each in self._branches(shape, places)]
         union = sa.union_all(*parts).subquery()
         merged = sa.select(union.c.id, *(sa.func.max(union.c[name]).label(name) for name in FLAGS))
         merged = merged.group_by(union.c.id)
-        if filters.limit is not None:
-            merged = merged.order_by(_ordered(union.c.id, filters)).limit(_LIMIT)
+        if shape.is_cut:
+            merged = merged.order_by(_ordered(union.c.id, shape)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in FLAGS}
         rows = sa.select(*_shown(models, rights)).join(page, models.c.id == page.c.id)
-        return rows.order_by(_ordered(models.c.id, filters))
+        return rows.order_by(_ordered(models.c.id, shape))
 
-    def _part(self, branch: Branch, filters: Filters) -> sa.Select[Any]:
+    def _part(self, branch: Branch, shape: Shape) -> sa.Select[Any]:
         rights = [self.access.right(action, branch.relation) for action in FLAGS.values()]
         if not branch.is_ordered:
             rights = [sa.func.max(right) for right in rights]
         columns = (right.label(name) for right, name in zip(rights, FLAGS, strict=True))
-        part = self._branch(branch, filters, *columns)
+        part = self._branch(branch, shape, *columns)
         if not branch.is_ordered:
             part = part.group_by(branch.id)
-        if filters.limit is None:
+        if not shape.is_cut:
             return part
-        return branch.cut(_along_index(part, branch), _LIMIT, descending=filters.descending)
+        return branch.cut(_along_index(part, branch), _LIMIT, descending=shape.descending)
 
-    def _counts_of_models(self, filters: Filters) -> sa.Select[Any]:
+    def _count_models(self, shape: Shape) -> sa.Select[Any]:
         """Count within the covering indexes, which hold these values."""
         models = self._tables.models.c
-        union = self._visible(filters, models.category, models.model_provider)
+        union = self._visible(shape, models.category, models.model_provider)
         values = (union.c.category, union.c.model_provider)
         return sa.select(*values, sa.func.count()).group_by(*values)
 
-    def _counts_of_abilities(self, filters: Filters) -> sa.Select[Any]:
-        union, abilities = self._visible(filters), self._tables.abilities
+    def _count_abilities(self, shape: Shape) -> sa.Select[Any]:
+        union, abilities = self._visible(shape), self._tables.abilities
         counted = sa.select(abilities.c.ability, sa.func.count()).group_by(abilities.c.ability)
         return counted.join(union, abilities.c.model_row_id == union.c.id)
 
-    def _visible(self, filters: Filters, *columns: sa.Column[Any]) -> sa.Subquery:
+    def _visible(self, shape: Shape, *columns: sa.Column[Any]) -> sa.Subquery:
         """Return each model once, with its id and these columns."""
-        branches = self._branches(filters, Groups.TOGETHER)
-        return sa.union(*(self._branch(each, filters, *columns) for each in branches)).subquery()
+        branches = self._branches(shape, Groups.TOGETHER)
+        return sa.union(*(self._branch(each, shape, *columns) for each in branches)).subquery()
 
-    def _branches(self, filters: Filters, places: Places) -> list[Branch]:
+    def _branches(self, shape: Shape, places: Places) -> list[Branch]:
         return [
             branch
             for branch in branches(self.access, places)
-            if filters.owned in {None, branch.relation is OWNER}
+            if shape.owned in {None, branch.relation is OWNER}
         ]
 
     def _branch(
-        self, branch: Branch, filters: Filters, *columns: sa.ColumnElement[Any]
+        self, branch: Branch, shape: Shape, *columns: sa.ColumnElement[Any]
     ) -> sa.Select[Any]:
         models = self._tables.models
         after = sa.bindparam("after", type_=sa.BigInteger())
         statement = sa.select(branch.id.label("id"), *columns).where(branch.condition)
         if branch.relation.is_granted:
             statement = statement.join(models, models.c.id == branch.id)
-        if filters.owned is False:
+        if shape.owned is False:
             statement = statement.where(~OWNER.in_sql(self._tables))
-        statement = statement.where(branch.id < after if filters.descending else branch.id > after)
-        return statement.where(*(CONDITIONS[name](self._tables) for name in filters.given))
+        statement = statement.where(branch.id < after if shape.descending else branch.id > after)
+        return statement.where(*(CONDITIONS[name](self._tables) for name in shape.given))
 
 
 def _shown(
@@ -238,5 +220,5 @@ def _renaming(grants: sa.Table) -> sa.Update:
     return sa.update(grants).where(of_model).values(model_id=sa.bindparam("handle"))
 
 
-def _ordered(column: sa.ColumnElement[int], filters: Filters) -> sa.ColumnElement[int]:
-    return column.desc() if filters.descending else column.asc()
+def _ordered(column: sa.ColumnElement[int], shape: Shape) -> sa.ColumnElement[int]:
+    return column.desc() if shape.descending else column.asc()

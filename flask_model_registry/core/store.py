@@ -93,7 +93,7 @@ class Store:
         connection = self._rows.connect()
         places = places_for(actor, connection.dialect)
         parameters = {**filters.parameters, **parameters_for(actor, places)}
-        rows = connection.execute(self._queries.page(filters, places), parameters).all()
+        rows = connection.execute(self._queries.page(filters.shape, places), parameters).all()
         return [represented(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
@@ -106,7 +106,7 @@ class Store:
         filters = replace(self._canonical(filters), after=None, limit=None)
         parameters = {**filters.parameters, **actor.parameters}
         counts: dict[str, Counter[str]] = {}
-        for names, statement in self._queries.facets(filters).items():
+        for names, statement in self._queries.facets(filters.shape).items():
             counts |= {name: Counter() for name in names}
             for *values, count in self._rows.connect().execute(statement, parameters):
                 for name, value in zip(names, values, strict=True):
