@@ -19,7 +19,9 @@ PARTS = ("cost", "served", "growth", "startup")
 @click.option("--database", "names", multiple=True, type=click.Choice([*DATABASES]))
 @click.option("--rounds", default=30, show_default=True, help="How often each figure is taken.")
 @click.option("--sizes", default="1000,10000,100000,1000000", show_default=True, help="Of growth.")
-@click.option("--seconds", default=10, show_default=True, help="Of load, for each figure of served.")
+@click.option(
+    "--seconds", default=10, show_default=True, help="Of load, for each figure of served."
+)
 def main(parts, names, rounds, sizes, seconds):
     """Run PARTS, or all of them, on the databases that answer."""
     names = [name for name in names or DATABASES if answers(name)]

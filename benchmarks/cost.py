@@ -35,9 +35,7 @@ class Bench:
             self.register("/api/models", user=1)
 
     def call(self, method, path, *, status=200, user=1, query="", content=b""):
-        told, answer = call(
-            self.app, self.tokens[user], method, path, query=query, content=content
-        )
+        told, answer = call(self.app, self.tokens[user], method, path, query=query, content=content)
         assert told == status, (method, path, told, answer)
         return answer
 

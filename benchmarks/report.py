@@ -121,7 +121,9 @@ def _served(results):
     _, axes = plt.subplots(1, len(results), figsize=(4 * len(results), 4), sharey=True)
     for axis, (name, each) in zip(_listed(axes), results.items(), strict=True):
         for place, side in enumerate(("floor", "library", "ordinary")):
-            rates = [each[kind][side]["a second"] / each[kind]["floor"]["a second"] for kind in kinds]
+            rates = [
+                each[kind][side]["a second"] / each[kind]["floor"]["a second"] for kind in kinds
+            ]
             spots = [spot + (place - 1) * 0.27 for spot in range(len(kinds))]
             axis.bar(spots, rates, 0.27, label=side, color=COLOURS[side])
         axis.set_title(name)
@@ -183,7 +185,9 @@ def _plot_growth(file, operations):
     _, axes = plt.subplots(3, 4, figsize=(14, 9), sharex=True)
     for axis, (operation, each) in zip(axes.flat, operations.items(), strict=False):
         for kind, found in each.items():
-            axis.plot([int(size) for size in found["ms"]], [*found["ms"].values()], "o-", label=kind)
+            axis.plot(
+                [int(size) for size in found["ms"]], [*found["ms"].values()], "o-", label=kind
+            )
         axis.set_title(operation, fontsize=10)
         axis.set_xscale("log")
         axis.set_ylim(bottom=0)

@@ -16,6 +16,7 @@ from .core.registry import Registry, assemble
 from .core.rows import Target
 from .core.secretbox import AesGcmBox, SecretBox
 from .core.tables import declare_tables
+from .core.writing import need_savepoints
 from .errors import ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
@@ -295,6 +296,7 @@ class ModelRegistry:
         registry: Registry | None = current_app.extensions.get(EXTENSION)
         if registry is None or registry.actors is not self._actors:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
+        need_savepoints()  # the host's code may call from within a request of ours
         return registry
 
 

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from flask_model_registry.core import access
 from flask_model_registry.core.access import Access, Action, Actor, Facts, Grant
+from flask_model_registry.core.branches import parameters_for, places_for
+from flask_model_registry.core.filters import Filters
+from flask_model_registry.core.queries import Queries
+from flask_model_registry.core.representation import FLAGS
 from tests.hosts import PREFIX, grant, model, register
 
 PEOPLE, GROUPS = ["ann", "ben", "cid"], ["g", "h", "G"]
@@ -43,6 +47,22 @@ def insert(host, drawn):
     return facts
 
 
+def flagged(host, queries, actor, action):
+    """Return the ids of the models in a page that say that the actor may do this."""
+    (flag,) = [name for name, each in FLAGS.items() if each is action]
+    filters = Filters(limit=100)
+    with host.app.app_context():
+        connection = host.db.session.connection()
+        places = places_for(actor, connection.dialect, filters.shape.most_places)
+        parameters = {**filters.parameters, **parameters_for(actor, places)}
+        rows = connection.execute(queries.page(filters.shape, places), parameters)
+        return {row.id for row in rows if getattr(row, flag)}
+
+
+def seen(policy, actor, facts):
+    return {row for row, each in facts.items() if policy.allows(Action.USE, actor, each)}
+
+
 COLUMNS = {"category": "llm", "model_provider": "openai", "model_name": "x", "is_active": True,
            "version": 1, "created_at": datetime.datetime(2026, 1, 1)}  # noqa: DTZ001  # fmt: skip
 
@@ -51,6 +71,7 @@ COLUMNS = {"category": "llm", "model_provider": "openai", "model_name": "x", "is
 def test_where_and_allows_agree(host, with_groups):
     policy = Access(host.registry.tables, with_groups=with_groups)
     groups = [(), ("g",), ("g", "h"), ("G",)]
+    queries = Queries(policy)
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None)
     @given(drawn=MODELS)
@@ -63,6 +84,10 @@ def test_where_and_allows_agree(host, with_groups):
                 in_sql = set(host.db.session.scalars(statement, actor.parameters))
             in_python = {row for row, each in facts.items() if policy.allows(action, actor, each)}
             assert in_sql == in_python, (action, name, in_groups)
+            if action in FLAGS.values():
+                assert flagged(host, queries, actor, action) == in_python & seen(
+                    policy, actor, facts
+                )
 
     agree()
 

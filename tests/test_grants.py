@@ -105,6 +105,29 @@ def test_a_renamed_model_is_found_by_its_new_name_only(host, alice, bob, kind):
     assert [each["id"] for each in bob.get(f"{PREFIX}/v1/models").json["data"]] == ["after"]
 
 
+@pytest.mark.parametrize("done", ["DELETE FROM {}", "UPDATE {} SET model_id = 'other'"])
+def test_a_grant_that_was_left_behind_hides_no_other_model(hosts, done):
+    host = hosts()
+    (row_id,) = register(host.client("alice"), "m")
+    granted(host.client("alice"), row_id, user=host.user("bob"))
+    (shared,) = register(host.client("root", is_admin=True), "m", share_with_users=True)
+    bob, models = host.client("bob"), host.registry.tables.models
+    stale = {"user_id": host.user("bob"), "model_row_id": row_id, "model_id": "m"}
+    if done.startswith("UPDATE"):
+        host.execute(sa.update(models).where(models.c.id == row_id).values(model_id="other"))
+    else:  # as where foreign keys are not enforced
+        host.execute(sa.delete(models).where(models.c.id == row_id))
+        rights = {"can_edit": False, "can_delete": False}
+        if host.app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+            grants = host.registry.tables.grants
+            host.execute(sa.delete(grants))
+            host.execute(sa.insert(grants).values(**stale, **rights))
+
+    assert bob.get(f"{PREFIX}/by-id/m").json["id"] == shared
+    assert "m" in [each["id"] for each in bob.get(f"{PREFIX}/v1/models").json["data"]]
+    assert bob.get(f"{PREFIX}/by-id/other").status_code == 404
+
+
 @pytest.mark.parametrize("count", [1, 70])
 def test_the_oldest_of_the_models_that_groups_have_is_the_one_that_is_meant(hosts, count):
     names = [f"g{number}" for number in range(count)]

@@ -19,6 +19,7 @@ from tests.hosts import (
     PREFIX,
     create_app,
     declare,
+    granted,
     key_id,
     make_host,
     model,
@@ -689,6 +690,19 @@ def test_the_doctor_says_what_to_do_about_keys(process):
     assert "or have these API keys entered again" in known
     assert f"ok       {old}: 0; put it in front" in done
     assert (status, failed, went_on) == (0, 1, 0)
+
+
+def test_the_doctor_finds_grants_that_were_left_behind(process):
+    host = process(OLD)
+    (row_id,) = register(host.client("alice"), "m")
+    granted(host.client("alice"), row_id, user=host.user("bob"))
+    healthy, _ = host.run("doctor")
+
+    host.execute(sa.update(host.registry.tables.models).values(model_id="renamed in SQL"))
+    stale, _ = host.run("doctor")
+
+    assert "grants are of a model" not in healthy
+    assert "warning  1 grants are of a model that is gone, or has another model_id" in stale
 
 
 def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):

@@ -104,7 +104,7 @@ def test_an_address_that_is_not_allowed_any_more_is_not_called(probe):
 
 
 def test_a_provider_without_an_address_is_not_called():
-    prober = Prober(Catalogue(), AddressPolicy(), None)
+    prober = Prober(Catalogue(), AddressPolicy(), lambda: None)
 
     assert prober.probe("vllm", None, "m", CANARY) == Probe("blocked_address")
 

@@ -1,10 +1,12 @@
 """One transaction per request: all of it or nothing, and nothing of the host's."""
 
+import contextlib
 import threading
 
 import pytest
 import sqlalchemy as sa
 
+from flask_model_registry import ModelIdTakenError
 from tests.hosts import PREFIX, granted, model, register
 
 
@@ -241,3 +243,19 @@ def test_no_connection_stays_out_of_the_pool(host, alice):
 
     with host.app.app_context():
         assert host.db.engine.pool.checkedout() == 0
+
+
+def test_what_a_callback_of_the_host_could_not_write_costs_the_request_nothing(hosts):
+    def can_share(user):
+        with contextlib.suppress(ModelIdTakenError):
+            host.registry.create(user=user, **model(model_id="taken"))
+        return True
+
+    host = hosts(can_share=can_share)
+    alice = host.client("alice")
+    register(alice, "taken")
+
+    response = alice.post(f"{PREFIX}/register", json=model(model_id="m", share_with_users=True))
+
+    assert response.status_code == 201, response.text
+    assert sorted(row.model_id for row in host.rows("models")) == ["m", "taken"]

@@ -75,7 +75,6 @@ class Relation:
         in_sql: The condition on a row of ``table``.
         in_python: The same for a :class:`Facts`, or a :class:`Grant` if ``table`` is the grants'.
         handle: The column that finds a model by its ``model_id`` within this relation.
-        index: The index that grants stand in by this relation, in the order of models' ids.
     """
 
     name: str
@@ -83,7 +82,6 @@ class Relation:
     in_sql: Callable[[Tables], Condition]
     in_python: Callable[[Actor, Any], bool]
     handle: str = "model_id"
-    index: str | None = None
 
     @property
     def is_granted(self) -> bool:
@@ -102,14 +100,12 @@ GRANTEE = Relation(
     "grants",
     lambda tables: tables.grants.c.user_id == _actor(tables),
     lambda actor, grant: grant.user_id is not None and bool(grant.user_id == actor.key),
-    index="model_registry_uq_grants_user_model",
 )
 GROUP = Relation(
     "granted to a group of the user",
     "grants",
     lambda tables: tables.grants.c.group_name.in_(sa.bindparam("actor_groups", expanding=True)),
     lambda actor, grant: grant.group_name in actor.groups,
-    index="model_registry_uq_grants_group_model",
 )
 EVERYONE = Relation(
     "shared with everybody",

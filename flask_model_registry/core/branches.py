@@ -1,19 +1,19 @@
 """The ways to what an actor may use: each a range of one index, in the order of the models' ids.
 
 What is granted to one group is such a range, what is granted to several is not. So PostgreSQL does
-a part of a statement for each element of an array, and others have a part for each place.
+a part of a statement for each element of an array, and others have a part for each group, unless
+these are too many.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from .access import GROUP, Action
+from .access import GRANTEE, GROUP, Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,24 +29,23 @@ class Groups(Enum):
     TOGETHER = "together"  # in no order
 
 
-Places: TypeAlias = "int | Groups"
-# SQLite has 500 in a statement, but each takes time to plan, and 50 KiB of memory.
-_FEW_PLACES, _MOST_PLACES = 8, 64
+# A place is a branch of its own for one group, with a bind parameter for its name.
+Places: TypeAlias = int | Groups
+MOST_PLACES = 64
 
 
-def places_for(actor: Actor, dialect: sa.Dialect) -> Places:
-    """Return the places that the actor's groups take; few numbers of them, for few statements."""
+def places_for(actor: Actor, dialect: sa.Dialect, most: int = MOST_PLACES) -> Places:
+    """Return the places that the actor's groups take: few numbers of them, for few statements.
+
+    Args:
+        most: If they take more, and the database has no LATERAL, they are looked at together.
+    """
     count = len(actor.groups)
     if count == 0:
         return 0
-    if dialect.name == "postgresql":
+    if dialect.name == "postgresql" and most:
         return Groups.EACH
-    return Groups.TOGETHER if count > _MOST_PLACES else 1 << (count - 1).bit_length()
-
-
-def is_narrow(places: Places) -> bool:
-    """Tell whether a statement with these places is small enough to be kept in many forms."""
-    return isinstance(places, Groups) or places <= _FEW_PLACES
+    return Groups.TOGETHER if count > most else 1 << (count - 1).bit_length()
 
 
 def parameters_for(actor: Actor, places: Places) -> dict[str, Any]:
@@ -71,10 +70,9 @@ def branches(access: Access, places: Places = Groups.TOGETHER) -> Iterator[Branc
             each = _each_group()
             yield Branch(tables, relation, rank, tables.grants.c.group_name == each.c.name, each)
         else:
-            for condition_at in map(
-                partial(_in_group_at, tables.grants.c.group_name), range(places)
-            ):
-                yield Branch(tables, relation, rank, condition_at)
+            for number in range(places):
+                in_group = _in_group_at(number, tables.grants.c.group_name)
+                yield Branch(tables, relation, rank, in_group)
 
 
 def _each_group() -> sa.TableValuedAlias:
@@ -82,12 +80,15 @@ def _each_group() -> sa.TableValuedAlias:
     return sa.func.unnest(names).table_valued(sa.column("name", sa.String())).render_derived()
 
 
-def _in_group_at(name: sa.Column[str], number: int) -> Condition:
+def _in_group_at(number: int, name: sa.Column[str]) -> Condition:
     return name == sa.bindparam(_place(number), type_=name.type)
 
 
 def _place(number: int) -> str:
     return f"actor_group_{number}"
+
+
+_GRANTEES = {GRANTEE: "user_id", GROUP: "group_name"}
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,25 @@ class Branch:
 
     @property
     def handle(self) -> sa.Column[str]:
-        """The column that holds the ``model_id``, in an index with that of the condition."""
+        """The column that finds the ``model_id``, in an index with that of the condition."""
         table: sa.Table = getattr(self.tables, self.relation.table)
         return table.c[self.relation.handle]
+
+    @property
+    def source(self) -> sa.FromClause:
+        """The models, or the grants joined with theirs."""
+        if not self.relation.is_granted:
+            return self.tables.models
+        return self.tables.grants.join(self.tables.models, self.tables.models.c.id == self.id)
+
+    @property
+    def index(self) -> str | None:
+        """The name of the index that grants stand in, if that is what the branch is a range of."""
+        column = _GRANTEES.get(self.relation, "")
+        for constraint in self.tables.grants.constraints if self.is_ordered else ():
+            if isinstance(constraint, sa.UniqueConstraint) and column in constraint.columns:
+                return str(constraint.name)
+        return None
 
     @property
     def nearness(self) -> sa.Label[int]:

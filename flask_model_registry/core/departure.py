@@ -58,7 +58,7 @@ def _follow_by_trigger(tables: Tables) -> None:
 
     def before_drop(_table: object, connection: sa.Connection, **_options: Any) -> None:
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {TRIGGER}")
+            connection.execute(sa.text(f"DROP TRIGGER IF EXISTS {TRIGGER}"))
 
     sa.event.listen(tables.models, "after_create", after_create)
     sa.event.listen(tables.models, "before_drop", before_drop)

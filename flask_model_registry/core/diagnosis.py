@@ -36,6 +36,7 @@ def findings(connection: sa.Connection, keys: Keys, endpoints: Endpoints) -> Ite
     if connection.dialect.name == "sqlite":
         yield _foreign_keys(connection, tables)
     yield from _counts(connection, tables)
+    yield from _grants(connection, tables)
     yield from _models(connection, tables, endpoints)
     yield from _keys(connection, keys)
 
@@ -68,6 +69,18 @@ def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     for table in (tables.models, tables.grants, tables.defaults, tables.app_defaults):
         count = connection.scalar(sa.select(sa.func.count()).select_from(table))
         yield Finding("ok", f"{count} in {table.name}")
+
+
+def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    models, grants = tables.models, tables.grants
+    is_theirs = (models.c.id == grants.c.model_row_id) & (models.c.model_id == grants.c.model_id)
+    stale = sa.select(sa.func.count()).select_from(grants).where(~sa.exists().where(is_theirs))
+    if count := connection.scalar(stale):
+        yield Finding(
+            "warning",
+            f"{count} grants are of a model that is gone, or has another model_id than they say; "
+            "delete them, or give them the model's",
+        )
 
 
 def _models(connection: sa.Connection, tables: Tables, endpoints: Endpoints) -> Iterator[Finding]:

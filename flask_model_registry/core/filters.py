@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ..errors import ValidationError
 from ..text import LINES
+from .branches import MOST_PLACES
 from .tables import MAX_ID
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .tables import Tables
 
 _LINES = re.compile(LINES)
+_FEW_PLACES = 8  # each takes 50 KiB of a statement
 
 
 class Shape(NamedTuple):
@@ -34,9 +36,11 @@ class Shape(NamedTuple):
     is_cut: bool
 
     @property
-    def is_plain(self) -> bool:
-        """Whether most of what is looked at is wanted."""
-        return {*self.given} <= {"is_active"}
+    def most_places(self) -> int:
+        """For how many groups a statement may have a branch each; there are many other shapes."""
+        if not self.is_cut:
+            return 0
+        return MOST_PLACES if {*self.given} <= {"is_active"} else _FEW_PLACES
 
 
 @dataclass(frozen=True)

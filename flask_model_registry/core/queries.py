@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .access import OWNER, Access, Action
-from .branches import Branch, Groups, Places, branches, is_narrow
+from .branches import Branch, Groups, Places, branches
 from .filters import CONDITIONS
 from .references import References
 from .representation import FIELDS, FLAGS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .filters import Shape
 
-_KEPT = 128  # statements of each kind
+_KEPT = 256  # statements of each kind, which is all of one user's
 _LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
 
 
@@ -83,14 +83,13 @@ class Queries:
     def _reachable(self) -> sa.Select[Any]:
         """Return the models that a ``model_id`` leads to, the nearest of each, if usable."""
         models = self._tables.models
-        ranked = sa.union_all(
-            *(
-                sa.select(each.id.label("id"), each.handle.label("model_id"), each.nearness).where(
-                    each.condition
-                )
-                for each in branches(self.access)
-            )
-        ).subquery()
+        parts = (
+            sa.select(each.id.label("id"), models.c.model_id, each.nearness)
+            .select_from(each.source)
+            .where(each.condition)
+            for each in branches(self.access)
+        )
+        ranked = sa.union_all(*parts).subquery()
         place = sa.func.row_number().over(
             partition_by=ranked.c.model_id, order_by=(ranked.c.rank, ranked.c.id)
         )
@@ -106,12 +105,10 @@ class Queries:
     def _page(self, shape: Shape, places: Places) -> sa.Select[Any]:
         """Merge the branches, and what each of them allows, and look up the rows.
 
-        Each branch is a range of one index and stops at the limit, so that the cost of a page
-        does not depend on how many models there are.
+        Each ordered branch is a range of one index and stops at the limit, so that the cost of a
+        page does not depend on how many models there are.
         """
         models = self._tables.models
-        if not shape.is_cut or not (shape.is_plain or is_narrow(places)):
-            places = Groups.TOGETHER
         parts = [self._part(each, shape) for each in self._branches(shape, places)]
         union = sa.union_all(*parts).subquery()
         merged = sa.select(union.c.id, *(sa.func.max(union.c[name]).label(name) for name in FLAGS))
@@ -128,7 +125,7 @@ class Queries:
         if not branch.is_ordered:
             rights = [sa.func.max(right) for right in rights]
         columns = (right.label(name) for right, name in zip(rights, FLAGS, strict=True))
-        part = self._branch(branch, shape, *columns)
+        part = self._narrowed(branch, shape, *columns)
         if not branch.is_ordered:
             part = part.group_by(branch.id)
         if not shape.is_cut:
@@ -149,8 +146,10 @@ class Queries:
 
     def _visible(self, shape: Shape, *columns: sa.Column[Any]) -> sa.Subquery:
         """Return each model once, with its id and these columns."""
-        branches = self._branches(shape, Groups.TOGETHER)
-        return sa.union(*(self._branch(each, shape, *columns) for each in branches)).subquery()
+        parts = (
+            self._narrowed(each, shape, *columns) for each in self._branches(shape, Groups.TOGETHER)
+        )
+        return sa.union(*parts).subquery()
 
     def _branches(self, shape: Shape, places: Places) -> list[Branch]:
         return [
@@ -159,14 +158,13 @@ class Queries:
             if shape.owned in {None, branch.relation is OWNER}
         ]
 
-    def _branch(
+    def _narrowed(
         self, branch: Branch, shape: Shape, *columns: sa.ColumnElement[Any]
     ) -> sa.Select[Any]:
-        models = self._tables.models
+        """Return what the filters leave of a branch."""
         after = sa.bindparam("after", type_=sa.BigInteger())
-        statement = sa.select(branch.id.label("id"), *columns).where(branch.condition)
-        if branch.relation.is_granted:
-            statement = statement.join(models, models.c.id == branch.id)
+        statement = sa.select(branch.id.label("id"), *columns).select_from(branch.source)
+        statement = statement.where(branch.condition)
         if shape.owned is False:
             statement = statement.where(~OWNER.in_sql(self._tables))
         statement = statement.where(branch.id < after if shape.descending else branch.id > after)
@@ -195,11 +193,8 @@ def _secret(access: Access) -> list[sa.ColumnElement[Any]]:
 
 def _along_index(part: sa.Select[Any], branch: Branch) -> sa.Select[Any]:
     """Have MySQL and MariaDB begin where the page does, and not where the grants do."""
-    index = branch.relation.index
-    if index is None or not branch.is_ordered:
-        return part
-    for name in ("mysql", "mariadb"):
-        part = part.with_hint(branch.tables.grants, f"FORCE INDEX FOR JOIN ({index})", name)
+    for name in ("mysql", "mariadb") if branch.index else ():
+        part = part.with_hint(branch.tables.grants, f"FORCE INDEX FOR JOIN ({branch.index})", name)
     return part
 
 

@@ -28,26 +28,28 @@ class References:
     ) -> None:
         self._access = access
         self._columns = columns
-        self._kept: dict[tuple[type, Places], sa.Select[Any]] = {}
+        self._kept: dict[tuple[type, bool | Places], sa.Select[Any]] = {}
 
     def statement(self, kind: type, places: Places) -> sa.Select[Any]:
         """Return the statement for a reference of this kind, and an actor with such places."""
-        statement = self._kept.get((kind, places))
+        key = (kind, bool(places) if kind is int else places)
+        statement = self._kept.get(key)
         if statement is None:
             # Most are in no group, and need not be asked for any.
             access = self._access if places else self._access.without_groups
-            make = self._by_id if kind is int else self._by_handle
-            statement = self._kept[kind, places] = make(access, places)
+            by_id = kind is int
+            statement = self._by_id(access) if by_id else self._by_handle(access, places)
+            self._kept[key] = statement
         return statement
 
-    def _by_id(self, access: Access, _places: Places) -> sa.Select[Any]:
+    def _by_id(self, access: Access) -> sa.Select[Any]:
         is_it = access.tables.models.c.id == sa.bindparam("ref")
         return sa.select(*self._columns(access)).where(is_it, access.where(Action.USE))
 
     def _by_handle(self, access: Access, places: Places) -> sa.Select[Any]:
         """Let the nearest relation win: own before granted before shared with everybody.
 
-        Each branch is one look into an index of whose it is, the ``model_id`` and the id.
+        Each ordered branch is one look into an index of whose it is, the ``model_id`` and the id.
         """
         parts = (self._first(branch) for branch in branches(access, places))
         union = sa.union_all(*parts).subquery()
@@ -57,6 +59,9 @@ class References:
 
     @staticmethod
     def _first(branch: Branch) -> sa.Select[Any]:
-        is_it = branch.handle == sa.bindparam("ref")
+        ref: sa.BindParameter[str] = sa.bindparam("ref")
         columns: list[sa.ColumnElement[Any]] = [branch.id.label("id"), branch.nearness]
-        return branch.cut(sa.select(*columns).where(branch.condition, is_it), limit=1)
+        # By the model's own too: a grant that was left behind must not lead to it, or hide others.
+        is_it = (branch.handle == ref) & (branch.tables.models.c.model_id == ref)
+        part = sa.select(*columns).select_from(branch.source).where(branch.condition, is_it)
+        return branch.cut(part, limit=1)

@@ -22,7 +22,7 @@ from .representation import FIELDS, FLAGS, Model, represented
 from .rules import MODEL_ID
 from .tables import MAX_ID
 from .users import is_gone
-from .writing import savepoint, violated_constraint
+from .writing import all_or_nothing, violated_constraint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,14 +138,14 @@ class Rows:
 
     @contextmanager
     def writing(self, user: Any = None) -> Iterator[sa.Connection]:
-        """Write within a savepoint, all of the block or nothing; what will belong to the user.
+        """Write all of the block or nothing; what will belong to the user.
 
         Raises:
             ConflictError: The database refused what the block wrote, or the user is gone.
         """
         connection = self.connect()  # flushes; what fails then is the host's
         try:
-            with savepoint(connection):
+            with all_or_nothing(connection):
                 if user is not None and is_gone(connection, self._access.tables, user):
                     raise ConflictError(_REFUSED)
                 yield connection

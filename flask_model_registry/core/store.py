@@ -91,7 +91,7 @@ class Store:
         """Return the models that the actor may see, ordered by id."""
         filters = self._canonical(filters)
         connection = self._rows.connect()
-        places = places_for(actor, connection.dialect)
+        places = places_for(actor, connection.dialect, filters.shape.most_places)
         parameters = {**filters.parameters, **parameters_for(actor, places)}
         rows = connection.execute(self._queries.page(filters.shape, places), parameters).all()
         return [represented(row) for row in rows]

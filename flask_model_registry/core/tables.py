@@ -190,7 +190,8 @@ class _Declaration:
             self._model(models, "grants"),
             self._user("user_id", "grants_user"),
             sa.Column("group_name", _text(255)),
-            # The model's own, so that it is found among any number of grants.
+            # The model's own, so that it is found among any number of grants: written with the
+            # grant, and when the model is renamed.
             sa.Column("model_id", _ascii(255), nullable=False),
             sa.Column("can_edit", sa.Boolean(), nullable=False),
             sa.Column("can_delete", sa.Boolean(), nullable=False),

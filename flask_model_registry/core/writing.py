@@ -28,10 +28,19 @@ def undone_as_a_whole() -> Iterator[None]:
         _needs_savepoints.reset(token)
 
 
+def need_savepoints() -> None:
+    """Make savepoints again for the rest of such a block: others may go on after a failure."""
+    _needs_savepoints.set(True)
+
+
 @contextmanager
-def savepoint(connection: sa.Connection) -> Iterator[None]:
-    """Undo what the block wrote if it fails, and nothing that was written before."""
-    # The sqlite3 module opens no transaction for a SAVEPOINT: its release would then commit.
+def all_or_nothing(connection: sa.Connection) -> Iterator[None]:
+    """Write what the block does, or nothing of it if it fails.
+
+    That is a savepoint, but within :func:`undone_as_a_whole`.
+    """
+    # SQLite has no FOR UPDATE: this is the lock that writers wait for, before they look at a row.
+    # And the sqlite3 module opens no transaction for a SAVEPOINT, so its release would commit.
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -93,9 +102,9 @@ def upsert(
     connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
 ) -> None:
     """Insert a row or, if there is one with this unique key, change it; in one statement."""
-    name = connection.dialect.name.replace("mariadb", "mysql")
-    # Loaded by the host's engine already; the other ones are not, and take long.
-    insert: Any = import_module(f"sqlalchemy.dialects.{name}").insert(table)
+    # The host's engine has loaded its dialect already; the others take long.
+    name = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}.get(connection.dialect.name)
+    insert: Any = import_module(f"sqlalchemy.dialects.{name or 'postgresql'}").insert(table)
     statement = insert.values({**key, **values})
     if name == "mysql":
         statement = statement.on_duplicate_key_update(values)

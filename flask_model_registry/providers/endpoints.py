@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
@@ -90,6 +89,6 @@ class Endpoints:
 
 def _transport(policy: AddressPolicy, timeout: float) -> Transport:
     # An HTTP client takes as long to import as much of the rest, and few processes test a model.
-    module: Any = import_module(".transport", __package__)
-    transport: Transport = module.Transport(policy, module.system_network(), timeout)
-    return transport
+    from .transport import Transport, system_network
+
+    return Transport(policy, system_network(), timeout)

@@ -68,6 +68,7 @@ class Prober:
 
     def probe(self, provider: str, base_url: str | None, model_name: str, api_key: str) -> Probe:
         """Tell whether a model can be called: listed there, with this key."""
+        _ = self._transport  # to make it is no part of what the provider takes
         begun = self._clock()
         try:
             names = self.names(provider, base_url, api_key)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import request
 
@@ -23,8 +22,9 @@ _DESCRIPTION = "/openapi.json"
 def describe(_call: Call) -> Answer:
     """Describe this API, in OpenAPI 3.1."""
     path = request.script_root + request.path.rstrip("/")
-    openapi: Any = import_module(".openapi", __package__)  # few processes are ever asked for it
-    return Answer(openapi.described(ROUTES, path.removesuffix(_DESCRIPTION)))
+    from .openapi import described  # few processes are ever asked for it
+
+    return Answer(described(ROUTES, path.removesuffix(_DESCRIPTION)))
 
 
 _ONE_MODEL: Mapping[str, View] = {

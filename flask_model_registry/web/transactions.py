@@ -50,7 +50,10 @@ def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
 
 @cache
 def attempts(most: int, patience: float = _PATIENCE) -> Retrying:
-    """Return so many attempts at a transaction, as long as its failures are transient."""
+    """Return so many attempts at a transaction, as long as its failures are transient.
+
+    It is one object for all, as Tenacity keeps what happens apart by thread.
+    """
     return Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(most) | stop_after_delay(patience),
