@@ -159,8 +159,10 @@ def _measured(variant, apps, rounds):
         found[operation] = {}
         for kind, user in KINDS.items():
             taken = {size: [] for size in apps}
-            is_slow = any(_time(do, sized, user, 2) > SLOW for sized in apps.values())
-            for _ in range(1 if is_slow else rounds):
+            for sized in apps.values():
+                _time(do, sized, user, 1)  # makes what is made once
+            is_slow = any(_time(do, sized, user, 1) > SLOW for sized in apps.values())
+            for _ in range(3 if is_slow else rounds):
                 for size, sized in apps.items():
                     taken[size].append(_time(do, sized, user, 1 if is_slow else BATCH))
             medians = {size: statistics.median(each) * 1000 for size, each in taken.items()}

@@ -114,4 +114,4 @@ def _checked_groups(groups: Any) -> tuple[str, ...]:
     if isinstance(groups, str) or not all(isinstance(name, str) for name in names):
         raise ConfigError("groups must return the names of groups, as an iterable of text")
     # To names that databases do not all compare alike, nothing can be granted.
-    return tuple(sorted(filter(is_name, names)))
+    return tuple(sorted(filter(is_name, names))) if names else ()

@@ -50,10 +50,10 @@ def places_for(actor: Actor, dialect: sa.Dialect, most: int = MOST_PLACES) -> Pl
 
 def parameters_for(actor: Actor, places: Places) -> dict[str, Any]:
     """Return the values of the bind parameters in the conditions of branches."""
+    if places is Groups.TOGETHER or places == 0:
+        return actor.parameters
     if places is Groups.EACH:
         return {**actor.parameters, "actor_group_array": list(actor.groups)}
-    if places is Groups.TOGETHER:
-        return actor.parameters
     at_each = dict.fromkeys(map(_place, range(places)))
     return {**actor.parameters, **at_each, **dict(zip(at_each, actor.groups, strict=False))}
 
