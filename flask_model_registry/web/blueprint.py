@@ -149,8 +149,8 @@ class _Dispatcher:
 
     def _call(self, view: View) -> Call:
         has_query = request.query_string or view.query.fields
-        query = self._parser.parse(view.query, location="query") if has_query else {}
-        body = view.body and self._parser.parse(view.body, location="json")
+        query = self._parser.query(view.query) if has_query else {}
+        body = view.body and self._parser.body(view.body)
         actor = g.get("model_registry_actor")
         return Call(self._registry, actor, query=query, body=body)
 

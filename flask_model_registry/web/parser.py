@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import marshmallow
 from flask import current_app, g, request
-from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
 from ..errors import (
@@ -22,53 +21,39 @@ from ..errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flask import Request
-
 _MAX_ERRORS = 50
 _NOT_WHOLE = "The body did not arrive whole."
 # Names of unknown fields are the client's own text: only what looks like a name is repeated.
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[0-9]{1,5})?")
 
 
-class StrictParser(FlaskParser):
-    """Loads bodies and query strings for webargs; raises the library's own errors."""
+class StrictParser:
+    """Loads bodies and query strings by schemas; raises the library's own errors."""
 
     def __init__(self, max_body_bytes: int) -> None:
-        super().__init__(unknown=None)
         self.max_body_bytes = max_body_bytes
 
-    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
-        """Return the body's JSON value."""
-        if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
+    def body(self, schema: marshmallow.Schema) -> Any:
+        """Return what the body of the request says."""
+        if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
             raise UnsupportedMediaTypeError("Send the body as application/json.")
-        if req.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+        if request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaTypeError("Send the body in UTF-8.")
         body = g.model_registry_body
         if isinstance(body, Exception):
             raise body
-        return parse_json(body)
+        return loaded_by(schema, parse_json(body))
 
-    def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
-        """Return the query parameters, none of them given twice."""
-        query = req.args.to_dict(flat=False)
+    def query(self, schema: marshmallow.Schema) -> Any:
+        """Return what the query parameters say, none of them given twice."""
+        query = request.args.to_dict(flat=False)
         if name := _token_parameter(current_app.config):
             query.pop(name, None)
         repeated = [name for name, values in query.items() if len(values) > 1]
         if repeated:
             faults = [(_name(name), "Must be given once.") for name in repeated[:_MAX_ERRORS]]
             raise ValidationError(faults)
-        return {name: values[0] for name, values in query.items()}
-
-    def handle_error(
-        self,
-        error: marshmallow.ValidationError,
-        req: Request,  # noqa: ARG002
-        schema: marshmallow.Schema,  # noqa: ARG002
-        **_options: Any,
-    ) -> NoReturn:
-        """Raise the library's error in place of the one that Marshmallow raised."""
-        (error.messages,) = error.messages_dict.values()  # webargs puts the location around them
-        raise validation_error(error) from None
+        return loaded_by(schema, {name: values[0] for name, values in query.items()})
 
     def receive(self) -> None:
         """Wait for the whole body, before anybody holds a connection to the database.
@@ -76,33 +61,33 @@ class StrictParser(FlaskParser):
         What is wrong with it is told when it is to be parsed.
         """
         try:
-            g.model_registry_body = self._received(request)
+            g.model_registry_body = self._received()
         except (RegistryError, HTTPException) as error:
             g.model_registry_body = error
 
-    def _received(self, req: Request) -> bytes:
-        if (req.content_length or 0) > self.max_body_bytes:
+    def _received(self) -> bytes:
+        if (request.content_length or 0) > self.max_body_bytes:
             raise self._too_large()
         try:
-            body = self._read(req)
+            body = self._read()
         except (RegistryError, HTTPException):
             raise
         except Exception:  # servers have errors of their own for chunks that are none
             raise MalformedRequestError(_NOT_WHOLE) from None
-        if len(body) < (req.content_length or 0):
+        if len(body) < (request.content_length or 0):
             raise MalformedRequestError(_NOT_WHOLE)
         return body
 
-    def _read(self, req: Request) -> bytes:
-        if req.content_length is not None:
-            return req.get_data()
+    def _read(self) -> bytes:
+        if request.content_length is not None:
+            return request.get_data()
         # Chunked: read by hand, with a bound; what the host has read already is in the cache.
         body = bytearray()
-        while chunk := req.stream.read(self.max_body_bytes + 1 - len(body)):
+        while chunk := request.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
             if len(body) > self.max_body_bytes:
                 raise self._too_large()
-        return bytes(body) or req.get_data()
+        return bytes(body) or request.get_data()
 
     def _too_large(self) -> PayloadTooLargeError:
         return PayloadTooLargeError(f"The limit is {self.max_body_bytes} bytes.")
@@ -143,10 +128,10 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError("NaN and Infinity are no JSON")
 
 
-def loaded_by(schema: marshmallow.Schema, fields: dict[str, Any]) -> Any:
-    """Load what the host's code gives, as if a client had sent it."""
+def loaded_by(schema: marshmallow.Schema, given: Any) -> Any:
+    """Load what a client has sent or the host's code gives."""
     try:
-        return schema.load(fields)
+        return schema.load(given)
     except marshmallow.ValidationError as error:
         raise validation_error(error) from None
 
