@@ -3,13 +3,21 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test soak bench docs clean
+.PHONY: demo test browser soak bench docs clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# The page for users in Chromium, which must be installed; so must npm.
+browser: .venv/dev tests/browser/node_modules
+	TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+tests/browser/node_modules: tests/browser/package.json
+	npm install --prefix tests/browser --no-package-lock --no-fund --no-audit
+	@touch $@
 
 # The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
 RELIABILITY ?= soak
@@ -33,4 +41,4 @@ docs: .venv/docs
 	@touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build examples/demo/instance
+	rm -rf .venv build dist docs/_build examples/demo/instance tests/browser/node_modules

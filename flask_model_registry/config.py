@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXTENSION = "model_registry"  # in ``app.extensions``
 PREFIX = "MODEL_REGISTRY_"
 _NAMES = (
-    "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX ALLOWED_HOSTS "
+    "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX PAGE ALLOWED_HOSTS "
     "PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE"
 ).split()
 KEY_BYTES = 32  # AES-256
@@ -69,6 +69,7 @@ class Settings:
     encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
     key_check: str = "error"
     url_prefix: str = "/api/models"
+    page: bool = True
     allowed_hosts: frozenset[str] = frozenset()
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     probe_timeout: float = 10.0
@@ -95,6 +96,7 @@ class Settings:
             encryption_keys=() if own_secret_box else _encryption_keys(config),
             key_check=_key_check(config),
             url_prefix=_url_prefix(config),
+            page=_flag(config, "PAGE", default=cls.page),
             allowed_hosts=hosts,
             allowed_networks=networks,
             probe_timeout=_seconds(config, "PROBE_TIMEOUT", cls.probe_timeout),
@@ -124,6 +126,13 @@ def _key_check(config: Mapping[str, Any]) -> str:
     if answer not in ("error", "warning"):
         raise ConfigError(f"{PREFIX}KEY_CHECK must be 'error' or 'warning'")
     return str(answer)
+
+
+def _flag(config: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = config.get(PREFIX + name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{PREFIX}{name} must be true or false")
+    return value
 
 
 def _positive(config: Mapping[str, Any], name: str, default: int) -> int:

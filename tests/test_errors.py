@@ -298,5 +298,5 @@ def test_views_are_functions_with_names(host):
         if name.startswith("model_registry.")
     }
 
-    assert all(inspect.isfunction(view) for view in views.values())
+    assert all(inspect.isroutine(view) for view in views.values())
     assert len({view.__name__ for view in views.values()}) == len(views)

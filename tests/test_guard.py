@@ -29,7 +29,7 @@ def addresses(app):
 def test_the_addresses_are_all_known(host):
     paths = ["/", "/register", "/openapi.json", "/summary", "/v1/models", "/providers", "/providers/1/models",
              "/test-connection", "/1/test", "/1", "/by-id/1", "/1/credential", "/1/grants",
-             "/1/grants/users/1", "/1/grants/groups/1", "/1/transfer", "/defaults", "/defaults/1",
+             "/1/grants/users/1", "/1/grants/groups/1", "/1/transfer", "/defaults", "/defaults/1", "/static/1",
              "/1"]  # the last one is for all others  # fmt: skip
 
     assert sorted(addresses(host.app)) == sorted(PREFIX + path for path in paths)
@@ -39,7 +39,10 @@ def test_the_addresses_are_all_known(host):
 def test_no_address_answers_without_a_token(host, method):
     client = host.client()
 
-    for address in {*addresses(host.app)} - {f"{PREFIX}/openapi.json"}:
+    public = {f"{PREFIX}/openapi.json"} | (
+        {f"{PREFIX}/static/1"} if method in {"GET", "HEAD"} else set()
+    )
+    for address in {*addresses(host.app)} - public:
         response = client.open(address, method=method, json=model())
 
         assert response.status_code == 401, address

@@ -1,4 +1,4 @@
-"""A demo server: two users, a SQLite file, and commands to paste. Not for production."""
+"""A demo server: three people, a page for each, a stand-in provider. Not for production."""
 
 import json
 import os
@@ -8,15 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import waitress
-from flask import Flask
+from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask_jwt_extended import JWTManager, create_access_token
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelRegistry
+from flask_model_registry import ModelRegistry, Provider
 from flask_model_registry.cli import new_key
+
+PORT = int(os.environ.get("PORT", "5000"))
+HOME = f"http://127.0.0.1:{PORT}"
+STAND_IN_KEY = "demo-key"
+STAND_IN_MODELS = ["demo-large", "demo-small", "demo-embedding"]
 
 db = SQLAlchemy()
 jwt = JWTManager()
+pages = Blueprint("pages", __name__)
 
 
 class User(db.Model):
@@ -24,10 +30,23 @@ class User(db.Model):
 
     id = db.Column(db.Integer, primary_key=True)
     name = db.Column(db.String(80), unique=True)
+    team = db.Column(db.String(80))
     is_admin = db.Column(db.Boolean, default=False)
 
 
-registry = ModelRegistry(db, User)
+registry = ModelRegistry(
+    db,
+    User,
+    groups=lambda user: [user.team],
+    providers=[
+        Provider(
+            "stand-in",
+            "Stand-in (this server)",
+            f"{HOME}/stand-in/v1",
+            categories=("llm", "embedding", "image", "speech", "rerank"),
+        )
+    ],
+)
 
 
 @jwt.user_lookup_loader
@@ -36,17 +55,66 @@ def load_user(_header, claims):
 
 
 def create_app(instance):
-    app = Flask("demo", instance_path=str(instance))
+    app = Flask(__name__, instance_path=str(instance))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{instance / 'demo.sqlite'}",
         JWT_SECRET_KEY=kept(instance / "jwt-secret", lambda: secrets.token_urlsafe(48)),
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(days=1),
         MODEL_REGISTRY_ENCRYPTION_KEYS=kept(instance / "encryption-keys", new_key),
+        MODEL_REGISTRY_ALLOWED_HOSTS=["127.0.0.1"],  # the stand-in is here, without TLS
     )
     db.init_app(app)
     jwt.init_app(app)
     registry.init_app(app)
+    app.register_blueprint(pages)
     return app
+
+
+@pages.get("/")
+def index():
+    return render_template("index.html", users=users())
+
+
+@pages.get("/as/<name>")
+def page(name):
+    user = db.first_or_404(db.select(User).filter_by(name=name))
+    others = [each for each in users() if each is not user]
+    return render_template("page.html", user=user, others=others, key=STAND_IN_KEY)
+
+
+@pages.post("/as/<name>/token")
+def token(name):  # a real app asks for a password here
+    user = db.first_or_404(db.select(User).filter_by(name=name))
+    return {"token": create_access_token(str(user.id))}
+
+
+@pages.get("/people")
+def people():
+    return [{"key": str(user.id), "name": user.name} for user in users()]
+
+
+@pages.post("/reset")
+def reset():
+    begin()
+    return redirect(url_for("pages.index"))
+
+
+@pages.get("/stand-in/v1/models")
+def stand_in():
+    """Be a provider, so that tests of a connection need no internet."""
+    if request.headers.get("Authorization") != f"Bearer {STAND_IN_KEY}":
+        return {"error": {"message": "wrong key"}}, 401
+    return {"object": "list", "data": [{"id": name} for name in STAND_IN_MODELS]}
+
+
+@pages.after_app_request
+def with_policy(response):
+    response.headers["Content-Security-Policy"] = "default-src 'self'"
+    return response
+
+
+def users():
+    return db.session.scalars(db.select(User).order_by(User.id)).all()
 
 
 def kept(path, make):
@@ -57,13 +125,38 @@ def kept(path, make):
     return path.read_text()
 
 
-def tokens():
-    """Begin with empty tables and two users, and return a token for each."""
+def begin():
+    """Begin with three users and a few models."""
+    db.session.remove()
     db.drop_all()
     db.create_all()
-    db.session.add_all([User(name="alice", is_admin=True), User(name="bob")])
+    alice = User(name="alice", team="research", is_admin=True)
+    bob = User(name="bob", team="research")
+    carol = User(name="carol", team="sales")
+    db.session.add_all([alice, bob, carol])
+    db.session.flush()
+    stand_in = {"model_provider": "stand-in", "api_key": STAND_IN_KEY}
+    registry.create(
+        user=alice,
+        model_id="house-model",
+        model_name="demo-large",
+        abilities=["chat", "tool_calling"],
+        description="For everybody who works here.",
+        share_with_users=True,
+        **stand_in,
+    )
+    registry.create(
+        user=alice,
+        model_id="team-search",
+        model_name="demo-embedding",
+        category="embedding",
+        dimension=1024,
+        **stand_in,
+    )
+    registry.grant("team-search", group="research", can_edit=True, user=alice)
+    registry.set_default("general", "house-model", scope="app", user=alice)
+    registry.create(user=bob, model_id="bobs-own", model_name="demo-small", **stand_in)
     db.session.commit()
-    return {user.name: create_access_token(str(user.id)) for user in db.session.query(User)}
 
 
 def curl(method, url, token, body=None):
@@ -85,15 +178,16 @@ MODEL = {
 
 
 def main():
-    port = int(os.environ.get("PORT", "5000"))
     default = Path(__file__).parent / "instance"
     instance = Path(os.environ.get("DEMO_INSTANCE", default)).absolute()
     instance.mkdir(parents=True, exist_ok=True)
     app = create_app(instance)
     with app.app_context():
-        token_of = tokens()
-    server = waitress.create_server(app, host="127.0.0.1", port=port)
-    models = f"http://127.0.0.1:{port}/api/models"
+        begin()
+        token_of = {user.name: create_access_token(str(user.id)) for user in users()}
+    # A test of a connection to the stand-in is a request within a request.
+    server = waitress.create_server(app, host="127.0.0.1", port=PORT, threads=8)
+    models = f"{HOME}/api/models"
     print("This is a DEMO: its users, tokens and keys are made up, and each start begins afresh.")
     print("Do not put real API keys in.\n")
     print(f"Token of alice, who may share with everybody:\n{token_of['alice']}\n")
@@ -102,7 +196,8 @@ def main():
     print(curl("POST", f"{models}/register", token_of["alice"], MODEL))
     print("\nList what bob can see:\n")
     print(curl("GET", f"{models}/", token_of["bob"]))
-    print(f"\nServing {models}/ until Ctrl-C.", flush=True)
+    print(f"\nOr in a browser: {HOME}/\n")
+    print(f"Serving {models}/ until Ctrl-C.", flush=True)
     server.run()
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, current_app, g, request
+from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ..core.failures import Failure, failure_of
@@ -24,6 +24,7 @@ from ..errors import (
     ValidationError,
 )
 from .calls import Answer, Call, Later
+from .page import STATIC, PageBlueprint
 from .parser import StrictParser
 from .routes import ROUTES
 from .transactions import TRIES, attempts, send_all, told, transaction
@@ -31,10 +32,14 @@ from .transactions import TRIES, attempts, send_all, told, transaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flask import Blueprint
+
     from ..core.registry import Registry
     from .calls import View
 
-_PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())}
+_PUBLIC = {STATIC} | {
+    name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())
+}
 _WITH_BODY = {
     (name, method)
     for name, (_, views) in ROUTES.items()
@@ -44,12 +49,11 @@ _WITH_BODY = {
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def build_blueprint(registry: Registry) -> Blueprint:
     """Return the blueprint of a registry in one app."""
-    blueprint = Blueprint("model_registry", __name__)
+    blueprint = PageBlueprint("model_registry", __name__, has_page=registry.settings.page)
     dispatcher = _Dispatcher(registry)
     blueprint.before_request(dispatcher.guard)
     blueprint.after_request(_with_headers)
@@ -98,7 +102,7 @@ class _Dispatcher:
     def guard(self) -> None:
         """Let nobody in but the users whom the host's loader knows."""
         # A CORS preflight carries no token, and learns nothing.
-        name = (request.endpoint or "").rpartition(".")[2]
+        name = _endpoint()
         if request.method != "OPTIONS" and name not in _PUBLIC:
             if (name, request.method) in _WITH_BODY:
                 self._parser.receive()
@@ -216,6 +220,12 @@ def _data_problem(_error: Exception) -> Response:
     return _problem(ValidationError([("", "The database cannot hold this text.")]))
 
 
+def _endpoint() -> str:
+    return (request.endpoint or "").rpartition(".")[2]
+
+
 def _with_headers(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if _endpoint() != STATIC or response.status_code >= 400:
+        response.headers["Cache-Control"] = "no-store"
     return response

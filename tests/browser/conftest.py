@@ -1,0 +1,179 @@
+"""A browser, the demo server, and windows in which nothing may go wrong unseen."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+import waitress
+
+from tests.conftest import traces
+from tests.hosts import make_host
+
+ROOT = Path(__file__).parent.parent.parent
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Everything that the page keeps anywhere: elements, what is typed in them, and storage.
+KEPT = """() => {
+  const texts = [document.cookie, JSON.stringify({...localStorage}), JSON.stringify({...sessionStorage})];
+  const walk = (root) => {
+    texts.push(root.innerHTML ?? root.documentElement.outerHTML);
+    for (const node of root.querySelectorAll("*")) {
+      if ("value" in node) texts.push(String(node.value));
+      if (node.shadowRoot) walk(node.shadowRoot);
+    }
+  };
+  walk(document);
+  return texts;
+}"""
+WATCH = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+def pytest_collection_modifyitems(items):
+    """Keep what needs a browser in one process."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def missing(what):
+    """Skip on a machine that lacks something, unless the browser tests are asked for."""
+    if os.environ.get("TEST_BROWSER"):
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, as the system installs it."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or missing("Chromium")
+    with api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def windows(browser):
+    """Open windows, each of a browser of its own; what goes wrong in one fails the test."""
+    opened, faults = [], []
+
+    def open_window(url, **options):
+        context = browser.new_context(**options)
+        context.add_init_script(WATCH)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
+        opened.append(page)
+        page.goto(url)
+        return page
+
+    yield open_window
+    for page in opened:
+        faults += page.evaluate("window.violations")
+        assert traces(page.evaluate(KEPT)) == []
+        page.context.close()
+    assert faults == []
+
+
+@pytest.fixture(scope="session")
+def demo_server(tmp_path_factory):
+    """The address of a demo server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    instance = tmp_path_factory.mktemp("demo")
+    environ = {**os.environ, "PORT": str(port), "DEMO_INSTANCE": str(instance)}
+    command = [sys.executable, str(ROOT / "examples" / "demo" / "app.py")]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        while not process.stdout.readline().startswith("Serving"):
+            assert process.poll() is None
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+class Demo:
+    """The demo as it begins, and what its API says past the page."""
+
+    def __init__(self, address, windows):
+        self.address, self._windows = address, windows
+        request = urllib.request.Request(f"{address}/reset", method="POST")
+        urllib.request.urlopen(request).close()
+
+    def open(self, name, **options):
+        """Open the page of a person, and wait for its models."""
+        page = self._windows(f"{self.address}/as/{name}", **options)
+        page.locator("model-registry .models:not([aria-busy]) > li").first.wait_for()
+        return page
+
+    def ask(self, name, method, path, body=None):
+        """Send a request to the API as a person."""
+        token = self._send("POST", f"/as/{name}/token")["token"]
+        return self._send(method, f"/api/models{path}", body, {"Authorization": f"Bearer {token}"})
+
+    def names(self, name):
+        return [model["model_id"] for model in self.ask(name, "GET", "/?is_active=all")]
+
+    def _send(self, method, path, body=None, headers=()):
+        request = urllib.request.Request(
+            self.address + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **dict(headers)},
+        )
+        with urllib.request.urlopen(request) as response:
+            text = response.read()
+        return json.loads(text) if text else None
+
+
+@pytest.fixture
+def demo(demo_server, windows):
+    return Demo(demo_server, windows)
+
+
+@pytest.fixture
+def served(tmp_path, canary):
+    """Serve a host app of another make; returns the host and its address."""
+    running = contextlib.ExitStack()
+
+    def serve(add_pages, **config):
+        host = make_host(f"sqlite:///{tmp_path / 'host.sqlite'}", config=config)
+        add_pages(host)
+        server = waitress.create_server(host.app, host="127.0.0.1", port=0, threads=4)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.callback(host.close)
+        running.callback(thread.join)
+        running.callback(server.close)
+        return host, f"http://127.0.0.1:{server.effective_port}"
+
+    yield serve
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Check a page by axe-core's rules; returns what it finds, each with the elements."""
+    source = AXE.read_text() if AXE.exists() else missing("axe-core (npm install in tests/browser)")
+
+    def check(page):
+        page.evaluate(source)
+        found = page.evaluate("(tags) => axe.run({runOnly: tags})", RULES)
+        return [
+            (each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]
+        ]
+
+    return check

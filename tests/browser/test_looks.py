@@ -1,0 +1,120 @@
+"""What the page looks like and how it reads, at three widths, light and dark."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_page import choose, opened_form, row
+
+WIDTHS = (390, 800, 1400)
+# Where screenshots are kept, to be looked at.
+ARTEFACTS = Path(os.environ.get("TEST_ARTEFACTS", "build/screenshots"))
+
+
+def a_list(page):
+    expect(row(page, "house-model")).to_be_visible()
+
+
+def a_tested_model(page):
+    page.get_by_role("button", name="Test house-model").click()
+    expect(row(page, "house-model").locator(".result")).to_contain_text("Works")
+
+
+def a_menu(page):
+    page.get_by_label("More for team-search").click()
+
+
+def nothing_found(page):
+    page.get_by_role("searchbox").fill("no such model")
+    expect(page.locator(".empty")).to_be_visible()
+
+
+def a_form(page):
+    opened_form(page)
+
+
+def faults(page):
+    dialog = opened_form(page)
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    dialog.get_by_text("Some fields are not valid.").wait_for()
+
+
+def an_embedding(page):
+    page.get_by_role("button", name="Edit team-search").click()
+    expect(page.get_by_role("dialog").get_by_label("Dimension")).to_have_value("1024")
+
+
+def sharing(page):
+    dialog = choose(page, "team-search", "Share…")
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Group research")
+
+
+def defaults(page):
+    dialog = choose(page, "house-model", "Use as default…")
+    expect(dialog.get_by_role("listitem").first).to_contain_text("house-model")
+
+
+def a_question(page):
+    choose(page, "house-model", "Delete…")
+
+
+STATES = [
+    a_list,
+    a_tested_model,
+    a_menu,
+    nothing_found,
+    a_form,
+    faults,
+    an_embedding,
+    sharing,
+    defaults,
+    a_question,
+]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_state_is_accessible_and_fits(demo, axe, state, scheme):
+    page = demo.open("alice", color_scheme=scheme, reduced_motion="reduce")
+    state(page)
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=ARTEFACTS / f"{state.__name__}-{scheme}-{width}.png")
+
+        assert axe(page) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_check_sees_what_is_not_accessible(demo, axe):
+    page = demo.open("alice")
+
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+
+    assert [name for name, _ in axe(page)] == ["button-name"]
+
+
+def test_the_host_chooses_colours_and_keeps_its_own_style(demo):
+    page = demo.open("alice")
+
+    page.evaluate(
+        """() => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync(`
+            model-registry { --model-registry-accent: rgb(1, 2, 3); color-scheme: dark; }
+            button { letter-spacing: 9px; }`);
+          document.adoptedStyleSheets.push(sheet);
+        }"""
+    )
+
+    style = page.get_by_role("button", name="Register a model").evaluate(
+        "(node) => [getComputedStyle(node).backgroundColor, getComputedStyle(node).letterSpacing]"
+    )
+    surface = page.locator("model-registry section").evaluate(
+        "(node) => getComputedStyle(node).backgroundColor"
+    )
+    assert style == ["rgb(1, 2, 3)", "normal"]
+    assert surface == "rgb(22, 24, 29)"

@@ -1,0 +1,428 @@
+"""The page for users, as people use it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.hosts import CANARY
+
+KEY = "demo-key"
+
+
+def row(page, name):
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.locator("model-registry .models > li").filter(has=heading)
+
+
+def choose(page, name, item):
+    """Choose from the menu of a model."""
+    page.get_by_label(f"More for {name}", exact=True).click()
+    row(page, name).get_by_role("button", name=item, exact=True).click()
+    return page.get_by_role("dialog")
+
+
+def fill(dialog, **texts):
+    for label, text in texts.items():
+        dialog.get_by_label(label.replace("_", " "), exact=True).fill(text)
+
+
+def opened_form(page):
+    page.get_by_role("button", name="Register a model").click()
+    return page.get_by_role("dialog", name="Register a model")
+
+
+def fault(dialog, label):
+    """Return what is said to be wrong with a field, to those who hear it too."""
+    control = dialog.get_by_label(label, exact=True)
+    assert control.get_attribute("aria-invalid") == "true"
+    ids = control.get_attribute("aria-describedby").split()
+    return dialog.locator(f"#{ids[-1]}").inner_text()
+
+
+def test_a_model_is_registered(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+
+    fill(dialog, Name="my/model", Model="demo-small", API_key=CANARY, Temperature="0,5")
+    dialog.get_by_label("Provider", exact=True).select_option("stand-in")
+    fill(dialog, Abilities="chat, vision", Description="For tests.")
+    dialog.get_by_role("button", name="Register", exact=True).click()
+
+    expect(row(page, "my/model")).to_be_visible()
+    expect(page.get_by_role("status").first).to_have_text("my/model is registered.")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Register a model")).to_be_focused()
+    model = demo.ask("bob", "GET", "/by-id/my/model")
+    assert model["temperature"] == 0.5
+    assert model["abilities"] == ["chat", "vision"]
+
+
+def test_what_is_wrong_is_said_next_to_its_field_and_nothing_is_lost(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+
+    fill(dialog, Name="no blanks here", Temperature="hot", Description="Kept")
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    dialog.get_by_text("Some fields are not valid.").wait_for()
+
+    assert "beginning with a letter" in fault(dialog, "Name")
+    assert fault(dialog, "Temperature") == "Not a valid number."
+    assert fault(dialog, "API key").startswith("Required")
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    assert dialog.get_by_label("Description").input_value() == "Kept"
+    assert dialog.get_by_label("Category").get_attribute("aria-invalid") is None
+
+
+def test_a_fault_that_is_mended_is_not_said_any_more(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    dialog.get_by_label("Provider", exact=True).select_option(label="Another")
+    fill(dialog, Id_of_the_provider="no/such", Name="x", Model="m", API_key=CANARY)
+    save = dialog.get_by_role("button", name="Register", exact=True)
+
+    save.click()
+    dialog.get_by_text("Some fields are not valid.").wait_for()
+    assert "Must be 1 to 64" in fault(dialog, "Id of the provider")
+    fill(dialog, Id_of_the_provider="house", Address="https://models.example.com/v1")
+    save.click()
+
+    expect(row(page, "x")).to_contain_text("house · m · Language")
+
+
+def test_fields_follow_the_category_and_the_provider(demo):
+    dialog = opened_form(demo.open("bob"))
+    dimension, temperature = dialog.get_by_label("Dimension"), dialog.get_by_label("Temperature")
+    expect(temperature).to_be_visible()
+    expect(dimension).to_be_hidden()
+
+    dialog.get_by_label("Category").select_option("embedding")
+    expect(dimension).to_be_visible()
+    expect(temperature).to_be_hidden()
+    expect(dialog.get_by_role("checkbox", name="embedding")).to_be_visible()
+
+    dialog.get_by_label("Provider", exact=True).select_option("ollama")
+    expect(dialog.get_by_text("May be empty, if the server wants none.")).to_be_visible()
+    dialog.get_by_label("Provider", exact=True).select_option("openai")
+    expect(dialog.get_by_text("Empty for https://api.openai.com/v1")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (KEY, re.compile(r"^Works( \(\d+ ms\))?\.$")),
+        (CANARY, re.compile(r"^The provider refuses the API key")),
+    ],
+    ids=["right key", "wrong key"],
+)
+def test_a_connection_is_tested_before_it_is_saved(demo, key, said):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    dialog.get_by_label("Provider", exact=True).select_option("stand-in")
+    fill(dialog, Model="demo-small", API_key=key)
+
+    dialog.get_by_role("button", name="Test connection").click()
+
+    expect(dialog.get_by_role("status")).to_have_text(said)
+    assert "new" not in demo.names("bob")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+
+
+def test_the_provider_is_asked_for_its_models(demo):
+    dialog = opened_form(demo.open("bob"))
+    dialog.get_by_label("Provider", exact=True).select_option("stand-in")
+    fill(dialog, API_key=KEY)
+
+    dialog.get_by_role("button", name="Ask the provider").click()
+
+    expect(dialog.get_by_role("status")).to_contain_text("3 models")
+    suggested = dialog.locator("datalist option").evaluate_all(
+        "(all) => all.map((each) => each.value)"
+    )
+    assert suggested == ["demo-large", "demo-small", "demo-embedding"]
+
+
+def test_a_saved_model_is_tested_in_its_row(demo):
+    page = demo.open("bob")
+
+    page.get_by_role("button", name="Test bobs-own").click()
+
+    expect(row(page, "bobs-own").locator(".result")).to_contain_text("Works")
+    expect(page.get_by_role("status").first).to_contain_text("bobs-own: Works")
+
+
+def test_an_edit_sends_what_was_changed_and_on_what_condition(demo):
+    page = demo.open("bob")
+    page.get_by_role("button", name="Edit bobs-own").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_label("API key").input_value() == ""
+    fill(dialog, Description="Now described")
+
+    with page.expect_request(lambda request: request.method == "PATCH") as sent:
+        dialog.get_by_role("button", name="Save").click()
+
+    assert sent.value.post_data_json == {"description": "Now described"}
+    assert sent.value.headers["if-match"].startswith('"')
+    expect(row(page, "bobs-own")).to_contain_text("Now described")
+    expect(page.get_by_role("button", name="Edit bobs-own")).to_be_focused()
+
+
+def test_an_edit_of_what_somebody_else_has_changed_is_refused(demo):
+    page = demo.open("bob")
+    page.get_by_role("button", name="Edit bobs-own").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("heading", name="Edit bobs-own").wait_for()
+    demo.ask("bob", "PATCH", "/by-id/bobs-own", {"description": "Faster"})
+
+    fill(dialog, Description="Slower")
+    dialog.get_by_role("button", name="Save").click()
+
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else changed this model")
+    assert demo.ask("bob", "GET", "/by-id/bobs-own")["description"] == "Faster"
+
+
+def test_a_new_address_asks_for_the_key_again(demo):
+    page = demo.open("bob")
+    page.get_by_role("button", name="Edit bobs-own").click()
+    dialog = page.get_by_role("dialog")
+    fill(dialog, Address="https://elsewhere.example.com/v1")
+
+    dialog.get_by_role("button", name="Save").click()
+    dialog.get_by_text("Some fields are not valid.").wait_for()
+
+    assert fault(dialog, "API key")
+
+
+def test_what_is_shared_appears_in_the_window_of_the_other_person(demo):
+    mine, theirs = demo.open("bob"), demo.open("carol")
+    expect(row(theirs, "bobs-own")).to_have_count(0)
+
+    dialog = choose(mine, "bobs-own", "Share…")
+    fill(dialog, Who="carol")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("carol")
+    theirs.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(row(theirs, "bobs-own")).to_contain_text("Shared with me")
+    expect(theirs.get_by_role("button", name="Edit bobs-own")).to_have_count(0)
+
+    dialog.get_by_role("checkbox", name="carol may edit").check()
+    expect(dialog.get_by_role("checkbox", name="carol may edit")).to_be_checked()
+    theirs.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(theirs.get_by_role("button", name="Edit bobs-own")).to_be_visible()
+
+    dialog.get_by_role("button", name="Remove carol").click()
+    expect(dialog.get_by_role("list", name="Shared with")).not_to_contain_text("carol")
+    theirs.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(row(theirs, "bobs-own")).to_have_count(0)
+
+
+def test_a_group_gets_a_model_and_somebody_unknown_does_not(demo):
+    page = demo.open("bob")
+    dialog = choose(page, "bobs-own", "Share…")
+
+    fill(dialog, Who="nobody")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("alert")).not_to_be_empty()
+    dialog.get_by_label("With", exact=True).select_option("groups")
+    fill(dialog, Who="sales")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Group sales")
+    expect(dialog.get_by_role("alert")).to_be_empty()
+    assert "bobs-own" in demo.names("carol")
+
+
+def test_a_model_is_given_away_after_a_question(demo):
+    page = demo.open("bob")
+    dialog = choose(page, "bobs-own", "Share…")
+    fill(dialog, Give_it_away_to="carol")
+
+    dialog.get_by_role("button", name="Give away").click()
+    question = page.get_by_role("dialog", name="Give it to carol?")
+    question.get_by_role("button", name="Give away").click()
+
+    expect(row(page, "bobs-own")).to_have_count(0)
+    assert demo.ask("carol", "GET", "/by-id/bobs-own")["is_owner"] is True
+
+
+def test_only_who_may_is_offered_to_share_with_everybody(demo):
+    admin, page = demo.open("alice"), demo.open("bob")
+    expect(opened_form(page).get_by_label("Share with everybody")).to_have_count(0)
+
+    dialog = choose(admin, "team-search", "Share…")
+    dialog.get_by_label("Share with everybody").check()
+
+    expect(row(admin, "team-search")).to_contain_text("Shared with everybody")
+    assert demo.ask("carol", "GET", "/by-id/team-search")["is_shared"] is True
+
+
+def test_a_default_is_chosen_and_taken_back(demo):
+    page = demo.open("bob")
+    dialog = choose(page, "bobs-own", "Use as default…")
+    expect(dialog.get_by_role("listitem").first).to_have_text("General house-model (of the app)Use")
+
+    dialog.get_by_role("button", name="Use: General").click()
+    expect(dialog.get_by_role("listitem").first).to_contain_text("General bobs-own")
+    assert demo.ask("bob", "GET", "/defaults/general")["source"] == "user"
+    dialog.get_by_role("button", name="Done").click()
+
+    page.get_by_role("button", name="Defaults").click()
+    dialog.get_by_role("button", name="Clear: General").click()
+    expect(dialog.get_by_role("listitem").first).to_contain_text("house-model (of the app)")
+    expect(dialog.get_by_role("listitem")).to_have_count(10)
+
+
+def test_a_default_for_everybody_is_chosen_by_who_may(demo):
+    page = demo.open("alice")
+    page.get_by_label("More for house-model").click()
+    row(page, "house-model").get_by_role("button", name="Use as default…").click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_label("For").select_option("app")
+    dialog.get_by_role("button", name="Use: Compacting").click()
+
+    expect(dialog.get_by_role("button", name="Clear: Compacting")).to_be_visible()
+    assert demo.ask("carol", "GET", "/defaults/compact")["source"] == "app"
+
+
+def test_a_model_is_switched_off_and_on(demo):
+    page = demo.open("bob")
+
+    choose(page, "bobs-own", "Deactivate")
+    expect(page.get_by_role("status").first).to_have_text("bobs-own is inactive.")
+    expect(row(page, "bobs-own")).to_have_count(0)
+    page.get_by_label("State").select_option("Inactive")
+    choose(page, "bobs-own", "Activate")
+
+    expect(page.locator(".empty")).to_have_text("No model is like this.")
+    assert demo.ask("bob", "GET", "/by-id/bobs-own")["is_active"] is True
+
+
+def test_a_model_is_deleted_only_after_a_question(demo):
+    page = demo.open("bob")
+
+    choose(page, "bobs-own", "Delete…").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("More for bobs-own")).to_be_focused()
+    assert "bobs-own" in demo.names("bob")
+    choose(page, "bobs-own", "Delete…").get_by_role("button", name="Delete").click()
+
+    expect(row(page, "bobs-own")).to_have_count(0)
+    expect(page.get_by_role("status").first).to_have_text("bobs-own is deleted.")
+    assert "bobs-own" not in demo.names("bob")
+
+
+def test_a_refusal_is_said_where_it_is_seen(demo):
+    model_id = demo.ask("bob", "GET", "/by-id/bobs-own")["id"]
+    demo.ask("bob", "PUT", "/defaults/general", {"id": model_id})
+    page = demo.open("bob")
+
+    choose(page, "bobs-own", "Delete…").get_by_role("button", name="Delete").click()
+
+    expect(page.locator("section > [role=alert]")).to_contain_text("default")
+    expect(row(page, "bobs-own")).to_be_visible()
+
+
+def test_lists_are_searched_filtered_and_paged(demo):
+    for number in range(55):
+        body = {
+            "model_id": f"m-{number:02}",
+            "model_provider": "stand-in",
+            "model_name": "x",
+            "api_key": KEY,
+        }
+        demo.ask("carol", "POST", "/register", body)
+    page = demo.open("carol")
+    names = page.locator("model-registry h3")
+    expect(names).to_have_count(50)
+
+    page.get_by_role("button", name="Next").click()
+    expect(names).to_have_count(6)
+    expect(page.get_by_text("Page 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    page.get_by_role("button", name="Previous").click()
+    expect(names).to_have_count(50)
+
+    page.get_by_role("searchbox").fill("m-1")
+    expect(names).to_have_count(10)
+    page.get_by_label("Category").select_option("Embedding")
+    expect(page.locator(".empty")).to_have_text("No model is like this.")
+    page.get_by_label("Category").select_option("All")
+    page.get_by_role("searchbox").fill("")
+    page.get_by_label("Whose").select_option("Shared with me")
+    expect(names).to_have_text(["house-model"])
+
+
+def test_the_last_model_of_the_last_page_takes_its_page_with_it(demo):
+    for number in range(50):
+        body = {
+            "model_id": f"m-{number:02}",
+            "model_provider": "stand-in",
+            "model_name": "x",
+            "api_key": KEY,
+        }
+        demo.ask("carol", "POST", "/register", body)
+    page = demo.open("carol")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("model-registry h3")).to_have_text(["m-49"])
+
+    choose(page, "m-49", "Delete…").get_by_role("button", name="Delete").click()
+
+    expect(page.locator("model-registry h3")).to_have_count(50)
+
+
+def test_a_user_who_is_not_logged_in_is_told_so_and_so_is_the_page(demo):
+    page = demo.open("bob")
+    page.evaluate(
+        "addEventListener('model-registry-unauthenticated', () => { window.told = true; })"
+    )
+
+    page.evaluate("document.querySelector('model-registry').getToken = () => 'expired'")
+
+    expect(page.locator("section > [role=alert]")).to_contain_text("not logged in")
+    expect(page.locator("model-registry h3")).to_have_count(0)
+    assert page.evaluate("window.told") is True
+
+
+def test_a_server_that_is_away_is_told_of(demo):
+    page = demo.open("bob")
+    page.route("**/api/models/**", lambda route: route.abort())
+
+    page.get_by_role("searchbox").fill("x")
+
+    expect(page.locator("section > [role=alert]")).to_have_text("The server cannot be reached.")
+    page.unroute_all()
+    page.get_by_role("searchbox").fill("bob")
+    expect(page.locator("model-registry h3")).to_have_text(["bobs-own"])
+    expect(page.locator("section > [role=alert]")).to_be_empty()
+
+
+def test_everything_can_be_done_with_the_keyboard(demo):
+    page = demo.open("bob")
+    page.get_by_role("button", name="Register a model").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+
+    page.keyboard.type("typed")
+    for text in ["", "stand", "", KEY, "demo-small"]:  # category, provider, address, key, model
+        page.keyboard.press("Tab")
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    expect(row(page, "typed")).to_be_visible()
+    expect(page.get_by_role("button", name="Register a model")).to_be_focused()
+
+    page.get_by_label("More for typed").focus()
+    page.keyboard.press("Enter")
+    expect(row(page, "typed").get_by_role("button", name="Share…")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(row(page, "typed").get_by_role("button", name="Share…")).to_be_hidden()
+    page.keyboard.press("Enter")
+    for _ in range(4):  # Use as default, Share, Deactivate, Delete
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    expect(row(page, "typed")).to_have_count(0)

@@ -1,0 +1,116 @@
+"""How the page gets in: a token in three ways, cookies with a CSRF token, a login of the host's."""
+
+import pytest
+from flask import redirect, request, session, url_for
+from flask_jwt_extended import create_access_token, set_access_cookies
+from playwright.sync_api import expect
+
+from tests.browser.test_page import choose, fill, opened_form, row
+from tests.hosts import CANARY, PREFIX
+
+PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
+<script type="module" src="{}"></script><script type="module" src="/host.js"></script></html>"""
+
+
+def add_pages(element, script="", login=None):
+    """Return what adds a page with the element, and a script of the host's, to a host app."""
+
+    def add(host):
+        @host.app.get("/page")
+        def page():
+            token = create_access_token(str(host.user("alice")))
+            address = url_for("model_registry.static", filename="model-registry.js")
+            response = host.app.make_response(PAGE.format(element.format(token=token), address))
+            if login:
+                login(response, token)
+            return response
+
+        @host.app.get("/host.js")
+        def host_script():
+            token = create_access_token(str(host.user("alice")))
+            return script.replace("TOKEN", token), {"Content-Type": "text/javascript"}
+
+        @host.app.after_request
+        def with_policy(response):
+            response.headers["Content-Security-Policy"] = "default-src 'self'"
+            return response
+
+    return add
+
+
+def registers_and_deletes(page):
+    dialog = opened_form(page)
+    fill(dialog, Name="mine", Model="gpt-4o", API_key=CANARY)
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    expect(row(page, "mine")).to_be_visible()
+    choose(page, "mine", "Delete…").get_by_role("button", name="Delete").click()
+    expect(page.locator(".empty")).to_contain_text("There are no models yet")
+
+
+@pytest.mark.parametrize(
+    ("element", "script"),
+    [
+        ('<model-registry src="/api/models" token="{token}"></model-registry>', ""),
+        (
+            "<model-registry></model-registry>",
+            'document.querySelector("model-registry").token = "TOKEN";',
+        ),
+        (
+            '<model-registry src="/api/models/"></model-registry>',
+            'document.querySelector("model-registry").getToken = async () => "TOKEN";',
+        ),
+        (
+            "",
+            """const early = document.createElement("model-registry");
+            early.token = "TOKEN";
+            document.querySelector("main").append(early);""",
+        ),
+    ],
+    ids=["attribute", "property", "function", "made by a script"],
+)
+def test_the_page_uses_the_token_that_it_is_given(served, windows, element, script):
+    _, address = served(add_pages(element, script))
+    page = windows(f"{address}/page")
+    refused = []
+    page.on(
+        "response",
+        lambda response: refused.append(response.url) if response.status == 401 else None,
+    )
+
+    registers_and_deletes(page)
+
+    assert refused == []
+
+
+def test_the_page_uses_cookies_with_a_csrf_token(served, windows):
+    def login(response, token):
+        set_access_cookies(response, token)
+
+    _, address = served(
+        add_pages("<model-registry></model-registry>", login=login),
+        JWT_TOKEN_LOCATION=["cookies"],
+        JWT_COOKIE_SECURE=False,
+    )
+
+    registers_and_deletes(windows(f"{address}/page"))
+
+
+def test_a_login_page_of_the_host_in_place_of_401_means_the_same(served, windows):
+    def add(host):
+        add_pages("<model-registry></model-registry>")(host)
+
+        @host.app.before_request
+        def to_login():
+            if (
+                request.path.startswith(f"{PREFIX}/")
+                and "/static/" not in request.path
+                and not session
+            ):
+                return redirect("/login")
+            return None
+
+    _, address = served(add, SECRET_KEY="s" * 32)
+
+    page = windows(f"{address}/page")
+
+    expect(page.locator("section > [role=alert]")).to_contain_text("not logged in")
