@@ -95,6 +95,32 @@ def test_the_page_uses_cookies_with_a_csrf_token(served, windows):
     registers_and_deletes(windows(f"{address}/page"))
 
 
+def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(served, windows):
+    element = (
+        '<model-registry csrf-token="made by the host" csrf-header="X-CSRFToken"></model-registry>'
+    )
+    given = []
+
+    def add(host):
+        add_pages(element, login=log_in)(host)
+
+        @host.app.before_request
+        def check():
+            if request.path.startswith(f"{PREFIX}/") and request.method != "GET":
+                given.append(request.headers.get("X-CSRFToken"))
+
+    def log_in(response, token):
+        response.set_cookie("access_token_cookie", token)
+
+    _, address = served(
+        add, JWT_TOKEN_LOCATION=["cookies"], JWT_COOKIE_SECURE=False, JWT_COOKIE_CSRF_PROTECT=False
+    )
+
+    registers_and_deletes(windows(f"{address}/page"))
+
+    assert given == ["made by the host"] * 2
+
+
 def test_a_login_page_of_the_host_in_place_of_401_means_the_same(served, windows):
     def add(host):
         add_pages("<model-registry></model-registry>")(host)

@@ -171,12 +171,15 @@ class Client {
   async #credentials(method) {
     const token = await this.#element.currentToken();
     if (token) return { Authorization: `Bearer ${token}` };
-    if (method === "GET") return {};
+    const csrf = method === "GET" ? null : this.#element.getAttribute("csrf-token") ?? this.#csrfCookie();
+    const header = this.#element.getAttribute("csrf-header") ?? "X-CSRF-TOKEN";
+    return csrf ? { [header]: csrf } : {};
+  }
+
+  #csrfCookie() {
     const name = this.#element.getAttribute("csrf-cookie") ?? "csrf_access_token";
     const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${name}=`));
-    if (!cookie) return {};
-    const header = this.#element.getAttribute("csrf-header") ?? "X-CSRF-TOKEN";
-    return { [header]: decodeURIComponent(cookie.slice(name.length + 1)) };
+    return cookie && decodeURIComponent(cookie.slice(name.length + 1));
   }
 
   async #refused(response) {
