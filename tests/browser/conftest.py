@@ -77,10 +77,12 @@ def windows(browser):
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
+        page.on("response", lambda response: open_window.statuses.append(response.status))
         opened.append(page)
         page.goto(url)
         return page
 
+    open_window.statuses = []
     yield open_window
     for page in opened:
         faults += page.evaluate("window.violations")

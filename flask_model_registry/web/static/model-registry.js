@@ -371,7 +371,7 @@ class ModelRegistryElement extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const name of ["getToken", "people"]) {  // given before this class was there
+    for (const name of ["token", "getToken", "people"]) {  // given before this class was there
       if (!Object.hasOwn(this, name)) continue;
       const value = this[name];
       delete this[name];
@@ -393,6 +393,7 @@ class ModelRegistryElement extends HTMLElement {
   }
 
   attributeChangedCallback() {
+    this.#providers = null;
     this.#restart();
   }
 
