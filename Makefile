@@ -3,13 +3,18 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test soak bench docs clean
+.PHONY: demo test matrix soak bench docs clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# The suite on SQLite, with each Python that is there and the oldest and newest libraries; a part is
+# MATRIX_ARGS="-k lowest" or MATRIX_ARGS="-- tests/test_register.py".
+matrix: .venv/dev
+	$(BIN)/python -m nox $(MATRIX_ARGS)
 
 # The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
 RELIABILITY ?= soak
@@ -33,4 +38,4 @@ docs: .venv/docs
 	@touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build examples/demo/instance
+	rm -rf .venv .nox build dist docs/_build examples/demo/instance
