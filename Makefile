@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test matrix soak bench docs clean
+.PHONY: demo test matrix soak bench docs dist clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
@@ -28,6 +28,12 @@ bench: .venv/bench
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W -n -q docs docs/_build/html
+
+# What is uploaded: the sdist, and the wheel that is made of it.
+dist: .venv/dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 .venv/%: setup.cfg
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
