@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test browser soak bench docs clean
+.PHONY: demo test browser matrix soak bench docs dist clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
@@ -19,6 +19,11 @@ tests/browser/node_modules: tests/browser/package.json
 	npm install --prefix tests/browser --no-package-lock --no-fund --no-audit
 	@touch $@
 
+# The suite on SQLite, with each Python that is there and the oldest and newest libraries; a part is
+# MATRIX_ARGS="-k lowest" or MATRIX_ARGS="-- tests/test_register.py".
+matrix: .venv/dev
+	$(BIN)/python -m nox $(MATRIX_ARGS)
+
 # The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
 RELIABILITY ?= soak
 soak: .venv/dev
@@ -32,6 +37,12 @@ bench: .venv/bench
 docs: .venv/docs
 	$(BIN)/python -m sphinx -W -n -q docs docs/_build/html
 
+# What is uploaded: the sdist, and the wheel that is made of it.
+dist: .venv/dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 .venv/%: setup.cfg
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -41,4 +52,4 @@ docs: .venv/docs
 	@touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build examples/demo/instance tests/browser/node_modules
+	rm -rf .venv .nox build dist docs/_build examples/demo/instance tests/browser/node_modules

@@ -25,7 +25,7 @@ from .extension import ModelRegistry
 from .providers.catalogue import Provider
 from .sqlite import configure_sqlite
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "AesGcmBox",

@@ -93,6 +93,8 @@ class _Blob(sa.types.TypeDecorator[bytes]):
     cache_ok = True
     # By this and its repr, Alembic writes sa.LargeBinary(): it imports no types but SQLAlchemy's.
     __module__ = sa.LargeBinary.__module__
+    # SQLAlchemy 2.0.35 would make one at run time, which cannot be pickled.
+    comparator_factory = sa.types.TypeDecorator.Comparator
 
     def __repr__(self) -> str:
         return "LargeBinary()"

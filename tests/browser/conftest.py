@@ -57,6 +57,7 @@ def missing(what):
 def browser():
     """Chromium, as the system installs it."""
     api = pytest.importorskip("playwright.sync_api")
+    api.expect.set_options(timeout=15_000)
     program = shutil.which("chromium") or shutil.which("chromium-browser") or missing("Chromium")
     with api.sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -74,7 +75,7 @@ def windows(browser):
         context = browser.new_context(**options)
         context.add_init_script(WATCH)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
         page.on("response", lambda response: open_window.statuses.append(response.status))
