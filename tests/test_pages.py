@@ -1,12 +1,15 @@
 """Each page of the documentation, done from top to end: see ``reading``."""
 
+import builtins
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import flask
+import flask_jwt_extended
 import jwt as pyjwt
 import pytest
 
@@ -96,6 +99,31 @@ REASONS = {
     "ValueError": {"sub": "nobody"},
     "WrongTokenError": {"type": "refresh"},
 }
+
+
+def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
+    world = make_world()
+    page = (ROOT / "docs" / "guard.md").read_text()
+
+    nobody = world.app.test_client().get(f"{PREFIX}/")
+    monkeypatch.setattr(world.names["User"], "is_active", False, raising=False)
+    switched_off = world.client().get(f"{PREFIX}/")
+
+    for answer in (nobody, switched_off):
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert f"| `Bearer` | {answer.json['detail']} |" in page
+    assert nobody.json["detail"] != switched_off.json["detail"]
+
+
+def test_the_guards_page_names_errors_that_exist():
+    page = (ROOT / "docs" / "guard.md").read_text()
+    rows = page.partition("### Why 401?")[2].partition("\n\nWithout such a line")[0]
+    modules = (pyjwt.exceptions, flask_jwt_extended.exceptions, builtins)
+
+    names = re.findall(r"`(\w+Error)`", rows)
+
+    assert {*REASONS, "RevokedTokenError"} <= {*names}
+    assert [name for name in names if not any(hasattr(each, name) for each in modules)] == []
 
 
 def test_the_guards_page_says_why_a_token_is_refused(make_world, caplog):
