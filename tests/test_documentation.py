@@ -150,6 +150,26 @@ def test_commands_and_options_that_pages_name_exist():
             assert {*re.findall(r"(?<=\s)--[a-z-]+", rest)} <= {*known, "--help"}, page
 
 
+def test_calls_and_settings_that_pages_name_exist():
+    for page, text in TEXTS.items():
+        calls = {*re.findall(r"\bregistry\.(\w+)\(", text)}
+        settings = {*re.findall(r"MODEL_REGISTRY_([A-Z][A-Z_]+)", text)}
+
+        assert calls <= members_of(CLASSES["ModelRegistry"]), page
+        assert settings <= {*_NAMES}, page
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_every_block_says_its_language(page):
+    """Those without one would be run by no test."""
+    fences = re.findall(r"^ *```(.*)$", TEXTS[page], re.MULTILINE)
+
+    assert len(fences) % 2 == 0
+    assert [end for end in fences[1::2] if end] == []
+    languages = {language for language in fences[::2] if not language.startswith("{")}
+    assert languages <= {"python", "sh", "json", "yaml", "sql", "text"}
+
+
 def test_every_signal_is_in_the_reference():
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text_of("signals.md"), re.MULTILINE)
     told = {name.strip("`") for row in rows for name in row.split(", ")}
