@@ -108,7 +108,7 @@ class World:
         module = importlib.import_module("app")
         self.names = dict(vars(module), KEY=CANARY)
         self._apps = []
-        self.take(getattr(module, "app", None) or module.create_app())
+        self.take(module.create_app())
         self._fill(models)
 
     def _fill(self, models):
@@ -186,6 +186,7 @@ class World:
                 for engine in self.names["db"].engines.values():
                     engine.dispose()
         sys.path.remove(str(self.folder))
+        sys.modules.pop("app", None)
         for name, value in self._old.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
