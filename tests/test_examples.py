@@ -7,24 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from flask_jwt_extended import create_access_token
 
-from flask_model_registry import signals
 from flask_model_registry.cli import new_key
-from flask_model_registry.providers.catalogue import PROVIDERS
 from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
-
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(page, language="python"):
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+from tests.reading import ROOT, blocks
 
 
 @pytest.fixture
@@ -32,51 +22,6 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", f"sqlite:///{tmp_path / 'x.sqlite'}")
     monkeypatch.setenv("FLASK_JWT_SECRET_KEY", "k" * 48)
     monkeypatch.setenv("FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS", new_key())
-
-
-@pytest.mark.parametrize("page", [PAGES[0], ROOT / "docs" / "quickstart.md"], ids=lambda p: p.name)
-def test_the_first_example_does_the_main_job(environment, page):
-    names = {"__name__": "first_example"}
-    exec(compile(blocks(page)[0], str(page), "exec"), names)
-    app, db = names["create_app"](), names["db"]
-    with app.app_context():
-        db.create_all()
-        db.session.add(names["User"](id=7))
-        db.session.commit()
-        headers = {"Authorization": f"Bearer {create_access_token('7')}"}
-    client = app.test_client()
-
-    body = json.loads(re.search(r"-d '(\{.*\})'", page.read_text())[1])
-    created = client.post(f"{PREFIX}/register", json=body, headers=headers)
-
-    assert created.status_code == 201
-    assert client.get(f"{PREFIX}/", headers=headers).json == [created.json]
-    with app.app_context():
-        resolved = names["registry"].resolve("gpt-4o", user=db.session.get(names["User"], 7))
-        assert resolved.openai_kwargs()["api_key"] == body["api_key"]
-        db.session.remove()
-        db.engine.dispose()
-
-
-def test_the_readme_makes_a_first_token(environment, tmp_path):
-    readme = PAGES[0]
-    (tmp_path / "app.py").write_text(blocks(readme)[0])
-    command = next(block for block in blocks(readme, "sh") if "TOKEN=$(" in block)
-    command = command.replace("$(python ", f"$({sys.executable} ").replace(
-        "flask run &", "echo $TOKEN"
-    )
-
-    result = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-
-    assert result.stdout.count(".") == 2
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_example_is_python(page):
-    for block in blocks(page):
-        compile(block, str(page), "exec")
 
 
 def test_the_first_example_of_the_readme_is_near_its_top():
@@ -260,43 +205,16 @@ def test_the_demo_prints_commands_that_work_when_pasted(demo):
     assert (instance / "encryption-keys").stat().st_mode & 0o077 == 0
 
 
-def test_the_documentation_names_every_setting_and_public_name():
-    import flask_model_registry
-    from flask_model_registry import config
+def test_what_contributors_are_told_to_run_is_there():
+    """It takes too long, or containers, to be run here."""
+    told = (ROOT / "docs" / "contributing.md").read_text()
+    makefile, extras = (ROOT / "Makefile").read_text(), (ROOT / "setup.cfg").read_text()
 
-    text = "\n".join(page.read_text() for page in PAGES)
-    settings = config._NAMES
+    targets = {*re.findall(r"(?:^|`)make ([a-z]+)", told, re.MULTILINE)}
+    tools = {*re.findall(r"\.venv/bin/([a-z-]+)", told)} - {"python", "lint-imports"}
+    paths = {*re.findall(r"(?:tests|docs)/[a-z_]+(?:\.py)?", told)} - {"docs/_build"}
 
-    assert {name for name in flask_model_registry.__all__ if name not in text} == set()
-    assert {name for name in settings if name not in text} == set()
-    for provider in PROVIDERS:
-        names = {provider.id, *provider.aliases, provider.base_url or provider.id}
-        assert {name for name in names if f"`{name}`" not in text} == set()
-    assert CANARY not in text
-
-
-def test_the_audit_example_writes_what_happens(host, alice, caplog):
-    example = {"__name__": "audit_of_host"}
-    exec(blocks(ROOT / "docs" / "audit.md", "python")[0], example)
-
-    (row_id,) = register(alice, "m")
-    alice.delete(f"{PREFIX}/{row_id}")
-    for signal in signals.namespace.values():
-        signal.disconnect(example["write"])
-
-    told = [record.getMessage() for record in caplog.records if record.name == "audit"]
-    assert ["'event': 'created'" in told[0], "'event': 'deleted'" in told[1]] == [True, True]
-
-
-def test_the_example_of_python_calls_runs(host, alice, bob):
-    register(alice, "gpt-4o", "old")
-    example = {"registry": host.registry, "db": host.db, "KEY": CANARY}
-    for block in blocks(ROOT / "docs" / "python.md"):
-        exec(block, example)
-
-    with host.app.app_context():
-        example["tidy"](host.load("alice"), host.load("bob"))
-        created, resolved = example["seed"](host.load("alice"))
-
-    assert [each["model_id"] for each in bob.get(f"{PREFIX}/").json] == ["gpt-4o"]
-    assert [each["model_id"] for each in created] == [resolved.model_id] == ["gpt-4o"]
+    assert {"test", "soak", "matrix"} <= targets
+    assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+    assert [name for name in tools if f"    {name}>=" not in extras] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []

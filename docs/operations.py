@@ -1,0 +1,176 @@
+"""Writes the page of HTTP operations from the description of the API, before Sphinx reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask_model_registry.web.openapi import described
+from flask_model_registry.web.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sphinx.application import Sphinx
+
+PREFIX = "/api/models"
+INTRODUCTION = f"""# HTTP operations
+
+Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
+[errors](errors.md) the statuses. Addresses are below `{PREFIX}`, or your
+`MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every text.
+"""
+LONGEST_PATTERN = 60  # longer ones say less than they take to read
+RANGES = {
+    "{} characters": ("minLength", "maxLength"),
+    "{}": ("minimum", "maximum"),
+    "{} items": ("minItems", "maxItems"),
+}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Write the page when Sphinx starts."""
+    app.connect("builder-inited", _write)
+    return {"parallel_read_safe": True}
+
+
+def _write(app: Sphinx) -> None:
+    page, text = Path(app.srcdir) / "operations.md", written()
+    if not page.exists() or page.read_text("utf-8") != text:
+        page.write_text(text, "utf-8")
+
+
+def written() -> str:
+    """Return the page."""
+    description = described(ROUTES, PREFIX)
+    shapes = description["components"]["schemas"]
+    lines = [INTRODUCTION]
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                parameters = [*item.get("parameters", ()), *operation["parameters"]]
+                lines += _operation(f"{method.upper()} {path}", operation, parameters, shapes)
+    lines += ["## Shapes", "", "What answers hold.", ""]
+    for name in sorted(_answered(description)):
+        lines += [f"### {name}", "", *_fields(shapes[name]), ""]
+    return "\n".join(lines)
+
+
+def _operation(
+    title: str,
+    operation: Mapping[str, Any],
+    parameters: list[dict[str, Any]],
+    shapes: Mapping[str, Any],
+) -> Iterator[str]:
+    yield from (f"## `{title}`", "", operation["summary"])
+    if operation.get("security") == []:
+        yield "It takes no token."
+    yield ""
+    if parameters:
+        yield from ("| parameter | in | type | default |", "|---|---|---|---|")
+        for each in parameters:
+            schema = each["schema"]
+            default = "required" if each.get("required") else _default(schema)
+            yield f"| `{each['name']}` | {each['in']} | {_type(schema)} | {default} |"
+        yield ""
+    if "requestBody" in operation:
+        (media,) = operation["requestBody"]["content"].values()
+        yield from _body(_name(media["schema"]), shapes)
+        yield ""
+    yield from (_statuses(operation["responses"]), "")
+
+
+def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
+    schema = shapes[name]
+    yield from ("| body | type | default |", "|---|---|---|")
+    for field, each in schema["properties"].items():
+        default = "required" if field in schema.get("required", ()) else _default(each)
+        if name.endswith("Changes"):
+            default = "as it is"
+        yield f"| `{field}` | {_type(each)} | {default} |"
+
+
+def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("| field | type |", "|---|---|")
+    for name, each in schema["properties"].items():
+        yield f"| `{name}` | {_type(each)} |"
+
+
+def _statuses(responses: Mapping[str, Any]) -> str:
+    good = [_good(status, each) for status, each in responses.items() if "$ref" not in each]
+    errors = [status for status, each in responses.items() if "$ref" in each]
+    told = f"; errors {', '.join(errors)}" if errors else ""
+    return f"Answers {', '.join(good)}{told}."
+
+
+def _good(status: str, response: Mapping[str, Any]) -> str:
+    text = f"{status} {HTTPStatus(int(status)).phrase}"
+    for media in response.get("content", {}).values():
+        text += f" with {_type(media['schema'])}"
+    headers = "`, `".join(response.get("headers", {}))
+    return f"{text} (header `{headers}`)" if headers else text
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        name = _name(schema)
+        return f"[{name}](#{name.lower()})"
+    kind = schema.get("type", "anything")
+    kinds = [kind] if isinstance(kind, str) else kind
+    text = kinds[0]
+    for held in ("items", "additionalProperties"):
+        if schema.get(held):
+            text += f" of {_type(schema[held])}"
+    parts = [text, *_limits(schema), *(["or null"] if "null" in kinds else [])]
+    if "enum" in schema:
+        parts.append(", ".join(f"`{each}`" for each in schema["enum"]))
+    return "; ".join(parts)
+
+
+def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
+    for text, (least, most) in RANGES.items():
+        if most in schema:
+            limits = [f"{schema[name]:.10g}" for name in (least, most) if name in schema]
+            yield text.format(" to ".join(limits) if len(limits) > 1 else f"up to {limits[0]}")
+    pattern = re.sub(r"^\^\(\?:(.*?)\$?\)$", r"\1", schema.get("pattern", ""))
+    if 0 < len(pattern) <= LONGEST_PATTERN:
+        yield f"`{pattern}`".replace("|", r"\|")
+    elif pattern and "maxLength" not in schema:
+        yield "see [register](http.md#register)"
+
+
+def _default(schema: Mapping[str, Any]) -> str:
+    return f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
+
+
+def _name(schema: Mapping[str, Any]) -> str:
+    name: str = schema["$ref"].rpartition("/")[2]
+    return name
+
+
+def _answered(description: Mapping[str, Any]) -> set[str]:
+    """Return the names of shapes that answers hold, or that these hold."""
+    shapes = description["components"]["schemas"]
+    answers = [
+        response
+        for item in description["paths"].values()
+        for method, operation in item.items()
+        if method != "parameters"
+        for response in operation["responses"].values()
+    ]
+    names, unseen = set(), _references([answers, description["components"]["responses"]])
+    while unseen:
+        names |= unseen
+        unseen = set().union(*(_references(shapes[name]) for name in unseen)) - names
+    return names
+
+
+def _references(value: Any) -> set[str]:
+    """Return the names of all shapes that are referred to within."""
+    if isinstance(value, dict):
+        own = {_name(value)} if "/schemas/" in str(value.get("$ref")) else set()
+        return own.union(*map(_references, value.values()))
+    return set().union(*map(_references, value)) if isinstance(value, list) else set()

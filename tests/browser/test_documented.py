@@ -1,0 +1,90 @@
+"""The page of the documentation, as a host puts it into its own."""
+
+import re
+
+from flask import render_template_string
+from flask_jwt_extended import create_access_token
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ROOT
+from tests.browser.test_page import choose
+
+TEXT = (ROOT / "docs" / "page.md").read_text()
+PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
+<link rel="stylesheet" href="/host.css"><script type="module" src="/host.js"></script></html>"""
+SESSION = (
+    'const session = { accessToken: () => fetch("/token").then((answer) => answer.text()) };\n'
+)
+
+
+def block(language):
+    return re.search(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)[1]
+
+
+def test_what_the_documentation_shows_of_the_page_works(served, windows):
+    def add(host):
+        @host.app.get("/page")
+        def page():
+            return render_template_string(PAGE.format(block("html")))
+
+        @host.app.get("/host.js")
+        def script():
+            return SESSION + block("js"), {"Content-Type": "text/javascript"}
+
+        @host.app.get("/host.css")
+        def style():
+            return block("css"), {"Content-Type": "text/css"}
+
+        @host.app.get("/token")
+        def token():
+            return create_access_token(str(host.user("alice")))
+
+        @host.app.get("/people")
+        def people():
+            return [{"key": str(host.user("bob")), "name": "Bob"}]
+
+        @host.app.get("/login")
+        def login():
+            return "The login"
+
+    host, address = served(add)
+    with host.app.app_context():
+        host.registry.create(
+            model_id="m",
+            model_provider="openai",
+            model_name="m",
+            api_key="k",
+            user=host.load("alice"),
+        )
+        host.db.session.commit()
+
+    page = windows(f"{address}/page")
+
+    dialog = choose(page, "m", "Share…")
+    dialog.get_by_label("Who").fill("Bob")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Bob")
+    accent = page.locator("model-registry button.primary").first.evaluate(
+        "(node) => getComputedStyle(node).backgroundColor"
+    )
+    assert accent == "rgb(10, 125, 90)"
+
+    with host.app.app_context():
+        host.db.session.delete(host.load("alice"))
+        host.db.session.commit()
+    page.evaluate("document.querySelector('model-registry').refresh()")
+    expect(page.locator("body")).to_have_text("The login")
+
+
+def test_every_attribute_property_and_event_is_documented():
+    source = (ROOT / "flask_model_registry/web/static/model-registry.js").read_text()
+    attributes = re.findall(r'[gh][ea][ts]Attribute\("([a-z-]+)"\)', source)
+    events = re.findall(r'announce\("([a-z-]+)"', source)
+    properties = re.findall(r"var\((--model-registry-[a-z-]+)", source)
+
+    shown = {"src", "token", "can-share", "csrf-token", "csrf-cookie", "csrf-header", "aria-busy"}
+    assert {*attributes} - {"aria-describedby", "aria-invalid"} == shown
+    assert [name for name in {*attributes} - {"aria-busy"} if f"`{name}" not in TEXT] == []
+    assert [name for name in {*events} if f"`{name}`" not in TEXT] == []
+    short = {name.removeprefix("--model-registry") for name in properties}
+    assert [name for name in short if name not in TEXT] == []

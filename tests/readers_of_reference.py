@@ -1,0 +1,130 @@
+"""Readers of the pages that explain, and of the reference."""
+
+import os
+import re
+import shutil
+
+import flask
+import pytest
+import sqlalchemy as sa
+
+import flask_model_registry
+from tests.hosts import CANARY, PREFIX, model
+from tests.reading import reads
+from tests.test_examples import Kms
+
+
+@reads("cli.md")
+def cli(page, world):
+    assert page.do().startswith("k2026:")
+    page.do()
+    assert "5 keep; nothing was changed" in page.do()
+
+
+@reads("errors.md")
+def errors(page, world):
+    choose, registry, db = page.do()["choose"], world.names["registry"], world.names["db"]
+    with world.app.app_context():
+        alice = world.load(1)
+        registry.set_default("general", "local", user=alice)
+        registry.update("old", user=alice, is_active=False)
+        assert [choose(alice, each).model_id for each in ("gpt-4o", "x")] == ["gpt-4o", "local"]
+        with pytest.raises(RuntimeError, match="model-inactive: "):
+            choose(alice, "old")
+        db.session.commit()
+
+
+@reads("http.md")
+def http(page, world):
+    openai = pytest.importorskip("openai", reason="the SDK is not installed")
+    world.names["OpenAI"] = openai.OpenAI
+    world.serve()
+    choices = page.do()["choices"]
+    assert {*choices(world.token)} == {"local", "m2", "old", "m4", "gpt-4o"}
+    problem = page.do()
+    answer = world.client().patch(f"{PREFIX}/5", json={"temperature": "0.7"})
+    assert answer.json == problem
+
+
+@reads("python.md")
+def python(page, world):
+    registry, db = world.names["registry"], world.names["db"]
+    world.names.update(registry=registry)
+    with world.app.app_context():
+        registry.delete("gpt-4o", user=world.load(1))
+        db.session.commit()
+        seed = page.do()["seed"]
+        created, resolved = seed(world.load(1))
+        assert created[-1]["model_id"] == resolved.model_id == "gpt-4o"
+        why_bob = page.do()["tidy"]
+        why_bob(world.load(1), world.load(7))
+        assert [each["model_id"] for each in registry.list(user=world.load(7))] == ["gpt-4o"]
+        assert registry.default("general", user=world.load(7)).model_id == "gpt-4o"
+        why = page.do()["why"]
+        printed = []
+        world.names["print"] = lambda told: printed.append(str(told))
+        why(world.load(1))
+        shown = page.take("text")
+        number = re.search(r"model (\d+);", printed[0])[1]
+        assert printed[0].strip() == shown.replace("model 12;", f"model {number};").strip()
+
+
+@reads("secrets.md")
+def secrets(page, world):
+    kms = Kms()
+    names = page.rest()
+    service = names["EnvelopeBox"](kms, "one")
+    built_in = names["built_in"](os.environ["FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS"])
+    both = names["FirstOf"](built_in, service)
+    for box in (service, built_in, both):
+        assert both.open(box.seal("sk", "row"), "row") == "sk"
+    with pytest.raises(flask_model_registry.CannotOpenError):
+        both.open(b"\xff" * 60, "row")
+
+
+@reads("sqlite.md")
+def sqlite(page, world):
+    if shutil.which("sqlite3") is None:
+        pytest.skip("the command sqlite3 is not installed")
+    world.names["Flask"] = flask.Flask
+    page.do()
+    assert (world.folder / "instance" / "app.sqlite").exists()
+    app = world.take(page.do()["create_app"]())
+    with app.app_context():
+        assert world.names["db"].session.scalar(sa.text("PRAGMA foreign_keys")) == 1
+    assert page.do().split() == ["5", "seals", repr(world.key_id())]
+
+
+@reads("transactions.md")
+def transactions(page, world):
+    registry, User = world.names["registry"], world.names["User"]
+    starter = world.names["STARTER_MODEL"] = model(model_id="starter", share_with_users=True)
+    sign_up = page.do()["sign_up"]
+    with world.app.app_context():
+        first, second = [sign_up(User(id=key, is_admin=True)) for key in (8, 9)]
+        owned = [registry.list(user=each, owned=True) for each in (first, second)]
+        assert [[each["model_id"] for each in models] for models in owned] == [["starter"], []]
+        assert starter["api_key"] == CANARY
+
+
+@reads("postgresql.md")
+def postgresql(page, world):
+    assert "psycopg" in page.do()
+    assert world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"].startswith("postgresql+psycopg://")
+    connects(page.do()["app"], world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"])
+    page.take("sql")  # on the server, below
+
+
+@reads("mysql.md")
+def mysql(page, world):
+    assert "pymysql" in page.do()
+    connects(page.do()["app"], world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"])
+
+
+def connects(app, url, *statements):
+    """Make an engine of the options that a page has set; execute what there is to execute."""
+    engine = sa.create_engine(url, **app.config["SQLALCHEMY_ENGINE_OPTIONS"])
+    for statement in statements:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(statement)
+    engine.dispose()

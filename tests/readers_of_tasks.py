@@ -1,0 +1,276 @@
+"""Readers of the pages that say how to do something."""
+
+import json
+import logging
+import re
+import sqlite3
+from types import SimpleNamespace
+
+import flask
+import flask_login
+import flask_wtf
+import sqlalchemy as sa
+from flask import request
+
+from flask_model_registry import signals
+from tests.hosts import CANARY, PREFIX, model
+from tests.reading import ROOT, reads
+
+
+@reads("audit.md")
+def audit(page, world):
+    db, told = world.names["db"], logging.getLogger("audit")
+    lines = logging.Handler()
+    lines.emit = lambda record: seen.append(record.getMessage())
+    seen = []
+    told.addHandler(lines)
+    world.names["Use"] = type(
+        "Use",
+        (db.Model,),
+        {
+            "id": sa.Column(sa.Integer, primary_key=True),
+            "user_id": sa.Column(sa.Integer),
+            "model": sa.Column(sa.Integer),
+        },
+    )
+    with world.app.app_context():
+        db.create_all()
+
+    page.rest()
+    with world.request():
+        world.names["registry"].resolve("gpt-4o")
+        db.session.commit()
+        used = db.session.scalars(sa.select(world.names["Use"].model)).all()
+    world.client().delete(f"{PREFIX}/5")
+
+    told.removeHandler(lines)
+    for signal in signals.namespace.values():
+        signal.disconnect(world.names["write"])
+    signals.resolved.disconnect(world.names["count"])
+    assert used == [5]
+    assert ["'event': 'resolved'" in seen[0], "'event': 'deleted'" in seen[1]] == [True, True]
+
+
+@reads("defaults.md")
+def defaults(page, world):
+    clients = []
+    world.names["OpenAI"] = lambda **options: clients.append(options)
+    world.client().put(f"{PREFIX}/defaults/general", json={"id": 1})
+
+    page.do()
+    assert world.client().patch(f"{PREFIX}/5", json={"share_with_users": True}).status_code == 200
+    page.rest()
+
+    assert clients == [{"api_key": CANARY, "base_url": world.at_upstream}]
+    assert world.client(world.bobs).get(f"{PREFIX}/defaults/general").json["source"] == "app"
+
+
+@reads("exchange.md")
+def exchange(page, world):
+    page.do()
+    for row_id in range(1, 6):
+        world.client().delete(f"{PREFIX}/{row_id}")
+    assert page.do().endswith("5 create\n")
+    row_id = world.client().get(f"{PREFIX}/by-id/gpt-4o").json["id"]
+    given = {"api_key": CANARY, "share_with_users": True}
+    assert world.client().patch(f"{PREFIX}/{row_id}", json=given).status_code == 200
+    assert page.do()["model_id"] == "gpt-4o"
+    page.do()
+    with world.app.app_context():
+        world.names["seed_defaults"](world.load(1))
+    page.take("text")  # held against the command in test_exchange.py
+    page.do()
+    for name in ("with-keys.jsonl", "with-keys.jsonl.age"):
+        assert (world.folder / name).read_text().count(CANARY) == 1
+
+
+TABLE = """
+from flask_model_registry import ModelIdTakenError, ValidationError
+
+{}
+app = create_app()
+
+{}
+"""
+
+
+@reads("from-a-table.md")
+def from_a_table(page, world):
+    db = world.names["db"]
+    texts = [block.text for block in page.blocks if block.language == "python"]
+    page.do()
+    rows = [("openai", "gpt-5", CANARY), ("openai", "gpt-5", CANARY), ("openai", "bad", "sk-***")]
+    with world.app.app_context():
+        db.create_all()
+        for provider, name, secret in rows:
+            row = world.names["ApiKey"](user_id=7, provider=provider, model=name, secret=secret)
+            db.session.add(row)
+        db.session.commit()
+    page.do()
+    printed = world.app.test_cli_runner().invoke(args=["move-keys"]).output
+    app = world.folder / "app.py"
+    app.write_text(app.read_text() + TABLE.format(*texts))
+
+    again = page.do()
+
+    assert printed == "row 3: api_key: This is a mask, not a key.\n"
+    assert again.startswith(printed)
+    assert "6 of 6 API keys open." in again
+    assert [each["model_id"] for each in world.client(world.bobs).get(f"{PREFIX}/").json] == [
+        "gpt-5"
+    ]
+
+
+@reads("from-litellm.md", models=())
+def from_litellm(page, world):
+    page.write("config.yaml", "yaml")
+    config = world.folder / "config.yaml"
+    config.write_text(
+        config.read_text() + "  - {model_name: gpt-4o, litellm_params: {model: gpt-4o}}\n"
+    )
+    page.write("lines.py")
+    page.rest()
+
+    models = world.client(world.bobs).get(f"{PREFIX}/").json
+
+    facts = [(each["model_id"], each["model_provider"], each["category"]) for each in models]
+    assert facts == [
+        ("gpt-4o", "openai", "llm"),
+        ("llama", "ollama", "llm"),
+        ("embedder", "openai", "embedding"),
+        ("gpt-4o-2", "openai", "llm"),
+    ]
+    told = [
+        world.client().get(f"{PREFIX}/{each['id']}/credential").json["is_set"] for each in models
+    ]
+    assert told == [True, True, True, False]
+
+
+@reads("from-xagent.md", models=())
+def from_xagent(page, world):
+    page.do()
+    (before,) = page.do()
+    (world.folder / "models.json").write_text(json.dumps([before]))
+    page.write("lines.py")
+    page.do()
+
+    (after,) = world.client(world.bobs).get(f"{PREFIX}/").json
+
+    assert {*before} == {*after}
+    facts = "model_id category model_provider model_name temperature abilities is_shared".split()
+    assert [before[each] for each in facts] == [after[each] for each in facts]
+
+
+@reads("groups.md")
+def groups(page, world):
+    teams = {1: ["staff"], 7: ["research"]}
+    User, registry = world.names["User"], world.names["registry"]
+    User.teams = property(lambda user: [SimpleNamespace(slug=slug) for slug in teams[user.id]])
+    world.names.update(
+        request=request, abort=flask.abort, groups_of_request_user=lambda: ["research"]
+    )
+    page.do()
+    world.mount()
+    with world.app.app_context():
+        world.names["alice"] = world.load(1)
+    page.do()
+    seen = world.client(world.bobs).get(f"{PREFIX}/by-id/gpt-4o").json["can_edit"]
+    world.mount()
+    page.do()
+    put = [
+        world.client().put(f"{PREFIX}/5/grants/groups/{group}", json={}).status_code
+        for group in ("research", "staff")
+    ]
+    page.do()
+
+    assert (seen, put) == (True, [200, 403])
+    assert world.client().get(f"{PREFIX}/5/grants").json["groups"] == []
+    assert registry.tables is world.names["registry"].tables
+
+
+@reads("hosts.md")
+def hosts(page, world):
+    User = world.names["User"]
+    User.role = "operator"
+    User.is_authenticated = True
+    world.names.update(
+        current_user=flask_login.current_user, Flask=flask.Flask, Blueprint=flask.Blueprint
+    )
+    page.do()
+    app = world.mount()
+    flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
+    world.names["csrf"] = flask_wtf.CSRFProtect(app)
+    assert app.test_client().get(f"{PREFIX}/").json == []
+    refused = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
+    page.do()
+    taken = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
+    assert (refused, taken) == (400, 201)
+    page.do()
+    world.mount()
+    shared = world.client(world.bobs).patch(
+        f"{PREFIX}/by-id/gpt-4o", json={"share_with_users": True}
+    )
+    assert shared.status_code == 200
+    world.take(page.do()["create_app"]())
+    assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
+
+
+@reads("keys.md")
+def keys(page, world):
+    page.do()["check"](world.app)
+    page.replace("k2026#5d41402a", world.key_id())
+    assert [row.model_id for row in page.do()][-1] == "gpt-4o"
+
+
+@reads("leaving.md")
+def leaving(page, world):
+    db, registry = world.names["db"], world.names["registry"]
+    world.names.update(event=sa.event, Engine=sa.Engine, sqlite3=sqlite3)
+    names = page.rest()
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    engine.dispose()
+    sa.event.remove(sa.Engine, "connect", names["enforce_foreign_keys"])
+    with world.app.app_context():
+        names["offboard"](world.load(1), world.load(7))
+        assert len(registry.list(user=world.load(7))) == 5
+        bob = world.load(7)
+        names["close"](bob)
+        assert (world.load(1), bob.is_active) == (None, False)
+        assert (
+            db.session.scalar(sa.select(sa.func.count()).select_from(registry.tables.models)) == 0
+        )
+
+
+@reads("providers.md")
+def providers(page, world):
+    page.do()
+    world.mount()
+    created = world.client().post(
+        f"{PREFIX}/register", json=model(model_id="a", model_provider="acme-ai")
+    )
+    assert created.json["model_provider"] == "acme"
+    assert '"result":"ok"' in page.do()
+    hosts = page.do()["app"].config["MODEL_REGISTRY_ALLOWED_HOSTS"]
+    world.mount(MODEL_REGISTRY_ALLOWED_HOSTS=hosts)
+    text = (ROOT / "docs" / page.name).read_text()
+    addresses = re.findall(r"^\| (?:Ollama|vLLM) .*`(http[^`]*)` \|$", text, re.MULTILINE)
+    for number, address in enumerate(addresses):
+        body = model(model_id=f"at-{number}", base_url=address)
+        assert world.client().post(f"{PREFIX}/register", json=body).status_code == 201
+    assert len(addresses) == 4
+
+
+@reads("share.md")
+def share(page, world):
+    registry = world.names["registry"]
+    page.do(2)
+    assert world.client(world.bobs).get(f"{PREFIX}/5").json["can_edit"] is True
+    with world.request():
+        world.names.update(alice=world.load(1), bob=world.load(7))
+    page.do()
+    assert world.client().get(f"{PREFIX}/5/grants").json["users"] == []
+    page.do()
+    assert world.client(world.bobs).get(f"{PREFIX}/5").json["is_owner"] is True
+    assert registry.tables.models.name == "model_registry_models"

@@ -1,0 +1,281 @@
+"""The documentation names all that is public, and its links lead somewhere."""
+
+import inspect
+import re
+import sys
+
+import click
+import pytest
+
+import flask_model_registry
+from flask_model_registry import errors, signals
+from flask_model_registry.cli import model_registry
+from flask_model_registry.config import _NAMES, Settings
+from flask_model_registry.core.tables import Tables
+from flask_model_registry.providers.catalogue import PROVIDERS
+from flask_model_registry.web.routes import ROUTES
+from tests.hosts import CANARY
+from tests.reading import PAGES, ROOT
+
+sys.path.insert(0, str(ROOT / "docs"))
+import operations
+
+sys.path.pop(0)
+
+DOCS = ROOT / "docs"
+GENERATED = DOCS / "operations.md"
+TEXTS = {page: page.read_text() for page in PAGES} | {GENERATED: operations.written()}
+# What Sphinx takes from docstrings, with the options of each.
+DIRECTIVES = {
+    name: options
+    for text in TEXTS.values()
+    for name, options in re.findall(
+        r"^\.\. auto(?:class|exception|function):: (?:flask_model_registry\.)?(\w+)\n((?:   :.*\n)*)",
+        text,
+        re.MULTILINE,
+    )
+}
+PUBLIC = {name: getattr(flask_model_registry, name) for name in flask_model_registry.__all__}
+CLASSES = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
+ERRORS = {
+    name: each
+    for name, each in vars(errors).items()
+    if inspect.isclass(each) and issubclass(each, errors.RegistryError)
+}
+COMMANDS = model_registry.commands
+# What the registry itself asks of its own values.
+INTERNAL = {"Filters": {"shape", "parameters"}}
+# Pages that are made, or mostly code.
+LONG = {"performance.md": 200, "tutorial.md": 225, "operations.md": 1000}
+
+
+def text_of(name):
+    return TEXTS[DOCS / name]
+
+
+def members_of(each):
+    """Return the public attributes that a class itself has, of its instances too."""
+    own = {name for name in vars(each) if not name.startswith("_")}
+    annotated = {name for name in inspect.get_annotations(each) if not name.startswith("_")}
+    stored = set(
+        re.findall(r"^ +self\.([a-z]\w*)(?:: .*)? = ", inspect.getsource(each), re.MULTILINE)
+    )
+    return own | annotated | stored
+
+
+def is_documented(owner, name):
+    """Tell whether a member is in a docstring that is shown, or a table of the page names it."""
+    member = getattr(CLASSES[owner], name, None)
+    options = DIRECTIVES.get(owner, "")
+    shown = re.search(r":members:(.*)", options)
+    is_shown = shown and (not shown[1].strip() or name in re.split(r"[,\s]+", shown[1]))
+    if is_shown and inspect.getdoc(member) and not isinstance(member, (str, int, float, tuple)):
+        return True
+    if re.search(rf"^ *{name}: \S", inspect.getdoc(CLASSES[owner]) or "", re.MULTILINE):
+        return True
+    reference = text_of("python.md") + text_of("errors.md") + text_of("secrets.md")
+    in_docstring = f"``{name}``" in (inspect.getdoc(CLASSES[owner]) or "")
+    return in_docstring or re.search(rf"`(registry)?\.?{name}\b", reference) is not None
+
+
+@pytest.mark.parametrize("name", flask_model_registry.__all__)
+def test_every_public_name_is_in_the_reference(name):
+    if name == "signals":
+        assert "`flask_model_registry.signals`" in text_of("signals.md")
+    else:
+        assert name in DIRECTIVES
+        assert inspect.getdoc(PUBLIC[name])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_public_method_and_attribute_is_in_the_reference(name):
+    members = members_of(CLASSES[name]) - INTERNAL.get(name, set())
+
+    assert {each for each in members if not is_documented(name, each)} == set()
+
+
+def test_the_tables_that_hosts_may_read_are_in_the_reference():
+    tables = [name for name in inspect.get_annotations(Tables) if name != "user_key"]
+
+    assert [name for name in tables if f"`.{name}`" not in text_of("python.md")] == []
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_in_the_reference_with_its_status_and_code(name):
+    if name == "RegistryError":
+        return  # the base, which has none
+    status = "502, 504" if name == "UpstreamError" else str(ERRORS[name].status)
+    star = "" if name in PUBLIC else "*"
+
+    row = f"| `{name}`{star} | {status} | `{ERRORS[name].code}` | "
+
+    assert row in text_of("errors.md")
+
+
+def test_every_setting_is_in_the_reference_with_its_default():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \|(.*?)\|", text_of("settings.md"), re.MULTILINE))
+    defaults = Settings()
+
+    assert {*rows} == {*_NAMES}
+    for name, cell in rows.items():
+        told = cell.strip()
+        value = getattr(defaults, name.lower(), None)
+        if name.startswith("ENCRYPTION_KEYS"):
+            assert told in {"required", ""}
+        else:
+            assert told == f"`{[*value] if isinstance(value, frozenset) else value}`"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_reference_with_its_options(name):
+    sections = re.split(r"^## ", text_of("cli.md"), flags=re.MULTILINE)
+    (section,) = [each for each in sections if each.startswith(f"{name}\n")]
+    told = re.findall(r"^\| `(--[a-z-]+)` \| (.*?) \|", section, re.MULTILINE)
+
+    options = {
+        each.opts[0]: each for each in COMMANDS[name].params if isinstance(each, click.Option)
+    }
+
+    assert {option for option, _ in told} == {*options}
+    for option, default in told:
+        if options[option].show_default:
+            assert default.strip("`") == str(options[option].default)
+
+
+def test_commands_and_options_that_pages_name_exist():
+    for page, text in TEXTS.items():
+        for command, rest in re.findall(r"flask model-registry ([a-z-]+)([^\n`|]*)", text):
+            assert command in COMMANDS, page
+            known = {option for each in COMMANDS[command].params for option in each.opts}
+            assert {*re.findall(r"(?<=\s)--[a-z-]+", rest)} <= {*known, "--help"}, page
+
+
+def test_calls_and_settings_that_pages_name_exist():
+    for page, text in TEXTS.items():
+        calls = {*re.findall(r"\bregistry\.(\w+)\(", text)}
+        settings = {*re.findall(r"MODEL_REGISTRY_([A-Z][A-Z_]+)", text)}
+
+        assert calls <= members_of(CLASSES["ModelRegistry"]), page
+        assert settings <= {*_NAMES}, page
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_every_block_says_its_language(page):
+    """Those without one would be run by no test."""
+    fences = re.findall(r"^ *```(.*)$", TEXTS[page], re.MULTILINE)
+
+    assert len(fences) % 2 == 0
+    assert [end for end in fences[1::2] if end] == []
+    languages = {language for language in fences[::2] if not language.startswith("{")}
+    assert languages <= {"python", "sh", "json", "yaml", "sql", "text", "html", "js", "css"}
+
+
+def test_every_signal_is_in_the_reference():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text_of("signals.md"), re.MULTILINE)
+    told = {name.strip("`") for row in rows for name in row.split(", ")}
+
+    assert {*signals.namespace} <= told
+    assert {
+        name for name, value in vars(signals).items() if value in signals.namespace.values()
+    } == {*signals.namespace}
+
+
+def test_every_route_is_in_the_reference():
+    overview = text_of("http.md")
+    for rule, views in ROUTES.values():
+        path = re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule)
+        assert f"`{path}`" in overview
+        for method in views:
+            row = next(row for row in overview.splitlines() if f"`{path}`" in row and method in row)
+            assert row.startswith("| ")
+            assert f"\n## `{method} {path}`\n" in TEXTS[GENERATED]
+
+
+def test_the_operations_show_parameters_fields_and_statuses():
+    text = TEXTS[GENERATED]
+    register = text.partition("\n## `POST /register`\n")[2].partition("\n## ")[0]
+    patch = text.partition("\n## `PATCH /{id}`\n")[2].partition("\n## ")[0]
+
+    assert "| `model_name` | string; 1 to 255 characters | required |" in register
+    assert (
+        '| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | `"llm"` |'
+        in register
+    )
+    assert "| `temperature` | number; 0 to 2; or null | `null` |" in register
+    assert "Answers 201 Created with [ModelRepresentation](#modelrepresentation)" in register
+    assert "errors 400, 401, 403, 409, 413, 415, 422, 503, 507." in register
+    assert "| `If-Match` | header | string |  |" in patch
+    assert (
+        "| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | as it is |"
+        in patch
+    )
+    assert (
+        len(
+            re.findall(
+                r"^\| `\w+` \|",
+                text.partition("### ModelRepresentation")[2].partition("###")[0],
+                re.MULTILINE,
+            )
+        )
+        == 17
+    )
+
+
+def test_every_provider_is_named_with_its_address():
+    for provider in PROVIDERS:
+        names = {provider.id, *provider.aliases, provider.base_url or provider.id}
+        assert {name for name in names if f"`{name}`" not in text_of("providers.md")} == set()
+
+
+def slugs_of(text):
+    """Return what a page's headings are called in links, as GitHub and MyST have it."""
+    text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    return {*plain, *re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_links_lead_to_pages_and_headings_that_exist(page):
+    text = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if ":" in path:
+            assert path.startswith("https://")
+            continue
+        linked = (page.parent / path).resolve() if path else page
+        assert linked in TEXTS or linked.exists(), target
+        assert not anchor or anchor in slugs_of(TEXTS[linked]), target
+
+
+def test_the_index_leads_to_every_page():
+    toctree = re.findall(
+        r"^```\{toctree\}\n(.*?)^```$", text_of("index.md"), re.DOTALL | re.MULTILINE
+    )
+    named = [line for block in toctree for line in block.splitlines() if line and line[0] != ":"]
+
+    assert len({*named}) == len(named)
+    assert {f"{name}.md" for name in named} == {
+        page.name for page in TEXTS if page.parent == DOCS
+    } - {"index.md"}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_pages_are_short_and_hold_no_key_of_the_tests(page):
+    assert len(TEXTS[page].splitlines()) <= LONG.get(page.name, 151)
+    assert CANARY not in TEXTS[page]
+
+
+def test_examples_have_no_host_but_those_for_examples():
+    """Of RFC 2606; besides these, only providers."""
+    allowed = {each.base_url for each in PROVIDERS if each.base_url}
+    for page, text in TEXTS.items():
+        for host in re.findall(r"https?://([\w.-]+)", text):
+            is_example = re.search(
+                r"(^|\.)(example(\.com)?|localhost|ollama|127\.0\.0\.1|10\.20\.0\.7)$", host
+            )
+            is_provider = any(f"//{host}/" in address for address in allowed)
+            assert is_example or is_provider or host in {"host", "blinker.readthedocs.io"}, (
+                page.name,
+                host,
+            )

@@ -1,0 +1,151 @@
+"""Each page of the documentation, done from top to end: see ``reading``."""
+
+import builtins
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import flask
+import flask_jwt_extended
+import jwt as pyjwt
+import pytest
+
+import flask_model_registry
+from tests import readers_of_tasks  # noqa: F401  # they say what they read
+from tests.databases import make_database
+from tests.hosts import CANARY, PREFIX
+from tests.readers_of_reference import connects
+from tests.reading import PAGES, READERS, ROOT, World, blocks_of
+
+
+@pytest.fixture
+def make_world(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(World(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+def test_every_page_with_blocks_is_read_by_a_test():
+    """Here, or by a test that names it, such as that of the tutorial."""
+    others = [*Path(__file__).parent.rglob("test_*.py"), Path(__file__).parent / "reading_calls.py"]
+    others = [
+        each for each in others if each.name not in {"test_pages.py", "test_documentation.py"}
+    ]
+    named = "\n".join(each.read_text() for each in others)
+    pages = {page.name for page in PAGES if blocks_of(page)}
+
+    assert [page for page in pages - {*READERS} if f'"{page}"' not in named] == []
+    assert {*READERS} <= pages
+
+
+@pytest.mark.parametrize("page", sorted(READERS))
+def test_the_page_does_what_it_says(page, make_world):
+    reader, options = READERS[page]
+    world = make_world(**options)
+    public = flask_model_registry.__all__
+    world.names.update({name: getattr(flask_model_registry, name) for name in public})
+    with world.open(page) as opened:
+        reader(opened, world)
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("postgresql", "postgresql.md"), ("mariadb", "mysql.md")]
+)
+def test_the_settings_of_the_page_are_the_servers(name, page, tmp_path):
+    app = flask.Flask("settings")
+    texts = {block.language: block.text for block in blocks_of(ROOT / "docs" / page)}
+    exec(texts["python"], {"app": app})
+    database = make_database(name, tmp_path)
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
+    if name == "postgresql":  # the schema of the test is set by options too
+        options["options"] += f" -csearch_path={database.schema}"
+    create = "CREATE TABLE model_registry_models (id INTEGER)"
+
+    try:
+        connects(app, database.url, create, texts.get("sql", "SELECT 1"))
+    finally:
+        database.drop()
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("openai", "anthropic", "litellm"))), reason="an SDK is not installed"
+)
+def test_the_page_of_calls_does_what_it_says(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.reading_calls", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        cwd=ROOT,
+    )
+
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert CANARY not in result.stdout + result.stderr
+
+
+REASONS = {
+    "ExpiredSignatureError": {"exp": 1},
+    "InvalidSubjectError": {"sub": 1},
+    "UserLookupError": {"sub": "99"},
+    "ValueError": {"sub": "nobody"},
+    "WrongTokenError": {"type": "refresh"},
+}
+
+
+def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
+    world = make_world()
+    page = (ROOT / "docs" / "guard.md").read_text()
+
+    nobody = world.app.test_client().get(f"{PREFIX}/")
+    monkeypatch.setattr(world.names["User"], "is_active", False, raising=False)
+    switched_off = world.client().get(f"{PREFIX}/")
+
+    for answer in (nobody, switched_off):
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert f"| `Bearer` | {answer.json['detail']} |" in page
+    assert nobody.json["detail"] != switched_off.json["detail"]
+
+
+def test_the_guards_page_names_errors_that_exist():
+    page = (ROOT / "docs" / "guard.md").read_text()
+    rows = page.partition("### Why 401?")[2].partition("\n\nWithout such a line")[0]
+    modules = (pyjwt.exceptions, flask_jwt_extended.exceptions, builtins)
+
+    names = re.findall(r"`(\w+Error)`", rows)
+
+    assert {*REASONS, "RevokedTokenError"} <= {*names}
+    assert [name for name in names if not any(hasattr(each, name) for each in modules)] == []
+
+
+def test_the_guards_page_says_why_a_token_is_refused(make_world, caplog):
+    world = make_world()
+    claims = pyjwt.decode(world.token, options={"verify_signature": False})
+    sent = {
+        reason: pyjwt.encode({**claims, **changes}, "k" * 48, "HS256")
+        for reason, changes in REASONS.items()
+    }
+    sent["InvalidSignatureError"] = pyjwt.encode(claims, "x" * 48, "HS256")
+    sent["DecodeError"] = "no-token"
+    sent["InvalidAlgorithmError"] = pyjwt.encode(claims, "k" * 64, "HS512")
+    page = (ROOT / "docs" / "guard.md").read_text()
+
+    for reason, token in sent.items():
+        caplog.clear()
+        answer = world.client(token).get(f"{PREFIX}/")
+
+        assert (answer.status_code, answer.json["detail"]) == (
+            401,
+            "The access token is not valid.",
+        )
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+        assert f"model registry: token refused: {reason}" in caplog.messages
+        assert f"`{reason}`" in page
