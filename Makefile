@@ -35,7 +35,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: .venv/docs
-	$(BIN)/python -m sphinx -W -n -q docs docs/_build/html
+	$(BIN)/python -m sphinx -E -W -n -q docs docs/_build/html
 
 # What is uploaded: the sdist, and the wheel that is made of it.
 dist: .venv/dev
@@ -52,4 +52,4 @@ dist: .venv/dev
 	@touch $@
 
 clean:
-	rm -rf .venv .nox build dist docs/_build examples/demo/instance tests/browser/node_modules
+	rm -rf .venv .nox build dist docs/_build docs/operations.md examples/demo/instance tests/browser/node_modules

@@ -215,3 +215,24 @@ def test_a_command_finds_a_nested_blueprint(tmp_path, monkeypatch):
     assert json.loads(output)["servers"] == [{"url": f"/parent{PREFIX}"}]
     assert host.client().get(f"/parent{ADDRESS}").json == json.loads(output)
     host.close()
+
+
+def test_what_a_change_leaves_out_has_no_default(description):
+    shapes = description["components"]["schemas"]
+
+    assert shapes["NewModel"]["properties"]["category"]["default"] == "llm"
+    assert [
+        name
+        for name, each in shapes["WholeModelChanges"]["properties"].items()
+        if "default" in each
+    ] == []
+
+
+def test_a_read_that_can_be_spared_says_by_which_header(description):
+    operations = description["paths"]["/{id}"]
+
+    named = {
+        method: [each["name"] for each in operations[method].get("parameters", ())]
+        for method in ("get", "patch")
+    }
+    assert named == {"get": ["If-None-Match"], "patch": ["If-Match", "If-None-Match"]}

@@ -37,7 +37,6 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
     503: ("Retry-After",),
     507: ("Retry-After",),
 }
-_CONDITIONS = ("If-Match", "If-None-Match")
 _MODEL = {
     "model_id": "gpt-4o",
     "model_provider": "openai",
@@ -86,6 +85,8 @@ def described(routes: Routes, prefix: str) -> dict[str, Any]:
     converter: Any = plugin.converter
     converter.attribute_functions.remove(converter.field2pattern)  # of one pattern, as it is
     converter.add_attribute_function(_pattern)
+    converter.attribute_functions.remove(converter.field2default)
+    converter.add_attribute_function(_default)
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     all_views = [(rule, view) for rule, views in routes.values() for view in views.values()]
     for status in sorted(set().union(*starmap(_errors, all_views))):
@@ -170,8 +171,14 @@ def _operation(
 def _parameters(view: View) -> Iterator[dict[str, Any]]:
     if view.query.fields:
         yield {"in": "query", "schema": view.query}
-    for name in _CONDITIONS if view.is_conditional else ():
+    for name in _conditions(view):
         yield {"in": "header", "name": name, "schema": {"type": "string"}}
+
+
+def _conditions(view: View) -> tuple[str, ...]:
+    if view.is_conditional:
+        return ("If-Match", "If-None-Match")
+    return ("If-None-Match",) if HTTPStatus.NOT_MODIFIED in view.answers else ()
 
 
 def _errors(rule: str, view: View) -> set[int]:
@@ -213,6 +220,13 @@ def _content(shape: marshmallow.Schema) -> dict[str, Any]:
     if example := EXAMPLES.get(shape_name(shape)):
         media["example"] = [example] if shape.many else example
     return {"application/json": media}
+
+
+def _default(converter: Any, field: Any, **options: Any) -> dict[str, Any]:
+    """Give the default of a field, but for changes: what these leave out stays as it is."""
+    is_change = getattr(field.parent, "partial", None)
+    default: dict[str, Any] = {} if is_change else converter.field2default(field, **options)
+    return default
 
 
 def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
