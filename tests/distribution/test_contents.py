@@ -43,7 +43,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(built, files):
     with zipfile.ZipFile(built.wheel) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert names == {name for name in files if name.startswith("flask_model_registry/")}
+    assert names == {
+        name
+        for name in files
+        if name.startswith(("flask_model_registry/", "flask_model_registry_"))
+    }
     assert "flask_model_registry/py.typed" in names
 
 
@@ -86,4 +90,4 @@ def test_the_description_has_no_link_that_leads_nowhere(metadata):
     targets = re.findall(r"]\(([^)]+)\)", metadata.get_payload())
 
     assert [target for target in targets if not target.startswith(("https:", "#"))] == []
-    assert "(`docs/quickstart.md`)" in metadata.get_payload()
+    assert "(`docs/tutorial.md`)" in metadata.get_payload()

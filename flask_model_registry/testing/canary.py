@@ -1,0 +1,95 @@
+"""An API key that is recognized wherever it comes out, and an ear at all logs."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import secrets
+import string
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What URLs, JSON and HTML leave as it is, so that the key is found in each of them.
+_CHARACTERS = string.ascii_letters + string.digits
+_PIECE = 8
+
+
+class Canary:
+    """An API key of nobody's.
+
+    It is found as it is, in base64 and in hexadecimal, in either case, whole or eight characters.
+    """
+
+    def __init__(self) -> None:
+        self._random = "".join(secrets.choice(_CHARACTERS) for _ in range(48))
+        self.api_key = f"sk-conformance-{self._random}"
+        self._pieces = {*self._plain(), *self._in_hexadecimal(), *self._in_base64()}
+
+    def __repr__(self) -> str:
+        return "Canary()"
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether the key, or a piece of it, is in the text."""
+        lower = text.lower()
+        return any(piece in lower for piece in self._pieces)
+
+    def _plain(self) -> Iterator[str]:
+        for start in range(len(self._random) - _PIECE + 1):
+            yield self._random[start : start + _PIECE].lower()
+
+    def _in_hexadecimal(self) -> Iterator[str]:
+        for start in range(len(self._random) - _PIECE + 1):
+            yield self._random[start : start + _PIECE].encode().hex()
+
+    def _in_base64(self) -> Iterator[str]:
+        for offset in range(3):  # it looks different at each
+            encoded = base64.b64encode(b"-" * offset + self._random.encode()).decode().lower()
+            # Without the ends, which have to do with what stands beside the key.
+            inner = encoded[4 : len(encoded) // 4 * 4 - 4]
+            for start in range(len(inner) - 11 + 1):
+                yield inner[start : start + 11]
+
+
+class _Ear(logging.Handler):
+    """Keeps every record as text, with tracebacks and extra fields."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.heard: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        texts = [repr(vars(record))]
+        with suppress(Exception):  # a record with wrong arguments is for the host's handlers
+            texts.append(logging.Formatter().format(record))
+        where = f"a record of the logger {record.name!r} at level {record.levelname}"
+        self.heard.append((where, " ".join(texts)))
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[str, str]]]:
+    """Collect all that is logged or printed, at every level: where, and the text."""
+    ear, outputs = _Ear(), {"standard output": StringIO(), "standard error": StringIO()}
+    root = logging.getLogger()
+    level = root.level
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(outputs["standard output"]))
+        stack.enter_context(redirect_stderr(outputs["standard error"]))
+        for logger in _outermost_loggers():
+            logger.addHandler(ear)
+            stack.callback(logger.removeHandler, ear)
+        root.setLevel(logging.DEBUG)
+        stack.callback(root.setLevel, level)
+        yield ear.heard
+    ear.heard += [(where, output.getvalue()) for where, output in outputs.items()]
+
+
+def _outermost_loggers() -> Iterator[logging.Logger]:
+    """Yield the root, and the loggers that do not pass on to it what they are told."""
+    yield logging.getLogger()
+    for logger in [*logging.root.manager.loggerDict.values()]:
+        if isinstance(logger, logging.Logger) and not logger.propagate:
+            yield logger

@@ -1,0 +1,215 @@
+"""The tests that a host runs: a class to inherit from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+import sqlalchemy as sa
+
+from ..core.access import Actor
+from ..core.writing import NO_TABLES
+from ..errors import UnreadableCredentialError
+from ..web.routes import ROUTES
+from .canary import listening
+from .exercise import exercise
+from .host import Host, fail
+from .isolation import lists_of, told_apart
+from .scene import Scene, scene_of
+from .schema import lacking
+from .visitor import nobody, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from .scene import Registered
+    from .visitor import Visitor
+
+_PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())}
+_PUBLIC.add("static")
+_MIGRATE = (
+    "run 'flask db migrate' and 'flask db upgrade', with Alembic alone 'alembic revision "
+    "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that is "
+    "there. The documentation has a page on it, Upgrade"
+)
+_TOLD = 10  # faults in a message
+_directions = pytest.mark.parametrize("asker", ["the first user asks", "the second user asks"])
+
+
+class ModelRegistryConformance:
+    """What must hold of the registry in every app. Inherit from it, in a class named ``Test…``.
+
+    It needs the fixtures ``model_registry_app``, your app with its tables, and
+    ``model_registry_users``, two of its users: each a mapping of request headers, or an
+    ``app.test_client()`` that has logged in. It registers models for the two, and removes them.
+
+    Attributes:
+        url_values: The values of variables in the address of a parent blueprint.
+    """
+
+    url_values: ClassVar[Mapping[str, Any]] = {}
+
+    @pytest.fixture
+    def model_registry_host(self, model_registry_app: Any) -> Host:
+        """The app, and what there is of the registry in it."""
+        return Host.of(model_registry_app, self.url_values)
+
+    @pytest.fixture
+    def model_registry_scene(
+        self, model_registry_host: Host, model_registry_users: Any
+    ) -> Iterator[Scene]:
+        """The two users, whose models are removed in the end."""
+        with scene_of(model_registry_host, model_registry_users) as scene:
+            yield scene
+
+    def test_the_tables_are_migrated(self, model_registry_host: Host) -> None:
+        """Every table, column, index, unique constraint and foreign key is in the database."""
+        tables = [table for table, _ in model_registry_host.tables.by_model()]
+        with model_registry_host.connected() as connection:
+            missing = [*lacking(connection, tables)]
+        if missing == [f"table {table.name}" for table in tables]:
+            fail(NO_TABLES)
+        _fail_if(missing, f"The database lacks something of the registry; {_MIGRATE}:")
+
+    def test_every_stored_api_key_opens(self, model_registry_host: Host) -> None:
+        """The configured encryption keys open what is stored."""
+        faults = [*_unreadable(model_registry_host)]
+        _fail_if(
+            faults, "API keys do not open; see which they need by 'flask model-registry list-keys':"
+        )
+
+    def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Scene) -> None:
+        """What a user registers is what the app's own code gets."""
+        scene = model_registry_scene
+        model = scene.register(scene.first, "kept")
+        registry, app = scene.host.registry, scene.host.app
+        with app.app_context():
+            resolved = registry.models.resolve(Actor(model.owner), model.id)
+        if resolved.api_key.reveal() != scene.canary.api_key:
+            fail("The API key that a user registered is not the one that resolve() returns.")
+
+    def test_no_api_key_is_stored_in_the_clear(self, model_registry_scene: Scene) -> None:
+        """The rows of a model hold no trace of its API key."""
+        scene = model_registry_scene
+        scene.register(scene.first, "sealed")
+        if any(map(scene.canary.is_in, scene.rows())):
+            fail("The database holds an API key in the clear; the secret_box must encrypt it.")
+
+    def test_no_route_answers_without_a_token(self, model_registry_scene: Scene) -> None:
+        """Nobody gets in, whatever the address and the method, but to the API's description."""
+        scene = model_registry_scene
+        _fail_if([*_let_in(scene)], "Without a valid token, the answer must be 401:")
+
+    def test_no_answer_holds_an_api_key(self, model_registry_scene: Scene) -> None:
+        """An API key that was sent never comes back, in a body or a header."""
+        scene = model_registry_scene
+        exercise(scene)
+        leaks = [
+            f"{what}, status {answer.status_code}, in the {place}"
+            for visitor in (scene.first, scene.second)
+            for what, answer in visitor.answers
+            for place, text in (("headers", str(answer.headers)), ("body", answer.text))
+            if scene.canary.is_in(text)
+        ]
+        _fail_if(leaks, "An API key, or a piece of it, came back:")
+
+    def test_no_log_holds_an_api_key(self, model_registry_scene: Scene) -> None:
+        """An API key that was sent is not logged, at any level, and not printed."""
+        scene = model_registry_scene
+        with listening() as heard:
+            exercise(scene)
+        leaks = dict.fromkeys(where for where, text in heard if scene.canary.is_in(text))
+        _fail_if([*leaks], "An API key, or a piece of it, was logged:")
+
+    def test_the_two_users_are_two(self, model_registry_scene: Scene) -> None:
+        """What two users register belongs to two users."""
+        scene = model_registry_scene
+        first = scene.register(scene.first, "first").owner
+        second = scene.register(scene.second, "second").owner
+        if first == second:
+            fail(
+                f"Both of model_registry_users are the user with the key {str(first)!r}. If they "
+                "are two in your app, its user loader does not tell them apart."
+            )
+
+    @_directions
+    def test_a_model_of_somebody_else_is_as_absent_as_none(
+        self, model_registry_scene: Scene, asker: str
+    ) -> None:
+        """By no form of its id, on no route, is the answer another than if it were not there."""
+        owner, other = _roles(model_registry_scene, asker)
+        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
+        own = model_registry_scene.register(other, "own")
+        found = told_apart(model_registry_scene, other, model, own)
+        _fail_if([*found], f"{other.name} can tell a model of {owner.name} from none:")
+        # Nor by what cannot be registered.
+        model_registry_scene.register(other, "hidden")
+
+    @_directions
+    def test_a_model_of_somebody_else_is_in_no_list(
+        self, model_registry_scene: Scene, asker: str
+    ) -> None:
+        """It is not listed, counted or a default for anybody else."""
+        owner, other = _roles(model_registry_scene, asker)
+        own = model_registry_scene.register(other, "own")
+        before = lists_of(model_registry_scene, other)
+        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
+        model_registry_scene.choose(owner, own.owner, model.owner)
+        after = lists_of(model_registry_scene, other)
+        changed = [f"GET {address}" for address, text in before.items() if after[address] != text]
+        _fail_if(changed, f"{other.name} sees that {owner.name} has registered a model:")
+
+
+def _fail_if(faults: Sequence[str], message: str) -> None:
+    """Fail if there are faults; of many, tell the first."""
+    if faults:
+        lines = [f"  {fault}" for fault in faults[:_TOLD]]
+        more = [f"  and {len(faults) - _TOLD} more"] if len(faults) > _TOLD else []
+        fail("\n".join([message, *lines, *more]))
+
+
+def _roles(scene: Scene, asker: str) -> tuple[Visitor, Visitor]:
+    """Return who owns the model, and who asks."""
+    users = (scene.second, scene.first)
+    return users if asker.startswith("the first") else users[::-1]
+
+
+def _unreadable(host: Host) -> Iterator[str]:
+    models = host.tables.models
+    sealed = sa.select(models).where(models.c.ciphertext.is_not(None)).order_by(models.c.id)
+    with host.connected() as connection:
+        for row in connection.execute(sealed).mappings():
+            try:
+                host.registry.keys.vault.opened(dict(row))
+            except UnreadableCredentialError as error:
+                yield f"model {row['id']} {row['model_id']!r}: {error.detail}"
+
+
+def _let_in(scene: Scene) -> Iterator[str]:
+    model = scene.register(scene.first, "guarded")
+    values = _values(scene, model)
+    visitor, body = nobody(scene.host), scene.body("forbidden")
+    for rule in scene.host.rules():
+        if rule.endpoint.rpartition(".")[2] in _PUBLIC:
+            continue
+        path = scene.host.path(rule.endpoint, **values)
+        # Of OPTIONS, so that browsers may ask from elsewhere, the answer is the methods alone.
+        for method in sorted((rule.methods or set()) - {"OPTIONS"}):
+            for headers in ({}, {"Authorization": "Bearer no.such.token"}):
+                answer = visitor.ask(method, path, headers=headers, json=body)
+                if answer.status_code != 401:
+                    how = "a token that is none" if headers else "no token"
+                    yield f"{method} {path} with {how} answered {told(answer)}"
+
+
+def _values(scene: Scene, model: Registered) -> dict[str, Any]:
+    """Return values for the variables in addresses, by which nothing of the host's is changed."""
+    return {
+        "id": model.id,
+        "model_id": model.model_id,
+        "provider": "none",
+        "user": str(model.owner),
+        "group": scene.prefix,
+        "config_type": "none",
+        "rest": f"{scene.prefix}/elsewhere/nowhere",
+    }

@@ -1,0 +1,111 @@
+"""What a user can tell of a model that is somebody else's: nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.tables import MAX_ID
+from ..web.routes import ROUTES
+from .visitor import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from werkzeug.test import TestResponse
+
+    from .scene import Registered, Scene
+    from .visitor import Visitor
+
+_LISTS = {
+    # The newest first, or a new one would be on a later page.
+    "models": (
+        "?sort=-id",
+        "?sort=-id&is_active=all",
+        "?sort=-id&owned=false",
+        "?sort=-id&ability=chat",
+    ),
+    "summary": ("", "?is_active=all", "?owned=false", "?ability=chat"),
+    "openai_models": ("",),
+    "defaults": ("", "?scope=app"),
+}
+
+
+def told_apart(scene: Scene, asker: Visitor, model: Registered, own: Registered) -> Iterator[str]:
+    """Yield where the asker can tell another user's model from one that is not there.
+
+    Args:
+        model: The other user's.
+        own: A model of the asker's.
+    """
+    absent = ((MAX_ID, f"{scene.prefix}/absent"), (MAX_ID - 1, f"{scene.prefix}/nowhere"))
+    for name, method in _of_one_model():
+        before, answer, after = (
+            asker.ask(method, _path(scene, name, ref, own), **_options(name, method, ref, scene))
+            for ref in (absent[0], (model.id, model.model_id), absent[1])
+        )
+        what = f"{method} {_path(scene, name, (model.id, model.model_id), own)}"
+        if before.status_code != 404:
+            yield f"{what} must be answered 404 if nothing is there, but was {told(before)}"
+        elif differing := _differing(answer, before, after):
+            names = ", ".join(differing)
+            yield f"{what} answered {told(answer)}, if nothing is there {told(before)}: {names}"
+
+
+def lists_of(scene: Scene, asker: Visitor) -> dict[str, str]:
+    """Return what each list and count tells the asker."""
+    addresses = [
+        scene.host.path(name) + query for name, queries in _LISTS.items() for query in queries
+    ]
+    addresses += [f"{scene.host.path(name)}?q={scene.prefix}" for name in ("models", "summary")]
+    return {address: asker.expect(200, "GET", address).text for address in addresses}
+
+
+def _of_one_model() -> Iterator[tuple[str, str]]:
+    """Yield the name and a method of each address that names a model, and of what takes an id."""
+    for name, (rule, views) in ROUTES.items():
+        if "<id>" in rule or "model_id>" in rule:
+            for method in ("HEAD", *views) if "GET" in views else views:
+                yield name, method
+    yield "default", "PUT"
+
+
+def _path(scene: Scene, name: str, ref: tuple[int, str], own: Registered) -> str:
+    return scene.host.path(
+        name,
+        id=ref[0],
+        model_id=ref[1],
+        user=str(own.owner),
+        group=scene.prefix,
+        config_type="embedding",  # which the models are not: nothing is chosen by mistake
+    )
+
+
+def _options(name: str, method: str, ref: tuple[int, str], scene: Scene) -> dict[str, Any]:
+    """Return a body that would be taken from the owner."""
+    bodies: dict[tuple[str, str], Any] = {
+        ("model", "PATCH"): {"description": "changed"},
+        ("model", "PUT"): scene.body("changed"),
+        ("credential", "PUT"): {"api_key": scene.canary.api_key},
+        ("user_grant", "PUT"): {"can_edit": True},
+        ("group_grant", "PUT"): {"can_edit": True},
+        ("transfer", "POST"): {"user": scene.prefix},
+        ("default", "PUT"): {"id": ref[0]},
+    }
+    return {"json": bodies.get((name.removesuffix("_by_handle"), method))}
+
+
+def _differing(answer: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
+    """Return what of an answer differs from two others, and does not between these."""
+    names = sorted({*answer.headers.keys(), *before.headers.keys()})
+    told_by: dict[str, Callable[[TestResponse], Any]] = {
+        "the status": lambda each: each.status_code,
+        "the body": lambda each: each.data,
+        **{f"the header {name}": _header(name) for name in names},
+    }
+    return [
+        what for what, value in told_by.items() if value(before) == value(after) != value(answer)
+    ]
+
+
+def _header(name: str) -> Callable[[TestResponse], Any]:
+    return lambda each: each.headers.getlist(name)

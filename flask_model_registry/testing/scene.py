@@ -1,0 +1,137 @@
+"""Two users with a model each, which are removed again whatever happens."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..core import signals
+from ..core.defaults import CONFIG_TYPES
+from .canary import Canary
+from .host import fail
+from .visitor import two_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .host import Host
+    from .visitor import Visitor
+
+_ADDRESS = "https://models.example.com/v1"  # never called
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model that a user has registered, and the value of that user's key."""
+
+    id: int
+    model_id: str
+    owner: Any
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The users of a test, and what they register.
+
+    Attributes:
+        prefix: What the ``model_id`` of every model of this test begins with.
+    """
+
+    host: Host
+    canary: Canary
+    prefix: str
+    first: Visitor
+    second: Visitor
+
+    def body(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Return a valid request to register a model, at a provider that nobody can ask."""
+        return {
+            "model_id": f"{self.prefix}/{name}",
+            "model_provider": _never_asked(self.host),
+            "model_name": name,
+            "base_url": _ADDRESS,
+            "api_key": self.canary.api_key,
+            **fields,
+        }
+
+    def register(self, visitor: Visitor, name: str, **fields: Any) -> Registered:
+        """Have a user register a model."""
+        path = self.host.path("register")
+        created: Any = visitor.expect(201, "POST", path, json=self.body(name, **fields)).json
+        row_id = created["id"]
+        models = self.host.tables.models.c
+        with self.host.connected() as connection:
+            owner = connection.scalar(sa.select(models.owner_id).where(models.id == row_id))
+        if owner is None:
+            fail(f"POST {path} answered 201, but there is no row with the id {row_id}")
+        return Registered(row_id, f"{self.prefix}/{name}", owner)
+
+    def choose(self, visitor: Visitor, *users: Any) -> str | None:
+        """Have a user register a default, for a kind of work that none of the users has one for.
+
+        Returns:
+            Its address; None if there is no such kind of work.
+        """
+        defaults = self.host.tables.defaults.c
+        chosen = sa.select(defaults.config_type).where(defaults.user_id.in_(users))
+        with self.host.connected() as connection:
+            taken = {*connection.scalars(chosen)}
+        for config_type, category in CONFIG_TYPES.items():
+            if config_type not in taken:
+                model = self.register(visitor, "chosen", category=category)
+                address = self.host.path("default", config_type=config_type)
+                visitor.expect(200, "PUT", address, json={"id": model.id})
+                return address
+        return None
+
+    def rows(self) -> Iterator[str]:
+        """Yield each row of what the users have registered, as text."""
+        with self.host.connected() as connection:
+            for table, row_id in self.host.tables.by_model():
+                for row in connection.execute(sa.select(table).where(row_id.in_(self._ids()))):
+                    yield " ".join(map(_text, row))
+
+    def remove(self) -> None:
+        """Delete what the users have registered, past all of the host's code but its receivers."""
+        with self.host.connected(commit=True) as connection:
+            inspector = sa.inspect(connection)
+            ours = sa.select(self.host.tables.models).where(self._is_ours())
+            rows = connection.execute(ours).mappings().all()
+            ids = [row["id"] for row in rows]
+            for table, row_id in self.host.tables.by_model():
+                if inspector.has_table(table.name, table.schema):
+                    connection.execute(sa.delete(table).where(row_id.in_(ids)))
+        with self.host.app.app_context():
+            for row in rows:
+                self.host.registry.rows.announce(signals.deleted, None, dict(row))
+
+    def _ids(self) -> sa.Select[Any]:
+        return sa.select(self.host.tables.models.c.id).where(self._is_ours())
+
+    def _is_ours(self) -> sa.ColumnElement[bool]:
+        return self.host.tables.models.c.model_id.startswith(self.prefix, autoescape=True)
+
+
+@contextmanager
+def scene_of(host: Host, users: Any) -> Iterator[Scene]:
+    """Make a scene, and remove it."""
+    first, second = two_users(host, users)
+    scene = Scene(host, Canary(), f"conformance-{secrets.token_hex(6)}", first, second)
+    try:
+        yield scene
+    finally:
+        scene.remove()
+
+
+def _never_asked(host: Host) -> str:
+    """Return a provider that cannot be tested: not even a host that lets all in would call it."""
+    providers = host.registry.endpoints.providers()
+    return next((each["id"] for each in providers if not each["can_be_tested"]), "bedrock")
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

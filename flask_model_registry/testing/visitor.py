@@ -1,0 +1,126 @@
+"""Whoever sends requests to the app under test: one of its users, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from contextvars import Context
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flask.testing import FlaskClient
+
+from .host import fail
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+    from .host import Host
+
+_TWO = (
+    "model_registry_users must return two different users, each a mapping of request headers such "
+    "as {'Authorization': f'Bearer {token}'}, or an app.test_client() that has logged in"
+)
+_SHOWN = 300  # characters of an answer in a message
+
+
+@dataclass
+class Visitor:
+    """Sends requests, and keeps the answers."""
+
+    name: str
+    host: Host
+    client: FlaskClient
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answers: list[tuple[str, TestResponse]] = field(default_factory=list)
+
+    def ask(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Send a request and return the answer."""
+        headers = {**self.headers, **self._csrf(), **options.pop("headers", {})}
+        # As a server would: not within a context that the host's fixtures hold open, where
+        # extensions remember the user of the request before.
+        answer: TestResponse = Context().run(
+            self.client.open, path, method=method, headers=headers, **options
+        )
+        self.answers.append((f"{method} {path}", answer))
+        return answer
+
+    def expect(self, status: int, method: str, path: str, **options: Any) -> TestResponse:
+        """Send a request, and fail if the answer has another status."""
+        answer = self.ask(method, path, **options)
+        if answer.status_code != status:
+            fail(
+                f"{method} {path} by {self.name} must be answered {status}, but was {told(answer)}"
+            )
+        return answer
+
+    def _csrf(self) -> dict[str, str]:
+        """Return the header that Flask-JWT-Extended wants beside its cookie."""
+        config = self.host.app.config
+        locations = config.get("JWT_TOKEN_LOCATION") or ()
+        if self.headers or "cookies" not in locations or not config.get("JWT_COOKIE_CSRF_PROTECT"):
+            return {}
+        domain = config.get("JWT_COOKIE_DOMAIN") or config.get("SERVER_NAME") or "localhost"
+        cookie = self.client.get_cookie(
+            config["JWT_ACCESS_CSRF_COOKIE_NAME"],
+            domain.partition(":")[0].lstrip("."),
+            config["JWT_ACCESS_CSRF_COOKIE_PATH"],
+        )
+        return {config["JWT_ACCESS_CSRF_HEADER_NAME"]: cookie.value} if cookie else {}
+
+
+def nobody(host: Host) -> Visitor:
+    """Return who has not logged in."""
+    # Not by `app.test_client()`: the host's class of clients may log in by itself.
+    return Visitor("nobody", host, FlaskClient(host.app, host.app.response_class))
+
+
+def two_users(host: Host, users: Any) -> tuple[Visitor, Visitor]:
+    """Return the users of the fixture, who are let in, or say what is wrong with them."""
+    is_many = hasattr(users, "__iter__") and not isinstance(users, (str, Mapping))
+    given = [*users] if is_many else [users]
+    if len(given) != 2:
+        fail(f"{_TWO}; it returned {len(given)}")
+    if given[0] is given[1] or given[0] == given[1]:
+        fail(f"{_TWO}; it returned the same user twice")
+    first, second = map(_visitor, ("the first user", "the second user"), [host] * 2, given)
+    for visitor in (first, second):
+        _check_is_let_in(visitor)
+    return first, second
+
+
+def told(answer: TestResponse) -> str:
+    """Return what an answer says, to be read in a message."""
+    return f"{answer.status_code}: {answer.text[:_SHOWN]!r}"
+
+
+def _visitor(name: str, host: Host, user: Any) -> Visitor:
+    if isinstance(user, FlaskClient):
+        return Visitor(name, host, _apart(user))
+    if not isinstance(user, Mapping):
+        fail(f"{_TWO}, not {type(user).__name__}")
+    # Without cookies of its own, or the client would drop a header with cookies.
+    client = FlaskClient(host.app, host.app.response_class, use_cookies=False)
+    return Visitor(name, host, client, {**user})
+
+
+def _apart(client: FlaskClient) -> FlaskClient:
+    """Return the same client, cookies and all, outside of a ``with`` that keeps its contexts."""
+    client = copy(client)
+    client.preserve_context = False
+    client._context_stack = ExitStack()
+    return client
+
+
+def _check_is_let_in(visitor: Visitor) -> None:
+    path = visitor.host.path("models")
+    answer = visitor.ask("GET", path)
+    if answer.status_code == 401:
+        fail(
+            f"{visitor.name} of model_registry_users is not let in: GET {path} answered "
+            f"{told(answer)}. Give a valid token, or a client that has logged in, of a user who is "
+            "in the database, committed"
+        )
+    if answer.status_code != 200:
+        fail(f"GET {path} by {visitor.name} must be answered 200, but was {told(answer)}")

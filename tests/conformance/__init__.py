@@ -1,0 +1,1 @@
+"""Apps that run the library's conformance tests, each as a host would have it."""
