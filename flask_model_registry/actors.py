@@ -33,6 +33,7 @@ class Actors:
         self._load_user = load_user
         self._can_share = can_share or _is_admin
         self._groups = groups
+        self.knows_who_shares = can_share is not None or hasattr(user_model, "is_admin")
 
     def actor(self, user: Any = None) -> Actor:
         """Return the actor for a user, or for the user of the request.
@@ -50,12 +51,18 @@ class Actors:
         """Return the actor for the user with this key.
 
         Raises:
-            NotFoundError: There is no such user.
+            NotFoundError: There is no such user, or the user is not active.
         """
-        user = self._session.get(self._user_model, key)
-        if user is None:
-            raise NotFoundError("There is no such user.")
-        return self.actor(user)
+        return self.actor(self._active(key))
+
+    def check_recipient(self, key: Any) -> None:
+        """Check that a user who is to get something could come and use it.
+
+        Raises:
+            NotFoundError: The user is not active.
+        """
+        if hasattr(self._user_model, "is_active"):
+            self._active(key)
 
     def person(self, user: Any) -> Person:
         """Return a user of the host's as the registry knows them."""
@@ -86,9 +93,14 @@ class Actors:
         if not has_request_context():
             raise AuthenticationError("There is no request to take the user from; give 'user'.")
         user = _unwrapped(self._load_user())
-        refused = (getattr(user, name, True) is False for name in ("is_authenticated", "is_active"))
-        if user is None or user is False or any(refused):
+        if user is None or user is False or _is_refused(user):
             raise AuthenticationError
+        return user
+
+    def _active(self, key: Any) -> Any:
+        user = self._session.get(self._user_model, key)
+        if user is None or _is_refused(user):
+            raise NotFoundError("There is no such user.")
         return user
 
 
@@ -96,6 +108,10 @@ def _unwrapped(user: Any) -> Any:
     """Return the object behind a proxy such as Flask-Login's ``current_user``."""
     unwrap = getattr(user, "_get_current_object", None)
     return unwrap() if unwrap else user
+
+
+def _is_refused(user: Any) -> bool:
+    return any(getattr(user, name, True) is False for name in ("is_authenticated", "is_active"))
 
 
 def _is_admin(user: Any) -> Any:

@@ -130,7 +130,8 @@ def doctor() -> None:
     for name, value in registry.settings.shown().items():
         click.echo(f"setting  {name} = {value}")
     with connected(registry) as connection, connection.begin():
-        found = [*findings(connection, registry.keys, registry.endpoints)]
+        actors, endpoints = registry.actors, registry.endpoints
+        found = [*findings(connection, registry.keys, actors=actors, endpoints=endpoints)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
     fail_if(any(finding.level == "error" for finding in found))

@@ -20,7 +20,7 @@ from .core.writing import need_savepoints
 from .errors import ConfigError
 from .providers.catalogue import Catalogue
 from .providers.endpoints import Endpoints
-from .web.blueprint import build_blueprint
+from .web.blueprint import build_blueprint, mount
 from .web.parser import loaded_by
 from .web.schemas import NewModel, Rights, WholeModel
 
@@ -104,10 +104,8 @@ class ModelRegistry:
             endpoints=Endpoints.of(self._catalogue, settings),
             settings=settings,
         )
+        mount(build_blueprint(registry), parent or app, settings.url_prefix)
         app.extensions[EXTENSION] = registry
-        (parent or app).register_blueprint(
-            build_blueprint(registry), url_prefix=settings.url_prefix
-        )
 
     def create(self, *, user: Any = None, **fields: Any) -> dict[str, Any]:
         """Register a model; the fields are those of ``POST /register``.

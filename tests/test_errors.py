@@ -291,6 +291,21 @@ def test_missing_tables_are_an_error_that_names_the_cure(empty_databases, caplog
     host.close()
 
 
+@pytest.mark.forces_errors
+def test_a_table_that_is_missing_in_the_hosts_own_code_is_the_hosts_error(hosts):
+    asked = []
+
+    def groups(user):
+        asked.append(user)
+        host.db.session.execute(sa.text("SELECT name FROM team_members"))
+
+    host = hosts(groups=groups, config={"PROPAGATE_EXCEPTIONS": True})
+
+    with pytest.raises(sa.exc.DBAPIError, match="team_members"):
+        host.client("alice").get(f"{PREFIX}/")
+    assert len(asked) == 1
+
+
 def test_views_are_functions_with_names(host):
     views = {
         name: view

@@ -187,8 +187,29 @@ def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
     assert created.headers["Location"] == f"/acme{PREFIX}/{created.json['id']}"
     assert alice.get(created.headers["Location"]).json == created.json
     assert page.headers["Link"].startswith(f"</acme{PREFIX}/?limit=1&after=")
+    with alice.get(f"/acme{PREFIX}/static/model-registry.js") as file:
+        assert file.status_code == 200
     canary(app)
     host.close()
+
+
+def test_a_parent_that_takes_no_more_blueprints_is_told_of(hosts):
+    parent = Blueprint("v1", __name__)
+    for declared, is_first in ((declare(), True), (declare(), False)):
+        app, registry = Flask("app"), declared[3]
+        app.config.update(
+            SQLALCHEMY_DATABASE_URI="sqlite://",
+            JWT_SECRET_KEY="k" * 32,
+            MODEL_REGISTRY_ENCRYPTION_KEYS=new_key(),
+        )
+        declared[0].init_app(app)
+        if is_first:
+            registry.init_app(app, parent=parent)
+            app.register_blueprint(parent)
+            continue
+        with pytest.raises(ConfigError, match=r"'v1' takes no more blueprints; .* in each call"):
+            registry.init_app(app, parent=parent)
+        assert "model_registry" not in app.extensions
 
 
 def enforce_foreign_keys(host):

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry import ConfigError, UnreadableCredentialError
+from flask_model_registry.actors import Actors
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.core.secretbox import AesGcmBox
@@ -715,6 +716,20 @@ def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
         True,
         0,
     )
+
+
+def test_the_doctor_says_if_nobody_may_share_with_everybody(hosts, monkeypatch):
+    host, asked = hosts(), hosts(can_share=lambda _user: False)
+    known, _ = host.run("doctor")
+    monkeypatch.setattr(host.registry._actors, "knows_who_shares", False)
+
+    unknown, status = host.run("doctor")
+
+    assert "warning  nobody may share models with everybody, as users have no is_admin" in unknown
+    assert "nobody may share" not in known + asked.run("doctor")[0]
+    assert status == 0
+    stranger = Actors(None, type("User", (), {}), lambda: None, can_share=None, groups=None)
+    assert not stranger.knows_who_shares
 
 
 def test_the_doctor_counts_models_that_cannot_be_called(hosts):

@@ -385,6 +385,7 @@ def test_a_failure_of_the_hosts_own_rows_is_the_hosts(inside):
         {"q": 5},
         {"ability": "é"},
         {"category": ["llm"]},
+        {"category": "zzz"},
         {"is_active": "all"},
         {"owned": 1},
     ],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .keys import Keys
-    from .ports import Endpoints
+    from .ports import Actors, Endpoints
     from .tables import Tables
 
 
@@ -26,7 +26,9 @@ class Finding:
     text: str
 
 
-def findings(connection: sa.Connection, keys: Keys, endpoints: Endpoints) -> Iterator[Finding]:
+def findings(
+    connection: sa.Connection, keys: Keys, *, actors: Actors, endpoints: Endpoints
+) -> Iterator[Finding]:
     """Yield what can be told without opening an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
@@ -35,6 +37,11 @@ def findings(connection: sa.Connection, keys: Keys, endpoints: Endpoints) -> Ite
         return
     if connection.dialect.name == "sqlite":
         yield _foreign_keys(connection, tables)
+    if not actors.knows_who_shares:
+        yield Finding(
+            "warning",
+            "nobody may share models with everybody, as users have no is_admin; pass can_share",
+        )
     yield from _counts(connection, tables)
     yield from _grants(connection, tables)
     yield from _models(connection, tables, endpoints)

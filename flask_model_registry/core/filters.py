@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..errors import ValidationError
 from ..text import LINES
 from .branches import MOST_PLACES
+from .rules import CATEGORIES
 from .tables import MAX_ID
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def _is_count(value: Any) -> bool:
 
 # What the drivers would not take, or not all alike.
 _VALID: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("category", "model_provider", "ability"), _is_ascii),
+    "category": CATEGORIES.__contains__,
+    **dict.fromkeys(("model_provider", "ability"), _is_ascii),
     **dict.fromkeys(("is_active", "owned"), lambda value: isinstance(value, bool)),
     **dict.fromkeys(("after", "limit"), _is_count),
     "q": _is_text,

@@ -16,15 +16,17 @@ from .writing import upsert
 if TYPE_CHECKING:
     from .access import Actor
     from .defaults import Defaults
+    from .ports import Actors
     from .rows import Held, Rows, Target
 
 
 class Grants:
     """The grants of one registry in one app; a grantee is a person, or the name of a group."""
 
-    def __init__(self, rows: Rows, defaults: Defaults) -> None:
+    def __init__(self, rows: Rows, defaults: Defaults, actors: Actors) -> None:
         self._rows = rows
         self._defaults = defaults
+        self._actors = actors
         self._access = rows.queries.access
         self._tables = rows.queries.access.tables
 
@@ -46,6 +48,8 @@ class Grants:
             key = self._key(held, grantee)
             if key.get("user_id") == held.row["owner_id"]:
                 raise ConflictError("The owner of a model needs no grant.")
+            if "user_id" in key:
+                self._actors.check_recipient(key["user_id"])
             # Only for the answer: on MariaDB this may not see what was written a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = held.connection.execute(known).first() is None

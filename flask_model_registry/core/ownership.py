@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .defaults import Defaults
+    from .ports import Actors
     from .rows import Rows, Target
     from .users import Person
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 class Ownership:
     """The owners of one registry's models in one app."""
 
-    def __init__(self, rows: Rows, defaults: Defaults, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, rows: Rows, defaults: Defaults, actors: Actors, clock: Callable[[], datetime]
+    ) -> None:
         self._rows = rows
         self._defaults = defaults
+        self._actors = actors
         self._clock = clock
         self._access = rows.queries.access
         self._tables = rows.queries.access.tables
@@ -49,6 +53,7 @@ class Ownership:
             key = find_user(held.connection, self._tables, to)
             if key == held.row["owner_id"]:
                 return
+            self._actors.check_recipient(key)
             given = self._given(held, key)
         former_owner = held.row["owner_id"]
         self._rows.announce(signals.transferred, actor, given.row, former_owner=former_owner)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _needs_savepoints: ContextVar[bool] = ContextVar("_needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
+_TABLES = "model_registry_"  # what the names of all begin with
 NO_TABLES = "the registry's tables are missing; run db.create_all() or 'flask db upgrade'"
 
 
@@ -76,6 +77,11 @@ def misses_a_table(error: sa.exc.DBAPIError) -> bool:
     first = next(iter(getattr(error.orig, "args", ())), None)
     is_postgresqls = getattr(error.orig, "sqlstate", None) == "42P01"
     return is_postgresqls or first == 1146 or str(first).startswith("no such table")
+
+
+def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
+    """Tell the registry's own statements from those of the host's callbacks."""
+    return _TABLES in (error.statement or "")
 
 
 def refuses_a_value(error: sa.exc.DBAPIError) -> bool:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ..core.failures import Failure, failure_of
 from ..core.signals import held_back
-from ..core.writing import NO_TABLES, misses_a_table, undone_as_a_whole
+from ..core.writing import NO_TABLES, is_of_the_registry, misses_a_table, undone_as_a_whole
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
@@ -32,7 +32,7 @@ from .transactions import TRIES, attempts, send_all, told, transaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flask import Blueprint
+    from flask import Blueprint, Flask
 
     from ..core.registry import Registry
     from .calls import View
@@ -63,6 +63,21 @@ def build_blueprint(registry: Registry) -> Blueprint:
     _add_rule(blueprint, "/<path:rest>", "elsewhere", _nowhere)
     _add_error_handlers(blueprint)
     return blueprint
+
+
+def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
+    """Register the blueprint with an app, or with a blueprint that is not registered yet.
+
+    Raises:
+        ConfigError: It is registered.
+    """
+    try:
+        parent.register_blueprint(blueprint, url_prefix=prefix)
+    except AssertionError:
+        raise ConfigError(
+            f"{parent.name!r} takes no more blueprints; call init_app earlier, and make a parent "
+            "blueprint anew in each call of your app factory"
+        ) from None
 
 
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
@@ -205,7 +220,9 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
     if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
-        raise ConfigError(NO_TABLES) from None
+        if is_of_the_registry(error):
+            raise ConfigError(NO_TABLES) from None
+        raise error
     failure = failure_of(error)
     if failure is None:
         raise error

@@ -30,8 +30,8 @@ class PageBlueprint(Blueprint):
         super().__init__(name, import_name, static_folder=folder, static_url_path="/static")
         self.url_defaults(_add_fingerprint)
 
-    def send_static_file(self, filename: str) -> Response:
-        """Return a file as a response; called by Flask."""
+    def send_static_file(self, filename: str, **_variables: str) -> Response:
+        """Return a file as a response; called by Flask, with the variables of a parent's rule."""
         try:
             return super().send_static_file(filename)
         except NotFound:
