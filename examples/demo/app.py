@@ -93,6 +93,11 @@ def people():
     return [{"key": str(user.id), "name": user.name} for user in users()]
 
 
+@pages.get("/teams")
+def teams():
+    return sorted({user.team for user in users()})
+
+
 @pages.post("/reset")
 def reset():
     begin()

@@ -43,6 +43,10 @@ def test_what_the_documentation_shows_of_the_page_works(served, windows):
         def people():
             return [{"key": str(host.user("bob")), "name": "Bob"}]
 
+        @host.app.get("/teams")
+        def teams():
+            return ["research"]
+
         @host.app.get("/login")
         def login():
             return "The login"

@@ -74,6 +74,36 @@ def test_what_is_wrong_is_said_next_to_its_field_and_nothing_is_lost(demo):
     assert dialog.get_by_label("Category").get_attribute("aria-invalid") is None
 
 
+def test_what_was_typed_is_not_lost_by_a_key(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+    opened_form(page)
+    page.keyboard.type("half a na")
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Leave this form?").get_by_role("button", name="Cancel").click()
+    assert dialog.get_by_label("Name", exact=True).input_value() == "half a na"
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Leave this form?").get_by_role("button", name="Leave").click()
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_what_is_needed_is_marked(demo):
+    dialog = opened_form(demo.open("bob"))
+    needed = dialog.locator("input[required]")
+
+    names = needed.evaluate_all(
+        "(all) => all.filter((each) => each.checkVisibility()).map((each) => each.name)"
+    )
+    assert names == ["model_id", "api_key", "model_name"]
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    dialog.get_by_text("Some fields are not valid.").wait_for()
+    assert fault(dialog, "Name") == fault(dialog, "Model") == "Missing data for required field."
+
+
 def test_a_fault_that_is_mended_is_not_said_any_more(demo):
     page = demo.open("bob")
     dialog = opened_form(page)
@@ -236,7 +266,8 @@ def test_a_group_gets_a_model_and_somebody_unknown_does_not(demo):
 def test_a_model_is_given_away_after_a_question(demo):
     page = demo.open("bob")
     dialog = choose(page, "bobs-own", "Share…")
-    fill(dialog, Give_it_away_to="carol")
+    dialog.get_by_text("Give it away").click()
+    fill(dialog, New_owner="carol")
 
     dialog.get_by_role("button", name="Give away").click()
     question = page.get_by_role("dialog", name="Give it to carol?")
@@ -244,6 +275,56 @@ def test_a_model_is_given_away_after_a_question(demo):
 
     expect(row(page, "bobs-own")).to_have_count(0)
     assert demo.ask("carol", "GET", "/by-id/bobs-own")["is_owner"] is True
+
+
+def test_people_of_one_name_are_told_apart(demo):
+    page = demo.open("alice")
+    page.evaluate(
+        """() => {
+          document.querySelector("model-registry").people = [
+            { key: "2", name: "Alex" }, { key: 3, name: "Alex" }, { key: "9", name: "2" }, { key: "8", name: null },
+          ];
+        }"""
+    )
+    dialog = choose(page, "team-search", "Share…")
+    suggested = dialog.locator("datalist").first.locator("option")
+    assert suggested.evaluate_all("(all) => all.map((each) => each.value)") == [
+        "Alex (2)",
+        "Alex (3)",
+        "2 (9)",
+        "8",
+    ]
+
+    for typed, key in [("Alex (3)", "3"), ("2", "2"), ("Alex", "Alex")]:
+        fill(dialog, Who=typed)
+        with page.expect_request(lambda request: request.method == "PUT") as sent:
+            dialog.get_by_role("button", name="Share", exact=True).click()
+        assert sent.value.url.endswith(f"/grants/users/{key}")
+        expect(dialog.locator("[aria-busy]")).to_have_count(0)
+    expect(dialog.get_by_role("alert")).to_contain_text("no such user")
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Alex (2)")
+
+
+def test_without_suggestions_keys_are_typed(demo):
+    page = demo.open("bob")
+    page.evaluate(
+        """() => {
+          const element = document.querySelector("model-registry");
+          element.people = async () => { throw new Error("away"); };
+          element.groups = null;
+        }"""
+    )
+    dialog = choose(page, "bobs-own", "Share…")
+
+    expect(dialog.get_by_text("The key of a user will do.")).to_be_visible()
+    assert dialog.get_by_label("With", exact=True).locator("option").all_inner_texts() == ["A user"]
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_have_text("Say who.")
+    fill(dialog, Who="3")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("User 3")
+    assert "bobs-own" in demo.names("carol")
 
 
 def test_only_who_may_is_offered_to_share_with_everybody(demo):
@@ -264,6 +345,7 @@ def test_a_default_is_chosen_and_taken_back(demo):
 
     dialog.get_by_role("button", name="Use: General").click()
     expect(dialog.get_by_role("listitem").first).to_contain_text("General bobs-own")
+    expect(row(page, "bobs-own")).to_contain_text("Default: General")
     assert demo.ask("bob", "GET", "/defaults/general")["source"] == "user"
     dialog.get_by_role("button", name="Done").click()
 

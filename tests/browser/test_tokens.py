@@ -120,6 +120,18 @@ def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(served, windows)
     assert given == ["made by the host"] * 2
 
 
+def test_the_heading_is_the_hosts_to_choose(served, windows):
+    _, address = served(add_pages('<model-registry token="{token}" heading="AI"></model-registry>'))
+    page = windows(f"{address}/page")
+
+    expect(page.get_by_role("heading", name="AI", exact=True)).to_be_visible()
+    page.evaluate("document.querySelector('model-registry').setAttribute('heading', '')")
+
+    expect(page.get_by_role("region", name="Models")).to_be_visible()
+    box = page.get_by_role("heading", name="Models", exact=True).bounding_box()
+    assert box["height"] <= 1
+
+
 def test_a_login_page_of_the_host_in_place_of_401_means_the_same(served, windows):
     def add(host):
         add_pages("<model-registry></model-registry>")(host)

@@ -10,4 +10,5 @@ models.getToken = async () => {
   return token;
 };
 models.people = async () => (await fetch("/people")).json();
+models.groups = async () => (await fetch("/teams")).json();
 models.addEventListener("model-registry-unauthenticated", () => { token = undefined; });

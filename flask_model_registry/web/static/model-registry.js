@@ -204,32 +204,32 @@ class ModelForm {
     this.providers = providers;
     this.model = model;
     const known = model === null || providers.some(({ id }) => id === model.model_provider);
-    const text = (name, type = "text", more = {}) =>
-      h("input", { type, value: model?.[name] ?? "", autocomplete: "off", spellcheck: "false", ...more });
+    const text = (name, more = {}) =>
+      h("input", { type: "text", value: model?.[name] ?? "", autocomplete: "off", spellcheck: "false", ...more });
     this.category = h("select", { onchange: () => this.follow() },
       options(CATEGORIES, model?.category));
     this.provider = h("select", { onchange: () => this.follow() });
-    this.key = h("input", { type: "password", autocomplete: "off", spellcheck: "false" });
+    this.key = h("input", { type: "password", autocomplete: "off", spellcheck: "false", required: model === null });
     this.served = h("datalist", { id: `field-${++fields}-served` });
     this.abilities = h("div", {});
     this.fields = {
-      model_id: field("model_id", "Name", text("model_id"), "What it is called here, such as gpt-4o."),
+      model_id: field("model_id", "Name", text("model_id", { required: true, autofocus: true }),
+        "What it is called here, such as gpt-4o."),
       category: field("category", "Category", this.category),
       provider: field("model_provider", "Provider", this.provider),
       other: field("model_provider", "Id of the provider",
-        text("model_provider", "text", { value: known ? "" : model.model_provider }),
+        text("model_provider", { value: known ? "" : model.model_provider, required: true }),
         "One that speaks as OpenAI does."),
-      base_url: field("base_url", "Address", text("base_url", "text", { inputmode: "url" })),
+      base_url: field("base_url", "Address", text("base_url", { inputmode: "url" })),
       api_key: field("api_key", "API key", this.key),
       model_name: field("model_name", "Model",
-        text("model_name", "text", { list: this.served.id }), "What the provider calls it."),
+        text("model_name", { list: this.served.id, required: true }), "What the provider calls it."),
       temperature: field("temperature", "Temperature",
-        text("temperature", "text", { inputmode: "decimal" }), "0 to 2; empty for the provider's own."),
-      dimension: field("dimension", "Dimension", text("dimension", "text", { inputmode: "numeric" })),
+        text("temperature", { inputmode: "decimal" }), "0 to 2; empty for the provider's own."),
+      dimension: field("dimension", "Dimension", text("dimension", { inputmode: "numeric" })),
       description: field("description", "Description",
         h("textarea", { rows: 2 }, model?.description ?? "")),
     };
-    this.fields.model_id.querySelector("input").setAttribute("autofocus", "");
     this.shared = mayShare && check("share_with_users", "Share with everybody", model?.is_shared);
     this.known = known;
     this.fillProviders();
@@ -263,6 +263,8 @@ class ModelForm {
     dimension.hidden = category !== "embedding";
     const hint = (place, text) => { place.querySelector(".hint").textContent = text; };
     hint(base_url, this.entry?.base_url ? `Empty for ${this.entry.base_url}` : "Needed, such as https://host/v1");
+    base_url.querySelector("input").required = !this.entry?.base_url;
+    this.key.required = !this.model && this.entry?.needs_key !== false;
     hint(api_key, this.model ? "Empty to keep the one that is stored."
       : this.entry?.needs_key === false ? "May be empty, if the server wants none." : "");
     if (this.shownAbilities !== category) this.#showAbilities(category);
@@ -310,6 +312,11 @@ class ModelForm {
     };
   }
 
+  /** All that was filled in. */
+  get filled() {
+    return Object.fromEntries(Object.entries(this.body).filter(([, value]) => value !== ""));
+  }
+
   get body() {
     return {
       ...this.connection,
@@ -341,12 +348,14 @@ const ready = new Promise((resolve) => {
 });
 
 class ModelRegistryElement extends HTMLElement {
-  static observedAttributes = ["src", "token", "can-share"];
+  static observedAttributes = ["src", "token", "can-share", "heading"];
 
   #client = new Client(this);
   #getToken = null;
   #people = [];
+  #groups = null;
   #names = new Map();
+  #defaults = [];
   #providers = null;
   #pages = [""];
   #loading = null;
@@ -371,7 +380,7 @@ class ModelRegistryElement extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const name of ["token", "getToken", "people"]) {  // given before this class was there
+    for (const name of ["token", "getToken", "people", "groups"]) {  // given before this class was there
       if (!Object.hasOwn(this, name)) continue;
       const value = this[name];
       delete this[name];
@@ -392,7 +401,12 @@ class ModelRegistryElement extends HTMLElement {
     this.#loading?.abort();
   }
 
-  attributeChangedCallback() {
+  attributeChangedCallback(name, before, value) {
+    if (name === "heading") {
+      this.#title.textContent = value || "Models";
+      this.#title.classList.toggle("quiet", value === "");
+      return;
+    }
     this.#providers = null;
     this.#restart();
   }
@@ -425,6 +439,15 @@ class ModelRegistryElement extends HTMLElement {
     this.#people = people;
   }
 
+  /** The names of groups to share with, or a function that returns them or a promise of them. */
+  get groups() {
+    return this.#groups;
+  }
+
+  set groups(groups) {
+    this.#groups = groups;
+  }
+
   currentToken() {
     return this.#getToken ? this.#getToken() : this.getAttribute("token");
   }
@@ -442,8 +465,14 @@ class ModelRegistryElement extends HTMLElement {
     try {
       const query = this.#pages.at(-1) || this.#query();
       this.#providers ??= (await this.#client.send("GET", "/providers")).content;
-      const page = await this.#client.send("GET", `/${query}`, { signal: loading.signal });
-      if (this.#loading === loading) this.#show(page);
+      const { signal } = loading;
+      const [page, defaults] = await Promise.all([
+        this.#client.send("GET", `/${query}`, { signal }),
+        this.#client.send("GET", "/defaults", { signal }),
+      ]);
+      if (this.#loading !== loading) return;
+      this.#defaults = defaults.content;
+      this.#show(page);
     } catch (error) {
       if (error.name !== "AbortError" && this.#loading === loading) this.#fail(error);
     } finally {
@@ -578,6 +607,8 @@ class ModelRegistryElement extends HTMLElement {
       model.is_owner ? null : "Shared with me",
       model.is_shared ? "Shared with everybody" : null,
       model.is_active ? null : "Inactive",
+      ...this.#defaults.filter((each) => each.model.id === model.id)
+        .map(({ config_type: kind }) => `Default: ${KINDS[kind]?.[1] ?? kind}`),
       ...(model.abilities ?? []),
     ].filter(Boolean);
     return badges.length
@@ -588,6 +619,11 @@ class ModelRegistryElement extends HTMLElement {
     return this.#opener(label, `${model.id}:${name}`, act, { "aria-label": `${label} ${model.model_id}` });
   }
 
+  /** Where a menu opens: within sight. */
+  #unfold(menu) {
+    if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" });
+  }
+
   #menu(model) {
     const item = (label, act, className) =>
       button(label, () => {
@@ -596,6 +632,7 @@ class ModelRegistryElement extends HTMLElement {
         this.#busy(menu.firstElementChild, act);
       }, { class: className });
     const menu = h("details", {
+      ontoggle: () => this.#unfold(menu),
       onkeydown: (event) => {
         if (event.key !== "Escape" || !menu.open) return;
         menu.open = false;
@@ -678,8 +715,17 @@ class ModelRegistryElement extends HTMLElement {
   /** Open a dialog over the page; `key` is where the focus goes afterwards. */
   #open(title, key, ...children) {
     const id = `field-${++fields}-title`;
+    let isDirty = false;
     const dialog = h("dialog", {
       "aria-labelledby": id,
+      oninput: () => { isDirty = true; },
+      oncancel: async (event) => {
+        if (event.target !== dialog || !isDirty || !dialog.querySelector(".model")) return;
+        event.preventDefault();
+        isDirty = false;  // a second Esc closes without a question
+        if (await this.#confirm("Leave this form?", "What you have typed will be lost.", "Leave", key)) dialog.close();
+        else isDirty = true;
+      },
       onclose: () => {
         dialog.remove();
         this.#focus(key);
@@ -744,7 +790,7 @@ class ModelRegistryElement extends HTMLElement {
   async #save(fields, tag) {
     const { model } = fields;
     if (model === null) {
-      const { content } = await this.#client.send("POST", "/register", { body: fields.body });
+      const { content } = await this.#client.send("POST", "/register", { body: fields.filled });
       this.announce("model-registry-change", { id: content.id });
       return `${content.model_id} is registered.`;
     }
@@ -800,54 +846,74 @@ class ModelRegistryElement extends HTMLElement {
   async #openSharing(model) {
     const grants = h("ul", { class: "grants", role: "list", "aria-label": "Shared with" });
     const alert = h("p", { role: "alert", tabindex: "-1" });
-    const suggested = h("datalist", { id: `field-${++fields}-people` });
-    const kind = h("select", {}, options({ users: "A user", groups: "A group" }));
-    const whom = h("input", { list: suggested.id, autocomplete: "off" });
-    const heir = h("input", { list: suggested.id, autocomplete: "off" });
+    const people = h("datalist", { id: `field-${++fields}-people` });
+    const groups = h("datalist", { id: `field-${++fields}-groups` });
+    const kind = h("select", { onchange: () => whom.setAttribute("list", (kind.value === "users" ? people : groups).id) },
+      options({ users: "A user", ...(this.#groups && { groups: "A group" }) }));
+    const whom = h("input", { list: people.id, autocomplete: "off", required: true });
+    const who = field("user", "Who", whom);
+    const heir = h("input", { list: people.id, autocomplete: "off", required: true });
     const rights = [check("can_edit", "May edit"), check("can_delete", "May delete")];
-    const act = (work) => (event) => this.#busyForm(box, event.submitter ?? event.currentTarget, async () => {
+    const act = (work) => (event) => {
       event.preventDefault();
-      await work(event);
-    });
+      this.#busyForm(box, event.submitter ?? event.currentTarget, () => work(event));
+    };
+    // What a check box does has happened.
+    const toggled = (work) => (event) => this.#busyForm(box, event.currentTarget, () => work(event));
     const show = async () => {
       const { content } = await this.#client.send("GET", `/${model.id}/grants`);
-      grants.replaceChildren(...this.#grants(content, model, act, show));
+      grants.replaceChildren(...this.#grants(content, model, { act, toggled, show }));
     };
-    const put = act(async (event) => {
-      event.preventDefault();
+    const put = act(async () => {
       const [edit, remove] = rights.map((each) => each.querySelector("input").checked);
-      const path = `/${model.id}/grants/${kind.value}/${this.#keyOf(whom.value)}`;
+      const name = kind.value === "users" ? this.#keyOf(whom.value) : whom.value.trim();
+      const path = `/${model.id}/grants/${kind.value}/${encodeURIComponent(name)}`;
+      if (!name) throw new Problem(0, { title: "Say who." });
       await this.#client.send("PUT", path, { body: { can_edit: edit, can_delete: remove } });
       whom.value = "";
       whom.focus();
       await show();
     });
     const give = act(async () => {
+      const key = this.#keyOf(heir.value);
+      if (!key) throw new Problem(0, { title: "Say who." });
       const text = `You will not see ${model.model_id} any more, unless the new owner shares it with you.`;
-      const to = decodeURIComponent(this.#keyOf(heir.value));
-      if (!await this.#confirm(`Give it to ${heir.value}?`, text, "Give away", `${model.id}:more`)) return;
-      await this.#client.send("POST", `/${model.id}/transfer`, { body: { user: to } });
+      const title = `Give it to ${this.#names.get(key) ?? `user ${key}`}?`;
+      if (!await this.#confirm(title, text, "Give away", `${model.id}:more`)) return;
+      await this.#client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
       dialog.close();
       await this.#changing(model.id, async () => `${model.model_id} is given away.`);
     });
-    const submit = (work) => (event) => { event.preventDefault(); work(event); };
     const box = h("div", {},
-      this.hasAttribute("can-share") ? this.#everybody(model, act) : null, grants, suggested,
-      h("form", { novalidate: true, onsubmit: submit(put) },
-        h("div", { class: "row" }, field("kind", "With", kind), field("user", "Who", whom)), h("div", {}, rights),
+      this.hasAttribute("can-share") ? this.#everybody(model, toggled) : null, grants, people, groups,
+      h("form", { novalidate: true, onsubmit: put },
+        h("div", { class: "row" }, field("kind", "With", kind), who), h("div", {}, rights),
         h("div", { class: "trying" }, h("button", { type: "submit" }, "Share"))),
-      h("form", { novalidate: true, onsubmit: submit(give) },
-        field("heir", "Give it away to", heir),
-        h("div", { class: "trying" }, h("button", { type: "submit" }, "Give away"))),
-      alert, h("footer", {}, button("Done", () => dialog.close())));
-    await this.#loadPeople(suggested);
+      alert,
+      h("details", { class: "giving" }, h("summary", {}, "Give it away"),
+        h("form", { novalidate: true, onsubmit: give },
+          field("heir", "New owner", heir),
+          h("div", { class: "trying" }, h("button", { type: "submit", class: "danger" }, "Give away")))),
+      h("footer", {}, button("Done", () => dialog.close())));
     const dialog = this.#open(`Share ${model.model_id}`, `${model.id}:more`, box);
-    await this.#busyForm(box, grants, show);
+    who.querySelector(".hint").textContent = await this.#suggest(people, groups);
+    await this.#busyForm(box, people, show);
   }
 
-  #everybody(model, act) {
-    const toggle = act(async (event) => {
-      const box = event.currentTarget ?? event.target;
+  /** Offer people and groups; return what to type without them. */
+  async #suggest(people, groups) {
+    try {
+      await this.#loadPeople();
+      people.replaceChildren(...[...this.#names.values()].map((value) => h("option", { value })));
+      groups.replaceChildren(...(await this.#loadGroups()).map((value) => h("option", { value })));
+      return this.#names.size ? "" : "The key of a user.";
+    } catch {
+      return "The suggestions could not be loaded. The key of a user will do.";
+    }
+  }
+
+  #everybody(model, toggled) {
+    const toggle = toggled(async ({ currentTarget: box }) => {
       try {
         await this.#client.send("PATCH", `/${model.id}`, { body: { share_with_users: box.checked } });
       } catch (error) {
@@ -859,9 +925,9 @@ class ModelRegistryElement extends HTMLElement {
     return check("share_with_users", "Share with everybody", model.is_shared, { onchange: toggle });
   }
 
-  #grants({ users, groups }, model, act, show) {
+  #grants({ users, groups }, model, { act, toggled, show }) {
     const line = (path, name, grant) => {
-      const put = act(async () => {
+      const put = toggled(async () => {
         const [edit, remove] = boxes.map((each) => each.querySelector("input").checked);
         await this.#client.send("PUT", path, { body: { can_edit: edit, can_delete: remove } });
         await show();
@@ -884,16 +950,24 @@ class ModelRegistryElement extends HTMLElement {
     ];
   }
 
-  async #loadPeople(datalist) {
-    const people = (typeof this.#people === "function" ? await this.#people() : this.#people) ?? [];
-    this.#names = new Map(people.map(({ key, name }) => [String(key), name]));
-    datalist.replaceChildren(...people.map(({ name }) => h("option", { value: name })));
+  /** Load who can be shared with. A name that could mean somebody else too goes with its key. */
+  async #loadPeople() {
+    const given = (typeof this.#people === "function" ? await this.#people() : this.#people) ?? [];
+    const people = given.map(({ key, name }) => [String(key), String(name ?? key)]);
+    const isUnique = (key, name) => people.every(([otherKey, otherName]) =>
+      otherKey === key || (otherKey !== name && otherName !== name));
+    this.#names = new Map(people.map(([key, name]) => [key, isUnique(key, name) ? name : `${name} (${key})`]));
   }
 
-  /** The key of a person who was chosen by name, or what was typed; for an address. */
+  async #loadGroups() {
+    return (typeof this.#groups === "function" ? await this.#groups() : this.#groups) ?? [];
+  }
+
+  /** The key of a person: what was typed if it is one, or that of the name. */
   #keyOf(text) {
-    const found = [...this.#names].find(([, name]) => name === text.trim());
-    return encodeURIComponent(found ? found[0] : text.trim());
+    const typed = text.trim();
+    if (this.#names.has(typed)) return typed;
+    return [...this.#names].find(([, name]) => name === typed)?.[0] ?? typed;
   }
 
   // Defaults
@@ -915,6 +989,7 @@ class ModelRegistryElement extends HTMLElement {
         await this.#client.send(method, `/defaults/${kind}?scope=${scope.value}`, { body });
         this.announce("model-registry-change", { id: model?.id });
         await show();
+        await this.refresh();
       });
       const isMine = chosen && (scope.value === "app" || chosen.source === "user");
       const whose = chosen && !isMine ? " (of the app)" : "";
@@ -928,7 +1003,7 @@ class ModelRegistryElement extends HTMLElement {
     const done = button("Done", () => dialog.close());
     const box = h("div", {},
       this.hasAttribute("can-share") ? field("scope", "For", scope) : null,
-      list, h("p", { role: "alert", tabindex: "-1" }), h("footer", {}, done));
+      list, model ? null : h("p", { class: "hint" }, "To choose one, take “Use as default…” of a model."), h("p", { role: "alert", tabindex: "-1" }), h("footer", {}, done));
     const dialog = this.#open(model ? `Use ${model.model_id} as default` : "Defaults",
       model ? `${model.id}:more` : "defaults", box);
     await this.#busyForm(box, list, show);
@@ -985,6 +1060,9 @@ input, select, textarea {
 input[type=checkbox] { width: 1.1rem; min-height: 1.1rem; margin: 0; accent-color: var(--accent); }
 [aria-invalid] { border-color: var(--danger); }
 label, legend { font-size: .875rem; font-weight: 600; }
+.field:has([required]) > label::after { content: " *" / ""; color: var(--danger); }
+.giving > form { margin-top: .75rem; }
+.giving > summary { width: fit-content; }
 .check { display: inline-flex; gap: .5rem; align-items: center; font-weight: 400; margin-right: 1rem; min-height: 1.75rem; }
 .hint, .more, .description { color: var(--muted); font-size: .875rem; overflow-wrap: anywhere; }
 .hint:empty, .error:empty, .result:empty:not([role]) { display: none; }
@@ -1006,11 +1084,11 @@ legend { padding: 0; }
 .badges { display: flex; flex-wrap: wrap; gap: .25rem; margin-top: .25rem; }
 .badges li { font-size: .75rem; padding: 0 .5rem; background: var(--tint); border: 1px solid var(--line); border-radius: 1rem; }
 .actions { display: flex; gap: .5rem; flex: none; }
-details { position: relative; }
+.actions { position: relative; }
 summary { list-style: none; display: flex; align-items: center; }
 summary::-webkit-details-marker { display: none; }
 .menu {
-  position: absolute; right: 0; z-index: 1; display: flex; flex-direction: column; min-width: 12rem; margin-top: .25rem;
+  position: absolute; right: 0; z-index: 1; display: flex; flex-direction: column; min-width: 12rem; margin-block: .25rem;
   padding: .25rem; background: var(--surface); border: 1px solid var(--edge); border-radius: var(--radius);
   box-shadow: 0 .25rem 1rem #0004;
 }
@@ -1039,10 +1117,14 @@ footer {
 }
 .grants > li { display: flex; flex-wrap: wrap; gap: .25rem .5rem; align-items: center; padding: .25rem 0; border-bottom: 1px solid var(--line); }
 .grants > li > span { flex: 1 1 10rem; min-width: 0; overflow-wrap: anywhere; }
+@media (pointer: coarse) {
+  button, summary, input:not([type=checkbox]), select { min-height: 2.75rem; }
+}
 @container (max-width: 40rem) {
   [role=search] { grid-template-columns: 1fr 1fr 1fr; }
   [role=search] > :first-child { grid-column: 1 / -1; }
   .models > li { flex-direction: column; align-items: stretch; gap: .5rem; }
+  .menu { right: auto; left: 0; }
   header button { flex: 1 1 auto; }
 }
 `);
