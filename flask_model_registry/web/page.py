@@ -39,7 +39,8 @@ class PageBlueprint(Blueprint):
 
     def get_send_file_max_age(self, filename: str | None) -> int:
         """Return how many seconds browsers may keep a file; called by Flask."""
-        is_named = request.args.get("v") == _fingerprints().get(filename or "", "")
+        fingerprint = _fingerprints().get(filename or "")
+        is_named = fingerprint is not None and request.args.get("v") == fingerprint
         return _YEAR if is_named else _HOUR
 
 

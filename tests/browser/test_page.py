@@ -96,7 +96,7 @@ def test_what_is_needed_is_marked(demo):
     needed = dialog.locator("input[required]")
 
     names = needed.evaluate_all(
-        "(all) => all.filter((each) => each.checkVisibility()).map((each) => each.name)"
+        "(all) => all.filter((each) => each.checkVisibility()).map((each) => each.closest('[data-field]').dataset.field)"
     )
     assert names == ["model_id", "api_key", "model_name"]
     dialog.get_by_role("button", name="Register", exact=True).click()

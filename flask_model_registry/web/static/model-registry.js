@@ -35,6 +35,8 @@ const RESULTS = {
   blocked_address: "This address is not allowed",
   too_large: "The answer is too large",
 };
+const TESTING = "Testing…";
+const PATIENCE = 60_000;  // milliseconds for one request
 const OTHER = "";  // the choice of a provider that is not in the catalogue
 
 // ---------------------------------------------------------------------------------------- elements
@@ -58,6 +60,9 @@ const options = (choices, chosen) =>
   Object.entries(choices).map(([value, label]) =>
     h("option", { value, selected: value === chosen }, label));
 
+/** Return the words for a word of the API, or that itself. */
+const told = (words, word) => Object.hasOwn(words, word) ? words[word] : String(word);
+
 let fields = 0;
 
 /** Put a label before a control, and a hint and room for what is wrong with it behind. */
@@ -66,7 +71,6 @@ function field(name, label, control, hint = "") {
   const tip = h("p", { class: "hint", id: `${id}-hint` }, hint);
   const error = h("p", { class: "error", id: `${id}-error` });
   control.id = id;
-  control.name = name;
   control.setAttribute("aria-describedby", `${tip.id} ${error.id}`);
   return h("div", { class: "field", "data-field": name },
     h("label", { for: id }, label), control, tip, error);
@@ -74,7 +78,7 @@ function field(name, label, control, hint = "") {
 
 /** Make a check box with its label behind it. */
 function check(name, label, checked = false, attributes = {}) {
-  const box = h("input", { type: "checkbox", name, checked, ...attributes });
+  const box = h("input", { type: "checkbox", checked, ...attributes });
   return h("label", { class: "check", "data-field": name }, box, h("span", {}, label));
 }
 
@@ -120,58 +124,81 @@ function clearProblem(form) {
 
 /** What the server refused: a status, and what is wrong with which field (RFC 9457). */
 class Problem extends Error {
-  constructor(status, { detail, title, errors, result } = {}) {
-    super(RESULTS[result] ?? detail ?? title ?? `The server answered ${status}.`);
+  constructor(status, told) {
+    const { detail, title, errors, result } = told ?? {};
+    const text = [RESULTS[result], detail, title].find((each) => typeof each === "string");
+    super(text ?? `The server answered ${status}.`);
     this.status = status;
-    this.errors = errors ?? [];
+    this.errors = Array.isArray(errors) ? errors.filter(
+      (each) => typeof each?.field === "string" && typeof each?.message === "string") : [];
   }
 }
 
-/** Sends requests of an element to its `src`, as its user. */
+const problem = (title, status = 0) => new Problem(status, { title });
+
+/** Return a list that the server sent. */
+function listed({ content }) {
+  if (!Array.isArray(content)) throw problem("The answer of the server is not understood.");
+  return content;
+}
+
+/** Sends requests of an element to its `src`, as its user. What arrives for another user is dropped. */
 class Client {
   #element;
+  #session = new AbortController();
 
   constructor(element) {
     this.#element = element;
   }
 
-  /** Return what the server answers, with its `ETag` and the query of the next page. */
-  async send(method, path, { body, headers = {}, signal } = {}) {
-    const response = await this.#fetch(path, {
-      method,
-      signal,
-      body: body && JSON.stringify(body),
-      headers: {
-        Accept: "application/json",
-        ...(body && { "Content-Type": "application/json" }),
-        ...(await this.#credentials(method)),
-        ...headers,
-      },
-    });
-    if (!response.ok) throw await this.#refused(response);
-    const next = /<([^>]*)>; *rel="?next/.exec(response.headers.get("Link") ?? "");
-    return {
-      content: response.status === 204 ? null : await response.json(),
-      tag: response.headers.get("ETag"),
-      next: next && new URL(next[1], response.url).search,
-    };
+  /** Begin anew, perhaps as somebody else: whatever is under way ends with an AbortError. */
+  begin() {
+    this.#session.abort();
+    this.#session = new AbortController();
   }
 
-  async #fetch(path, request) {
-    const base = (this.#element.getAttribute("src") ?? "/api/models").replace(/\/+$/, "");
-    const common = { credentials: "same-origin", cache: "no-store", redirect: "manual" };
+  /** Return what the server answers, with its `ETag` and the query of the next page. */
+  async send(method, path, { body, headers = {}, signal } = {}) {
+    const session = this.#session.signal;
+    const address = this.#base + path;  // that of now, as the token is
+    const credentials = await this.#credentials(method, address);
+    session.throwIfAborted();
     try {
-      return await fetch(base + path, { ...common, ...request });
+      const response = await fetch(address, {
+        method,
+        body: body && JSON.stringify(body),
+        cache: "no-store",
+        credentials: "same-origin",
+        headers: {
+          Accept: "application/json",
+          ...(body && { "Content-Type": "application/json" }),
+          ...credentials,
+          ...headers,
+        },
+        redirect: "manual",
+        signal: AbortSignal.any([session, AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])]),
+      });
+      return await this.#read(response, session);
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Problem(0, { title: "The server cannot be reached." });
+      session.throwIfAborted();
+      if (error instanceof Problem || error.name === "AbortError") throw error;
+      if (error.name === "TimeoutError") throw problem("The server does not answer.");
+      throw problem(error instanceof SyntaxError
+        ? "The answer of the server is not understood." : "The server cannot be reached.");
     }
   }
 
-  async #credentials(method) {
+  get #base() {
+    const source = this.#element.getAttribute("src") ?? "/api/models";
+    return new URL(source.replace(/\/+$/, ""), document.baseURI).href;
+  }
+
+  async #credentials(method, address) {
     const token = await this.#element.currentToken();
     if (token) return { Authorization: `Bearer ${token}` };
-    const csrf = method === "GET" ? null : this.#element.getAttribute("csrf-token") ?? this.#csrfCookie();
+    const isAway = new URL(address).origin !== location.origin;
+    if (method === "GET" || isAway) return {};
+    const csrf = this.#element.getAttribute("csrf-token") ?? this.#csrfCookie();
     const header = this.#element.getAttribute("csrf-header") ?? "X-CSRF-TOKEN";
     return csrf ? { [header]: csrf } : {};
   }
@@ -179,15 +206,26 @@ class Client {
   #csrfCookie() {
     const name = this.#element.getAttribute("csrf-cookie") ?? "csrf_access_token";
     const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${name}=`));
-    return cookie && decodeURIComponent(cookie.slice(name.length + 1));
+    return cookie?.slice(name.length + 1);
   }
 
-  async #refused(response) {
+  async #read(response, session) {
+    if (!response.ok) throw await this.#refused(response, session);
+    const next = /<([^>]*)>; *rel="?next/.exec(response.headers.get("Link") ?? "");
+    return {
+      content: response.status === 204 ? null : await response.json(),
+      tag: response.headers.get("ETag"),
+      next: next && new URL(next[1], response.url).search,  // not where it leads to
+    };
+  }
+
+  async #refused(response, session) {
     // Hosts with a page for logins lead there in place of 401.
     const status = response.type === "opaqueredirect" ? 401 : response.status;
-    if (status !== 401) return new Problem(status, await response.json().catch(() => ({})));
+    if (status !== 401) return new Problem(status, await response.json().catch(() => null));
+    session.throwIfAborted();
     this.#element.announce("model-registry-unauthenticated");
-    return new Problem(401, { title: "You are not logged in, or not any more." });
+    return problem("You are not logged in, or not any more.", 401);
   }
 }
 
@@ -209,7 +247,8 @@ class ModelForm {
     this.category = h("select", { onchange: () => this.follow() },
       options(CATEGORIES, model?.category));
     this.provider = h("select", { onchange: () => this.follow() });
-    this.key = h("input", { type: "password", autocomplete: "off", spellcheck: "false", required: model === null });
+    // Browsers put the password of the login where they are told that it is off.
+    this.key = h("input", { type: "password", autocomplete: "new-password", spellcheck: "false" });
     this.served = h("datalist", { id: `field-${++fields}-served` });
     this.abilities = h("div", {});
     this.fields = {
@@ -232,8 +271,10 @@ class ModelForm {
     };
     this.shared = mayShare && check("share_with_users", "Share with everybody", model?.is_shared);
     this.known = known;
+    this.abilityControls = {};
     this.fillProviders();
     this.follow();
+    this.before = this.body;
   }
 
   get elements() {
@@ -267,17 +308,14 @@ class ModelForm {
     this.key.required = !this.model && this.entry?.needs_key !== false;
     hint(api_key, this.model ? "Empty to keep the one that is stored."
       : this.entry?.needs_key === false ? "May be empty, if the server wants none." : "");
-    if (this.shownAbilities !== category) this.#showAbilities(category);
+    this.abilities.replaceChildren(this.abilityControls[category] ??= this.#abilitiesOf(category));
   }
 
-  #showAbilities(category) {
+  #abilitiesOf(category) {
     const had = this.model?.category === category ? this.model.abilities ?? [] : [];
-    const control = category in ABILITIES
-      ? checks("abilities", "Abilities", ABILITIES[category], had)
-      : field("abilities", "Abilities",
-        h("input", { value: had.join(", "), autocomplete: "off" }), "Such as chat, vision, tool_calling.");
-    this.abilities.replaceChildren(control);
-    this.shownAbilities = category;
+    if (category in ABILITIES) return checks("abilities", "Abilities", ABILITIES[category], had);
+    const text = h("input", { value: had.join(", "), autocomplete: "off" });
+    return field("abilities", "Abilities", text, "Such as chat, vision, tool_calling.");
   }
 
   #value(name) {
@@ -286,10 +324,10 @@ class ModelForm {
   }
 
   /** Numbers as numbers; other text as it is, for the server to say what is wrong with it. */
-  #number(name) {
+  #number(name, pattern) {
     const text = this.#value(name);
-    const number = Number(text.replace(",", "."));
-    return text === "" ? null : Number.isFinite(number) ? number : text;
+    if (text === "") return null;
+    return pattern.test(text) ? Number(text.replace(",", ".")) : text;
   }
 
   #abilities() {
@@ -322,25 +360,710 @@ class ModelForm {
       ...this.connection,
       model_id: this.#value("model_id"),
       category: this.category.value,
-      temperature: this.#number("temperature"),
-      dimension: this.#number("dimension"),
+      temperature: this.#number("temperature", /^\d*[.,]?\d+$/),
+      dimension: this.#number("dimension", /^\d+$/),
       abilities: this.#abilities(),
       description: this.#value("description") || null,
       ...(this.shared && { share_with_users: this.shared.querySelector("input").checked }),
     };
   }
 
-  /** What of the body is not so already. */
+  /** What of the body was changed. */
   get changes() {
-    const before = { ...this.model, share_with_users: this.model.is_shared };
     return Object.fromEntries(Object.entries(this.body).filter(
-      ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
+      ([name, value]) => JSON.stringify(value) !== JSON.stringify(this.before[name])));
+  }
+
+  /** Whether a test is one of what is stored. */
+  get isStored() {
+    const names = Object.keys(this.connection);
+    return this.model !== null && !names.some((name) => name === "api_key" || name in this.changes);
+  }
+}
+
+// ----------------------------------------------------------------------------------------- dialogs
+
+/** Register a model, or edit one. */
+class FormDialog {
+  constructor(page, model, tag) {
+    this.page = page;
+    this.model = model;
+    this.tag = tag;
+    this.fields = new ModelForm(page.providers, model, page.mayShare);
+    this.result = h("p", { class: "result", role: "status" });
+    const doing = (work) => (event) => page.run(event.currentTarget, work, { form: this.form });
+    this.form = h("form", {
+      class: "model",
+      method: "dialog",
+      novalidate: true,
+      oninput: () => this.#tell(""),
+      onsubmit: (event) => {
+        event.preventDefault();
+        page.run(save, () => this.#save(), { form: this.form });
+      },
+    }, this.fields.elements,
+    h("div", { class: "trying" },
+      button("Test connection", doing(() => this.#test())),
+      button("Ask the provider for its models", doing(() => this.#ask())),
+      this.result),
+    h("p", { role: "alert", tabindex: "-1" }));
+    const save = h("button", { type: "submit", class: "primary" }, model ? "Save" : "Register");
+    this.form.append(h("footer", {}, button("Cancel", () => this.dialog.close()), save));
+    const title = model ? `Edit ${model.model_id}` : "Register a model";
+    this.dialog = page.open(title, model ? `${model.id}:edit` : "register", this.form);
+    if (model) this.#tellCredential();
+  }
+
+  #tell(text, className = "") {
+    this.result.className = `result ${className}`;
+    this.result.textContent = text;
+  }
+
+  async #save() {
+    const text = await (this.model ? this.#change() : this.#register());
+    this.page.say(text);
+    await this.page.refresh();
+    this.dialog.close();
+  }
+
+  async #register() {
+    const { content } = await this.page.client.send("POST", "/register", { body: this.fields.filled });
+    this.page.changed(content.id);
+    return `${content.model_id} is registered.`;
+  }
+
+  async #change() {
+    const { model, fields: { changes } } = this;
+    if (!Object.keys(changes).length) return "Nothing was changed.";
+    try {
+      await this.page.client.send("PATCH", `/${model.id}`, { body: changes, headers: { "If-Match": this.tag } });
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      throw problem("Somebody else changed this model meanwhile. Cancel, and open it again.", 412);
+    }
+    this.page.changed(model.id);
+    return `${changes.model_id ?? model.model_id} is saved.`;
+  }
+
+  async #tellCredential() {
+    const state = await this.page.client.send("GET", `/${this.model.id}/credential`).catch(() => null);
+    if (!state?.content || state.content.status === "readable") return;
+    const text = state.content.is_set ? "The stored key cannot be read; enter it again." : "No key is stored.";
+    this.fields.fields.api_key.querySelector(".hint").textContent = text;
+  }
+
+  async #test() {
+    const { connection, isStored } = this.fields;
+    this.#tell(TESTING);
+    try {
+      const { content } = isStored
+        ? await this.page.client.send("POST", `/${this.model.id}/test`)
+        : await this.page.client.send("POST", "/test-connection", { body: connection });
+      const isSame = JSON.stringify(connection) === JSON.stringify(this.fields.connection);
+      this.#tell(...(isSame ? resultOf(content) : [""]));
+    } catch (error) {
+      this.#tell("");
+      throw error;
+    }
+  }
+
+  async #ask() {
+    const { model_provider: provider, model_name: _, ...body } = this.fields.connection;
+    this.#tell("");
+    const path = `/providers/${encodeURIComponent(provider)}/models`;
+    const { content: { models } } = await this.page.client.send("POST", path, { body });
+    this.fields.served.replaceChildren(...models.map((value) => h("option", { value })));
+    this.#tell(models.length ? `${models.length} models; the field Model suggests them.` : "It serves no models.");
+    if (models.length) this.fields.fields.model_name.querySelector("input").focus();
+  }
+}
+
+/** Return what a test found, in words, and how it looks. */
+function resultOf({ result, latency_ms: latency }) {
+  const time = typeof latency === "number" ? ` (${latency} ms)` : "";
+  return [`${told(RESULTS, result)}${time}.`, result === "ok" ? "ok" : "bad"];
+}
+
+/** Share a model with users and groups, or with everybody, or give it away. */
+class SharingDialog {
+  constructor(page, model) {
+    this.page = page;
+    this.model = model;
+    this.names = new Map();
+    this.people = h("datalist", { id: `field-${++fields}-people` });
+    this.groups = h("datalist", { id: `field-${++fields}-groups` });
+    this.grants = h("ul", { class: "grants", role: "list", "aria-label": "Shared with" });
+    this.whom = h("input", { list: this.people.id, autocomplete: "off", required: true });
+    this.heir = h("input", { list: this.people.id, autocomplete: "off", required: true });
+    this.box = h("div", {},
+      page.mayShare ? this.#everybody() : null, this.grants, this.people, this.groups,
+      this.#newGrant(), h("p", { role: "alert", tabindex: "-1" }), this.#away(),
+      h("footer", {}, button("Done", () => this.dialog.close())));
+    this.dialog = page.open(`Share ${model.model_id}`, `${model.id}:more`, this.box);
+    this.#load();
+  }
+
+  /** Do one thing at a time; the server says what came of it. */
+  #run(control, work) {
+    return this.page.run(control, work, { form: this.box, lock: this.box });
+  }
+
+  /** Make a check box of what the server knows; it does not move while something is being done. */
+  #box(label, checked, change, attributes) {
+    return check("", label, checked, {
+      onclick: (event) => { if (this.page.isBusy(this.box)) event.preventDefault(); },
+      onchange: ({ currentTarget: box }) => this.#run(box, () => change(box)),
+      ...attributes,
+    });
+  }
+
+  #everybody() {
+    return this.#box("Share with everybody", this.model.is_shared, async (box) => {
+      const body = { share_with_users: box.checked };
+      try {
+        ({ content: this.model } = await this.page.client.send("PATCH", `/${this.model.id}`, { body }));
+        this.page.changed(this.model.id);
+      } finally {
+        box.checked = this.model.is_shared;
+      }
+      await this.page.refresh();
+    });
+  }
+
+  #newGrant() {
+    const kinds = { users: "A user", ...(this.page.element.groups && { groups: "A group" }) };
+    const kind = h("select", {
+      onchange: () => this.whom.setAttribute("list", (kind.value === "users" ? this.people : this.groups).id),
+    }, options(kinds));
+    const rights = [check("", "May edit"), check("", "May delete")];
+    this.who = field("user", "Who", this.whom);
+    return this.#form(async () => {
+      const [edit, remove] = rights.map((each) => each.querySelector("input").checked);
+      const name = kind.value === "users" ? this.#keyOf(this.whom.value) : this.whom.value.trim();
+      if (!name) throw problem("Say who.");
+      await this.#put(this.#path(kind.value, name), edit, remove);
+      this.whom.value = "";
+      this.whom.focus();
+    }, "Share", {}, h("div", { class: "row" }, field("kind", "With", kind), this.who), h("div", {}, rights));
+  }
+
+  #away() {
+    return h("details", { class: "giving" }, h("summary", {}, "Give it away"), this.#form(async () => {
+      const { page, model } = this;
+      const key = this.#keyOf(this.heir.value);
+      if (!key) throw problem("Say who.");
+      const text = `You will not see ${model.model_id} any more, unless the new owner shares it with you.`;
+      const title = `Give it to ${this.names.get(key) ?? `user ${key}`}?`;
+      if (!await page.confirm(title, text, "Give away", `${model.id}:more`)) return;
+      await page.client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
+      page.changed(model.id);
+      page.say(`${model.model_id} is given away.`);
+      await page.refresh();
+      this.dialog.close();
+    }, "Give away", { class: "danger" }, field("heir", "New owner", this.heir)));
+  }
+
+  #form(work, label, attributes, ...content) {
+    const submit = h("button", { type: "submit", ...attributes }, label);
+    return h("form", {
+      method: "dialog",
+      novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.#run(submit, work);
+      },
+    }, content, h("div", { class: "trying" }, submit));
+  }
+
+  async #load() {
+    this.who.querySelector(".hint").textContent = await this.#suggest();
+    await this.page.run(this.grants, () => this.#show(), { form: this.box, lock: {} });
+  }
+
+  /** Offer people and groups; return what to type without them. */
+  async #suggest() {
+    const { people, groups } = this.page.element;
+    const given = async (source) => (typeof source === "function" ? await source() : source) ?? [];
+    try {
+      this.names = distinct(await given(people));
+      this.people.replaceChildren(...[...this.names.values()].map((value) => h("option", { value })));
+      this.groups.replaceChildren(...(await given(groups)).map((value) => h("option", { value })));
+      return this.names.size ? "" : "The key of a user.";
+    } catch {
+      return "The suggestions could not be loaded. The key of a user will do.";
+    }
+  }
+
+  /** The key of a person: what was typed if it is one, or that of the name. */
+  #keyOf(text) {
+    const typed = text.trim();
+    if (this.names.has(typed)) return typed;
+    return [...this.names].find(([, name]) => name === typed)?.[0] ?? typed;
+  }
+
+  #path(kind, name) {
+    return `/${this.model.id}/grants/${kind}/${encodeURIComponent(name)}`;
+  }
+
+  async #put(path, edit, remove) {
+    try {
+      await this.page.client.send("PUT", path, { body: { can_edit: edit, can_delete: remove } });
+    } finally {
+      await this.#show();
+    }
+  }
+
+  async #show() {
+    const { content: { users, groups } } = await this.page.client.send("GET", `/${this.model.id}/grants`);
+    const focused = this.grants.contains(this.page.root.activeElement)
+      && this.page.root.activeElement.getAttribute("aria-label");
+    this.grants.replaceChildren(
+      ...users.map((each) => this.#line("users", each.user, this.names.get(each.user) ?? `User ${each.user}`, each)),
+      ...groups.map((each) => this.#line("groups", each.group, `Group ${each.group}`, each)));
+    if (focused) (this.grants.querySelector(`[aria-label="${CSS.escape(focused)}"]`) ?? this.whom).focus();
+  }
+
+  #line(kind, key, name, grant) {
+    const path = this.#path(kind, key);
+    const put = () => this.#put(path, ...boxes.map((each) => each.querySelector("input").checked));
+    const boxes = [
+      this.#box("may edit", grant.can_edit, put, { "aria-label": `${name} may edit` }),
+      this.#box("may delete", grant.can_delete, put, { "aria-label": `${name} may delete` }),
+    ];
+    const remove = button("Remove", () => this.#run(remove, async () => {
+      await this.page.client.send("DELETE", path);
+      await this.#show();
+    }), { "aria-label": `Remove ${name}` });
+    return h("li", {}, h("span", {}, name), boxes, remove);
+  }
+}
+
+/** Name people by key; all go with their keys if one could be taken for another. */
+function distinct(people) {
+  const named = people.map(({ key, name }) => [String(key), String(name ?? key)]);
+  const words = named.flatMap(([key, name]) => key === name ? [key] : [key, name]);
+  const isClear = new Set(words).size === words.length;
+  return new Map(named.map(([key, name]) => [key, isClear || key === name ? name : `${name} (${key})`]));
+}
+
+/** Choose defaults: those that a model can be, or take back any. */
+class DefaultsDialog {
+  constructor(page, model) {
+    this.page = page;
+    this.model = model;
+    this.kinds = Object.entries(KINDS).filter(([, [category]]) => !model || model.category === category);
+    this.list = h("ul", { class: "grants", role: "list", "aria-label": "Defaults" });
+    this.scope = h("select", { onchange: () => this.#load() }, options({ user: "Me", app: "Everybody" }));
+    this.done = button("Done", () => this.dialog.close());
+    this.box = h("div", {},
+      page.mayShare ? field("scope", "For", this.scope) : null, this.list,
+      model ? null : h("p", { class: "hint" }, "To choose one, take “Use as default…” of a model."),
+      h("p", { role: "alert", tabindex: "-1" }), h("footer", {}, this.done));
+    this.dialog = page.open(model ? `Use ${model.model_id} as default` : "Defaults",
+      model ? `${model.id}:more` : "defaults", this.box);
+    this.#load();
+  }
+
+  /** Show those of the scope that is chosen now; until they are there, none. */
+  #load() {
+    this.list.replaceChildren();
+    return this.page.run(this.list, () => this.#show(), { form: this.box, lock: {} });
+  }
+
+  async #show() {
+    const scope = this.scope.value;
+    const defaults = listed(await this.page.client.send("GET", `/defaults?scope=${scope}`));
+    if (scope !== this.scope.value) return;
+    const now = new Map(defaults.map((each) => [each.config_type, each]));
+    const focused = this.page.root.activeElement?.dataset.kind;
+    this.list.replaceChildren(...this.kinds.map(([kind, [, label]]) => this.#line(scope, kind, label, now.get(kind))));
+    if (focused) (this.list.querySelector(`[data-kind="${focused}"]`) ?? this.done).focus();
+  }
+
+  #line(scope, kind, label, chosen) {
+    const { model } = this;
+    const isMine = chosen && (scope === "app" || chosen.source === "user");
+    const act = (word, method, body) => button(word, (event) =>
+      this.page.run(event.currentTarget, async () => {
+        await this.page.client.send(method, `/defaults/${kind}?scope=${scope}`, { body });
+        this.page.changed(chosen?.model.id ?? model?.id);
+        await Promise.all([this.#show(), this.page.refresh()]);
+      }, { form: this.box, lock: this.box }), { "data-kind": kind, "aria-label": `${word}: ${label}` });
+    return h("li", {},
+      h("span", {}, h("strong", {}, label), " ",
+        chosen ? chosen.model.model_id + (isMine ? "" : " (of the app)") : "none"),
+      model && !(isMine && chosen.model.id === model.id) ? act("Use", "PUT", { id: model.id }) : null,
+      isMine ? act("Clear", "DELETE") : null);
+  }
+}
+
+// -------------------------------------------------------------------------------------------- page
+
+/** What an element shows: the list of models, and dialogs over it. */
+class Page {
+  constructor(element, root) {
+    this.element = element;
+    this.root = root;
+    this.client = new Client(element);
+    this.busy = new Set();
+    this.forget();
+    this.#build();
+  }
+
+  #build() {
+    this.title = h("h2", { id: "title", tabindex: "-1" }, "Models");
+    this.alert = h("p", { role: "alert" });
+    this.status = h("p", { role: "status" });
+    this.list = h("ul", { class: "models", role: "list", "aria-labelledby": "title" });
+    this.previous = button("Previous", () => this.#turn(-1));
+    this.next = button("Next", () => this.#turn(1));
+    this.place = h("span", {});
+    this.nav = h("nav", { "aria-label": "Pages", hidden: true }, this.previous, this.place, this.next);
+    this.filters = h("form", {
+      role: "search", "aria-label": "Models", method: "dialog", onsubmit: (event) => event.preventDefault(),
+    },
+    field("q", "Search", h("input", { type: "search", name: "q", autocomplete: "off", oninput: () => this.#typed() })),
+    this.#filter("category", "Category", { "": "All", ...CATEGORIES }),
+    this.#filter("owned", "Whose", { "": "All", true: "Mine", false: "Shared with me" }),
+    this.#filter("is_active", "State", { true: "Active", false: "Inactive", all: "All" }));
+    this.root.append(h("section", { "aria-labelledby": "title" },
+      h("header", {}, this.title,
+        this.#opener("Defaults", "defaults", () => this.#openDefaults(null)),
+        this.#opener("Register a model", "register", () => this.#openForm(null), { class: "primary" })),
+      this.filters, this.alert, this.status, this.list, this.nav));
+  }
+
+  get mayShare() {
+    return this.element.hasAttribute("can-share");
+  }
+
+  /** Begin anew, perhaps for somebody else, who sees nothing of what was here. */
+  begin() {
+    this.client.begin();
+    this.forget();
+    for (const dialog of this.root.querySelectorAll("dialog")) dialog.remove();
+    for (const place of [this.list, this.alert, this.status]) place.replaceChildren();
+    this.nav.hidden = true;
+    this.filters.reset();
+  }
+
+  forget() {
+    this.pages = [""];
+    this.nextQuery = null;
+    this.providers = null;
+    this.defaults = [];
+    this.results = new Map();
+    clearTimeout(this.typing);
+  }
+
+  /** Show what the server has now. */
+  async refresh() {
+    this.loading?.abort();
+    const loading = this.loading = new AbortController();
+    this.list.setAttribute("aria-busy", "true");
+    try {
+      const { signal } = loading;
+      const query = this.pages.at(-1) || this.#query();
+      const known = this.providers ?? this.client.send("GET", "/providers", { signal }).then(listed);
+      const [providers, page, defaults] = await Promise.all([
+        known,
+        this.client.send("GET", `/${query}`, { signal }),
+        this.client.send("GET", "/defaults", { signal }).then(listed),
+      ]);
+      if (this.loading !== loading) return;
+      Object.assign(this, { providers, defaults });
+      this.#show(listed(page), page.next);
+    } catch (error) {
+      if (this.loading === loading) this.report(error);
+    } finally {
+      if (this.loading === loading) this.list.removeAttribute("aria-busy");
+    }
+  }
+
+  /** Show what the server has now, unless somebody is in the middle of something. */
+  lookAgain() {
+    if (!this.root.querySelector("dialog[open], details[open]")) this.refresh();
+  }
+
+  // What is said
+
+  /** Say it to those who do not see the page too; quietly, to them alone. */
+  say(text, isQuiet = false) {
+    this.status.classList.toggle("quiet", isQuiet);
+    this.status.textContent = text;
+  }
+
+  /** Say what went wrong, in the form if it is there still. */
+  report(error, form = null) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) console.error(error);
+    const told = error instanceof Problem ? error : problem("The answer of the server is not understood.");
+    if (form?.isConnected) {
+      showProblem(form, told);
+      return;
+    }
+    this.alert.textContent = told.message;
+    if (told.status !== 401) return;
+    this.list.replaceChildren();
+    this.nav.hidden = true;
+  }
+
+  changed(id) {
+    this.results.delete(id);
+    this.element.announce("model-registry-change", { id });
+  }
+
+  isBusy(lock) {
+    return this.busy.has(lock);
+  }
+
+  /** Do something, unless it (or something else under the same lock) is being done. */
+  async run(control, work, { form = null, lock = control } = {}) {
+    if (this.busy.has(lock)) return;
+    this.busy.add(lock);
+    control.setAttribute("aria-busy", "true");
+    if (form) clearProblem(form);
+    else this.alert.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      this.report(error, form);
+    } finally {
+      this.busy.delete(lock);
+      control.removeAttribute("aria-busy");
+    }
+  }
+
+  /** Go back to where the user was, also if it was drawn anew. */
+  #focus(key) {
+    const place = this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    (place ?? this.title).focus();
+  }
+
+  // The list
+
+  #filter(name, label, choices) {
+    return field(name, label, h("select", { name, onchange: () => this.#restart() }, options(choices)));
+  }
+
+  #typed() {
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.#restart(), 250);
+  }
+
+  #restart() {
+    this.pages = [""];
+    this.refresh();
+  }
+
+  #query() {
+    const chosen = [...new FormData(this.filters)].filter(([, value]) => value !== "");
+    return `?${new URLSearchParams(chosen)}`;
+  }
+
+  #turn(step) {
+    if (this.list.hasAttribute("aria-busy")) return;
+    if (step > 0) this.pages.push(this.nextQuery);
+    else this.pages.pop();
+    this.title.focus();
+    this.refresh();
+  }
+
+  #show(models, next) {
+    if (!models.length && this.pages.length > 1) {  // the last of this page is gone
+      this.pages.pop();
+      this.refresh();
+      return;
+    }
+    const key = this.root.activeElement?.dataset.key;
+    this.alert.textContent = "";
+    this.nextQuery = next;
+    this.list.replaceChildren(...models.map((model) => this.#row(model)));
+    this.nav.hidden = !next && this.pages.length === 1;
+    this.previous.disabled = this.pages.length === 1;
+    this.next.disabled = !next;
+    this.place.textContent = `Page ${this.pages.length}`;
+    if (!models.length) this.list.append(h("li", { class: "empty" }, this.#nothing()));
+    if (key) this.#focus(key);
+  }
+
+  #nothing() {
+    const isFiltered = this.#query() !== "?is_active=true";
+    return isFiltered ? "No model is like this." : "There are no models yet. Register the first one.";
+  }
+
+  #row(model) {
+    const provider = this.providers.find(({ id }) => id === model.model_provider);
+    const traits = [provider?.name ?? model.model_provider, model.model_name, told(CATEGORIES, model.category)];
+    return h("li", { "data-id": model.id, class: model.is_active ? "" : "inactive" },
+      h("div", { class: "what" },
+        h("h3", {}, model.model_id),
+        h("p", { class: "more" }, traits.join(" · ")),
+        model.description ? h("p", { class: "description" }, model.description) : null,
+        this.#badges(model), this.#result(model.id)),
+      h("div", { class: "actions" },
+        provider?.can_be_tested === false ? null : this.#action(model, "test", "Test", () => this.#test(model)),
+        model.can_edit ? this.#action(model, "edit", "Edit", () => this.#openForm(model)) : null,
+        this.#menu(model)));
+  }
+
+  #badges(model) {
+    const kinds = this.defaults.filter((each) => each.model.id === model.id).map((each) => each.config_type);
+    const badges = [
+      model.is_owner ? null : "Shared with me",
+      model.is_shared ? "Shared with everybody" : null,
+      model.is_active ? null : "Inactive",
+      ...kinds.map((kind) => `Default: ${Object.hasOwn(KINDS, kind) ? KINDS[kind][1] : kind}`),
+      ...(model.abilities ?? []),
+    ].filter(Boolean);
+    if (!badges.length) return null;
+    return h("ul", { class: "badges", role: "list", "aria-label": "Traits" }, badges.map((each) => h("li", {}, each)));
+  }
+
+  #opener(label, key, act, attributes) {
+    return button(label, (event) => this.run(event.currentTarget, act), { "data-key": key, ...attributes });
+  }
+
+  #action(model, name, label, act) {
+    return this.#opener(label, `${model.id}:${name}`, act, { "aria-label": `${label} ${model.model_id}` });
+  }
+
+  #menu(model) {
+    const fold = () => {
+      menu.open = false;
+      menu.firstElementChild.focus();
+    };
+    const item = (label, act, attributes) => button(label, () => {
+      fold();
+      this.run(menu.firstElementChild, act);
+    }, attributes);
+    const menu = h("details", {
+      ontoggle: () => { if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" }); },
+      onkeydown: (event) => { if (event.key === "Escape" && menu.open) fold(); },
+      onfocusout: ({ relatedTarget }) => {
+        if (relatedTarget && !menu.contains(relatedTarget)) menu.open = false;
+      },
+    },
+    h("summary", { "data-key": `${model.id}:more`, "aria-label": `More for ${model.model_id}` }, "More"),
+    h("div", { class: "menu" },
+      item("Use as default…", () => this.#openDefaults(model)),
+      model.is_owner ? item("Share…", () => this.#openSharing(model)) : null,
+      model.can_edit ? item(model.is_active ? "Deactivate" : "Activate", () => this.#activate(model)) : null,
+      model.can_delete ? item("Delete…", () => this.#delete(model), { class: "danger" }) : null));
+    return menu;
+  }
+
+  // What is done to a model
+
+  /** Show what came of a test, in the row that is there now. */
+  #result(id) {
+    const [text, className] = this.results.get(id) ?? [""];
+    return h("p", { class: `result ${className ?? ""}` }, text);
+  }
+
+  async #test(model) {
+    const { id } = model;
+    if (this.results.get(id)?.[0] === TESTING) return;
+    const tell = (...result) => {
+      this.results.set(id, result);
+      this.list.querySelector(`[data-id="${CSS.escape(id)}"] .result`)?.replaceWith(this.#result(id));
+    };
+    tell(TESTING);
+    try {
+      const { content } = await this.client.send("POST", `/${id}/test`);
+      tell(...resultOf(content));
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      tell(error.message, "bad");
+    }
+    this.say(`${model.model_id}: ${this.results.get(id)[0]}`, true);
+  }
+
+  async #activate(model) {
+    const body = { is_active: !model.is_active };
+    const { content } = await this.client.send("PATCH", `/${model.id}`, { body });
+    await this.#told(model.id, `${model.model_id} is ${content.is_active ? "active" : "inactive"}.`);
+  }
+
+  async #delete(model) {
+    const text = `${model.model_id} and its API key will be gone for everybody who uses it.`;
+    if (!await this.confirm("Delete this model?", text, "Delete", `${model.id}:more`)) return;
+    await this.client.send("DELETE", `/${model.id}`);
+    await this.#told(model.id, `${model.model_id} is deleted.`);
+  }
+
+  async #told(id, text) {
+    this.changed(id);
+    this.say(text);
+    await this.refresh();
+  }
+
+  // Dialogs
+
+  async #openForm(model) {
+    if (!this.providers) await this.refresh();
+    if (!this.providers) return;
+    const now = model ? await this.client.send("GET", `/${model.id}`) : { content: null };
+    if (!this.#hasDialog()) new FormDialog(this, now.content, now.tag);
+  }
+
+  async #openSharing(model) {
+    const { content } = await this.client.send("GET", `/${model.id}`);
+    if (!this.#hasDialog()) new SharingDialog(this, content);
+  }
+
+  async #openDefaults(model) {
+    if (!this.#hasDialog()) new DefaultsDialog(this, model);
+  }
+
+  /** Whether something else was opened while an answer was on its way. */
+  #hasDialog() {
+    return this.root.querySelector("dialog") !== null;
+  }
+
+  /** Open a dialog over the page; `key` is where the focus goes afterwards. */
+  open(title, key, ...children) {
+    const id = `field-${++fields}-title`;
+    let isDirty = false;
+    const dialog = h("dialog", {
+      "aria-labelledby": id,
+      oninput: () => { isDirty = true; },
+      oncancel: async (event) => {
+        if (event.target !== dialog || !isDirty || !dialog.querySelector(".model")) return;
+        event.preventDefault();
+        isDirty = false;  // a second Esc closes without a question
+        if (await this.confirm("Leave this form?", "What you have typed will be lost.", "Leave", key)) dialog.close();
+        else isDirty = true;
+      },
+      onclose: () => {
+        while (dialog.nextElementSibling?.localName === "dialog") dialog.nextElementSibling.remove();
+        dialog.remove();
+        this.#focus(key);
+      },
+    }, h("h2", { id }, title), children);
+    this.root.append(dialog);
+    dialog.showModal();
+    return dialog;
+  }
+
+  /** Ask before something that cannot be undone; return whether it is to be done. */
+  confirm(title, text, label, key) {
+    return new Promise((resolve) => {
+      const answer = (isSure) => () => {
+        resolve(isSure);
+        dialog.close();
+      };
+      const dialog = this.open(title, key, h("p", {}, text), h("footer", {},
+        button("Cancel", answer(false), { autofocus: true }),
+        button(label, answer(true), { class: "primary danger" })));
+      dialog.addEventListener("close", () => resolve(false));
+    });
   }
 }
 
 // ----------------------------------------------------------------------------------------- element
 
-// Scripts of the page that give a token have run when its document is there.
+// Scripts of the host's page that give a token have run when its document is there.
 const ready = new Promise((resolve) => {
   if (document.readyState === "complete") resolve();
   document.addEventListener("DOMContentLoaded", resolve, { once: true });
@@ -350,33 +1073,17 @@ const ready = new Promise((resolve) => {
 class ModelRegistryElement extends HTMLElement {
   static observedAttributes = ["src", "token", "can-share", "heading"];
 
-  #client = new Client(this);
+  #page;
   #getToken = null;
-  #people = [];
+  #people = null;
   #groups = null;
-  #names = new Map();
-  #defaults = [];
-  #providers = null;
-  #pages = [""];
-  #loading = null;
-  #nextQuery = null;
   #started = false;
-  #typing = 0;
-  // Elements of the frame
-  #title;
-  #alert;
-  #status;
-  #list;
-  #nav;
-  #previous;
-  #next;
-  #place;
-  #filters;
 
   constructor() {
     super();
-    this.attachShadow({ mode: "open" }).adoptedStyleSheets = [STYLE];
-    this.#build();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [STYLE];
+    this.#page = new Page(this, root);
   }
 
   connectedCallback() {
@@ -386,29 +1093,39 @@ class ModelRegistryElement extends HTMLElement {
       delete this[name];
       this[name] = value;
     }
-    document.addEventListener("visibilitychange", this.#seen);
-    window.addEventListener("focus", this.#seen);
+    for (const [target, name] of LISTENED) target.addEventListener(name, this);
     ready.then(() => {
-      if (!this.isConnected) return;
       this.#started = true;
-      this.refresh();
+      this.#begin();
     });
   }
 
   disconnectedCallback() {
-    document.removeEventListener("visibilitychange", this.#seen);
-    window.removeEventListener("focus", this.#seen);
-    this.#loading?.abort();
+    for (const [target, name] of LISTENED) target.removeEventListener(name, this);
+    this.#page.begin();
   }
 
   attributeChangedCallback(name, before, value) {
     if (name === "heading") {
-      this.#title.textContent = value || "Models";
-      this.#title.classList.toggle("quiet", value === "");
-      return;
-    }
-    this.#providers = null;
-    this.#restart();
+      this.#page.title.textContent = value || "Models";
+      this.#page.title.classList.toggle("quiet", value === "");
+    } else if (before !== value) this.#begin();
+  }
+
+  /** Follow the window: what it shows when it comes back is what the server has then. */
+  handleEvent(event) {
+    if (event.type === "pagehide") this.#page.begin();  // the browser may keep the page for "back"
+    else if (event.type === "pageshow" ? event.persisted : document.visibilityState === "visible") this.#look();
+  }
+
+  #look() {
+    if (this.#started) this.#page.lookAgain();
+  }
+
+  #begin() {
+    if (!this.#started || !this.isConnected) return;
+    this.#page.begin();
+    this.#page.refresh();
   }
 
   /** A function that returns the access token, or a promise of it; asked before every request. */
@@ -418,7 +1135,7 @@ class ModelRegistryElement extends HTMLElement {
 
   set getToken(getToken) {
     this.#getToken = getToken;
-    this.#restart();
+    this.#begin();
   }
 
   /** The access token; none where the browser has a cookie. */
@@ -452,563 +1169,20 @@ class ModelRegistryElement extends HTMLElement {
     return this.#getToken ? this.#getToken() : this.getAttribute("token");
   }
 
-  /** Tell the page what happened here. */
+  /** Tell the host's page what happened here. */
   announce(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
   }
 
   /** Show what the server has now. */
-  async refresh() {
-    this.#loading?.abort();
-    const loading = this.#loading = new AbortController();
-    this.#list.setAttribute("aria-busy", "true");
-    try {
-      const query = this.#pages.at(-1) || this.#query();
-      this.#providers ??= (await this.#client.send("GET", "/providers")).content;
-      const { signal } = loading;
-      const [page, defaults] = await Promise.all([
-        this.#client.send("GET", `/${query}`, { signal }),
-        this.#client.send("GET", "/defaults", { signal }),
-      ]);
-      if (this.#loading !== loading) return;
-      this.#defaults = defaults.content;
-      this.#show(page);
-    } catch (error) {
-      if (error.name !== "AbortError" && this.#loading === loading) this.#fail(error);
-    } finally {
-      if (this.#loading === loading) this.#list.removeAttribute("aria-busy");
-    }
-  }
-
-  #restart() {
-    this.#pages = [""];
-    if (this.#started) this.refresh();
-  }
-
-  #seen = () => {
-    const isBusy = this.shadowRoot.querySelector("dialog[open], details[open]");
-    if (document.visibilityState === "visible" && this.#started && !isBusy) this.refresh();
-  };
-
-  // The frame
-
-  #build() {
-    this.#title = h("h2", { id: "title", tabindex: "-1" }, "Models");
-    this.#alert = h("p", { role: "alert" });
-    this.#status = h("p", { role: "status" });
-    this.#list = h("ul", { class: "models", role: "list", "aria-labelledby": "title" });
-    this.#previous = button("Previous", () => this.#turn(-1));
-    this.#next = button("Next", () => this.#turn(1));
-    this.#place = h("span", {});
-    this.#nav = h("nav", { "aria-label": "Pages" }, this.#previous, this.#place, this.#next);
-    this.#filters = h("form", { role: "search", "aria-label": "Models", onsubmit: (event) => event.preventDefault() },
-      field("q", "Search", h("input", { type: "search", oninput: () => this.#typed() })),
-      this.#filter("category", "Category", { "": "All", ...CATEGORIES }),
-      this.#filter("owned", "Whose", { "": "All", true: "Mine", false: "Shared with me" }),
-      this.#filter("is_active", "State", { true: "Active", false: "Inactive", all: "All" }));
-    this.shadowRoot.append(h("section", { "aria-labelledby": "title" },
-      h("header", {}, this.#title,
-        this.#opener("Defaults", "defaults", () => this.#openDefaults(null)),
-        this.#opener("Register a model", "register", () => this.#openForm(null), { class: "primary" })),
-      this.#filters, this.#alert, this.#status, this.#list, this.#nav));
-  }
-
-  #opener(label, key, act, attributes) {
-    return button(label, (event) => this.#busy(event.currentTarget, act), { "data-key": key, ...attributes });
-  }
-
-  #filter(name, label, choices) {
-    return field(name, label, h("select", { onchange: () => this.#restart() }, options(choices)));
-  }
-
-  #typed() {
-    clearTimeout(this.#typing);
-    this.#typing = setTimeout(() => this.#restart(), 250);
-  }
-
-  #query() {
-    const chosen = [...new FormData(this.#filters)].filter(([, value]) => value !== "");
-    return `?${new URLSearchParams(chosen)}`;
-  }
-
-  #turn(step) {
-    if (step > 0) this.#pages.push(this.#nextQuery);
-    else this.#pages.pop();
-    this.#title.focus();
-    this.refresh();
-  }
-
-  #show({ content, next }) {
-    if (!content.length && this.#pages.length > 1) {  // the last of this page is gone
-      this.#pages.pop();
-      this.refresh();
-      return;
-    }
-    const key = this.shadowRoot.activeElement?.dataset.key;
-    this.#alert.textContent = "";
-    this.#nextQuery = next;
-    this.#list.replaceChildren(...content.map((model) => this.#row(model)));
-    this.#nav.hidden = !next && this.#pages.length === 1;
-    this.#previous.disabled = this.#pages.length === 1;
-    this.#next.disabled = !next;
-    this.#place.textContent = `Page ${this.#pages.length}`;
-    if (!content.length) this.#list.append(h("li", { class: "empty" }, this.#nothing()));
-    if (key) this.#focus(key);
-  }
-
-  #nothing() {
-    const isFiltered = this.#query() !== "?is_active=true";
-    return isFiltered ? "No model is like this." : "There are no models yet. Register the first one.";
-  }
-
-  #fail(error) {
-    this.#alert.textContent = error.message;
-    if (error.status !== 401) return;
-    this.#list.replaceChildren();
-    this.#nav.hidden = true;
-  }
-
-  /** Say it to those who do not see the page too; quietly, to them alone. */
-  #say(text, isQuiet = false) {
-    this.#status.classList.toggle("quiet", isQuiet);
-    this.#status.textContent = text;
-  }
-
-  /** Go back to where the user was, also if it was drawn anew. */
-  #focus(key) {
-    const place = this.shadowRoot.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    (place ?? this.#title).focus();
-  }
-
-  // A model in the list
-
-  #row(model) {
-    const result = h("p", { class: "result" });
-    const provider = this.#provider(model.model_provider);
-    return h("li", { "data-id": model.id, class: model.is_active ? "" : "inactive" },
-      h("div", { class: "what" },
-        h("h3", {}, model.model_id),
-        h("p", { class: "more" },
-          [provider?.name ?? model.model_provider, model.model_name, CATEGORIES[model.category]].join(" · ")),
-        model.description && h("p", { class: "description" }, model.description),
-        this.#badges(model), result),
-      h("div", { class: "actions" },
-        provider?.can_be_tested === false ? null : this.#action(model, "test", "Test", () => this.#test(model, result)),
-        model.can_edit ? this.#action(model, "edit", "Edit", () => this.#openForm(model)) : null,
-        this.#menu(model)));
-  }
-
-  #provider(id) {
-    return this.#providers.find((each) => each.id === id);
-  }
-
-  #badges(model) {
-    const badges = [
-      model.is_owner ? null : "Shared with me",
-      model.is_shared ? "Shared with everybody" : null,
-      model.is_active ? null : "Inactive",
-      ...this.#defaults.filter((each) => each.model.id === model.id)
-        .map(({ config_type: kind }) => `Default: ${KINDS[kind]?.[1] ?? kind}`),
-      ...(model.abilities ?? []),
-    ].filter(Boolean);
-    return badges.length
-      ? h("ul", { class: "badges", role: "list", "aria-label": "Traits" }, badges.map((each) => h("li", {}, each))) : null;
-  }
-
-  #action(model, name, label, act) {
-    return this.#opener(label, `${model.id}:${name}`, act, { "aria-label": `${label} ${model.model_id}` });
-  }
-
-  /** Where a menu opens: within sight. */
-  #unfold(menu) {
-    if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" });
-  }
-
-  #menu(model) {
-    const item = (label, act, className) =>
-      button(label, () => {
-        menu.open = false;
-        menu.firstElementChild.focus();
-        this.#busy(menu.firstElementChild, act);
-      }, { class: className });
-    const menu = h("details", {
-      ontoggle: () => this.#unfold(menu),
-      onkeydown: (event) => {
-        if (event.key !== "Escape" || !menu.open) return;
-        menu.open = false;
-        menu.firstElementChild.focus();
-      },
-      onfocusout: (event) => {
-        if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
-      },
-    },
-    h("summary", { "data-key": `${model.id}:more`, "aria-label": `More for ${model.model_id}` }, "More"),
-    h("div", { class: "menu" },
-      item("Use as default…", () => this.#openDefaults(model)),
-      model.is_owner ? item("Share…", () => this.#openSharing(model)) : null,
-      model.can_edit ? item(model.is_active ? "Deactivate" : "Activate", () => this.#activate(model)) : null,
-      model.can_delete ? item("Delete…", () => this.#delete(model), "danger") : null));
-    return menu;
-  }
-
-  /** Do it, unless it is being done; tell what went wrong. */
-  async #busy(control, work) {
-    if (control.getAttribute("aria-busy") === "true") return;
-    control.setAttribute("aria-busy", "true");
-    try {
-      this.#alert.textContent = "";
-      await work();
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      control.removeAttribute("aria-busy");
-    }
-  }
-
-  async #test(model, result) {
-    result.textContent = "Testing…";
-    try {
-      const { content } = await this.#client.send("POST", `/${model.id}/test`);
-      this.#showResult(result, content);
-    } catch (error) {
-      result.className = "result bad";
-      result.textContent = error.message;
-    }
-    this.#say(`${model.model_id}: ${result.textContent}`, true);
-  }
-
-  #showResult(place, { result, latency_ms: latency }) {
-    place.className = `result ${result === "ok" ? "ok" : "bad"}`;
-    place.textContent = RESULTS[result] + (latency === null ? "." : ` (${latency} ms).`);
-  }
-
-  async #activate(model) {
-    await this.#changing(model.id, async () => {
-      const { content } = await this.#client.send("PATCH", `/${model.id}`, { body: { is_active: !model.is_active } });
-      return `${model.model_id} is ${content.is_active ? "active" : "inactive"}.`;
-    });
-  }
-
-  async #delete(model) {
-    const text = `${model.model_id} and its API key will be gone for everybody who uses it.`;
-    if (!await this.#confirm("Delete this model?", text, "Delete", `${model.id}:more`)) return;
-    await this.#changing(model.id, async () => {
-      await this.#client.send("DELETE", `/${model.id}`);
-      return `${model.model_id} is deleted.`;
-    });
-  }
-
-  /** Change something on the server, show the list as it is then, and say so. */
-  async #changing(id, change) {
-    try {
-      const text = await change();
-      await this.refresh();
-      this.#say(text);
-      this.announce("model-registry-change", { id });
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  // Dialogs
-
-  /** Open a dialog over the page; `key` is where the focus goes afterwards. */
-  #open(title, key, ...children) {
-    const id = `field-${++fields}-title`;
-    let isDirty = false;
-    const dialog = h("dialog", {
-      "aria-labelledby": id,
-      oninput: () => { isDirty = true; },
-      oncancel: async (event) => {
-        if (event.target !== dialog || !isDirty || !dialog.querySelector(".model")) return;
-        event.preventDefault();
-        isDirty = false;  // a second Esc closes without a question
-        if (await this.#confirm("Leave this form?", "What you have typed will be lost.", "Leave", key)) dialog.close();
-        else isDirty = true;
-      },
-      onclose: () => {
-        dialog.remove();
-        this.#focus(key);
-      },
-    }, h("h2", { id }, title), children);
-    this.shadowRoot.append(dialog);
-    dialog.showModal();
-    return dialog;
-  }
-
-  #confirm(title, text, label, key) {
-    return new Promise((resolve) => {
-      const answer = (is_sure) => () => { resolve(is_sure); dialog.close(); };
-      const dialog = this.#open(title, key, h("p", {}, text), h("footer", {},
-        button("Cancel", answer(false), { autofocus: true }), button(label, answer(true), { class: "primary danger" })));
-      dialog.addEventListener("close", () => resolve(false));
-    });
-  }
-
-  async #openForm(listed) {
-    const { content: model, tag } = listed === null
-      ? { content: null, tag: null } : await this.#client.send("GET", `/${listed.id}`);
-    if (!this.#providers) return this.refresh();
-    const fields = new ModelForm(this.#providers, model, this.hasAttribute("can-share"));
-    const result = h("p", { class: "result", role: "status" });
-    const test = button("Test connection", () => this.#busyForm(form, test, () => this.#try(fields, result)));
-    const ask = button("Ask the provider for its models", () => this.#busyForm(form, ask, () => this.#ask(fields, result)));
-    const save = h("button", { type: "submit", class: "primary" }, model ? "Save" : "Register");
-    const form = h("form", {
-      class: "model",
-      novalidate: true,
-      onsubmit: (event) => {
-        event.preventDefault();
-        this.#busyForm(form, save, async () => {
-          const text = await this.#save(fields, tag);
-          await this.refresh();
-          dialog.close();
-          this.#say(text);
-        });
-      },
-    }, fields.elements, h("div", { class: "trying" }, test, ask, result), h("p", { role: "alert", tabindex: "-1" }),
-    h("footer", {}, button("Cancel", () => dialog.close()), save));
-    const dialog = this.#open(model ? `Edit ${model.model_id}` : "Register a model", model ? `${model.id}:edit` : "register", form);
-    if (model) this.#tellCredential(model, fields);
-    return dialog;
-  }
-
-  /** Do something for a form, unless it is being done; say at its fields what went wrong. */
-  async #busyForm(form, control, work) {
-    if (control.getAttribute("aria-busy") === "true") return;
-    control.setAttribute("aria-busy", "true");
-    clearProblem(form);
-    try {
-      await work();
-    } catch (error) {
-      showProblem(form, error.errors ? error : new Problem(0, { title: error.message }));
-    } finally {
-      control.removeAttribute("aria-busy");
-    }
-  }
-
-  async #save(fields, tag) {
-    const { model } = fields;
-    if (model === null) {
-      const { content } = await this.#client.send("POST", "/register", { body: fields.filled });
-      this.announce("model-registry-change", { id: content.id });
-      return `${content.model_id} is registered.`;
-    }
-    const changes = fields.changes;
-    if (!Object.keys(changes).length) return "Nothing was changed.";
-    try {
-      await this.#client.send("PATCH", `/${model.id}`, { body: changes, headers: { "If-Match": tag } });
-    } catch (error) {
-      if (error.status !== 412) throw error;
-      throw new Problem(412, { title: "Somebody else changed this model meanwhile. Cancel, and open it again." });
-    }
-    this.announce("model-registry-change", { id: model.id });
-    return `${changes.model_id ?? model.model_id} is saved.`;
-  }
-
-  async #tellCredential(model, fields) {
-    const { content } = await this.#client.send("GET", `/${model.id}/credential`).catch(() => ({}));
-    if (!content || content.status === "readable") return;
-    const text = content.is_set ? "The stored key cannot be read; enter it again." : "No key is stored.";
-    fields.fields.api_key.querySelector(".hint").textContent = text;
-  }
-
-  async #try(fields, result) {
-    const { model, connection } = fields;
-    result.textContent = "Testing…";
-    try {
-      const isStored = model && !("api_key" in connection)
-        && Object.entries(connection).every(([name, value]) => model[name] === value);
-      const { content } = isStored
-        ? await this.#client.send("POST", `/${model.id}/test`)
-        : await this.#client.send("POST", "/test-connection", { body: connection });
-      this.#showResult(result, content);
-    } catch (error) {
-      result.textContent = "";
-      throw error;
-    }
-  }
-
-  async #ask(fields, result) {
-    const { model_provider, model_name, ...body } = fields.connection;
-    result.className = "result";
-    result.textContent = "";
-    const path = `/providers/${encodeURIComponent(model_provider)}/models`;
-    const { content } = await this.#client.send("POST", path, { body });
-    fields.served.replaceChildren(...content.models.map((value) => h("option", { value })));
-    result.textContent = content.models.length
-      ? `${content.models.length} models; the field Model suggests them.` : "It serves no models.";
-    if (content.models.length) fields.fields.model_name.querySelector("input").focus();
-  }
-
-  // Sharing
-
-  async #openSharing(model) {
-    const grants = h("ul", { class: "grants", role: "list", "aria-label": "Shared with" });
-    const alert = h("p", { role: "alert", tabindex: "-1" });
-    const people = h("datalist", { id: `field-${++fields}-people` });
-    const groups = h("datalist", { id: `field-${++fields}-groups` });
-    const kind = h("select", { onchange: () => whom.setAttribute("list", (kind.value === "users" ? people : groups).id) },
-      options({ users: "A user", ...(this.#groups && { groups: "A group" }) }));
-    const whom = h("input", { list: people.id, autocomplete: "off", required: true });
-    const who = field("user", "Who", whom);
-    const heir = h("input", { list: people.id, autocomplete: "off", required: true });
-    const rights = [check("can_edit", "May edit"), check("can_delete", "May delete")];
-    const act = (work) => (event) => {
-      event.preventDefault();
-      this.#busyForm(box, event.submitter ?? event.currentTarget, () => work(event));
-    };
-    // What a check box does has happened.
-    const toggled = (work) => (event) => this.#busyForm(box, event.currentTarget, () => work(event));
-    const show = async () => {
-      const { content } = await this.#client.send("GET", `/${model.id}/grants`);
-      grants.replaceChildren(...this.#grants(content, model, { act, toggled, show }));
-    };
-    const put = act(async () => {
-      const [edit, remove] = rights.map((each) => each.querySelector("input").checked);
-      const name = kind.value === "users" ? this.#keyOf(whom.value) : whom.value.trim();
-      const path = `/${model.id}/grants/${kind.value}/${encodeURIComponent(name)}`;
-      if (!name) throw new Problem(0, { title: "Say who." });
-      await this.#client.send("PUT", path, { body: { can_edit: edit, can_delete: remove } });
-      whom.value = "";
-      whom.focus();
-      await show();
-    });
-    const give = act(async () => {
-      const key = this.#keyOf(heir.value);
-      if (!key) throw new Problem(0, { title: "Say who." });
-      const text = `You will not see ${model.model_id} any more, unless the new owner shares it with you.`;
-      const title = `Give it to ${this.#names.get(key) ?? `user ${key}`}?`;
-      if (!await this.#confirm(title, text, "Give away", `${model.id}:more`)) return;
-      await this.#client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
-      dialog.close();
-      await this.#changing(model.id, async () => `${model.model_id} is given away.`);
-    });
-    const box = h("div", {},
-      this.hasAttribute("can-share") ? this.#everybody(model, toggled) : null, grants, people, groups,
-      h("form", { novalidate: true, onsubmit: put },
-        h("div", { class: "row" }, field("kind", "With", kind), who), h("div", {}, rights),
-        h("div", { class: "trying" }, h("button", { type: "submit" }, "Share"))),
-      alert,
-      h("details", { class: "giving" }, h("summary", {}, "Give it away"),
-        h("form", { novalidate: true, onsubmit: give },
-          field("heir", "New owner", heir),
-          h("div", { class: "trying" }, h("button", { type: "submit", class: "danger" }, "Give away")))),
-      h("footer", {}, button("Done", () => dialog.close())));
-    const dialog = this.#open(`Share ${model.model_id}`, `${model.id}:more`, box);
-    who.querySelector(".hint").textContent = await this.#suggest(people, groups);
-    await this.#busyForm(box, people, show);
-  }
-
-  /** Offer people and groups; return what to type without them. */
-  async #suggest(people, groups) {
-    try {
-      await this.#loadPeople();
-      people.replaceChildren(...[...this.#names.values()].map((value) => h("option", { value })));
-      groups.replaceChildren(...(await this.#loadGroups()).map((value) => h("option", { value })));
-      return this.#names.size ? "" : "The key of a user.";
-    } catch {
-      return "The suggestions could not be loaded. The key of a user will do.";
-    }
-  }
-
-  #everybody(model, toggled) {
-    const toggle = toggled(async ({ currentTarget: box }) => {
-      try {
-        await this.#client.send("PATCH", `/${model.id}`, { body: { share_with_users: box.checked } });
-      } catch (error) {
-        box.checked = !box.checked;
-        throw error;
-      }
-      await this.refresh();
-    });
-    return check("share_with_users", "Share with everybody", model.is_shared, { onchange: toggle });
-  }
-
-  #grants({ users, groups }, model, { act, toggled, show }) {
-    const line = (path, name, grant) => {
-      const put = toggled(async () => {
-        const [edit, remove] = boxes.map((each) => each.querySelector("input").checked);
-        await this.#client.send("PUT", path, { body: { can_edit: edit, can_delete: remove } });
-        await show();
-      });
-      const label = (text) => ({ onchange: put, "aria-label": `${name} ${text}` });
-      const boxes = [
-        check("can_edit", "may edit", grant.can_edit, label("may edit")),
-        check("can_delete", "may delete", grant.can_delete, label("may delete")),
-      ];
-      const remove = act(async () => {
-        await this.#client.send("DELETE", path);
-        await show();
-      });
-      return h("li", {}, h("span", {}, name), boxes, button("Remove", remove, { "aria-label": `Remove ${name}` }));
-    };
-    const path = (kind, key) => `/${model.id}/grants/${kind}/${encodeURIComponent(key)}`;
-    return [
-      ...users.map((each) => line(path("users", each.user), this.#names.get(each.user) ?? `User ${each.user}`, each)),
-      ...groups.map((each) => line(path("groups", each.group), `Group ${each.group}`, each)),
-    ];
-  }
-
-  /** Load who can be shared with. A name that could mean somebody else too goes with its key. */
-  async #loadPeople() {
-    const given = (typeof this.#people === "function" ? await this.#people() : this.#people) ?? [];
-    const people = given.map(({ key, name }) => [String(key), String(name ?? key)]);
-    const isUnique = (key, name) => people.every(([otherKey, otherName]) =>
-      otherKey === key || (otherKey !== name && otherName !== name));
-    this.#names = new Map(people.map(([key, name]) => [key, isUnique(key, name) ? name : `${name} (${key})`]));
-  }
-
-  async #loadGroups() {
-    return (typeof this.#groups === "function" ? await this.#groups() : this.#groups) ?? [];
-  }
-
-  /** The key of a person: what was typed if it is one, or that of the name. */
-  #keyOf(text) {
-    const typed = text.trim();
-    if (this.#names.has(typed)) return typed;
-    return [...this.#names].find(([, name]) => name === typed)?.[0] ?? typed;
-  }
-
-  // Defaults
-
-  async #openDefaults(model) {
-    const list = h("ul", { class: "grants", role: "list", "aria-label": "Defaults" });
-    const scope = h("select", { onchange: () => this.#busyForm(box, list, show) },
-      options({ user: "Me", app: "Everybody" }));
-    const kinds = Object.entries(KINDS).filter(([, [category]]) => !model || model.category === category);
-    const show = async () => {
-      const { content } = await this.#client.send("GET", `/defaults?scope=${scope.value}`);
-      const now = new Map(content.map((each) => [each.config_type, each]));
-      const focused = this.shadowRoot.activeElement?.dataset.kind;
-      list.replaceChildren(...kinds.map(([kind, [, label]]) => line(kind, label, now.get(kind))));
-      if (focused) (list.querySelector(`[data-kind="${focused}"]`) ?? done).focus();
-    };
-    const line = (kind, label, chosen) => {
-      const change = (method, body) => (event) => this.#busyForm(box, event.currentTarget, async () => {
-        await this.#client.send(method, `/defaults/${kind}?scope=${scope.value}`, { body });
-        this.announce("model-registry-change", { id: model?.id });
-        await show();
-        await this.refresh();
-      });
-      const isMine = chosen && (scope.value === "app" || chosen.source === "user");
-      const whose = chosen && !isMine ? " (of the app)" : "";
-      const attributes = (word) => ({ "data-kind": kind, "aria-label": `${word}: ${label}` });
-      return h("li", {},
-        h("span", {}, h("strong", {}, label), " ", chosen ? chosen.model.model_id + whose : "none"),
-        model && !(isMine && chosen.model.id === model.id)
-          ? button("Use", change("PUT", { id: model?.id }), attributes("Use")) : null,
-        isMine ? button("Clear", change("DELETE"), attributes("Clear")) : null);
-    };
-    const done = button("Done", () => dialog.close());
-    const box = h("div", {},
-      this.hasAttribute("can-share") ? field("scope", "For", scope) : null,
-      list, model ? null : h("p", { class: "hint" }, "To choose one, take “Use as default…” of a model."), h("p", { role: "alert", tabindex: "-1" }), h("footer", {}, done));
-    const dialog = this.#open(model ? `Use ${model.model_id} as default` : "Defaults",
-      model ? `${model.id}:more` : "defaults", box);
-    await this.#busyForm(box, list, show);
+  refresh() {
+    return this.#page.refresh();
   }
 }
+
+const LISTENED = [
+  [document, "visibilitychange"], [window, "focus"], [window, "pagehide"], [window, "pageshow"],
+];
 
 // ------------------------------------------------------------------------------------------- style
 
@@ -1129,4 +1303,4 @@ footer {
 }
 `);
 
-customElements.define("model-registry", ModelRegistryElement);
+if (!customElements.get("model-registry")) customElements.define("model-registry", ModelRegistryElement);
