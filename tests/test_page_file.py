@@ -29,7 +29,13 @@ def test_an_address_with_the_fingerprint_is_kept_for_a_year(host):
         address = url_for("model_registry.static", filename="model-registry.js")
     assert re.fullmatch(rf"{ADDRESS}\?v=[0-9a-f]{{16}}", address)
 
-    for asked, seconds in [(address, 31_536_000), (ADDRESS, 3600), (f"{ADDRESS}?v=old", 3600)]:
+    others = (
+        ADDRESS,
+        f"{ADDRESS}?v=old",
+        f"{ADDRESS}?v=",
+        f"{PREFIX}/static/./model-registry.js?v=",
+    )
+    for asked, seconds in [(address, 31_536_000), *((each, 3600) for each in others)]:
         with host.client().get(asked) as response:
             assert response.headers["Cache-Control"] == f"public, max-age={seconds}"
 
