@@ -3,14 +3,8 @@
 import json
 import logging
 import re
-import sqlite3
-from types import SimpleNamespace
 
-import flask
-import flask_login
-import flask_wtf
 import sqlalchemy as sa
-from flask import request
 
 from flask_model_registry import signals
 from tests.hosts import CANARY, PREFIX, model
@@ -161,86 +155,11 @@ def from_xagent(page, world):
     assert [before[each] for each in facts] == [after[each] for each in facts]
 
 
-@reads("groups.md")
-def groups(page, world):
-    teams = {1: ["staff"], 7: ["research"]}
-    User, registry = world.names["User"], world.names["registry"]
-    User.teams = property(lambda user: [SimpleNamespace(slug=slug) for slug in teams[user.id]])
-    world.names.update(
-        request=request, abort=flask.abort, groups_of_request_user=lambda: ["research"]
-    )
-    page.do()
-    world.mount()
-    with world.app.app_context():
-        world.names["alice"] = world.load(1)
-    page.do()
-    seen = world.client(world.bobs).get(f"{PREFIX}/by-id/gpt-4o").json["can_edit"]
-    world.mount()
-    page.do()
-    put = [
-        world.client().put(f"{PREFIX}/5/grants/groups/{group}", json={}).status_code
-        for group in ("research", "staff")
-    ]
-    page.do()
-
-    assert (seen, put) == (True, [200, 403])
-    assert world.client().get(f"{PREFIX}/5/grants").json["groups"] == []
-    assert registry.tables is world.names["registry"].tables
-
-
-@reads("hosts.md")
-def hosts(page, world):
-    User = world.names["User"]
-    User.role = "operator"
-    User.is_authenticated = True
-    world.names.update(
-        current_user=flask_login.current_user, Flask=flask.Flask, Blueprint=flask.Blueprint
-    )
-    page.do()
-    app = world.mount()
-    flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
-    world.names["csrf"] = flask_wtf.CSRFProtect(app)
-    assert app.test_client().get(f"{PREFIX}/").json == []
-    refused = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
-    page.do()
-    taken = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
-    assert (refused, taken) == (400, 201)
-    page.do()
-    world.mount()
-    shared = world.client(world.bobs).patch(
-        f"{PREFIX}/by-id/gpt-4o", json={"share_with_users": True}
-    )
-    assert shared.status_code == 200
-    world.take(page.do()["create_app"]())
-    assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
-
-
 @reads("keys.md")
 def keys(page, world):
     page.do()["check"](world.app)
     page.replace("k2026#5d41402a", world.key_id())
     assert [row.model_id for row in page.do()][-1] == "gpt-4o"
-
-
-@reads("leaving.md")
-def leaving(page, world):
-    db, registry = world.names["db"], world.names["registry"]
-    world.names.update(event=sa.event, Engine=sa.Engine, sqlite3=sqlite3)
-    names = page.rest()
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-    engine.dispose()
-    sa.event.remove(sa.Engine, "connect", names["enforce_foreign_keys"])
-    with world.app.app_context():
-        names["offboard"](world.load(1), world.load(7))
-        assert len(registry.list(user=world.load(7))) == 5
-        bob = world.load(7)
-        names["close"](bob)
-        assert (world.load(1), bob.is_active) == (None, False)
-        assert (
-            db.session.scalar(sa.select(sa.func.count()).select_from(registry.tables.models)) == 0
-        )
 
 
 @reads("providers.md")

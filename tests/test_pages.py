@@ -14,7 +14,7 @@ import jwt as pyjwt
 import pytest
 
 import flask_model_registry
-from tests import readers_of_tasks  # noqa: F401  # they say what they read
+from tests import readers_of_hosts, readers_of_tasks  # noqa: F401  # they say what they read
 from tests.databases import make_database
 from tests.hosts import CANARY, PREFIX
 from tests.readers_of_reference import connects
