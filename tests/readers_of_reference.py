@@ -105,6 +105,21 @@ def transactions(page, world):
         owned = [registry.list(user=each, owned=True) for each in (first, second)]
         assert [[each["model_id"] for each in models] for models in owned] == [["starter"], []]
         assert starter["api_key"] == CANARY
+    hooks_leave(world)
+
+
+def hooks_leave(world):
+    """Have a hook leave a user in the session: a write commits it, all else does not."""
+    db, User = world.names["db"], world.names["User"]
+    app = world.mount()
+    app.before_request(lambda: db.session.add(User()))
+    client, kept = world.client(), []
+    for method, fields in (("GET", None), ("POST", {}), ("POST", model(model_id="new"))):
+        client.open(f"{PREFIX}/", method=method, json=fields)
+        with app.app_context():
+            users = db.session.scalar(sa.select(sa.func.count()).select_from(User))
+            kept.append(users)
+    assert kept == [4, 4, 5]
 
 
 @reads("postgresql.md")

@@ -3,14 +3,8 @@
 import json
 import logging
 import re
-import sqlite3
-from types import SimpleNamespace
 
-import flask
-import flask_login
-import flask_wtf
 import sqlalchemy as sa
-from flask import request
 
 from flask_model_registry import signals
 from tests.hosts import CANARY, PREFIX, model
@@ -84,41 +78,48 @@ def exchange(page, world):
         assert (world.folder / name).read_text().count(CANARY) == 1
 
 
-TABLE = """
-from flask_model_registry import ModelIdTakenError, ValidationError
-
+FACTORY = """
 {}
-app = create_app()
+create = create_app
 
-{}
+
+def create_app():
+    app = create()
+    app.cli.add_command(move_keys)
+    return app
 """
 
 
 @reads("from-a-table.md")
 def from_a_table(page, world):
-    db = world.names["db"]
-    texts = [block.text for block in page.blocks if block.language == "python"]
+    db, texts = world.names["db"], [block.text for block in page.blocks[:2]]
     page.do()
-    rows = [("openai", "gpt-5", CANARY), ("openai", "gpt-5", CANARY), ("openai", "bad", "sk-***")]
+    rows = [("gpt-5", "sk-older"), ("gpt-5", CANARY), ("gpt-5", CANARY), ("bad", "sk-***")]
     with world.app.app_context():
         db.create_all()
-        for provider, name, secret in rows:
-            row = world.names["ApiKey"](user_id=7, provider=provider, model=name, secret=secret)
+        for name, secret in rows:
+            row = world.names["ApiKey"](user_id=7, provider="openai", model=name, secret=secret)
             db.session.add(row)
         db.session.commit()
-    page.do()
+    world.app.cli.add_command(page.do()["move_keys"])
     printed = world.app.test_cli_runner().invoke(args=["move-keys"]).output
     app = world.folder / "app.py"
-    app.write_text(app.read_text() + TABLE.format(*texts))
+    app.write_text(app.read_text() + FACTORY.format("\n".join(texts)))
 
     again = page.do()
 
-    assert printed == "row 3: api_key: This is a mask, not a key.\n"
+    assert printed.splitlines() == [
+        "row 4: api_key: This is a mask, not a key.",
+        "row 1: user 7 has another gpt-5",
+    ]
     assert again.startswith(printed)
     assert "6 of 6 API keys open." in again
-    assert [each["model_id"] for each in world.client(world.bobs).get(f"{PREFIX}/").json] == [
-        "gpt-5"
-    ]
+    registry = world.names["registry"]
+    with world.app.app_context():
+        bob = world.load(7)
+        assert registry.resolve("gpt-5", user=bob).api_key.reveal() == CANARY
+        registry.update("gpt-5", user=bob, is_active=False)
+        assert world.names["has_key"](bob, "gpt-5", CANARY) is False
 
 
 @reads("from-litellm.md", models=())
@@ -129,8 +130,11 @@ def from_litellm(page, world):
         config.read_text() + "  - {model_name: gpt-4o, litellm_params: {model: gpt-4o}}\n"
     )
     page.write("lines.py")
-    page.rest()
+    unset = world.shell.run("python lines.py < config.yaml 2>&1 || echo $?")
+    page.do()
 
+    assert unset == "gpt-4o: OPENAI_API_KEY is not set\n1\n"
+    assert not (world.folder / "models.jsonl").exists()
     models = world.client(world.bobs).get(f"{PREFIX}/").json
 
     facts = [(each["model_id"], each["model_provider"], each["category"]) for each in models]
@@ -144,6 +148,26 @@ def from_litellm(page, world):
         world.client().get(f"{PREFIX}/{each['id']}/credential").json["is_set"] for each in models
     ]
     assert told == [True, True, True, False]
+    refuses(page, world)
+
+
+REFUSED = """
+model_list:
+  - {model_name: "*", litellm_params: {model: "openai/*"}}
+  - {model_name: a, litellm_params: {model: vertex_ai/gemini-2.5-pro}}
+  - {model_name: b, litellm_params: {model: bedrock/claude}}
+  - {model_name: c, litellm_params: {model: azure/gpt-4o}}
+  - {model_name: d, litellm_params: {model: openai/x, api_base: "http://elsewhere.example/v1"}}
+"""
+
+
+def refuses(page, world):
+    """Have each of the page's table refused, on a line of its own."""
+    (world.folder / "refused.yaml").write_text(REFUSED)
+    world.shell.run("python lines.py < refused.yaml > refused.jsonl")
+    said = world.shell.run("flask model-registry import --owner 1 refused.jsonl 2>&1 || true")
+    assert said.count(" fail ") == 5
+    assert "nothing was changed" in said
 
 
 @reads("from-xagent.md", models=())
@@ -161,86 +185,11 @@ def from_xagent(page, world):
     assert [before[each] for each in facts] == [after[each] for each in facts]
 
 
-@reads("groups.md")
-def groups(page, world):
-    teams = {1: ["staff"], 7: ["research"]}
-    User, registry = world.names["User"], world.names["registry"]
-    User.teams = property(lambda user: [SimpleNamespace(slug=slug) for slug in teams[user.id]])
-    world.names.update(
-        request=request, abort=flask.abort, groups_of_request_user=lambda: ["research"]
-    )
-    page.do()
-    world.mount()
-    with world.app.app_context():
-        world.names["alice"] = world.load(1)
-    page.do()
-    seen = world.client(world.bobs).get(f"{PREFIX}/by-id/gpt-4o").json["can_edit"]
-    world.mount()
-    page.do()
-    put = [
-        world.client().put(f"{PREFIX}/5/grants/groups/{group}", json={}).status_code
-        for group in ("research", "staff")
-    ]
-    page.do()
-
-    assert (seen, put) == (True, [200, 403])
-    assert world.client().get(f"{PREFIX}/5/grants").json["groups"] == []
-    assert registry.tables is world.names["registry"].tables
-
-
-@reads("hosts.md")
-def hosts(page, world):
-    User = world.names["User"]
-    User.role = "operator"
-    User.is_authenticated = True
-    world.names.update(
-        current_user=flask_login.current_user, Flask=flask.Flask, Blueprint=flask.Blueprint
-    )
-    page.do()
-    app = world.mount()
-    flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
-    world.names["csrf"] = flask_wtf.CSRFProtect(app)
-    assert app.test_client().get(f"{PREFIX}/").json == []
-    refused = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
-    page.do()
-    taken = app.test_client().post(f"{PREFIX}/register", json=model()).status_code
-    assert (refused, taken) == (400, 201)
-    page.do()
-    world.mount()
-    shared = world.client(world.bobs).patch(
-        f"{PREFIX}/by-id/gpt-4o", json={"share_with_users": True}
-    )
-    assert shared.status_code == 200
-    world.take(page.do()["create_app"]())
-    assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
-
-
 @reads("keys.md")
 def keys(page, world):
     page.do()["check"](world.app)
     page.replace("k2026#5d41402a", world.key_id())
     assert [row.model_id for row in page.do()][-1] == "gpt-4o"
-
-
-@reads("leaving.md")
-def leaving(page, world):
-    db, registry = world.names["db"], world.names["registry"]
-    world.names.update(event=sa.event, Engine=sa.Engine, sqlite3=sqlite3)
-    names = page.rest()
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-    engine.dispose()
-    sa.event.remove(sa.Engine, "connect", names["enforce_foreign_keys"])
-    with world.app.app_context():
-        names["offboard"](world.load(1), world.load(7))
-        assert len(registry.list(user=world.load(7))) == 5
-        bob = world.load(7)
-        names["close"](bob)
-        assert (world.load(1), bob.is_active) == (None, False)
-        assert (
-            db.session.scalar(sa.select(sa.func.count()).select_from(registry.tables.models)) == 0
-        )
 
 
 @reads("providers.md")

@@ -14,9 +14,9 @@ import jwt as pyjwt
 import pytest
 
 import flask_model_registry
-from tests import readers_of_tasks  # noqa: F401  # they say what they read
+from tests import readers_of_hosts, readers_of_tasks  # noqa: F401  # they say what they read
 from tests.databases import make_database
-from tests.hosts import CANARY, PREFIX
+from tests.hosts import CANARY, PREFIX, model
 from tests.readers_of_reference import connects
 from tests.reading import PAGES, READERS, ROOT, World, blocks_of
 
@@ -99,6 +99,7 @@ REASONS = {
     "ValueError": {"sub": "nobody"},
     "WrongTokenError": {"type": "refresh"},
 }
+OTHERS = {"RevokedTokenError", "CSRFError"}  # of what is not in the token
 
 
 def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
@@ -122,8 +123,42 @@ def test_the_guards_page_names_errors_that_exist():
 
     names = re.findall(r"`(\w+Error)`", rows)
 
-    assert {*REASONS, "RevokedTokenError"} <= {*names}
+    assert {*REASONS, *OTHERS} <= {*names}
     assert [name for name in names if not any(hasattr(each, name) for each in modules)] == []
+
+
+def test_the_guards_page_says_why_a_cookie_is_refused(make_world, caplog):
+    world = make_world()
+    client = world.mount(JWT_TOKEN_LOCATION=["cookies"]).test_client()
+    client.set_cookie("access_token_cookie", world.token)
+
+    read = client.get(f"{PREFIX}/")
+    written = client.post(f"{PREFIX}/", json={})
+
+    assert read.status_code == 200
+    assert (written.status_code, written.json["detail"]) == (401, "The access token is not valid.")
+    assert "model registry: token refused: CSRFError" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("handled", "mimetype"),
+    [
+        (None, "application/problem+json"),
+        (500, "application/problem+json"),
+        (Exception, "text/html"),
+    ],
+)
+def test_the_page_of_errors_says_whose_500_it_is(handled, mimetype, make_world):
+    world = make_world()
+    User, app = world.names["User"], world.mount()
+    User.is_admin = property(lambda user: "no boolean")  # to have ConfigError raised
+    if handled:
+        app.register_error_handler(handled, lambda error: ("ours", 500))
+
+    answer = world.client().post(f"{PREFIX}/", json=model(model_id="new", share_with_users=True))
+
+    assert (answer.status_code, answer.mimetype) == (500, mimetype)
+    assert handled is Exception or answer.json["type"] == "about:blank"
 
 
 def test_the_guards_page_says_why_a_token_is_refused(make_world, caplog):

@@ -1,0 +1,209 @@
+"""Readers of the pages that fit the registry to an app: to its login, users, groups and tenants."""
+
+import re
+import sqlite3
+from datetime import datetime, timezone
+from types import SimpleNamespace
+
+import flask
+import flask_login
+import flask_wtf
+import sqlalchemy as sa
+from flask import request
+from flask_jwt_extended import create_access_token, set_access_cookies
+
+from tests.hosts import PREFIX, model
+from tests.reading import ROOT, reads
+
+
+@reads("groups.md")
+def groups(page, world):
+    teams = {1: ["staff"], 7: ["research"]}
+    User, registry = world.names["User"], world.names["registry"]
+    User.teams = property(lambda user: [SimpleNamespace(slug=slug) for slug in teams[user.id]])
+    world.names.update(
+        request=request, abort=flask.abort, groups_of_request_user=lambda: ["research"]
+    )
+    page.do()
+    world.mount()
+    with world.app.app_context():
+        world.names["alice"] = world.load(1)
+    page.do()
+    seen = world.client(world.bobs).get(f"{PREFIX}/by-id/gpt-4o").json["can_edit"]
+    world.mount()
+    page.do()
+    put = [
+        world.client().put(f"{PREFIX}/5/grants/groups/{group}", json={}).status_code
+        for group in ("research", "staff")
+    ]
+    page.do()
+
+    assert (seen, put) == (True, [200, 403])
+    assert world.client().get(f"{PREFIX}/5/grants").json["groups"] == []
+    assert registry.tables is world.names["registry"].tables
+
+
+@reads("hosts.md")
+def hosts(page, world):
+    User = world.names["User"]
+    User.role = "operator"
+    User.is_authenticated = True
+    world.names.update(
+        current_user=flask_login.current_user, Flask=flask.Flask, Blueprint=flask.Blueprint
+    )
+    page.do()
+    app = world.mount()
+    flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
+    assert app.test_client().get(f"{PREFIX}/").json == []
+    page.do()
+    world.mount()
+    shared = world.client(world.bobs).post(f"{PREFIX}/", json=model(share_with_users=True))
+    assert shared.status_code == 201
+    app = world.take(page.do()["create_app"]())
+    assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
+    with app.test_request_context():
+        assert flask.url_for("api.model_registry.models") == f"/v2{PREFIX}/"
+    text = (ROOT / "docs" / page.name).read_text()
+    told = re.search(r"that the registry's own have: (.*?)\.\n", text, re.DOTALL)[1]
+    rules = [rule for rule in app.url_map.iter_rules() if ".model_registry." in rule.endpoint]
+    assert {*re.findall(r"`(\w+)`", told)} == set().union(*(rule.arguments for rule in rules))
+
+
+@reads("leaving.md")
+def leaving(page, world):
+    db, registry, User = [world.names[name] for name in ("db", "registry", "User")]
+    world.names.update(event=sa.event, Engine=sa.Engine, sqlite3=sqlite3)
+    world.names.update(datetime=datetime, timezone=timezone)
+    names = page.rest()
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    engine.dispose()
+    sa.event.remove(sa.Engine, "connect", names["enforce_foreign_keys"])
+    User.deleted_at, User.is_active = None, names["SoftDeleted"].is_active
+    with world.app.app_context():
+        names["offboard"](world.load(1), world.load(7))
+        assert len(registry.list(user=world.load(7))) == 5
+        before = world.client(world.bobs).get(f"{PREFIX}/").status_code
+        bob = world.load(7)
+        names["close"](bob)
+        assert (world.load(1), bob.is_active) == (None, False)
+        assert (
+            db.session.scalar(sa.select(sa.func.count()).select_from(registry.tables.models)) == 0
+        )
+    User.deleted_at = datetime.now(timezone.utc)
+    assert (before, world.client(world.bobs).get(f"{PREFIX}/").status_code) == (200, 401)
+
+
+ALICE = """
+from app import User, create_app, db
+from werkzeug.security import generate_password_hash
+with create_app().app_context():
+    db.create_all()
+    db.session.add(User(name="alice", password_hash=generate_password_hash("correct-horse")))
+    db.session.commit()
+"""
+
+
+@reads("sessions.md", models=())
+def sessions(page, world):
+    shell, folder = world.shell, world.folder
+    page.write("app.py")
+    (folder / "alice.py").write_text(ALICE)
+    shell.environ |= {
+        "FLASK_SQLALCHEMY_DATABASE_URI": "sqlite:///sessions.sqlite",
+        "FLASK_SECRET_KEY": "s" * 48,
+    }
+    shell.run("python alice.py")
+    shell.run("flask run &")
+    registered, listed = shell.run(page.take("sh")).strip().splitlines()
+    shell.stop()
+    page.write("test_models.py")
+    assert "1 passed" in shell.run("python -m pytest -q -p no:cacheprovider test_models.py")
+    assert listed == f"[{registered}]"
+    exempts(page, world)
+    has_jwt_cookies(page, world)
+
+
+def exempts(page, world):
+    """Have forms with CSRF tokens, and the registry without them."""
+    app = world.mount()
+    world.names["csrf"] = flask_wtf.CSRFProtect(app)
+    app.add_url_rule("/csrf-token", view_func=flask_wtf.csrf.generate_csrf)
+    refused = world.client().post(f"{PREFIX}/register", json=model())
+    wants_a_referer(world.client())
+    page.do()
+    taken = world.client().post(f"{PREFIX}/register", json=model())
+    assert (refused.status_code, refused.json["type"]) == (400, "about:blank")
+    assert refused.json["detail"] == "The CSRF token is missing."
+    assert taken.status_code == 201
+
+
+def wants_a_referer(client):
+    headers = {"X-CSRFToken": client.get("/csrf-token", base_url="https://localhost").text}
+    answers = []
+    for more in ({}, {"Referer": "https://localhost/page"}):
+        options = {"json": model(model_id="m"), "base_url": "https://localhost"}
+        answers.append(client.post(f"{PREFIX}/register", headers={**headers, **more}, **options))
+    assert answers[0].json["detail"] == "The referrer header is missing."
+    assert answers[1].status_code == 201
+
+
+def has_jwt_cookies(page, world):
+    app = world.mount(JWT_TOKEN_LOCATION=["cookies"])
+
+    @app.post("/login")
+    def login():
+        response = flask.jsonify(name=request.form["name"])
+        set_access_cookies(response, create_access_token("1"))
+        return response
+
+    assert '"model_id":"gpt-4"' in page.do()
+    client = app.test_client()
+    client.post("/login", data={"name": "alice"})
+    refused = client.post(f"{PREFIX}/register", json=model())
+    assert (refused.status_code, refused.json["detail"]) == (401, "The access token is not valid.")
+
+
+@reads("tenants.md")
+def tenants(page, world):
+    User = world.names["User"]
+    User.tenant_id = property(lambda user: {1: 1, 7: 2, 8: 1}[user.id])
+    world.names.update(request=request, abort=flask.abort)
+    with world.app.app_context():
+        world.names["db"].session.add(User(id=8))
+        world.names["db"].session.commit()
+    page.do()
+    world.mount()
+    whose = {"1": ["1", "8"], "7": ["7"]}
+    world.names.update(
+        user_of_request=lambda: request.headers.get("X-User"),
+        colleagues=whose.get,
+        own_groups=lambda user: ["tenant-1"] if user == "1" else ["tenant-2"],
+    )
+    page.do()
+    alice = world.client()
+    alice.environ_base["HTTP_X_USER"] = "1"
+
+    statuses = {
+        f"{PREFIX}/5/grants/{whom}": alice.put(f"{PREFIX}/5/grants/{whom}", json={}).status_code
+        for whom in (
+            "users/8",
+            "users/8/",
+            "users/7",
+            "users/99",
+            "groups/tenant-1",
+            "groups/tenant-2",
+        )
+    }
+    given = [
+        alice.post(f"{PREFIX}/5/transfer", json=body).status_code
+        for body in ({"user": "7"}, ["user"], {"user": "8"})
+    ]
+    shared = alice.patch(f"{PREFIX}/1", json={"share_with_users": True}).status_code
+    anybody = world.app.test_client().put(f"{PREFIX}/5/grants/users/7", json={}).status_code
+
+    assert [*statuses.values()] == [201, 200, 404, 404, 201, 404]
+    assert given == [404, 404, 204]
+    assert (shared, anybody) == (403, 401)
+    assert alice.get(f"{PREFIX}/1").status_code == 200
