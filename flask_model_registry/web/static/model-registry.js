@@ -1001,8 +1001,7 @@ class Page {
   // Dialogs
 
   async #openForm(model) {
-    if (!this.providers) await this.refresh();
-    if (!this.providers) return;
+    this.providers ??= listed(await this.client.send("GET", "/providers"));
     const now = model ? await this.client.send("GET", `/${model.id}`) : { content: null };
     if (!this.#hasDialog()) new FormDialog(this, now.content, now.tag);
   }
