@@ -54,8 +54,10 @@ def text_of(name):
 
 
 def members_of(each):
-    """Return the public attributes that a class itself has, of its instances too."""
-    own = {name for name in vars(each) if not name.startswith("_")}
+    """Return the public attributes that a class has of ours, of its instances too."""
+    bases = [base for base in each.__bases__ if base.__module__.startswith("flask_model_registry")]
+    inherited = set().union(*map(members_of, bases))
+    own = {name for name in vars(each) if not name.startswith("_")} | inherited
     annotated = {name for name in inspect.get_annotations(each) if not name.startswith("_")}
     stored = set(
         re.findall(r"^ +self\.([a-z]\w*)(?:: .*)? = ", inspect.getsource(each), re.MULTILINE)
