@@ -69,12 +69,15 @@ def _operation(
     if operation.get("security") == []:
         yield "It takes no token."
     yield ""
+    if "description" in operation:
+        yield from (operation["description"], "")
     if parameters:
-        yield from ("| parameter | in | type | default |", "|---|---|---|---|")
+        yield from ("| parameter | in | type | default | |", "|---|---|---|---|---|")
         for each in parameters:
             schema = each["schema"]
             default = "required" if each.get("required") else _default(schema)
-            yield f"| `{each['name']}` | {each['in']} | {_type(schema)} | {default} |"
+            kind, text = _type(schema), each["description"]
+            yield f"| `{each['name']}` | {each['in']} | {kind} | {default} | {text} |"
         yield ""
     if "requestBody" in operation:
         (media,) = operation["requestBody"]["content"].values()
@@ -85,18 +88,18 @@ def _operation(
 
 def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
     schema = shapes[name]
-    yield from ("| body | type | default |", "|---|---|---|")
+    yield from ("| body | type | default | |", "|---|---|---|---|")
     for field, each in schema["properties"].items():
         default = "required" if field in schema.get("required", ()) else _default(each)
         if name.endswith("Changes"):
             default = "as it is"
-        yield f"| `{field}` | {_type(each)} | {default} |"
+        yield f"| `{field}` | {_type(each)} | {default} | {each['description']} |"
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("| field | type |", "|---|---|")
+    yield from ("| field | type | |", "|---|---|---|")
     for name, each in schema["properties"].items():
-        yield f"| `{name}` | {_type(each)} |"
+        yield f"| `{name}` | {_type(each)} | {each.get('description', '')} |"
 
 
 def _statuses(responses: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ def python(page, world):
         why_bob = page.do()["tidy"]
         why_bob(world.load(1), world.load(7))
         assert [each["model_id"] for each in registry.list(user=world.load(7))] == ["gpt-4o"]
+        label = page.do()["label"]
+        assert label(registry.get("gpt-4o", user=world.load(7))) == "gpt-4o (llm)"
         assert registry.default("general", user=world.load(7)).model_id == "gpt-4o"
         why = page.do()["why"]
         printed = []

@@ -54,8 +54,10 @@ def text_of(name):
 
 
 def members_of(each):
-    """Return the public attributes that a class itself has, of its instances too."""
-    own = {name for name in vars(each) if not name.startswith("_")}
+    """Return the public attributes that a class has of ours, of its instances too."""
+    bases = [base for base in each.__bases__ if base.__module__.startswith("flask_model_registry")]
+    inherited = set().union(*map(members_of, bases))
+    own = {name for name in vars(each) if not name.startswith("_")} | inherited
     annotated = {name for name in inspect.get_annotations(each) if not name.startswith("_")}
     stored = set(
         re.findall(r"^ +self\.([a-z]\w*)(?:: .*)? = ", inspect.getsource(each), re.MULTILINE)
@@ -204,7 +206,9 @@ def test_the_operations_show_parameters_fields_and_statuses():
     assert "| `temperature` | number; 0 to 2; or null | `null` |" in register
     assert "Answers 201 Created with [ModelRepresentation](#modelrepresentation)" in register
     assert "errors 400, 401, 403, 409, 413, 415, 422, 503, 507." in register
-    assert "| `If-Match` | header | string |  |" in patch
+    assert "| `If-Match` | header | string |  | An `ETag`: " in patch
+    assert "| as it is | Only for image and llm. |" in patch
+    assert "\n\nWhat is left out stays, and null clears. " in patch
     assert (
         "| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | as it is |"
         in patch

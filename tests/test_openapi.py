@@ -236,3 +236,71 @@ def test_a_read_that_can_be_spared_says_by_which_header(description):
         for method in ("get", "patch")
     }
     assert named == {"get": ["If-None-Match"], "patch": ["If-Match", "If-None-Match"]}
+
+
+def test_every_parameter_and_header_is_described(description):
+    items = description["paths"].values()
+    operations = [each for item in items for name, each in item.items() if name != "parameters"]
+    parameters = [each for item in items for each in item.get("parameters", ())]
+    parameters += [each for operation in operations for each in operation["parameters"]]
+    answers = [each for operation in operations for each in operation["responses"].values()]
+    answers += description["components"]["responses"].values()
+    headers = {name: each for answer in answers for name, each in answer.get("headers", {}).items()}
+
+    assert {each["in"] for each in parameters} == {"path", "query", "header"}
+    assert [each["name"] for each in parameters if not each.get("description")] == []
+    assert {*headers} == {"ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"}
+    assert [name for name, each in headers.items() if not each.get("description")] == []
+
+
+def test_every_field_of_a_body_and_of_a_model_is_described(description):
+    shapes = description["components"]["schemas"]
+    bodies = {
+        each["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for each in operations(description).values()
+        if "requestBody" in each
+    }
+    undescribed = [
+        (shape, name)
+        for shape in {*bodies, "ModelRepresentation"}
+        for name, each in shapes[shape]["properties"].items()
+        if not each.get("description")
+    ]
+
+    assert bodies == {*EXAMPLES} - {"ModelRepresentation"}
+    assert undescribed == []
+
+
+def test_a_limit_is_a_number_with_bounds_and_a_default(description):
+    parameters = {each["name"]: each for each in description["paths"]["/"]["get"]["parameters"]}
+
+    assert parameters["limit"]["schema"] == {
+        "type": "integer", "minimum": 1, "maximum": 100, "default": 50
+    }  # fmt: skip
+
+
+def test_the_bounds_and_the_default_of_a_limit_are_true(host, alice):
+    register(alice, *(f"m-{number}" for number in range(51)))
+
+    assert len(alice.get(f"{PREFIX}/").json) == 50
+    assert alice.get(f"{PREFIX}/?limit=100").status_code == 200
+    assert alice.get(f"{PREFIX}/?limit=101").status_code == 422
+
+
+def test_what_is_below_a_summary_is_the_description_of_an_operation(description):
+    patch, get = (description["paths"]["/{id}"][method] for method in ("patch", "get"))
+
+    assert patch["summary"] == "Change some of a model."
+    assert "needs `api_key` in the same request" in patch["description"]
+    assert "\n" not in patch["description"]
+    assert "description" not in get
+
+
+def test_no_query_parameter_may_be_null(description):
+    schemas = [
+        each["schema"]
+        for operation in operations(description).values()
+        for each in operation["parameters"]
+    ]
+
+    assert {each["type"] for each in schemas} == {"string", "integer"}

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from ..core.defaults import CONFIG_TYPES
 from ..core.rules import CATEGORIES
 from ..providers.probe import RESULTS
+from .schemas import WholeModel
+from .values import about
+
+_MAY_EDIT, _MAY_DELETE = about("Whether they may change it."), about("Whether they may delete it.")
+_SENT = WholeModel().fields
+
+
+def _as_sent(name: str) -> dict[str, Any]:
+    """Say of a field what is said of it in a request."""
+    return {**_SENT[name].metadata}
 
 
 class ModelRepresentation(Schema):
     """The published response: a model, as the user who asks sees it."""
 
-    id = fields.Integer(required=True)
-    model_id = fields.String(required=True)
-    category = fields.String(required=True, validate=OneOf(CATEGORIES))
-    model_provider = fields.String(required=True)
-    model_name = fields.String(required=True)
-    base_url = fields.String(required=True, allow_none=True)
-    temperature = fields.Float(required=True, allow_none=True)
-    dimension = fields.Integer(required=True, allow_none=True)
-    abilities = fields.List(fields.String(), required=True, allow_none=True)
-    description = fields.String(required=True, allow_none=True)
-    created_at = fields.AwareDateTime(required=True, allow_none=True)
-    updated_at = fields.AwareDateTime(required=True, allow_none=True)
-    is_active = fields.Boolean(required=True)
-    is_owner = fields.Boolean(required=True)
-    can_edit = fields.Boolean(required=True)
-    can_delete = fields.Boolean(required=True)
-    is_shared = fields.Boolean(required=True)
+    id = fields.Integer(required=True, metadata=about("What addresses call the model."))
+    model_id = fields.String(required=True, metadata=_as_sent("model_id"))
+    category = fields.String(
+        required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
+    )
+    model_provider = fields.String(required=True, metadata=_as_sent("model_provider"))
+    model_name = fields.String(required=True, metadata=_as_sent("model_name"))
+    base_url = fields.String(required=True, allow_none=True, metadata=_as_sent("base_url"))
+    temperature = fields.Float(required=True, allow_none=True, metadata=_as_sent("temperature"))
+    dimension = fields.Integer(required=True, allow_none=True, metadata=_as_sent("dimension"))
+    abilities = fields.List(
+        fields.String(), required=True, allow_none=True, metadata=_as_sent("abilities")
+    )
+    description = fields.String(required=True, allow_none=True, metadata=_as_sent("description"))
+    created_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=about("In UTC (RFC 3339).")
+    )
+    updated_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata=about("In UTC (RFC 3339); null until the first change."),
+    )
+    is_active = fields.Boolean(required=True, metadata=_as_sent("is_active"))
+    is_owner = fields.Boolean(required=True, metadata=about("Whether it is yours."))
+    can_edit = fields.Boolean(required=True, metadata=about("Whether you may change it."))
+    can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete it."))
+    is_shared = fields.Boolean(
+        required=True, metadata=about("Whether it is shared with everybody.")
+    )
 
 
 def _counts() -> fields.Dict:
@@ -48,25 +72,31 @@ class Summary(Schema):
 class CredentialState(Schema):
     """What can be told of an API key."""
 
-    is_set = fields.Boolean(required=True)
-    status = fields.String(required=True, validate=OneOf(["readable", "unreadable"]))
-    updated_at = fields.AwareDateTime(required=True, allow_none=True)
+    is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
+    status = fields.String(
+        required=True,
+        validate=OneOf(["readable", "unreadable"]),
+        metadata=about("Whether there is a key that opens; an unreadable one is to be set again."),
+    )
+    updated_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=about("When the key was last set or taken away.")
+    )
 
 
 class UserGrant(Schema):
     """What a user was granted."""
 
-    user = fields.String(required=True)
-    can_edit = fields.Boolean(required=True)
-    can_delete = fields.Boolean(required=True)
+    user = fields.String(required=True, metadata=about("The text of the user's key."))
+    can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
+    can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
 
 
 class GroupGrant(Schema):
     """What a group was granted."""
 
-    group = fields.String(required=True)
-    can_edit = fields.Boolean(required=True)
-    can_delete = fields.Boolean(required=True)
+    group = fields.String(required=True, metadata=about("The name of the group."))
+    can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
+    can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
 
 
 class Grants(Schema):
@@ -80,7 +110,11 @@ class DefaultModel(Schema):
     """A default that holds."""
 
     config_type = fields.String(required=True, validate=OneOf([*CONFIG_TYPES]))
-    source = fields.String(required=True, validate=OneOf(["user", "app"]))
+    source = fields.String(
+        required=True,
+        validate=OneOf(["user", "app"]),
+        metadata=about("Whose choice it is: your own, or that for all users."),
+    )
     model = fields.Nested(ModelRepresentation, required=True)
 
 
@@ -89,19 +123,37 @@ class ProviderEntry(Schema):
 
     id = fields.String(required=True)
     name = fields.String(required=True)
-    aliases = fields.List(fields.String(), required=True)
-    base_url = fields.String(required=True, allow_none=True)
-    needs_base_url = fields.Boolean(required=True)
-    needs_key = fields.Boolean(required=True)
-    can_be_tested = fields.Boolean(required=True)
-    categories = fields.List(fields.String(), required=True)
+    aliases = fields.List(
+        fields.String(), required=True, metadata=about("Other names; models get the `id`.")
+    )
+    base_url = fields.String(
+        required=True, allow_none=True, metadata=about("What a model without one is called at.")
+    )
+    needs_base_url = fields.Boolean(
+        required=True, metadata=about("Whether a model must have a `base_url`.")
+    )
+    needs_key = fields.Boolean(
+        required=True, metadata=about("Whether it wants an API key; otherwise any word will do.")
+    )
+    can_be_tested = fields.Boolean(
+        required=True, metadata=about("Whether it can be asked for its models.")
+    )
+    categories = fields.List(
+        fields.String(), required=True, metadata=about("What kinds of models it has.")
+    )
 
 
 class ProbeResult(Schema):
     """What came of a test."""
 
-    result = fields.String(required=True, validate=OneOf(RESULTS))
-    latency_ms = fields.Integer(required=True, allow_none=True)
+    result = fields.String(
+        required=True,
+        validate=OneOf(RESULTS),
+        metadata=about("`ok`, or what went wrong; failures are answered 200 as well."),
+    )
+    latency_ms = fields.Integer(
+        required=True, allow_none=True, metadata=about("How long it took, rounded.")
+    )
 
 
 class ServedModels(Schema):
@@ -144,9 +196,13 @@ class FieldFault(Schema):
 class Problem(Schema):
     """Problem details (RFC 9457)."""
 
-    type = fields.String(required=True)
+    type = fields.String(required=True, metadata=about("What happened, for programs: a URN."))
     title = fields.String(required=True)
     status = fields.Integer(required=True)
-    detail = fields.String()
-    errors = fields.List(fields.Nested(FieldFault))
-    result = fields.String(validate=OneOf(RESULTS))
+    detail = fields.String(metadata=about("What happened, and often the cure, for people."))
+    errors = fields.List(
+        fields.Nested(FieldFault), metadata=about("With 422: which fields are wrong.")
+    )
+    result = fields.String(
+        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why the provider did not tell.")
+    )

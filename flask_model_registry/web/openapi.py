@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from inspect import getdoc
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,10 @@ from ..core.defaults import CONFIG_TYPES
 from ..core.rules import MODEL_ID
 from ..text import LINE
 from .answers import ModelRepresentation, Problem
-from .schemas import PROVIDER
+from .values import PROVIDER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import marshmallow
 
@@ -30,6 +31,27 @@ _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 # Characters that only Python writes so, and lone surrogates, which no text in UTF-8 holds.
 _NEUTRAL = {r"\U000e0000-\U000e007f": "\U000e0000-\U000e007f", r"\ud800-\udfff": "", r"\Z": "$"}
 _ALWAYS, _WITH_BODY = (401, 422, 503, 507), (400, 413, 415)
+_ABOUT_CONDITIONS = {
+    "If-Match": "An `ETag`: 412 if the model is in another state by now.",
+    "If-None-Match": "An `ETag`: 412 if the model is still in this state.",
+}
+_ABOUT_VARIABLES = {
+    "id": "The `id` of the model, not its `model_id`.",
+    "model_id": "Your own model comes before one granted to you, and that before one shared with "
+    "everybody. Slashes may stay as they are.",
+    "provider": "The `id` of a provider, or any other name if there is a `base_url`.",
+    "config_type": "The kind of work that the default is for.",
+    "user": "The text of the user's key.",
+    "group": "The name of the group.",
+}
+_ABOUT_READ = {"If-None-Match": "An `ETag`: 304 if the model is still in this state."}
+_ABOUT_HEADERS = {
+    "ETag": "The state of the model, and what you may do with it; for `If-Match`.",
+    "Link": 'While there are more models: `<...>; rel="next"`, the address of the next page.',
+    "Location": "The address of what was made.",
+    "Retry-After": "In how many seconds to try again.",
+    "WWW-Authenticate": "That a bearer token is wanted, and what is wrong with this one.",
+}
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     201: ("Location",),
     401: ("WWW-Authenticate",),
@@ -87,7 +109,10 @@ def described(routes: Routes, prefix: str) -> dict[str, Any]:
     converter.add_attribute_function(_pattern)
     converter.attribute_functions.remove(converter.field2default)
     converter.add_attribute_function(_default)
-    spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    spec.components.security_scheme(
+        "token",
+        {"type": "http", "scheme": "bearer", "description": "What the app takes for its users."},
+    )
     all_views = [(rule, view) for rule, views in routes.values() for view in views.values()]
     for status in sorted(set().union(*starmap(_errors, all_views))):
         spec.components.response(f"Error{status}", _error(status))
@@ -109,7 +134,10 @@ def shape_name(schema: Any) -> str:
 
 def _about(prefix: str) -> dict[str, Any]:
     return {
-        "info": {"description": "Models of AI that users register, share and call."},
+        "info": {
+            "description": "Models of AI that users register, share and call. Fields and "
+            "parameters that are not named here are refused. Errors are problem details (RFC 9457)."
+        },
         "servers": [{"url": prefix}],
         "security": [{"token": []}],
     }
@@ -119,13 +147,19 @@ def _variables(rule: str) -> list[dict[str, Any]]:
     shapes: Mapping[str, Any] = {
         "id": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
         "model_id": {"type": "string", "pattern": _ecma(MODEL_ID.pattern + r"\Z")},
-        "provider": {"type": "string", "pattern": _ecma(PROVIDER.pattern + r"\Z")},
+        "provider": {"type": "string", "pattern": _ecma(PROVIDER_ID.pattern + r"\Z")},
         "config_type": {"type": "string", "enum": [*CONFIG_TYPES]},
         "user": {"type": "string", "minLength": 1, "maxLength": 255},
         "group": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _ecma(LINE)},
     }
     return [
-        {"in": "path", "name": name, "required": True, "schema": shapes[name]}
+        {
+            "in": "path",
+            "name": name,
+            "required": True,
+            "description": _ABOUT_VARIABLES[name],
+            "schema": shapes[name],
+        }
         for name in _VARIABLE.findall(rule)
     ]
 
@@ -150,9 +184,11 @@ def _links(routes: Routes) -> dict[str, Any]:
 def _operation(
     operation_id: str, rule: str, view: View, links: Mapping[str, Any]
 ) -> dict[str, Any]:
+    summary, _, more = (getdoc(view.function) or "").replace("``", "`").partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": operation_id,
-        "summary": (view.function.__doc__ or "").partition("\n")[0],
+        "summary": summary,
+        **({"description": more.replace("\n", " ")} if more else {}),
         "parameters": [*_parameters(view)],
         "responses": {
             **{
@@ -171,14 +207,22 @@ def _operation(
 def _parameters(view: View) -> Iterator[dict[str, Any]]:
     if view.query.fields:
         yield {"in": "query", "schema": view.query}
-    for name in _conditions(view):
-        yield {"in": "header", "name": name, "schema": {"type": "string"}}
+    for name, text in _conditions(view).items():
+        yield {"in": "header", "name": name, **_header(text)}
 
 
-def _conditions(view: View) -> tuple[str, ...]:
+def _conditions(view: View) -> Mapping[str, str]:
     if view.is_conditional:
-        return ("If-Match", "If-None-Match")
-    return ("If-None-Match",) if HTTPStatus.NOT_MODIFIED in view.answers else ()
+        return _ABOUT_CONDITIONS
+    return _ABOUT_READ if HTTPStatus.NOT_MODIFIED in view.answers else {}
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: _header(_ABOUT_HEADERS[name]) for name in names}
+
+
+def _header(text: str) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": "string"}}
 
 
 def _errors(rule: str, view: View) -> set[int]:
@@ -198,7 +242,7 @@ def _answer(
         answer["content"] = _content(shape)
     if isinstance(shape, ModelRepresentation):
         name = "Link" if shape.many else "ETag"
-        answer["headers"] = {**answer.get("headers", {}), name: {"schema": {"type": "string"}}}
+        answer["headers"] = {**answer.get("headers", {}), **_headers([name])}
         if not shape.many:
             answer["links"] = links
     return answer
@@ -211,7 +255,7 @@ def _error(status: int) -> dict[str, Any]:
 def _said(status: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if status in _HEADERS:
-        answer["headers"] = {name: {"schema": {"type": "string"}} for name in _HEADERS[status]}
+        answer["headers"] = _headers(_HEADERS[status])
     return answer
 
 

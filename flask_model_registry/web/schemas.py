@@ -3,74 +3,39 @@
 from __future__ import annotations
 
 import base64
-import re
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
-from marshmallow.validate import Length, OneOf, Range, Regexp
+from marshmallow.validate import Length, OneOf, Range
 
+from ..config import Settings
 from ..core.filters import Filters
 from ..core.resolver import Secret
-from ..core.rules import CATEGORIES, MODEL_ID
+from ..core.rules import CATEGORIES
 from ..core.tables import MAX_ID
-from ..text import LINE, LINES
-
-_TEXT = Regexp(
-    LINES,
-    error="Must not hold control or invisible formatting characters.",
+from .values import (
+    ABILITY,
+    ABOUT_ABILITIES,
+    ABOUT_ADDRESS,
+    ABOUT_KEY,
+    ABOUT_NAME,
+    ABOUT_PROVIDER,
+    API_KEY,
+    CURSOR,
+    HANDLE,
+    NO_KEY,
+    ONE_LINE,
+    PROVIDER,
+    TEXT,
+    Count,
+    Flag,
+    Number,
+    about,
+    distinct,
+    only_for,
 )
-_LINE = Regexp(
-    LINE,
-    error="Must be on one line, without outer blanks, control or invisible characters.",
-)
-_MODEL_ID = Regexp(
-    rf"{MODEL_ID.pattern}\Z",
-    error="Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
-    "without empty, '.' or '..' segments.",
-)
-PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PROVIDER = Regexp(
-    rf"{PROVIDER.pattern}\Z",
-    error="Must be 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit.",
-)
-_ABILITY = Regexp(
-    r"[a-z0-9][a-z0-9._:-]{0,63}\Z",
-    error="Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit.",
-)
-_API_KEY = [
-    # What can stand in a header.
-    Regexp(r"[\x21-\x7e]{1,8192}\Z", error="Must be 1 to 8192 visible ASCII characters."),
-    # What people paste back from pages that hide a key.
-    Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
-]
-_NO_KEY: dict[str, Any] = {
-    "required": "Required; for a server that wants none, any word such as none."
-}
-_CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,32}\Z", error="Must come from a Link header.")
-_LIMIT = Regexp(r"[1-9][0-9]{0,8}\Z", error="Must be a whole number of at least 1.")
 
-
-class Number(fields.Float):
-    """A JSON number; text is none."""
-
-    def _deserialize(self, value: Any, *args: Any, **options: Any) -> float:
-        if isinstance(value, str):
-            raise self.make_error("invalid", input=value)
-        return (super()._deserialize(value, *args, **options) or 0.0) + 0.0  # no negative zero
-
-
-class Flag(fields.Boolean):
-    """A JSON boolean; 1 and "yes" are none."""
-
-    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        return value
-
-
-def _distinct(items: list[str]) -> None:
-    if len(set(items)) < len(items):
-        raise ValidationError("Must not name anything twice.")
+PAGE_SIZE = 50
 
 
 def _hidden(loaded: dict[str, Any]) -> dict[str, Any]:
@@ -90,28 +55,56 @@ class Strict(Schema):
 class NewModel(Strict):
     """The published request: create a model."""
 
-    model_id = fields.String(required=True, validate=_MODEL_ID)
-    model_provider = fields.String(required=True, validate=_PROVIDER)
-    model_name = fields.String(required=True, validate=[Length(1, 255), _LINE])
+    model_id = fields.String(
+        required=True,
+        validate=HANDLE,
+        metadata=about(
+            "Your name for the model: unique among yours, and among those shared with everybody."
+        ),
+    )
+    model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
+    model_name = fields.String(
+        required=True, validate=[Length(1, 255), ONE_LINE], metadata=ABOUT_NAME
+    )
     api_key = fields.String(
-        required=True, load_only=True, validate=_API_KEY, error_messages=_NO_KEY
+        required=True, load_only=True, validate=API_KEY, error_messages=NO_KEY, metadata=ABOUT_KEY
     )
-    category = fields.String(load_default="llm", validate=OneOf(CATEGORIES))
-    base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
-    temperature = Number(load_default=None, allow_none=True, validate=Range(0, 2))
-    dimension = fields.Integer(
-        strict=True, load_default=None, allow_none=True, validate=Range(1, 65_536)
+    category = fields.String(
+        load_default="llm", validate=OneOf(CATEGORIES), metadata=about("What the model is for.")
     )
-    abilities = fields.List(
-        fields.String(validate=_ABILITY),
+    base_url = fields.String(
         load_default=None,
         allow_none=True,
-        validate=[Length(max=32), _distinct],
+        validate=[Length(1, 2048), ONE_LINE],
+        metadata=ABOUT_ADDRESS,
+    )
+    temperature = Number(
+        load_default=None, allow_none=True, validate=Range(0, 2), metadata=only_for("temperature")
+    )
+    dimension = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=Range(1, 65_536),
+        metadata=only_for("dimension"),
+    )
+    abilities = fields.List(
+        fields.String(validate=ABILITY),
+        load_default=None,
+        allow_none=True,
+        validate=[Length(max=32), distinct],
+        metadata=ABOUT_ABILITIES,
     )
     description = fields.String(
-        load_default=None, allow_none=True, validate=[Length(max=4096), _TEXT]
+        load_default=None,
+        allow_none=True,
+        validate=[Length(max=4096), TEXT],
+        metadata=about("Any text, with line breaks."),
     )
-    share_with_users = Flag(load_default=False)
+    share_with_users = Flag(
+        load_default=False,
+        metadata=about("Share with everybody, if you may; answers call it `is_shared`."),
+    )
 
     @post_load
     def _hide_key(self, model: dict[str, Any], **_options: Any) -> dict[str, Any]:
@@ -121,8 +114,19 @@ class NewModel(Strict):
 class WholeModel(NewModel):
     """All of a model but the key, which is kept when omitted; partially, some of a model."""
 
-    api_key = fields.String(allow_none=True, load_only=True, validate=_API_KEY)
-    is_active = Flag(load_default=True)
+    api_key = fields.String(
+        allow_none=True,
+        load_only=True,
+        validate=API_KEY,
+        metadata=about(
+            "Write-only: no answer holds it. Left out, it stays; null takes it away. Needed again "
+            "for another provider, or another scheme, host or port."
+        ),
+    )
+    is_active = Flag(
+        load_default=True,
+        metadata=about("Inactive models cannot be called; unless asked for, they are not listed."),
+    )
 
 
 class ExchangedModel(WholeModel):
@@ -139,9 +143,14 @@ class Address(Strict):
     """Whom to ask, and with which key."""
 
     api_key = fields.String(
-        required=True, load_only=True, validate=_API_KEY, error_messages=_NO_KEY
+        required=True, load_only=True, validate=API_KEY, error_messages=NO_KEY, metadata=ABOUT_KEY
     )
-    base_url = fields.String(load_default=None, allow_none=True, validate=[Length(1, 2048), _LINE])
+    base_url = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=[Length(1, 2048), ONE_LINE],
+        metadata=ABOUT_ADDRESS,
+    )
 
     @post_load
     def _hide_key(self, address: dict[str, Any], **_options: Any) -> dict[str, Any]:
@@ -151,14 +160,16 @@ class Address(Strict):
 class Connection(Address):
     """What it takes to test a model that need not be saved."""
 
-    model_provider = fields.String(required=True, validate=_PROVIDER)
-    model_name = fields.String(required=True, validate=[Length(1, 255), _LINE])
+    model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
+    model_name = fields.String(
+        required=True, validate=[Length(1, 255), ONE_LINE], metadata=ABOUT_NAME
+    )
 
 
 class Credential(Strict):
     """A new API key."""
 
-    api_key = fields.String(required=True, load_only=True, validate=_API_KEY)
+    api_key = fields.String(required=True, load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
 
     @post_load
     def _hide_key(self, credential: dict[str, Any], **_options: Any) -> dict[str, Any]:
@@ -168,26 +179,42 @@ class Credential(Strict):
 class Rights(Strict):
     """What a grant allows beyond use."""
 
-    can_edit = Flag(load_default=False)
-    can_delete = Flag(load_default=False)
+    can_edit = Flag(
+        load_default=False,
+        metadata=about("May change the model, but not its id, provider, host or sharing."),
+    )
+    can_delete = Flag(load_default=False, metadata=about("May delete the model."))
 
 
 class Recipient(Strict):
     """The user who gets a model, named by the text of the key."""
 
-    user = fields.String(required=True, validate=Length(1, 255))
+    user = fields.String(
+        required=True, validate=Length(1, 255), metadata=about("The text of the user's key.")
+    )
 
 
 class Choice(Strict):
     """The model to be a default."""
 
-    id = fields.Integer(required=True, strict=True)
+    id = fields.Integer(
+        required=True,
+        strict=True,
+        metadata=about("An active model, of the category that the `config_type` is for."),
+    )
 
 
 class Scope(Strict):
     """Whose default it is."""
 
-    scope = fields.String(load_default="user", validate=OneOf(["user", "app"]))
+    scope = fields.String(
+        load_default="user",
+        validate=OneOf(["user", "app"]),
+        metadata=about(
+            "With `app`, the default of all users in place of your own; to change that takes the "
+            "right to share."
+        ),
+    )
 
 
 class NoQuery(Strict):
@@ -215,12 +242,27 @@ def _after(given: str, sort: str) -> int:
 class Selection(Strict):
     """Which models to list or to count."""
 
-    category = fields.String(validate=OneOf(CATEGORIES))
-    model_provider = fields.String(validate=_PROVIDER)
-    ability = fields.String(validate=_ABILITY)
-    is_active = fields.String(load_default="true", validate=OneOf(["true", "false", "all"]))
-    owned = fields.String(validate=OneOf(["true", "false"]))
-    q = fields.String(load_default="", validate=[Length(max=255), _TEXT])
+    category = fields.String(
+        validate=OneOf(CATEGORIES), metadata=about("Only models of this category.")
+    )
+    model_provider = fields.String(
+        validate=PROVIDER, metadata=about("Only models of this provider.")
+    )
+    ability = fields.String(validate=ABILITY, metadata=about("Only models with this ability."))
+    is_active = fields.String(
+        load_default="true",
+        validate=OneOf(["true", "false", "all"]),
+        metadata=about("Only models that are active, or inactive, or all."),
+    )
+    owned = fields.String(
+        validate=OneOf(["true", "false"]),
+        metadata=about("`true`: only your own models; `false`: only those of others."),
+    )
+    q = fields.String(
+        load_default="",
+        validate=[Length(max=255), TEXT],
+        metadata=about("Text in the `model_id`, `model_name` or description, in any case."),
+    )
 
     @post_load
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
@@ -233,17 +275,28 @@ class Selection(Strict):
 class ListQuery(Selection):
     """What to list, and where to begin."""
 
-    sort = fields.String(load_default="id", validate=OneOf(["id", "-id"]))
-    limit = fields.String(load_default=None, validate=_LIMIT)
-    after = fields.String(validate=_CURSOR)
+    sort = fields.String(
+        load_default="id",
+        validate=OneOf(["id", "-id"]),
+        metadata=about("By `id`; with `-id` the newest first."),
+    )
+    limit = Count(
+        error_messages={"invalid": "Must be a whole number of at least 1."},
+        metadata=about(
+            "How many models a page has at most; an app may have another maximum.",
+            minimum=1,
+            maximum=Settings.max_page_size,
+            default=PAGE_SIZE,
+        ),
+    )
+    after = fields.String(
+        validate=CURSOR,
+        metadata=about("Where to go on: from the `Link` header of the page before, as it is."),
+    )
 
     @post_load
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
-        sort, limit, after = query.pop("sort"), query.pop("limit"), query.pop("after", None)
-        place = {
-            "descending": sort == "-id",
-            "limit": limit and int(limit),
-            "after": after and _after(after, sort),
-        }
+        sort, after = query.pop("sort"), query.pop("after", None)
+        place = {"descending": sort == "-id", "after": after and _after(after, sort)}
         filters: Filters = super()._as_filters({**query, **place})
         return filters

@@ -28,7 +28,7 @@ from .answers import (
 )
 from .calls import Answer, Call, Later, view
 from .schemas import (
-    PROVIDER,
+    PAGE_SIZE,
     Address,
     Choice,
     Connection,
@@ -42,12 +42,12 @@ from .schemas import (
     WholeModel,
     cursor,
 )
+from .values import PROVIDER_ID
 
 if TYPE_CHECKING:
     from ..core.filters import Filters
     from ..core.representation import Model
 
-_PAGE_SIZE = 50
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
@@ -60,10 +60,14 @@ def register(call: Call) -> Answer:
 
 @view({200: ModelRepresentation(many=True)}, query=ListQuery())
 def list_models(call: Call) -> Answer:
-    """List the models that the caller can see."""
+    """List the models that the caller can see.
+
+    While there are more, a ``Link`` header leads to the next page. Follow it as it is: pages
+    neither repeat nor miss a model, whatever is written meanwhile.
+    """
     filters: Filters = call.query
     largest = call.registry.settings.max_page_size
-    size = filters.limit or min(_PAGE_SIZE, largest)
+    size = filters.limit or min(PAGE_SIZE, largest)
     if size > largest:
         raise ValidationError([("limit", f"Must be at most {largest}.")])
     models = call.registry.models.list(call.actor, replace(filters, limit=size + 1))
@@ -73,13 +77,13 @@ def list_models(call: Call) -> Answer:
 
 @view({200: Summary()}, query=Selection())
 def summary(call: Call) -> Answer:
-    """Count the models that the caller can see."""
+    """Count the models that the caller can see: all that the list shows, on all pages."""
     return Answer(call.registry.models.summary(call.actor, call.query))
 
 
 @view({200: OpenAIModels()})
 def list_for_openai(call: Call) -> Answer:
-    """List the models that the caller may use, as OpenAI's API lists its own."""
+    """List the models that the caller may use, as OpenAI's API lists its own, on one page."""
     models = [
         {
             "id": row["model_id"],
@@ -110,26 +114,34 @@ _changed = partial(view, {200: ModelRepresentation()}, errors=(403, 409), is_con
 
 @_changed(body=WholeModel(partial=True))
 def change_model(call: Call, **path: str) -> Answer:
-    """Change some of a model."""
+    """Change some of a model.
+
+    What is left out stays, and null clears. Another provider, or another scheme, host or port of
+    the ``base_url``, needs ``api_key`` in the same request: a stored key goes to no new address.
+    """
     return _update(call, **path)
 
 
 @_changed(body=WholeModel())
 def replace_model(call: Call, **path: str) -> Answer:
-    """Replace all of a model but, if it is left out, the API key."""
+    """Replace all of a model but, if it is left out, the API key.
+
+    All else that is left out gets its default: the model becomes active, and is not shared. As
+    for PATCH, another provider or host needs ``api_key``.
+    """
     return _update(call, **path)
 
 
 @view({204: None}, errors=(403, 409), is_conditional=True)
 def delete_model(call: Call, **path: str) -> Answer:
-    """Delete one model."""
+    """Delete one model, with its key, grants and defaults."""
     call.registry.models.delete(call.actor, _target(**path))
     return Answer(None, 204)
 
 
 @view({200: CredentialState()})
 def get_credential(call: Call, id: str) -> Answer:
-    """Tell whether a model has a key that can be read."""
+    """Tell whether a model has a key that can be read; the key is never told."""
     return Answer(call.registry.models.credential(call.actor, _reference(id)))
 
 
@@ -149,7 +161,7 @@ def clear_credential(call: Call, id: str) -> Answer:
 
 @view({200: Grants()}, errors=(403,))
 def list_grants(call: Call, id: str) -> Answer:
-    """List whom a model is granted to."""
+    """List whom a model is granted to, for its owner."""
     return Answer(call.registry.grants.list(call.actor, _reference(id)))
 
 
@@ -184,26 +196,29 @@ def delete_grant(call: Call, id: str, **grantee: str) -> Answer:
 
 @view({204: None}, body=Recipient(), errors=(403, 409), is_conditional=True)
 def transfer(call: Call, id: str) -> Answer:
-    """Give a model to another user."""
+    """Give a model to another user; its grants stay, and so does its being shared."""
     call.registry.ownership.transfer(call.actor, _target(id), Person(call.body["user"]))
     return Answer(None, 204)
 
 
 @view({200: DefaultModel(many=True)}, query=Scope())
 def list_defaults(call: Call) -> Answer:
-    """List the defaults that hold for the caller."""
+    """List the defaults that hold for the caller, without those that cannot be called."""
     return Answer(call.registry.defaults.list(call.actor, **call.query))
 
 
 @view({200: DefaultModel()}, query=Scope())
 def get_default(call: Call, config_type: str) -> Answer:
-    """Return the default that holds for the caller."""
+    """Return the default that holds for the caller: their own or, without, that of all users."""
     return Answer(call.registry.defaults.get(call.actor, config_type, **call.query))
 
 
 @view({200: DefaultModel()}, query=Scope(), body=Choice(), errors=(403, 409))
 def set_default(call: Call, config_type: str) -> Answer:
-    """Choose a default."""
+    """Choose a default.
+
+    With ``scope=app`` it is that of all users, and must be a model shared with everybody.
+    """
     target = Target(call.body["id"])
     return Answer(call.registry.defaults.set(call.actor, config_type, target, **call.query))
 
@@ -223,8 +238,8 @@ def list_providers(call: Call) -> Answer:
 
 @view({200: ServedModels()}, body=Address(), errors=(429, 502, 504))
 def ask_provider(call: Call, provider: str) -> Later:
-    """Ask a provider which models it serves."""
-    if not PROVIDER.fullmatch(provider):
+    """Ask a provider which models it serves, with the key of the request."""
+    if not PROVIDER_ID.fullmatch(provider):
         raise NotFoundError
     fields = {**call.body, "model_provider": provider}
     return Later(call.registry.probes.names(call.actor, fields))
@@ -232,7 +247,7 @@ def ask_provider(call: Call, provider: str) -> Later:
 
 @view({200: ProbeResult()}, body=Connection(), errors=(429,))
 def test_connection(call: Call) -> Later:
-    """Test a model that need not be saved."""
+    """Test a model that need not be saved, with the key of the request."""
     return Later(call.registry.probes.of_submitted(call.actor, call.body))
 
 

@@ -14,6 +14,7 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from typing_extensions import assert_type
+from werkzeug.local import LocalProxy
 
 import flask_model_registry
 from flask_model_registry import (
@@ -42,6 +43,20 @@ from flask_model_registry import (
     ValidationError,
     configure_sqlite,
     signals,
+)
+from flask_model_registry.types import (
+    Category,
+    ConfigType,
+    CountFilters,
+    Grants,
+    GroupGrant,
+    ListFilters,
+    ModelChanges,
+    ModelRepresentation,
+    NewModel,
+    Scope,
+    Summary,
+    UserGrant,
 )
 
 assert_type(flask_model_registry.__version__, str)
@@ -127,13 +142,19 @@ def create_app() -> Flask:
     return app
 
 
-def change(alice: User, bob: User) -> None:
-    model = registry.create(user=alice, model_id="m", model_provider="acme", temperature=0.5)
-    assert_type(model, dict[str, Any])
-    assert_type(registry.update("m", user=alice, description=None), dict[str, Any])
-    assert_type(registry.grant("m", to=bob, can_edit=True, user=alice), dict[str, Any])
-    assert_type(registry.grants("m", user=alice), dict[str, Any])
-    registry.grant(1, group="research", can_delete=True)
+def change(alice: User, bob: User, me: LocalProxy[User], form: dict[str, Any]) -> None:
+    registry.create(user=alice, **form)
+    new: NewModel = {"model_id": "m", "model_provider": "a", "model_name": "m", "api_key": "sk"}
+    assert_type(registry.create(user=me, **new), ModelRepresentation)
+    registry.create(
+        model_id="m", model_provider="acme", model_name="m", api_key="sk", temperature=0.5
+    )
+    changes: ModelChanges = {"abilities": ["chat"], "api_key": None, "is_active": False}
+    assert_type(registry.update("m", user=alice, **changes), ModelRepresentation)
+    registry.update("m", description=None, abilities=("chat",), share_with_users=True)
+    assert_type(registry.grant("m", to=me, can_edit=True, user=alice), UserGrant)
+    assert_type(registry.grant(1, group="research", can_delete=True), GroupGrant)
+    assert_type(registry.grants("m", user=alice), Grants)
     registry.revoke("m", to=bob, user=alice)
     registry.revoke("m", group="research")
     registry.set_default("general", "m", user=bob)
@@ -144,11 +165,25 @@ def change(alice: User, bob: User) -> None:
 
 
 def read(alice: User) -> None:
-    assert_type(registry.get(1), dict[str, Any])
-    models = registry.list(user=alice, category="llm", limit=10, descending=True)
-    assert_type(models, list[dict[str, Any]])
-    assert_type(registry.summary(user=alice, q="gpt"), dict[str, Any])
+    model = registry.get(1)
+    assert_type(model, ModelRepresentation)
+    assert_type(model["id"], int)
+    assert_type(model["category"], Category)
+    assert_type(model["abilities"], list[str] | None)
+    filters: ListFilters = {"category": "llm", "limit": 10, "descending": True}
+    assert_type(registry.list(user=alice, **filters), list[ModelRepresentation])
+    counted: CountFilters = {"q": "gpt", "is_active": None}
+    assert_type(registry.summary(user=alice, **counted), Summary)
+    assert_type(registry.summary()["by_category"], dict[str, int])
+    assert_type(registry.grants("m")["users"][0]["user"], str)
     assert_type(Filters(is_active=None, owned=True, ability="chat").limit, int | None)
+
+
+def choose(kind: ConfigType, scope: Scope, any_registry: ModelRegistry, person: Person) -> None:
+    registry.set_default(kind, "m", scope=scope)
+    any_registry.delete("m", user=person)  # named without a class, it takes users of any
+    smallest.delete("m", user=person)
+    assert_type(registry, ModelRegistry[User])
 
 
 def call(alice: User) -> dict[str, Any]:
@@ -219,7 +254,20 @@ def mistakes(alice: User, model: ResolvedModel, engine: sa.Engine) -> None:
     ModelRegistry(db, User, providers=["acme"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     registry.resolve(1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     registry.resolve("m", alice)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    registry.grant("m", to=alice, can_share=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    registry.grant("m", to=alice, can_share=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    registry.grant("m")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    registry.list(user=alice.id)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.list(category="zzz")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.list(nonsense=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    registry.summary(limit=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    registry.create(user=alice, model_idd=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    registry.update(1, temperature="0.5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.update(1, abilities="chat")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.get("m")["typo"]  # type: ignore[typeddict-item]  # pyright: ignore[reportGeneralTypeIssues]
+    registry.set_default("generall", "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.set_default("general", "m", scope="all")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.transfer("m", "bob")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    smallest.delete("m", user=alice)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     model.api_key = Secret("sk")  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     wrong: str = model.api_key  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     model.openai_kwargs(api_key=wrong)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,83 @@
+"""The types that checkers see say what is checked when the code runs."""
+
+import dataclasses
+import subprocess
+import sys
+from typing import get_args, get_type_hints, is_typeddict
+
+import pytest
+
+from flask_model_registry import Filters, types
+from flask_model_registry.core.defaults import CONFIG_TYPES
+from flask_model_registry.core.representation import FIELDS
+from flask_model_registry.core.rules import CATEGORIES
+from flask_model_registry.web import answers, schemas
+from tests.reading import ROOT
+
+SCHEMAS = {
+    types.ModelRepresentation: answers.ModelRepresentation(),
+    types.Summary: answers.Summary(),
+    types.UserGrant: answers.UserGrant(),
+    types.GroupGrant: answers.GroupGrant(),
+    types.Grants: answers.Grants(),
+    types.NewModel: schemas.NewModel(),
+    types.ModelChanges: schemas.WholeModel(partial=True),
+}
+
+
+def nullable(hints):
+    return {name for name, hint in hints.items() if type(None) in get_args(hint)}
+
+
+def test_the_literals_are_the_words_that_are_taken():
+    (scopes,) = schemas.Scope().fields["scope"].validators
+
+    assert get_args(types.Category) == CATEGORIES
+    assert get_args(types.ConfigType) == (*CONFIG_TYPES,)
+    assert get_args(types.Scope) == (*scopes.choices,)
+
+
+def test_a_representation_has_the_published_fields():
+    assert (*types.ModelRepresentation.__annotations__,) == FIELDS
+
+
+@pytest.mark.parametrize("typed", SCHEMAS, ids=lambda each: each.__name__)
+def test_each_dict_has_the_fields_of_its_schema(typed):
+    hints, fields = get_type_hints(typed), SCHEMAS[typed].fields
+
+    assert {*hints} == {*fields}
+    assert nullable(hints) == {name for name, each in fields.items() if each.allow_none}
+    if typed is not types.ModelChanges:
+        assert typed.__required_keys__ == {name for name, each in fields.items() if each.required}
+
+
+def test_a_change_requires_nothing():
+    assert types.ModelChanges.__required_keys__ == frozenset()
+
+
+def test_filters_are_those_that_are_taken():
+    declared = {each.name: each for each in dataclasses.fields(Filters)}
+    hints = get_type_hints(types.ListFilters)
+
+    assert {*hints} == {*declared}
+    assert nullable(hints) == {name for name, each in declared.items() if "None" in each.type}
+    assert {*declared} - {*types.CountFilters.__annotations__} == {"descending", "after", "limit"}
+    assert types.ListFilters.__required_keys__ == frozenset()
+
+
+def test_all_of_them_are_documented():
+    documented = (ROOT / "docs" / "python.md").read_text()
+    public = [
+        name
+        for name, each in vars(types).items()
+        if name[0] != "_" and (is_typeddict(each) or get_args(each))
+    ]
+
+    assert len(public) == 12
+    assert [name for name in public if f"`{name}`" not in documented] == []
+
+
+def test_an_import_does_not_load_them():
+    code = "import sys, flask_model_registry; sys.exit('flask_model_registry.types' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
