@@ -288,6 +288,7 @@ def test_people_of_one_name_are_told_apart(demo):
     )
     dialog = choose(page, "team-search", "Share…")
     suggested = dialog.locator("datalist").first.locator("option")
+    expect(suggested).to_have_count(4)
     assert suggested.evaluate_all("(all) => all.map((each) => each.value)") == [
         "Alex (2)",
         "Alex (3)",
