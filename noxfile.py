@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+from configparser import ConfigParser
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.10.14"
-nox.options.default_venv_backend = "uv"
-nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -20,9 +19,17 @@ names = "SQLAlchemy", "marshmallow", "Flask"
 print("Python", platform.python_version(), *(f"{name} {version(name)}" for name in names))
 """
 
+
+def lowest() -> list[str]:
+    """Return what setup.cfg requires, each at its lower bound."""
+    setup = ConfigParser()
+    setup.read(Path(__file__).with_name("setup.cfg"))
+    return setup["options"]["install_requires"].replace(">=", "==").split()
+
+
 # Any two of the three libraries meet in old and new versions.
 COMBINATIONS = [
-    nox.param("3.10", ["--resolution=lowest-direct"], id="lowest"),
+    nox.param("3.10", lowest(), id="lowest"),
     nox.param("3.11", ["marshmallow<4"], id="marshmallow-3"),
     nox.param("3.12", ["flask<3.1"], id="flask-3.0"),
     nox.param("3.13", ["sqlalchemy<2.1"], id="sqlalchemy-2.0"),
