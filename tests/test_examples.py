@@ -207,6 +207,8 @@ def test_the_demo_prints_commands_that_work_when_pasted(demo):
 
 def test_what_contributors_are_told_to_run_is_there():
     """It takes too long, or containers, to be run here."""
+    if not (ROOT / "Makefile").exists():
+        pytest.skip("this is no checkout")
     told = (ROOT / "docs" / "contributing.md").read_text()
     makefile, extras = (ROOT / "Makefile").read_text(), (ROOT / "setup.cfg").read_text()
 

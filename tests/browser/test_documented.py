@@ -43,6 +43,10 @@ def test_what_the_documentation_shows_of_the_page_works(served, windows):
         def people():
             return [{"key": str(host.user("bob")), "name": "Bob"}]
 
+        @host.app.get("/csrf-token")
+        def csrf_token():
+            return "made by the host"
+
         @host.app.get("/teams")
         def teams():
             return ["research"]

@@ -296,7 +296,7 @@ def test_people_of_one_name_are_told_apart(demo):
         "8",
     ]
 
-    for typed, key in [("Alex (3)", "3"), ("2", "2"), ("Alex", "Alex")]:
+    for typed, key in [("Alex (3)", "3"), ("2", "2"), ("nobody", "nobody")]:
         fill(dialog, Who=typed)
         with page.expect_request(lambda request: request.method == "PUT") as sent:
             dialog.get_by_role("button", name="Share", exact=True).click()
@@ -304,6 +304,47 @@ def test_people_of_one_name_are_told_apart(demo):
         expect(dialog.locator("[aria-busy]")).to_have_count(0)
     expect(dialog.get_by_role("alert")).to_contain_text("no such user")
     expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Alex (2)")
+    fill(dialog, Who="Alex")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Several people could be meant")
+
+
+@pytest.mark.parametrize(
+    ("people", "shown"),
+    [
+        (["2 Sam", "3 Sam", "4 Bob"], ["Sam (2)", "Sam (3)", "Bob"]),
+        (["2 Ann", "3 Bob"], ["Ann", "Bob"]),
+        (["3 bob (2)", "2 bob", "1 bob"], ["bob (2) (3)", "bob (2)", "bob (1)"]),
+        (["zoe bob", "bob Bob"], ["bob (zoe)", "Bob"]),
+    ],
+)
+def test_only_a_name_that_could_mean_another_goes_with_its_key(demo, people, shown):
+    page = demo.open("bob")
+    page.evaluate(
+        """(people) => {
+          document.querySelector("model-registry").people = people.map((each) => {
+            const [key, ...name] = each.split(" ");
+            return { key, name: name.join(" ") };
+          });
+        }""",
+        people,
+    )
+
+    suggested = choose(page, "bobs-own", "Share…").locator("datalist").first.locator("option")
+
+    expect(suggested).to_have_count(len(shown))
+    assert suggested.evaluate_all("(all) => all.map((each) => each.value)") == shown
+
+
+def test_rights_are_given_once(demo):
+    page = demo.open("bob")
+    dialog = choose(page, "bobs-own", "Share…")
+    fill(dialog, Who="carol")
+    dialog.get_by_label("May edit", exact=True).check()
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    expect(dialog.get_by_role("checkbox", name="carol may edit")).to_be_checked()
+
+    expect(dialog.get_by_label("May edit", exact=True)).not_to_be_checked()
 
 
 def test_without_suggestions_keys_are_typed(demo):

@@ -120,6 +120,58 @@ def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(served, windows)
     assert given == ["made by the host"] * 2
 
 
+def test_the_page_asks_for_a_csrf_token_that_may_change(served, windows):
+    script = """const models = document.querySelector("model-registry");
+    let asked = 0;
+    models.getCsrfToken = async () => `number ${++asked}`;
+    models.setAttribute("csrf-header", "X-CSRFToken");"""
+    given = []
+
+    def add(host):
+        add_pages("<model-registry></model-registry>", script, login=log_in)(host)
+
+        @host.app.before_request
+        def check():
+            if request.path.startswith(f"{PREFIX}/") and request.method != "GET":
+                given.append(request.headers.get("X-CSRFToken"))
+
+    def log_in(response, token):
+        response.set_cookie("access_token_cookie", token)
+
+    _, address = served(
+        add, JWT_TOKEN_LOCATION=["cookies"], JWT_COOKIE_SECURE=False, JWT_COOKIE_CSRF_PROTECT=False
+    )
+
+    registers_and_deletes(windows(f"{address}/page"))
+
+    assert given == ["number 1", "number 2"]
+
+
+def test_a_csrf_check_that_comes_first_does_not_hide_a_logout(served, windows):
+    def add(host):
+        add_pages('<model-registry token="{token}"></model-registry>')(host)
+
+        @host.app.before_request
+        def check():
+            if request.path == f"{PREFIX}/register":
+                host.app.config["JWT_DECODE_ALGORITHMS"] = ["HS512"]  # the token is good no more
+                return "The CSRF tokens do not match.", 400
+            return None
+
+    _, address = served(add)
+    page = windows(f"{address}/page")
+    page.evaluate(
+        "addEventListener('model-registry-unauthenticated', () => { window.told = true; })"
+    )
+    dialog = opened_form(page)
+    fill(dialog, Name="mine", Model="gpt-4o", API_key="k")
+
+    dialog.get_by_role("button", name="Register", exact=True).click()
+
+    expect(page.locator("section > [role=alert]")).to_contain_text("not logged in")
+    assert page.evaluate("window.told") is True
+
+
 def test_the_heading_is_the_hosts_to_choose(served, windows):
     _, address = served(add_pages('<model-registry token="{token}" heading="AI"></model-registry>'))
     page = windows(f"{address}/page")

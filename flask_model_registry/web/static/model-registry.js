@@ -129,6 +129,7 @@ class Problem extends Error {
     const text = [RESULTS[result], detail, title].find((each) => typeof each === "string");
     super(text ?? `The server answered ${status}.`);
     this.status = status;
+    this.isForeign = typeof told?.type !== "string" || told.type === "about:blank";
     this.errors = Array.isArray(errors) ? errors.filter(
       (each) => typeof each?.field === "string" && typeof each?.message === "string") : [];
   }
@@ -198,7 +199,8 @@ class Client {
     if (token) return { Authorization: `Bearer ${token}` };
     const isAway = new URL(address).origin !== location.origin;
     if (method === "GET" || isAway) return {};
-    const csrf = this.#element.getAttribute("csrf-token") ?? this.#csrfCookie();
+    const csrf = await this.#element.getCsrfToken?.()
+      ?? this.#element.getAttribute("csrf-token") ?? this.#csrfCookie();
     const header = this.#element.getAttribute("csrf-header") ?? "X-CSRF-TOKEN";
     return csrf ? { [header]: csrf } : {};
   }
@@ -543,6 +545,7 @@ class SharingDialog {
       if (!name) throw problem("Say who.");
       await this.#put(this.#path(kind.value, name), edit, remove);
       this.whom.value = "";
+      for (const each of rights) each.querySelector("input").checked = false;
       this.whom.focus();
     }, "Share", {}, h("div", { class: "row" }, field("kind", "With", kind), this.who), h("div", {}, rights));
   }
@@ -597,8 +600,12 @@ class SharingDialog {
   /** The key of a person: what was typed if it is one, or that of the name. */
   #keyOf(text) {
     const typed = text.trim();
+    const known = [...this.names];
     if (this.names.has(typed)) return typed;
-    return [...this.names].find(([, name]) => name === typed)?.[0] ?? typed;
+    if (known.some(([key, name]) => name === `${typed} (${key})`)) {
+      throw problem("Several people could be meant; choose one of them.");
+    }
+    return known.find(([, name]) => name === typed)?.[0] ?? typed;
   }
 
   #path(kind, name) {
@@ -638,12 +645,14 @@ class SharingDialog {
   }
 }
 
-/** Name people by key; all go with their keys if one could be taken for another. */
+/** Name people by key. A name that could mean another goes with its key; in doubt, all do. */
 function distinct(people) {
   const named = people.map(({ key, name }) => [String(key), String(name ?? key)]);
-  const words = named.flatMap(([key, name]) => key === name ? [key] : [key, name]);
-  const isClear = new Set(words).size === words.length;
-  return new Map(named.map(([key, name]) => [key, isClear || key === name ? name : `${name} (${key})`]));
+  const meant = (word) => named.filter((each) => each.includes(word)).length;
+  const withKey = ([key, name]) => key === name ? key : `${name} (${key})`;
+  const labels = named.map((each) => meant(each[1]) === 1 ? each[1] : withKey(each));
+  const isClear = labels.every((label, i) => label === named[i][1] || meant(label) === 0);
+  return new Map(named.map((each, i) => [each[0], isClear ? labels[i] : withKey(each)]));
 }
 
 /** Choose defaults: those that a model can be, or take back any. */
@@ -798,6 +807,8 @@ class Page {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
     const told = error instanceof Problem ? error : problem("The answer of the server is not understood.");
+    // A check of the host's, such as for CSRF, may come before that of who is logged in.
+    if (told.isForeign && [400, 403].includes(told.status)) this.refresh();
     if (form?.isConnected) {
       showProblem(form, told);
       return;
@@ -1076,6 +1087,7 @@ class ModelRegistryElement extends HTMLElement {
   #getToken = null;
   #people = null;
   #groups = null;
+  #getCsrfToken = null;
   #started = false;
 
   constructor() {
@@ -1086,7 +1098,7 @@ class ModelRegistryElement extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const name of ["token", "getToken", "people", "groups"]) {  // given before this class was there
+    for (const name of ["token", "getToken", "getCsrfToken", "people", "groups"]) {  // given before this class was there
       if (!Object.hasOwn(this, name)) continue;
       const value = this[name];
       delete this[name];
@@ -1144,6 +1156,15 @@ class ModelRegistryElement extends HTMLElement {
 
   set token(token) {
     this.getToken = token ? () => token : null;
+  }
+
+  /** A function that returns the CSRF token of changes, or a promise of it. */
+  get getCsrfToken() {
+    return this.#getCsrfToken;
+  }
+
+  set getCsrfToken(getCsrfToken) {
+    this.#getCsrfToken = getCsrfToken;
   }
 
   /** Whom to share with: `[{key, name}]`, or a function that returns it or a promise of it. */
