@@ -59,8 +59,13 @@ def hosts(page, world):
     world.mount()
     shared = world.client(world.bobs).post(f"{PREFIX}/", json=model(share_with_users=True))
     assert shared.status_code == 201
-    app = world.take(page.do()["create_app"]())
-    assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
+    notes = world.names["notes"] = flask.Blueprint("notes", __name__)
+    notes.add_url_rule("/notes", "all", lambda: "noted")
+    create_app = page.do()["create_app"]
+    for app in (create_app(), create_app()):  # as tests and commands do
+        world.take(app)
+        assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
+        assert app.test_client().get("/v2/notes").text == "noted"
     with app.test_request_context():
         assert flask.url_for("api.model_registry.models") == f"/v2{PREFIX}/"
     text = (ROOT / "docs" / page.name).read_text()
@@ -165,6 +170,17 @@ def has_jwt_cookies(page, world):
     assert (refused.status_code, refused.json["detail"]) == (401, "The access token is not valid.")
 
 
+BODIES = [
+    '{"user": "7"}',
+    '{"user": ["8"]}',
+    '{"user": {}}',
+    '["user"]',
+    '{"user": ',
+    "[" * 5000,
+    '{"user": "8"}',  # a colleague
+]
+
+
 @reads("tenants.md")
 def tenants(page, world):
     User = world.names["User"]
@@ -175,15 +191,15 @@ def tenants(page, world):
         world.names["db"].session.commit()
     page.do()
     world.mount()
-    whose = {"1": ["1", "8"], "7": ["7"]}
+    whose = {1: {"1", "8"}, 7: {"7"}}
     world.names.update(
-        user_of_request=lambda: request.headers.get("X-User"),
-        colleagues=whose.get,
-        own_groups=lambda user: ["tenant-1"] if user == "1" else ["tenant-2"],
+        colleagues=lambda user: whose[user.id],
+        own_groups=lambda user: {f"tenant-{user.tenant_id}"},
     )
-    page.do()
-    alice = world.client()
-    alice.environ_base["HTTP_X_USER"] = "1"
+    page.do(2)
+    alice, nobody = world.client(), world.app.test_client()
+    with world.app.app_context():
+        unknown = create_access_token("nobody")
 
     statuses = {
         f"{PREFIX}/5/grants/{whom}": alice.put(f"{PREFIX}/5/grants/{whom}", json={}).status_code
@@ -197,13 +213,17 @@ def tenants(page, world):
         )
     }
     given = [
-        alice.post(f"{PREFIX}/5/transfer", json=body).status_code
-        for body in ({"user": "7"}, ["user"], {"user": "8"})
+        alice.post(f"{PREFIX}/5/transfer", data=body, content_type="application/json").status_code
+        for body in BODIES
     ]
     shared = alice.patch(f"{PREFIX}/1", json={"share_with_users": True}).status_code
-    anybody = world.app.test_client().put(f"{PREFIX}/5/grants/users/7", json={}).status_code
+    addresses = [f"{PREFIX}/1/{end}" for end in ("grants/users/7", "grants/groups/x", "transfer")]
+    asked = [client.options(each).status_code for each in addresses for client in (alice, nobody)]
+    tokens = {"no": nobody, "bad": world.client("x"), "unknown": world.client(unknown)}
+    told = {name: client.put(addresses[0], json={}).status_code for name, client in tokens.items()}
 
     assert [*statuses.values()] == [201, 200, 404, 404, 201, 404]
-    assert given == [404, 404, 204]
-    assert (shared, anybody) == (403, 401)
+    assert given == [404] * 6 + [204]
+    assert asked == [204] * 6
+    assert (shared, told) == (403, dict.fromkeys(tokens, 401))
     assert alice.get(f"{PREFIX}/1").status_code == 200

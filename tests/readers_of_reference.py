@@ -7,6 +7,7 @@ import shutil
 import flask
 import pytest
 import sqlalchemy as sa
+from werkzeug.exceptions import HTTPException
 
 import flask_model_registry
 from tests.hosts import CANARY, PREFIX, model
@@ -32,6 +33,20 @@ def errors(page, world):
         with pytest.raises(RuntimeError, match="model-inactive: "):
             choose(alice, "old")
         db.session.commit()
+    handles_all(page, world)
+
+
+def handles_all(page, world):
+    """Have a handler for all exceptions answer those of the registry, of Werkzeug and others."""
+    app = world.mount(PROPAGATE_EXCEPTIONS=False)
+    world.names["HTTPException"] = HTTPException
+    page.do()
+    registry = world.names["registry"]
+    app.add_url_rule("/ours", "ours", lambda: registry.resolve("absent"))
+    app.add_url_rule("/other", "other", lambda: [][0])
+    answers = [world.client().get(path) for path in ("/ours", "/absent", "/other")]
+    assert [answer.status_code for answer in answers] == [404, 404, 500]
+    assert answers[0].json["type"].endswith(":not-found")
 
 
 @reads("http.md")

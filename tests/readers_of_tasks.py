@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import sqlite3
+from contextlib import closing
 
 import sqlalchemy as sa
 
@@ -101,6 +103,9 @@ def from_a_table(page, world):
             row = world.names["ApiKey"](user_id=7, provider="openai", model=name, secret=secret)
             db.session.add(row)
         db.session.commit()
+        database = db.engine.url.database
+    with closing(sqlite3.connect(database)) as connection, connection:  # without foreign keys
+        connection.execute("INSERT INTO api_key VALUES (5, 99, 'openai', 'm', 'sk')")
     world.app.cli.add_command(page.do()["move_keys"])
     printed = world.app.test_cli_runner().invoke(args=["move-keys"]).output
     app = world.folder / "app.py"
@@ -109,6 +114,7 @@ def from_a_table(page, world):
     again = page.do()
 
     assert printed.splitlines() == [
+        "row 5: user 99 is gone",
         "row 4: api_key: This is a mask, not a key.",
         "row 1: user 7 has another gpt-5",
     ]
@@ -131,9 +137,13 @@ def from_litellm(page, world):
     )
     page.write("lines.py")
     unset = world.shell.run("python lines.py < config.yaml 2>&1 || echo $?")
+    commands = page.blocks[2].text
+    without = commands.replace("export OPENAI_API_KEY=sk-your-key", "unset OPENAI_API_KEY")
+    nothing = world.shell.run(without)
     page.do()
 
     assert unset == "gpt-4o: OPENAI_API_KEY is not set\n1\n"
+    assert (without == commands, nothing) == (False, "")  # no command has run on an empty file
     assert not (world.folder / "models.jsonl").exists()
     models = world.client(world.bobs).get(f"{PREFIX}/").json
 

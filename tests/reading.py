@@ -248,7 +248,7 @@ class Page:
         text = block.text.replace(
             ADDRESS, f"127.0.0.1:{self.world.shell.environ['FLASK_RUN_PORT']}"
         )
-        code = compile(text, f"{self.name}:{block.number}", "exec")
+        code = compile(text, f"{self.name}:{block.number}", "exec", dont_inherit=True)
         self._codes.append(code)
         with self.world.request():
             exec(code, self.names)

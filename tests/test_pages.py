@@ -18,7 +18,8 @@ from tests import readers_of_hosts, readers_of_tasks  # noqa: F401  # they say w
 from tests.databases import make_database
 from tests.hosts import CANARY, PREFIX, model
 from tests.readers_of_reference import connects
-from tests.reading import PAGES, READERS, ROOT, World, blocks_of
+from tests.reading import PAGES, READERS, ROOT, World, blocks, blocks_of
+from tests.shell import Shell
 
 
 @pytest.fixture
@@ -74,6 +75,31 @@ def test_the_settings_of_the_page_are_the_servers(name, page, tmp_path):
         connects(app, database.url, create, texts.get("sql", "SELECT 1"))
     finally:
         database.drop()
+
+
+# As the shell of a developer may have it, whose server takes its keys from a file.
+WITH_A_FILE = "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS_FILE=/keys python -m pytest -q"
+
+
+def test_the_tests_of_the_page_of_tests_take_a_key_of_their_own(make_world):
+    conftest, tests, *_ = blocks(ROOT / "docs" / "testing.md")
+    world = make_world(models=())
+    for name, text in zip(("conftest.py", "test_ours.py"), (conftest, tests), strict=True):
+        (world.folder / name).write_text(text)
+
+    assert "1 passed" in world.shell.run(f"{WITH_A_FILE} -k the_two_users_are_two test_ours.py")
+
+
+@pytest.mark.skipif(find_spec("openai") is None, reason="the SDK is not installed")
+def test_the_tests_of_the_tutorial_take_a_key_of_their_own(tmp_path):
+    for page in ("tutorial.md", "tutorial-call.md"):
+        for text in blocks(ROOT / "docs" / page):
+            path = tmp_path / re.match(r"# (\S+\.py)\n", text)[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+    shell = Shell(tmp_path, FLASK_JWT_SECRET_KEY="k" * 48)
+
+    assert "2 passed" in shell.run(f"{WITH_A_FILE} tests")
 
 
 @pytest.mark.skipif(
