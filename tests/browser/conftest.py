@@ -127,6 +127,12 @@ class Demo:
         token = self._send("POST", f"/as/{name}/token")["token"]
         return self._send(method, f"/api/models{path}", body, {"Authorization": f"Bearer {token}"})
 
+    def fill(self, name, count):
+        """Register as many models for a person: m-000, m-001, ..."""
+        for number in range(count):
+            body = {"model_provider": "stand-in", "model_name": "x", "api_key": "k"}
+            self.ask(name, "POST", "/register", {**body, "model_id": f"m-{number:03}"})
+
     def names(self, name):
         return [model["model_id"] for model in self.ask(name, "GET", "/?is_active=all")]
 

@@ -94,14 +94,27 @@ def test_the_page_uses_cookies_with_a_csrf_token(served, windows):
     registers_and_deletes(windows(f"{address}/page"))
 
 
-def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(served, windows):
-    element = (
-        '<model-registry csrf-token="made by the host" csrf-header="X-CSRFToken"></model-registry>'
-    )
+ASKING = """const models = document.querySelector("model-registry");
+let asked = 0;
+models.getCsrfToken = async () => `number ${++asked}`;"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "script", "expected"),
+    [
+        ('csrf-token="made by the host"', "", ["made by the host"] * 2),
+        ("", ASKING, ["number 1", "number 2"]),
+    ],
+    ids=["attribute", "function"],
+)
+def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(
+    served, windows, attribute, script, expected
+):
+    element = f'<model-registry {attribute} csrf-header="X-CSRFToken"></model-registry>'
     given = []
 
     def add(host):
-        add_pages(element, login=log_in)(host)
+        add_pages(element, script, login=log_in)(host)
 
         @host.app.before_request
         def check():
@@ -117,34 +130,7 @@ def test_the_page_sends_the_csrf_token_of_a_login_with_sessions(served, windows)
 
     registers_and_deletes(windows(f"{address}/page"))
 
-    assert given == ["made by the host"] * 2
-
-
-def test_the_page_asks_for_a_csrf_token_that_may_change(served, windows):
-    script = """const models = document.querySelector("model-registry");
-    let asked = 0;
-    models.getCsrfToken = async () => `number ${++asked}`;
-    models.setAttribute("csrf-header", "X-CSRFToken");"""
-    given = []
-
-    def add(host):
-        add_pages("<model-registry></model-registry>", script, login=log_in)(host)
-
-        @host.app.before_request
-        def check():
-            if request.path.startswith(f"{PREFIX}/") and request.method != "GET":
-                given.append(request.headers.get("X-CSRFToken"))
-
-    def log_in(response, token):
-        response.set_cookie("access_token_cookie", token)
-
-    _, address = served(
-        add, JWT_TOKEN_LOCATION=["cookies"], JWT_COOKIE_SECURE=False, JWT_COOKIE_CSRF_PROTECT=False
-    )
-
-    registers_and_deletes(windows(f"{address}/page"))
-
-    assert given == ["number 1", "number 2"]
+    assert given == expected
 
 
 def test_a_csrf_check_that_comes_first_does_not_hide_a_logout(served, windows):
