@@ -342,3 +342,24 @@ def test_an_edit_without_a_change_changes_nothing(demo):
 
     expect(page.get_by_role("status").first).to_have_text("Nothing was changed.")
     assert demo.ask("bob", "GET", "/by-id/bobs-own") == before
+
+
+def test_a_refusal_by_the_host_is_said_once_and_not_asked_for_again_and_again(demo):
+    page = demo.open("bob")
+    asked = []
+
+    def refuse(route):
+        asked.append(route.request.url)
+        route.fulfill(status=403, body="no")
+
+    page.route("**/test", refuse)
+    page.get_by_role("button", name="Test bobs-own").click()
+    expect(row(page, "bobs-own").locator(".result")).to_have_text("The server answered 403.")
+    page.route("**/api/models/**", refuse)
+    choose(page, "bobs-own", "Deactivate")
+    expect(alert(page)).to_have_text("The server answered 403.")
+    page.get_by_role("searchbox").fill("x")
+    page.wait_for_timeout(1000)
+
+    expect(alert(page)).to_have_text("The server answered 403.")
+    assert len(asked) <= 6

@@ -807,8 +807,6 @@ class Page {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
     const told = error instanceof Problem ? error : problem("The answer of the server is not understood.");
-    // A check of the host's, such as for CSRF, may come before that of who is logged in.
-    if (told.isForeign && [400, 403].includes(told.status)) this.refresh();
     if (form?.isConnected) {
       showProblem(form, told);
       return;
@@ -839,10 +837,17 @@ class Page {
       await work();
     } catch (error) {
       this.report(error, form);
+      // A check of the host's, such as for CSRF, may come before that of who is logged in.
+      if (error.isForeign && [400, 403].includes(error.status)) this.#askWhoIsThere();
     } finally {
       this.busy.delete(lock);
       control.removeAttribute("aria-busy");
     }
+  }
+
+  async #askWhoIsThere() {
+    const error = await this.client.send("GET", "/providers").then(() => null, (each) => each);
+    if (error?.status === 401) this.report(error);
   }
 
   /** Go back to where the user was, also if it was drawn anew. */
