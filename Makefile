@@ -3,20 +3,29 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test browser matrix soak bench docs dist clean
+.PHONY: demo test test-all check matrix soak bench docs dist clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
 
-test: .venv/dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+# The suite on SQLite, without the slow tests.
+test: .venv/test
+	TEST_DATABASES=sqlite $(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
-# The page for users in Chromium, which must be installed; so must npm.
-browser: .venv/dev tests/browser/node_modules
-	TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+# The whole suite on three databases, with a browser and other software that must be installed, and a short run of
+# the reliability harness.
+test-all: .venv/dev tests/browser/node_modules tests/software/clients/node_modules
+	TEST_BROWSER=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(MAKE) soak RELIABILITY=ci)
 
-tests/browser/node_modules: tests/browser/package.json
-	npm install --prefix tests/browser --no-package-lock --no-fund --no-audit
+check: .venv/dev docs
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+tests/%/node_modules: tests/%/package.json
+	npm install --prefix tests/$* --ignore-scripts --no-package-lock --no-fund --no-audit
 	@touch $@
 
 # The suite on SQLite, with each Python that is there and the oldest and newest libraries; a part is
@@ -27,8 +36,8 @@ matrix: .venv/dev
 # The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
 RELIABILITY ?= soak
 soak: .venv/dev
-	TEST_RELIABILITY=$(RELIABILITY) $(BIN)/python -m pytest -n 3 --dist worksteal tests/reliability/test_served.py \
-		tests/reliability/test_generated.py $(PYTEST_ARGS)
+	TEST_RELIABILITY=$(RELIABILITY) TEST_STATE_MACHINE=50x200 $(BIN)/python -m pytest -n 3 --dist worksteal \
+		tests/reliability/test_served.py tests/reliability/test_generated.py tests/test_state_machine.py $(PYTEST_ARGS)
 
 # All of it takes half an hour; BENCH_ARGS="cost --rounds 10" and the like take a part.
 bench: .venv/bench
@@ -52,4 +61,5 @@ dist: .venv/dev
 	@touch $@
 
 clean:
-	rm -rf .venv .nox build dist docs/_build docs/operations.md examples/demo/instance tests/browser/node_modules
+	rm -rf .venv .nox build dist docs/_build docs/operations.md examples/demo/instance \
+		tests/browser/node_modules tests/software/clients/node_modules

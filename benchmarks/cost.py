@@ -106,8 +106,8 @@ def run(name, url, rounds, *, is_configured=False):
 
 def _resolve(bench, rounds):
     user = db.session.get(User, 1)
-    mine = bench.app.extensions["model_registry"]
-    by_hand = floor.Resolver(mine, mine.keys.vault._secret_box, 1)
+    mine = registry._app_services[bench.app]
+    by_hand = floor.Resolver(mine, mine.keys.credentials._secret_box, 1)
     assert by_hand("model-50")[1] == registry.resolve("model-50", user=user).api_key.reveal()
     jobs = {
         "library": lambda _side: registry.resolve("model-50", user=user),

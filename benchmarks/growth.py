@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from flask_model_registry.web.schemas import cursor
+from flask_model_registry.schemas.requests import cursor
 
 from .host import User, body, call, create_app, db, drop_database, empty_database, registry, tables
 from .host import tokens as tokens_of
@@ -32,7 +32,7 @@ PLANS = {
         for mode in ("custom", "generic")
     },
 }
-PAGE = 10  # what everybody sees at every size
+PAGE = 10  # models per page, the same at every size
 BATCH = 3  # requests for one figure
 SLOW = 0.1  # seconds; what takes longer is not repeated within a round
 DEPENDS_ON_WHAT_IS_SEEN = {"rare ability", "category", "summary"}
@@ -59,7 +59,7 @@ def _filled(name, size, folder):
     try:
         with app.app_context():
             db.create_all()
-            Population(size).fill(app.extensions["model_registry"].keys.vault.key_id)
+            Population(size).fill(registry._app_services[app].keys.credentials.key_id)
         print(f"{name}: {size} models in {time.monotonic() - start:.0f} s", flush=True)
         yield url
     finally:
@@ -75,7 +75,7 @@ class Sized:
         self.app = create_app(url, **options)
         self.size = size
         # The rows came from elsewhere: their keys are random bytes, but for those looked at here.
-        self.app.extensions["model_registry"].keys.check_once = lambda _connection: None
+        registry._app_services[self.app].keys.ensure_checked = lambda _connection: None
         self.tokens = tokens_of(self.app, KINDS.values())
         with self.app.app_context():
             self.targets = {user: self._target(user) for user in KINDS.values()}

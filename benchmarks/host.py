@@ -58,7 +58,7 @@ def create_app(url, **options):
 
 
 def answers(name):
-    """Tell whether a database server is there."""
+    """Return whether a database server is running."""
     if name == "sqlite":
         return True
     engine = sa.create_engine(DATABASES[name])

@@ -1,7 +1,7 @@
 """A host whose database holds as many models as asked for, and users of every kind.
 
 There are 100,000 users who own up to ten models each, with the same ten names. One model in a
-hundred is shared with everybody. There are two grants for each model: one to a group that sees
+hundred is shared with everyone. There are two grants for each model: one to a group that sees
 everything, the other one to a user or to one of many groups.
 """
 
@@ -121,6 +121,6 @@ class Population:
                 connection.exec_driver_sql("VACUUM ANALYZE")
                 last = "pg_get_serial_sequence('{0}', 'id'), (SELECT max(id) FROM {0})"
                 connection.exec_driver_sql(f"SELECT setval({last.format(tables.models.name)})")
-            elif name != "sqlite":  # which nobody has ANALYZE
+            elif name != "sqlite":  # hosts don't run ANALYZE on SQLite
                 for table in db.metadata.tables.values():
                     connection.exec_driver_sql(f"ANALYZE TABLE {table.name}").all()

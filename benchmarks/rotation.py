@@ -19,9 +19,9 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_model_registry import ModelRegistry
 from flask_model_registry.cli import new_key
-from flask_model_registry.core.resolver import Secret
-from flask_model_registry.core.rotation import Rotation
-from flask_model_registry.web.transactions import attempts
+from flask_model_registry.services.resolved import Secret
+from flask_model_registry.services.rotation import Rotation
+from flask_model_registry.web.transactions import retrying
 
 db = SQLAlchemy()
 
@@ -54,7 +54,9 @@ def fill(keys, rows):
         for i in range(rows)
     ]
     same = {"owner_id": 1, "category": "llm", "model_name": "m", "is_active": True, "version": 1}
-    values = [{**row, **same, **keys.vault.sealed(row, Secret("sk-" + "x" * 48))} for row in made]
+    values = [
+        {**row, **same, **keys.credentials.seal(row, Secret("sk-" + "x" * 48))} for row in made
+    ]
     statement = sa.insert(models).values(is_shared=False, created_at=moment)
     db.session.execute(statement, values)
     db.session.commit()
@@ -63,7 +65,7 @@ def fill(keys, rows):
 def rotate(keys):
     engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for tally in Rotation(connection, keys, batch_size=200, tries=attempts(1)).rotate():
+        for tally in Rotation(connection, keys, batch_size=200, tries=retrying(1)).rotate():
             last = tally
     return last.sealed
 
@@ -72,7 +74,7 @@ def read_and_seal(keys, *, write=False):
     with db.engine.begin() as connection:
         rows = connection.execute(sa.select(models)).mappings().all()
         for row in rows:
-            columns = keys.vault.sealed(row, keys.vault.opened(row))
+            columns = keys.credentials.seal(row, keys.credentials.open(row))
             if write:
                 is_it = models.c.id == row["id"]
                 connection.execute(sa.update(models).where(is_it).values(columns))
@@ -100,10 +102,10 @@ def main():
     speeds = {"rotation": [], "read and seal": [], "read, seal and write": []}
     for number in range(arguments.rounds):
         app = apps[(number + 1) % 2]
-        keys = app.extensions["model_registry"].keys
+        keys = registry._app_services[app].keys
         with app.app_context():
             if number == 0:
-                fill(apps[0].extensions["model_registry"].keys, arguments.rows)
+                fill(registry._app_services[apps[0]].keys, arguments.rows)
             speeds["read and seal"].append(timed(read_and_seal, keys))
             speeds["read, seal and write"].append(timed(read_and_seal, keys, write=True))
             speeds["rotation"].append(timed(rotate, keys))

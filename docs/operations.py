@@ -8,8 +8,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask_model_registry.config import Settings
+from flask_model_registry.web.login import jwt_login
 from flask_model_registry.web.openapi import described
-from flask_model_registry.web.routes import ROUTES
+from flask_model_registry.web.views import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +23,8 @@ INTRODUCTION = f"""# HTTP operations
 
 Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
 [errors](errors.md) the statuses. Addresses are below `{PREFIX}`, or your
-`MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every text.
+`MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every string,
+except line breaks and tabs in descriptions and `q`.
 """
 LONGEST_PATTERN = 60  # longer ones say less than they take to read
 RANGES = {
@@ -45,7 +48,7 @@ def _write(app: Sphinx) -> None:
 
 def written() -> str:
     """Return the page."""
-    description = described(ROUTES, PREFIX)
+    description = described(ROUTES, PREFIX, jwt_login({}), largest_page=Settings.max_page_size)
     shapes = description["components"]["schemas"]
     lines = [INTRODUCTION]
     for path, item in description["paths"].items():
@@ -66,6 +69,7 @@ def _operation(
     shapes: Mapping[str, Any],
 ) -> Iterator[str]:
     yield from (f"## `{title}`", "", operation["summary"])
+    yield f"Generated clients call it `{operation['operationId']}`."
     if operation.get("security") == []:
         yield "It takes no token."
     yield ""

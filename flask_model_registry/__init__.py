@@ -1,11 +1,8 @@
 """A registry of AI models for the users of any Flask app."""
 
+from . import signals
 from .config import EncryptionKey
-from .core import signals
-from .core.explanation import Explanation
-from .core.filters import Filters
-from .core.resolver import ResolvedModel, Secret
-from .core.secretbox import AesGcmBox, CannotOpenError, SecretBox
+from .db.sqlite import configure_sqlite
 from .errors import (
     AuthenticationError,
     BlockedAddressError,
@@ -13,19 +10,24 @@ from .errors import (
     ConflictError,
     ForbiddenError,
     InactiveModelError,
+    MissingUserError,
     ModelIdTakenError,
     NoAddressError,
     NotFoundError,
     RegistryError,
     UnavailableError,
     UnreadableCredentialError,
+    UpstreamError,
     ValidationError,
 )
 from .extension import ModelRegistry
 from .providers.catalogue import Provider
-from .sqlite import configure_sqlite
-
-__version__ = "0.1.0"
+from .schemas.filters import Filters
+from .services.encryption import AesGcmBox, CannotOpenError, SecretBox
+from .services.explanation import Explanation
+from .services.resolved import ResolvedModel, Secret
+from .version import __version__ as __version__
+from .web.problems import problem_response
 
 __all__ = [
     "AesGcmBox",
@@ -39,6 +41,7 @@ __all__ = [
     "Filters",
     "ForbiddenError",
     "InactiveModelError",
+    "MissingUserError",
     "ModelIdTakenError",
     "ModelRegistry",
     "NoAddressError",
@@ -50,7 +53,9 @@ __all__ = [
     "SecretBox",
     "UnavailableError",
     "UnreadableCredentialError",
+    "UpstreamError",
     "ValidationError",
     "configure_sqlite",
+    "problem_response",
     "signals",
 ]

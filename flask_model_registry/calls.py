@@ -1,50 +1,51 @@
-"""What the host's code asks of a registry: calls for a user, in the host's transaction."""
+"""What the host's code asks of a registry: calls for a user, in the host's transaction.
+
+They are methods of ModelRegistry, whose making and whose app are in ``extension.py``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from flask import current_app
 
-from .config import EXTENSION
-from .core.filters import Filters
-from .core.rows import Target
-from .core.writing import need_savepoints
-from .errors import ConfigError
-from .web.parser import loaded_by
-from .web.schemas import NewModel, Rights, WholeModel
+from .db.transactions import use_savepoints
+from .db.users import Person
+from .errors import ConfigError, ValidationError
+from .schemas import ModelUpdate, NewModel, Rights, load
+from .schemas.filters import filters_of
+from .services.rows import ModelRef
+from .unset import UNSET
+from .users import User
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from weakref import WeakKeyDictionary
 
-    from typing_extensions import TypeVar, Unpack
-    from werkzeug.local import LocalProxy
+    from flask import Flask
+    from typing_extensions import Unpack
 
     from . import types
-    from .actors import Actors
-    from .core.explanation import Explanation
-    from .core.registry import Registry
-    from .core.representation import Model
-    from .core.resolver import ResolvedModel
+    from .services.explanation import Explanation
+    from .services.resolved import ResolvedModel
+    from .services.services import Services
+    from .unset import Unset
+    from .users import Proxied, Users
 
-    User = TypeVar("User", default=Any)  # any, where a host names no class of its users
-    Proxied: TypeAlias = User | LocalProxy[User]  # such as that of Flask-Login
-else:
-    from typing import TypeVar
 
-    User = TypeVar("User")
+_NEW_MODEL, _CHANGES, _RIGHTS = NewModel(), ModelUpdate(partial=True), Rights()
 
 
 class Calls(Generic[User]):
-    """Calls for a user; without one, for the user of the request."""
+    """Calls for a user; if none is given, for the user of the request.
 
-    def __init__(self, actors: Actors) -> None:
-        self._actors = actors
-        self._new_model, self._some_of_model = NewModel(), WholeModel(partial=True)
-        self._rights = Rights()
+    An explicit ``None`` for a parameter that names a user raises :exc:`MissingUserError`.
+    """
+
+    _users: Users
+    _app_services: WeakKeyDictionary[Flask, Services]
 
     def create(
-        self, *, user: Proxied[User] | None = None, **fields: Unpack[types.NewModel]
+        self, *, user: Proxied[User] | Unset = UNSET, **fields: Unpack[types.NewModel]
     ) -> types.ModelRepresentation:
         """Register a model; the fields are those of ``POST /register``.
 
@@ -53,46 +54,47 @@ class Calls(Generic[User]):
 
         Raises:
             ValidationError: A field is not valid, or the fields do not go together.
-            ForbiddenError: The user may not share models with everybody.
+            ForbiddenError: The user may not share models with everyone.
             ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
         """
-        loaded = loaded_by(self._new_model, fields)
-        return _shown(self._here.models.create(self._actors.actor(user), loaded))
+        loaded = load(_NEW_MODEL, fields)
+        return self._services.models.create(self._users.actor(user), loaded).representation
 
     def get(
-        self, ref: int | str, *, user: Proxied[User] | None = None
+        self, ref: int | str, *, user: Proxied[User] | Unset = UNSET
     ) -> types.ModelRepresentation:
         """Return a model by its integer id or its ``model_id``.
 
         Raises:
             NotFoundError: There is none that the user can see.
         """
-        return _shown(self._here.models.get(self._actors.actor(user), ref))
+        return self._services.models.get(self._users.actor(user), ref).representation
 
     def list(
-        self, *, user: Proxied[User] | None = None, **filters: Unpack[types.ListFilters]
+        self, *, user: Proxied[User] | Unset = UNSET, **filters: Unpack[types.ListFilters]
     ) -> list[types.ModelRepresentation]:
         """Return the models that the user can see, ordered by id.
 
         Args:
             filters: Attributes of :class:`Filters`: by default all active models. With a ``limit``,
                 the last one's id as ``after`` gives the next ones.
+
+        Raises:
+            ValidationError: A filter is unknown or not valid.
         """
-        models = self._here.models.list(self._actors.actor(user), Filters(**filters))
-        return cast("list[types.ModelRepresentation]", models)
+        return self._services.models.list(self._users.actor(user), filters_of(filters))
 
     def summary(
-        self, *, user: Proxied[User] | None = None, **filters: Unpack[types.CountFilters]
+        self, *, user: Proxied[User] | Unset = UNSET, **filters: Unpack[types.CountFilters]
     ) -> types.Summary:
         """Count the models that :meth:`list` returns for these filters, without a limit."""
-        counts = self._here.models.summary(self._actors.actor(user), Filters(**filters))
-        return cast("types.Summary", counts)
+        return self._services.models.summary(self._users.actor(user), filters_of(filters))
 
     def update(
         self,
         ref: int | str,
         *,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.ModelChanges],
     ) -> types.ModelRepresentation:
         """Change fields of a model, as ``PATCH`` does: ``None`` clears, what is not given stays.
@@ -103,10 +105,11 @@ class Calls(Generic[User]):
             ValidationError: The model would not be valid, or its key would go to a new address.
             ConflictError: The ``model_id`` is taken, or the model is shared or a default.
         """
-        loaded = loaded_by(self._some_of_model, fields)
-        return _shown(self._here.models.update(self._actors.actor(user), Target(ref), loaded))
+        loaded = load(_CHANGES, fields)
+        models, actor = self._services.models, self._users.actor(user)
+        return models.update(actor, ModelRef(ref), loaded).representation
 
-    def delete(self, ref: int | str, *, user: Proxied[User] | None = None) -> None:
+    def delete(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> None:
         """Delete a model with its key, grants and defaults.
 
         Raises:
@@ -114,7 +117,7 @@ class Calls(Generic[User]):
             ForbiddenError: The user may not delete it.
             ConflictError: It is a default that the user, its owner, has chosen.
         """
-        self._here.models.delete(self._actors.actor(user), Target(ref))
+        self._services.models.delete(self._users.actor(user), ModelRef(ref))
 
     @overload
     def grant(
@@ -124,7 +127,7 @@ class Calls(Generic[User]):
         to: Proxied[User],
         can_edit: bool = False,
         can_delete: bool = False,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
     ) -> types.UserGrant: ...
 
     @overload
@@ -135,94 +138,102 @@ class Calls(Generic[User]):
         group: str,
         can_edit: bool = False,
         can_delete: bool = False,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
     ) -> types.GroupGrant: ...
 
     def grant(
         self,
         ref: int | str,
         *,
-        to: Proxied[User] | None = None,
+        to: Proxied[User] | Unset = UNSET,
         group: str | None = None,
         can_edit: bool = False,
         can_delete: bool = False,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
     ) -> types.UserGrant | types.GroupGrant:
         """Grant a model to a user or to a group, or change what the grant allows.
 
         Args:
-            to: A user object.
+            to: A user object. An explicit ``None`` raises :exc:`MissingUserError`.
             group: The name of a group, as the ``groups`` callback returns it.
             user: The owner of the model.
 
         Raises:
             NotFoundError: There is no such model, user or group.
             ForbiddenError: The user is not the owner.
+            ConflictError: The grantee is the owner, or the ``model_id`` may mean several models.
+            ValidationError: Both ``to`` and ``group`` are given, or neither.
         """
-        rights = loaded_by(self._rights, {"can_edit": can_edit, "can_delete": can_delete})
-        grantee = self._actors.grantee(to, group)
-        grants, actor = self._here.grants, self._actors.actor(user)
-        grant, _ = grants.put(actor, Target(ref), grantee, rights)
-        return cast("types.UserGrant | types.GroupGrant", grant)
+        rights = load(_RIGHTS, {"can_edit": can_edit, "can_delete": can_delete})
+        grantee = self._grantee(to, group)
+        grants, actor = self._services.grants, self._users.actor(user)
+        return grants.set_grant(actor, ModelRef(ref), grantee, rights)[0]
 
     def revoke(
         self,
         ref: int | str,
         *,
-        to: Proxied[User] | None = None,
+        to: Proxied[User] | Unset = UNSET,
         group: str | None = None,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
     ) -> None:
-        """Take a grant back, and the defaults that rest on it.
+        """Revoke a grant, with the defaults that rest on it.
+
+        Users who don't own the model can decline it: ``registry.revoke(ref, to=me, user=me)``.
 
         Raises:
             NotFoundError: There is no such grant.
-            ForbiddenError: The user is not the owner.
+            ForbiddenError: The user is not the owner, and the grant is not to that user.
+            ValidationError: Both ``to`` and ``group`` are given, or neither.
         """
-        grantee = self._actors.grantee(to, group)
-        self._here.grants.remove(self._actors.actor(user), Target(ref), grantee)
+        grantee = self._grantee(to, group)
+        self._services.grants.revoke(self._users.actor(user), ModelRef(ref), grantee)
 
-    def grants(self, ref: int | str, *, user: Proxied[User] | None = None) -> types.Grants:
+    def grants(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> types.Grants:
         """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
 
         Raises:
             NotFoundError: There is no such model that the user can see.
             ForbiddenError: The user is not the owner.
         """
-        return cast("types.Grants", self._here.grants.list(self._actors.actor(user), ref))
+        return self._services.grants.list(self._users.actor(user), ref)
 
     def transfer(
-        self, ref: int | str, to: Proxied[User], *, user: Proxied[User] | None = None
+        self,
+        ref: int | str,
+        to: Proxied[User],
+        *,
+        user: Proxied[User] | Unset = UNSET,
+        keep_grants: bool = False,
+        keep_active: bool = False,
     ) -> None:
-        """Give a model to another user. Its grants stay, and so does its being shared.
+        """Give a model to another user, with its API key.
+
+        Its grants are dropped, and it arrives switched off: the new owner accepts it with
+        ``registry.update(id, user=to, is_active=True)``. A shared model stays shared.
+
+        Args:
+            keep_grants: Whether the grants to others stay.
+            keep_active: Whether an active model stays active.
 
         Raises:
-            NotFoundError: There is no such model that the user can see.
+            MissingUserError: One of them is ``None``.
+            NotFoundError: There is no such model that the user can see, or no such other user.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
         """
-        self._here.ownership.transfer(
-            self._actors.actor(user), Target(ref), self._actors.person(to)
+        recipient = Person(key=self._users.key(to, "to"))
+        ownership, actor = self._services.ownership, self._users.actor(user)
+        ownership.transfer(
+            actor, ModelRef(ref), recipient, keep_grants=keep_grants, keep_active=keep_active
         )
-
-    def user_deleted(
-        self, user: Proxied[User], *, transfer_to: Proxied[User] | None = None
-    ) -> None:
-        """Delete what a user has, or give the models to another one; call it before the deletion.
-
-        Raises:
-            ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
-            ValueError: Both are the same user.
-        """
-        heir = None if transfer_to is None else self._actors.key(transfer_to)
-        self._here.ownership.end(self._actors.key(user), heir)
 
     def set_default(
         self,
         config_type: types.ConfigType,
         ref: int | str | None,
         *,
-        user: Proxied[User] | None = None,
+        user: Proxied[User] | Unset = UNSET,
         scope: types.Scope = "user",
     ) -> None:
         """Choose the model for a kind of work, or take the choice back with ``None``.
@@ -232,19 +243,19 @@ class Calls(Generic[User]):
             scope: ``user``, or ``app`` for all users; that takes the right to share.
 
         Raises:
-            NotFoundError: There is no such model or kind of work, or no choice to take back.
+            NotFoundError: There is no such model or kind of work, or no choice to clear.
             ForbiddenError: The user may not choose for all.
             ValidationError: The model is of another category.
-            ConflictError: It is inactive or, for all users, not shared with everybody.
+            ConflictError: It is inactive or, for all users, not shared with everyone.
         """
-        defaults, actor = self._here.defaults, self._actors.actor(user)
+        defaults, actor = self._services.defaults, self._users.actor(user)
         if ref is None:
             defaults.clear(actor, config_type, scope=scope)
         else:
-            defaults.set(actor, config_type, Target(ref), scope=scope)
+            defaults.set(actor, config_type, ModelRef(ref), scope=scope)
 
     def default(
-        self, config_type: types.ConfigType, *, user: Proxied[User] | None = None
+        self, config_type: types.ConfigType, *, user: Proxied[User] | Unset = UNSET
     ) -> ResolvedModel:
         """Return what is needed to call the default model: the user's own, or else the app's.
 
@@ -253,9 +264,9 @@ class Calls(Generic[User]):
         Raises:
             NotFoundError: There is none.
         """
-        return self._here.defaults.resolve(self._actors.actor(user), config_type)
+        return self._services.defaults.resolve(self._users.actor(user), config_type)
 
-    def resolve(self, ref: int | str, *, user: Proxied[User] | None = None) -> ResolvedModel:
+    def resolve(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> ResolvedModel:
         """Return what is needed to call a model: its name, its address and its key.
 
         Raises:
@@ -266,28 +277,25 @@ class Calls(Generic[User]):
             UnreadableCredentialError: The stored key is missing or does not open.
             UnavailableError: The ``secret_box`` says so.
         """
-        return self._here.models.resolve(self._actors.actor(user), ref)
+        return self._services.models.resolve(self._users.actor(user), ref)
 
-    def explain(self, ref: int | str, *, user: Proxied[User] | None = None) -> Explanation:
+    def explain(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> Explanation:
         """Return why a reference leads a user to a model, or does not; print it."""
-        return self._here.explainer.explain(self._actors.actor(user), ref)
+        return self._services.explainer.explain(self._users.actor(user), ref)
 
-    def check_keys(self) -> None:
-        """Check that the encryption keys in use are configured, as the first request would do.
-
-        Raises:
-            ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
-        """
-        self._here.rows.check_keys()
+    def _grantee(self, user: Any, group: str | None) -> Person | str:
+        person = None if user is UNSET else Person(key=self._users.key(user, "to"))
+        if person is not None and group is None:
+            return person
+        if person is None and group is not None:
+            return group
+        raise ValidationError([("", "Give either 'to', a user, or 'group', a name.")])
 
     @property
-    def _here(self) -> Registry:
-        registry: Registry | None = current_app.extensions.get(EXTENSION)
-        if registry is None or registry.actors is not self._actors:
+    def _services(self) -> Services:
+        proxy: Any = current_app
+        services = self._app_services.get(proxy._get_current_object())
+        if services is None:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
-        need_savepoints()  # the host's code may call from within a request of ours
-        return registry
-
-
-def _shown(model: Model) -> types.ModelRepresentation:
-    return cast("types.ModelRepresentation", model.representation)
+        use_savepoints()  # the host's code may call from within a request to the registry
+        return services

@@ -5,30 +5,34 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import secrets
 import sys
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, BinaryIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
-from .console import connected, fail_if, failures_told, find_registry, opened, watched
-from .core.diagnosis import findings
-from .core.rotation import Rotation, Tally
-from .core.signals import held_back
-from .exchange import CONFLICTS, Export, Import
-from .web.openapi import described
-from .web.routes import ROUTES
-from .web.transactions import TRIES, attempts, send_all, transaction
+from .console import connected, fail_if, failures_told, find_services, opened, watched
+from .litellm_config import LiteLLMError, entries
+from .litellm_config import lines as lines_of_litellm
+from .secret import ClearedFrames, Hidden
+from .services.doctor import findings
+from .services.exchange import CONFLICTS, Export, Import, Outcome, has_another_address
+from .services.rotation import Progress, Rotation
+from .signals import collect_signals
+from .web.transactions import TRIES, retrying, send_collected, transaction
+from .web.views.description import description_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from .core.registry import Registry
+    from .services.services import Services
 
 _DESCRIPTION = "model_registry.openapi"
 _batch_size = click.option(
@@ -39,6 +43,15 @@ _batch_size = click.option(
     help="How many rows to read at a time.",
 )
 
+_on_conflict = click.option(
+    "--on-conflict",
+    type=click.Choice(CONFLICTS),
+    default="error",
+    show_default=True,
+    help="What to do if the owner has a model with this model_id.",
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Do all of it, and undo it.")
+
 
 @click.group("model-registry")
 def model_registry() -> None:
@@ -46,7 +59,7 @@ def model_registry() -> None:
 
 
 @model_registry.command()
-@click.option("--id", "key_id", help="The key's name; today's date and a random end by default.")
+@click.option("--id", "key_id", help="The key's name; by default k, the date and four hex digits.")
 def generate_key(key_id: str | None) -> None:
     """Print a new entry for MODEL_REGISTRY_ENCRYPTION_KEYS.
 
@@ -71,9 +84,9 @@ def list_keys() -> None:
 
     Fails if one of them is not configured.
     """
-    registry = find_registry()
-    with connected(registry) as connection, connection.begin():
-        counts = registry.keys.counts(connection)
+    services = find_services()
+    with connected(services) as connection, connection.begin():
+        counts = services.keys.counts(connection)
     for key in counts:
         click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
     fail_if(any(key.fault for key in counts))
@@ -87,12 +100,12 @@ def verify_keys(batch_size: int) -> None:
 
     Fails if there are any.
     """
-    registry = find_registry()
-    with connected(registry) as connection:
-        rotation = _rotation(registry, connection, batch_size)
-        tally = watched(rotation.verify(), rotation.count())
-    click.echo(f"{tally.seen - len(tally.unreadable)} of {tally.seen} API keys open.")
-    _report(tally)
+    services = find_services()
+    with connected(services) as connection:
+        rotation = _rotation(services, connection, batch_size)
+        progress = watched(rotation.verify(), rotation.count())
+    click.echo(f"{progress.seen - len(progress.unreadable)} of {progress.seen} API keys open.")
+    _report(progress)
 
 
 @model_registry.command()
@@ -103,20 +116,22 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     """Seal again, with the newest encryption key, what is sealed with others.
 
     May run while the app does, be killed, be repeated, and run twice at once. Goes on until nothing
-    is left on other keys, but for what does not open: that stays as it is and is listed, and then
+    is left on other keys, but for what does not open: that stays unchanged and is listed, and then
     the command fails.
     """
-    registry = find_registry()
-    newest = registry.keys.vault.key_id
-    with connected(registry) as connection:
-        rotation = _rotation(registry, connection, batch_size)
+    services = find_services()
+    newest = services.keys.credentials.key_id
+    with connected(services) as connection:
+        rotation = _rotation(services, connection, batch_size)
         total = rotation.count(only_old=True)
-        tally = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
+        progress = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
-        click.echo(f"{tally.seen - len(tally.unreadable)} API keys would be sealed with {newest}.")
+        click.echo(
+            f"{progress.seen - len(progress.unreadable)} API keys would be sealed with {newest}."
+        )
     else:
-        click.echo(f"{tally.sealed} API keys were sealed again, with {newest}.")
-    _report(tally)
+        click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")
+    _report(progress)
 
 
 @model_registry.command()
@@ -126,12 +141,12 @@ def doctor() -> None:
 
     Fails if something must be done.
     """
-    registry = find_registry()
-    for name, value in registry.settings.shown().items():
+    services = find_services()
+    for name, value in services.settings.shown().items():
         click.echo(f"setting  {name} = {value}")
-    with connected(registry) as connection, connection.begin():
-        actors, endpoints = registry.actors, registry.endpoints
-        found = [*findings(connection, registry.keys, actors=actors, endpoints=endpoints)]
+    with connected(services) as connection, connection.begin():
+        users, endpoints = services.users, services.endpoints
+        found = [*findings(connection, services.keys, users=users, endpoints=endpoints)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
     fail_if(any(finding.level == "error" for finding in found))
@@ -141,10 +156,10 @@ def doctor() -> None:
 @with_appcontext
 def openapi() -> None:
     """Print the description of the HTTP API (OpenAPI 3.1)."""
-    find_registry()
+    services = find_services()
     rules = [r.rule for r in current_app.url_map.iter_rules() if r.endpoint.endswith(_DESCRIPTION)]
     prefix = rules[0].removesuffix("/openapi.json")
-    click.echo(json.dumps(described(ROUTES, prefix), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(description_of(services, prefix), ensure_ascii=False, indent=2))
 
 
 @model_registry.command("export")
@@ -160,10 +175,11 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
     faults = []
-    registry = find_registry()
-    with connected(registry) as connection, opened(output) as file:
-        for line in Export(registry, connection, owner).lines(with_secrets=with_secrets):
-            click.echo(line.text, file)
+    services = find_services()
+    with connected(services) as connection, opened(output) as file:
+        for line in Export(services, connection, owner).lines(with_secrets=with_secrets):
+            with ClearedFrames():
+                click.echo(line.text.reveal(), file)
             faults += [line.fault] if line.fault else []
     for fault in faults:
         click.echo(fault, err=True)
@@ -173,29 +189,90 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
 @model_registry.command("import")
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--owner", help="The key of the user who gets them all, whatever the lines say.")
-@click.option(
-    "--on-conflict",
-    type=click.Choice(CONFLICTS),
-    default="error",
-    show_default=True,
-    help="What to do if the owner has a model with this model_id.",
-)
-@click.option("--dry-run", is_flag=True, help="Do all of it, and undo it.")
+@_on_conflict
+@_dry_run
 @with_appcontext
 def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_run: bool) -> None:
     """Register the models in lines of JSON, as export writes them, for their owners.
 
     All or nothing: if a line fails, nothing is changed, and the command fails.
     """
-    registry = find_registry()
-    session = registry.rows.session
     # All lines first: who waits for input must not keep others from writing.
-    lines = file.readlines()
+    _register([*map(Hidden, file)], owner, on_conflict, dry_run=dry_run)
+
+
+@model_registry.command()
+@click.argument("config", type=click.File("rb"))
+@click.option("--owner", required=True, help="The primary key of the user who gets the models.")
+@click.option("--share", is_flag=True, help="Share the models with everyone.")
+@_on_conflict
+@_dry_run
+@with_appcontext
+def import_litellm(
+    config: BinaryIO, owner: str, on_conflict: str, *, share: bool, dry_run: bool
+) -> None:
+    """Register the models in a LiteLLM proxy's config.yaml.
+
+    All or nothing: fails if a model or a setting cannot be imported as LiteLLM would use it.
+    """
+    services = find_services()
+    with ClearedFrames():  # the API keys are in the file
+        lines, faults = _read_litellm(services, config, share=share)
+    if faults:
+        for fault in faults:
+            click.echo(fault)
+        click.echo(f"{len(faults)} fail; nothing was changed")
+    fail_if(bool(faults))
+    _register(lines, owner, on_conflict, dry_run=dry_run)
+
+
+def _read_litellm(
+    services: Services, config: BinaryIO, *, share: bool
+) -> tuple[list[Hidden[bytes]], list[Outcome]]:
+    """Return the lines to import, and what came of the models that cannot be."""
+    lines, faults = [], []
+    try:
+        models = entries(_yaml(config))
+    except LiteLLMError as error:
+        raise click.ClickException(str(error)) from None
+    for number, (name, line) in enumerate(lines_of_litellm(models, os.environ, share=share), 1):
+        if not isinstance(line, LiteLLMError) and has_another_address(services, line):
+            line = LiteLLMError(
+                "this app has a provider of its own by this name; write an api_base"
+            )
+        if isinstance(line, LiteLLMError):
+            faults.append(Outcome(number, "fail", f"{name!r}: {line}"))
+        else:
+            lines.append(Hidden(json.dumps(line).encode()))
+    return lines, faults
+
+
+def _yaml(config: BinaryIO) -> Any:
+    try:
+        yaml: Any = import_module("yaml")
+    except ImportError:
+        raise click.ClickException("PyYAML is needed; run 'pip install pyyaml'") from None
+    try:
+        return yaml.safe_load(config)
+    except OSError:
+        raise
+    except Exception as error:  # also of values, such as a date that isn't one
+        # Its message would quote the line, which may hold an API key.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise click.ClickException(f"this is not valid YAML{where}") from None
+
+
+def _register(
+    lines: list[Hidden[bytes]], owner: str | None, on_conflict: str, *, dry_run: bool
+) -> None:
+    services = find_services()
+    session = services.rows.session
     with failures_told():
-        # What the host has written before could not be done again.
-        for attempt in attempts(1 if session().in_transaction() else TRIES, math.inf):
-            with attempt, held_back() as sendings, transaction(session, commit=False):
-                importing = Import(registry, owner=owner, on_conflict=on_conflict)
+        # A retry could not repeat what the host has written before.
+        for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
+            with attempt, collect_signals() as sendings, transaction(session, commit=False):
+                importing = Import(services, owner=owner, on_conflict=on_conflict)
                 outcomes = [*importing.outcomes(lines)]
                 counts = Counter(outcome.act for outcome in outcomes)
                 is_undone = bool(counts["fail"]) or dry_run
@@ -205,16 +282,16 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
     click.echo(told + ("; nothing was changed" if is_undone else ""))
     if not is_undone:
-        send_all(session, sendings)
+        send_collected(session, sendings)
     fail_if(bool(counts["fail"]))
 
 
-def _rotation(registry: Registry, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = attempts(TRIES, math.inf)  # nobody waits, so it does not matter how long they take
-    return Rotation(connection, registry.keys, batch_size=batch_size, tries=tries)
+def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
+    tries = retrying(TRIES, math.inf)  # no request waits, so they may take long
+    return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 
-def _report(tally: Tally) -> None:
-    for each in tally.unreadable:
+def _report(progress: Progress) -> None:
+    for each in progress.unreadable:
         click.echo(each)
-    fail_if(bool(tally.unreadable))
+    fail_if(bool(progress.unreadable))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import json
 import re
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
+from .secret import ClearedFrames, Hidden, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,22 +22,31 @@ EXTENSION = "model_registry"  # in ``app.extensions``
 PREFIX = "MODEL_REGISTRY_"
 _NAMES = (
     "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX PAGE ALLOWED_HOSTS "
-    "PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE"
+    "PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE SECURITY_SCHEMES"
 ).split()
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_SCHEME_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*")
 # What a host app signs its own tokens and cookies with must not also open the registry.
 _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class EncryptionKey:
     """One encryption key of 32 bytes, and its public name."""
 
     id: str
-    secret: bytes = field(repr=False)
+    _secret: Secret = field(repr=False)
+
+    def __init__(self, id: str, secret: bytes) -> None:  # noqa: A002  # what the setting calls it
+        try:
+            hexadecimal = Secret(secret.hex())
+        finally:
+            del secret  # or a traceback would show it
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "_secret", hexadecimal)
 
     @classmethod
     def parse(cls, entry: str, name: str = "an encryption key") -> EncryptionKey:
@@ -47,18 +58,39 @@ class EncryptionKey:
         Raises:
             ConfigError: It is not that, or not random.
         """
-        key, separator, encoded = entry.strip().partition(":")
-        secret = _decode(encoded)
-        if not separator or not KEY_ID.fullmatch(key) or len(secret) != KEY_BYTES:
+        try:
+            with ClearedFrames():
+                key_id, secret = _parted(entry)
+        finally:
+            del entry  # it is nearly a key even where it is refused
+        if key_id is None or len(secret.reveal()) != KEY_BYTES:
             raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
-        if len(set(secret)) < KEY_BYTES // 4:
+        if len(set(secret.reveal())) < KEY_BYTES // 4:
             raise ConfigError(f"{name} is not random; {_CURE}")
-        return cls(key, secret)
+        return cls(key_id, secret.reveal())
+
+    if TYPE_CHECKING:
+
+        @property
+        def secret(self) -> bytes:
+            """The 32 bytes themselves."""
+
+    else:
+
+        def __getattr__(self, name: str) -> bytes:
+            # Not a property, as there are serializers that read those.
+            if name == "secret":
+                return self.reveal()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def reveal(self) -> bytes:
+        """Return the 32 bytes themselves."""
+        return bytes.fromhex(self._secret.reveal())
 
     @property
     def key_id(self) -> str:
         """The id and a fingerprint of 32 bits, which tells other bytes under the same id."""
-        fingerprint = hmac.digest(self.secret, b"flask-model-registry: fingerprint", "sha256")
+        fingerprint = hmac.digest(self.reveal(), b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
 
@@ -76,6 +108,7 @@ class Settings:
     probe_concurrency: int = 4
     max_body_bytes: int = 65_536
     max_page_size: int = 100
+    security_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
         """Return the settings by name, but for secrets."""
@@ -88,8 +121,17 @@ class Settings:
         """Read the ``MODEL_REGISTRY_…`` settings.
 
         Raises:
-            ConfigError: A setting is missing or wrong; the message names it and the cure.
+            ConfigError: A setting is missing or wrong; the message names it and the remedy.
         """
+        try:
+            # The host's configuration holds more secrets than the encryption keys.
+            with ClearedFrames():
+                return cls._read(config, own_secret_box=own_secret_box)
+        finally:
+            del config
+
+    @classmethod
+    def _read(cls, config: Mapping[str, Any], *, own_secret_box: bool) -> Settings:
         _refuse_unknown(config)
         hosts, networks = _allowed_hosts(config)
         return cls(
@@ -103,6 +145,7 @@ class Settings:
             probe_concurrency=_positive(config, "PROBE_CONCURRENCY", cls.probe_concurrency),
             max_body_bytes=_positive(config, "MAX_BODY_BYTES", cls.max_body_bytes),
             max_page_size=_positive(config, "MAX_PAGE_SIZE", cls.max_page_size),
+            security_schemes=_security_schemes(config),
         )
 
 
@@ -142,6 +185,24 @@ def _positive(config: Mapping[str, Any], name: str, default: int) -> int:
     return value
 
 
+def _security_schemes(config: Mapping[str, Any]) -> dict[str, Any]:
+    schemes = config.get(PREFIX + "SECURITY_SCHEMES") or {}
+    is_good = isinstance(schemes, dict) and all(
+        _SCHEME_NAME.fullmatch(str(name)) and isinstance(scheme, dict) and "type" in scheme
+        for name, scheme in schemes.items()
+    )
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(schemes))
+    except (TypeError, ValueError):
+        is_good = False
+    if not is_good:  # outside, as a JSON error may quote a value
+        raise ConfigError(
+            f"{PREFIX}SECURITY_SCHEMES must be security schemes of OpenAPI by name, such as "
+            "{'key': {'type': 'apiKey', 'in': 'header', 'name': 'X-API-Key'}}"
+        )
+    return copy
+
+
 def _seconds(config: Mapping[str, Any], name: str, default: float) -> float:
     value = config.get(PREFIX + name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 300:
@@ -172,10 +233,10 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
     keys = tuple(EncryptionKey.parse(entry, f"{name}, entry {i},") for i, entry in numbered)
     if not keys:
         raise ConfigError(f"{name} is not set, or empty; {_CURE}")
-    if len({key.id for key in keys}) < len(keys) or len({key.secret for key in keys}) < len(keys):
+    if len({key.id for key in keys}) < len(keys) or len({key.reveal() for key in keys}) < len(keys):
         raise ConfigError(f"{name} holds the same id or the same key twice; {_CURE}")
     for host_name, host_secret in _host_secrets(config):
-        if any(_is_same_secret(key.secret, host_secret) for key in keys):
+        if any(_is_same_secret(key.reveal(), host_secret) for key in keys):
             raise ConfigError(f"{name} holds the value of {host_name}; {_CURE}")
     return keys
 
@@ -190,7 +251,11 @@ def _key_entries(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
+        fault = type(error).__name__
+    else:
+        fault = ""
+    if fault:  # outside, as a UnicodeDecodeError holds what it could not decode
+        raise ConfigError(f"{name}_FILE cannot be read: {fault}")
     return name + "_FILE", re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 
@@ -201,6 +266,13 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
     if not is_list or not all(isinstance(entry, str) for entry in entries):
         raise ConfigError(f"{PREFIX}{name} must be a list of strings or one string with commas")
     return [entry.strip() for entry in entries]
+
+
+def _parted(entry: str) -> tuple[str | None, Hidden[bytes]]:
+    """Return the id of an entry, if it has a good one, and the bytes."""
+    key_id, separator, encoded = entry.strip().partition(":")
+    is_good = separator and KEY_ID.fullmatch(key_id)
+    return key_id if is_good else None, Hidden(_decode(encoded))
 
 
 def _decode(encoded: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What the commands share: the app's registry, connections, files, progress, failures."""
+"""What the commands share: the app's services, connections, files, progress, failures."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ import sqlalchemy as sa
 from flask import current_app
 
 from .config import EXTENSION
-from .core.rotation import Tally
-from .core.writing import NO_TABLES, misses_a_table
+from .db.failures import misses_a_table
+from .db.transactions import NO_TABLES
 from .errors import ConfigError, RegistryError
+from .services.rotation import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .core.registry import Registry
+    from .services.services import Services
 
 
-def find_registry() -> Registry:
-    """Return the registry of the app that the command runs for."""
-    registry: Registry | None = current_app.extensions.get(EXTENSION)
+def find_services() -> Services:
+    """Return the services of the app that the command runs for."""
+    registry = current_app.extensions.get(EXTENSION)
     if registry is None:
         raise click.ClickException("this app has no model registry; call registry.init_app(app)")
-    return registry
+    services: Services = registry._services
+    return services
 
 
 @contextmanager
@@ -43,9 +45,9 @@ def failures_told() -> Iterator[None]:
 
 
 @contextmanager
-def connected(registry: Registry) -> Iterator[sa.Connection]:
+def connected(services: Services) -> Iterator[sa.Connection]:
     """Connect apart from the host's session, for many short transactions."""
-    engine = registry.rows.engine()
+    engine = services.rows.engine()
     # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
     with failures_told(), engine.connect().execution_options(**options) as connection:
@@ -75,21 +77,21 @@ def opened(output: str | None) -> Iterator[IO[str]]:
         raise
 
 
-def watched(tallies: Iterable[Tally], total: int) -> Tally:
+def watched(progresses: Iterable[Progress], total: int) -> Progress:
     """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
-    tally, tenths = Tally(), 0
+    progress, tenths = Progress(), 0
     if sys.stderr.isatty():
         with click.progressbar(
             length=total, label="API keys", show_pos=True, file=sys.stderr
         ) as bar:
-            for tally in tallies:
-                bar.update(max(tally.seen - bar.pos, 0))
-        return tally
-    for tally in tallies:
-        if tally.seen * 10 // max(total, 1) > tenths:
-            tenths = tally.seen * 10 // max(total, 1)
-            click.echo(f"{tally.seen} of {total} looked at", err=True)
-    return tally
+            for progress in progresses:
+                bar.update(max(progress.seen - bar.pos, 0))
+        return progress
+    for progress in progresses:
+        if progress.seen * 10 // max(total, 1) > tenths:
+            tenths = progress.seen * 10 // max(total, 1)
+            click.echo(f"{progress.seen} of {total} looked at", err=True)
+    return progress
 
 
 def fail_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition

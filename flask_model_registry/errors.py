@@ -9,7 +9,11 @@ if TYPE_CHECKING:
 
 
 class ConfigError(RuntimeError):
-    """The host app is set up in a way that cannot work; the message names the cure."""
+    """The host app is set up in a way that cannot work; the message names the remedy."""
+
+
+class MissingKeysError(ConfigError):
+    """Stored API keys are encrypted with encryption keys that are not configured."""
 
 
 class RegistryError(Exception):
@@ -59,7 +63,7 @@ class MalformedRequestError(RegistryError):
 
 
 class AuthenticationError(RegistryError):
-    """Nobody is logged in, or what was sent does not prove who is."""
+    """No user is logged in, or the request does not prove which one."""
 
     code, status, title = "unauthenticated", 401, "Authentication is required"
 
@@ -67,6 +71,15 @@ class AuthenticationError(RegistryError):
         # RFC 6750, section 3.1: no error code if no token was sent.
         challenge = 'Bearer error="invalid_token"' if token_was_sent else "Bearer"
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class MissingUserError(AuthenticationError):
+    """A call from Python was given ``None``, or a visitor without a login, where it needs a user.
+
+    Only a user that is not given means the user of the request.
+    """
+
+    code, title = "missing-user", "There is no such user to act for, or to give anything to"
 
 
 class ForbiddenError(RegistryError):
@@ -78,7 +91,7 @@ class ForbiddenError(RegistryError):
 class NotFoundError(RegistryError):
     """There is no such thing, or none that the caller may see."""
 
-    code, status, title = "not-found", 404, "There is nothing here that you can see"
+    code, status, title = "not-found", 404, "Not found"
 
 
 class MethodNotAllowedError(RegistryError):
@@ -98,7 +111,7 @@ class ConflictError(RegistryError):
 
 
 class ModelIdTakenError(ConflictError):
-    """The owner, or the models shared with everybody, already have this ``model_id``."""
+    """The owner, or the models shared with everyone, already have this ``model_id``."""
 
     code, title = "model-id-taken", "The model_id is taken"
 
@@ -122,7 +135,7 @@ class BlockedAddressError(ConflictError):
 
 
 class UnreadableCredentialError(ConflictError):
-    """The stored API key is missing or does not open; a new one mends it."""
+    """The stored API key is missing or does not open; a new one fixes it."""
 
     code, title = "credential-unreadable", "The stored API key cannot be read"
 
@@ -149,7 +162,7 @@ class ValidationError(RegistryError):
     """Some fields are not valid.
 
     Attributes:
-        errors: Pairs of a field's name and what is wrong with it; never the value itself.
+        errors: Pairs of a field's name and its problem; never the value itself.
     """
 
     code, status, title = "validation-failed", 422, "Some fields are not valid"
@@ -173,17 +186,29 @@ class TooManyProbesError(RegistryError):
         super().__init__(detail, headers={"Retry-After": "1"})
 
 
+class ProbesBusyError(RegistryError):
+    """The process runs as many connection tests as it may, for all users together."""
+
+    code, status, title = "probes-busy", 503, "Too many tests of all users at once"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
 class UpstreamError(RegistryError):
     """A provider did not answer, or not as it should.
 
+    Also the cause of the error that an SDK raises, if the guarded HTTP client refused its call or
+    did not reach the provider.
+
     Attributes:
-        result: One of the results of a probe; nothing else that was received is told.
+        result: One of the results of a probe; nothing else that was received is shown.
     """
 
     code, status, title = "upstream", 502, "The provider did not answer as it should"
 
-    def __init__(self, result: str) -> None:
-        super().__init__()
+    def __init__(self, result: str, detail: str = "") -> None:
+        super().__init__(detail)
         self.result = result
         self.status = 504 if result == "timeout" else 502  # type: ignore[misc]  # by result
 
@@ -205,7 +230,7 @@ class UnavailableError(RegistryError):
     """The database did not answer, or a ``secret_box`` says so of its server; try again.
 
     Args:
-        detail: For Python and the commands; over HTTP nothing that a ``secret_box`` says is told.
+        detail: For Python and the commands; HTTP shows nothing that a ``secret_box`` says.
     """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"

@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
-from .actors import Actors
-from .calls import Calls, User
+from .calls import Calls
 from .config import EXTENSION, Settings
-from .core.access import Access
-from .core.departure import follow_deletions
-from .core.queries import Queries
-from .core.registry import assemble
-from .core.secretbox import AesGcmBox, SecretBox
-from .core.tables import declare_tables
+from .db.access import AccessConditions
+from .db.cascade import find_dialect_by
+from .db.queries import Queries
+from .db.sessions import HostSession
+from .db.tables import declare_tables
+from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
 from .providers.catalogue import Catalogue
-from .providers.endpoints import Endpoints
+from .providers.endpoints import Providers
+from .secret import Hidden
+from .services.encryption import AesGcmBox, SecretBox
+from .services.services import Services
+from .unset import UNSET
+from .users import User, Users
 from .web.blueprint import build_blueprint, mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from flask import Blueprint, Flask
-    from flask_sqlalchemy import SQLAlchemy
 
-    from .core.tables import Tables
+    from .db import models
+    from .db.sessions import Database
+    from .db.tables import Tables
     from .providers.catalogue import Provider
+    from .unset import Unset
+    from .users import Proxied
+
+_OR_DELETE = ", or leave 'transfer_to' out to delete the models"
 
 
 class ModelRegistry(Calls[User]):
     """A registry of AI models for the users of a Flask app.
 
     Declares its tables on the metadata of the users' class, at once, so that ``db.create_all()``
-    and Alembic see them. It keeps nothing of an app, so one registry may serve several.
+    and Alembic see them. One registry may serve several apps: it keeps what belongs to each until
+    the app is gone. ``app.extensions["model_registry"]`` is the registry.
 
     Calls from Python use ``db.session`` inside a savepoint and never commit. They act for ``user``,
-    or for the user of the request.
+    or for the user of the request if none is given. An explicit ``None`` raises
+    :exc:`MissingUserError`, because it is not a user.
 
     Args:
-        db: The host's Flask-SQLAlchemy object.
+        db: The host's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The registry looks up
+            ``db.session`` each time it uses it.
         user_model: The mapped class of the host's users; its key may be of any type.
         user_loader: Returns the user of the request, or ``None``. Default: the user of the
             Flask-JWT-Extended access token, by the host's ``user_lookup_loader``.
-        can_share: Tells whether a user may share models with everybody. Default: by the user's
+        can_share: Tells whether a user may share models with everyone. Default: by the user's
             ``is_admin``.
         groups: Returns the names of the groups that a user is in. Default: none.
+        can_grant: Returns whether a user may grant or transfer a model to another user, or grant
+            it to a group, which is a string. Default: to every user and group.
         secret_box: Seals API keys in place of the built-in AES-256-GCM.
         providers: More providers; one with a built-in id replaces it.
 
@@ -52,27 +67,48 @@ class ModelRegistry(Calls[User]):
         ConfigError: The users' class cannot be used; the message says why.
     """
 
-    def __init__(
+    tables: Tables
+    # Mapped classes to query; see the page on them.
+    Model: type[models.Model]
+    Ability: type[models.Ability]
+    Grant: type[models.Grant]
+    Default: type[models.Default]
+    AppDefault: type[models.AppDefault]
+
+    def __init__(  # noqa: PLR0913  # each is a part that the host may give
         self,
-        db: SQLAlchemy,
+        db: Database,
         user_model: type[User],
         *,
         user_loader: Callable[[], Any] | None = None,
         can_share: Callable[[User], bool] | None = None,
         groups: Callable[[User], Iterable[str]] | None = None,
+        can_grant: Callable[[User, User | str], bool] | None = None,
         secret_box: SecretBox | None = None,
         providers: Sequence[Provider] = (),
     ) -> None:
-        self.tables: Tables = declare_tables(user_model)
-        follow_deletions(user_model, self.tables)
-        self._session = db.session
-        load_user = user_loader or _jwt_user()
-        super().__init__(
-            Actors(db.session, user_model, load_user, can_share=can_share, groups=groups)
+        _check_callbacks(
+            user_loader=user_loader, can_share=can_share, groups=groups, can_grant=can_grant
         )
+        self.tables, mapped = declare_tables(user_model)
+        self.Model, self.Ability, self.Grant = mapped.model, mapped.ability, mapped.grant
+        self.Default, self.AppDefault = mapped.default, mapped.app_default
+        cascade_user_deletion(user_model, self.tables)
+        self._session = HostSession(db)
+        find_dialect_by(self.tables.models, self._dialect)
+        load_user = _jwt_user() if user_loader is None else user_loader
+        self._users = Users(
+            self._session,
+            user_model,
+            load_user,
+            can_share=can_share,
+            groups=groups,
+            can_grant=can_grant,
+        )
+        self._app_services = WeakKeyDictionary()
         self._secret_box = secret_box
         self._catalogue = Catalogue(providers)
-        self._queries = Queries(Access(self.tables, with_groups=groups is not None))
+        self._queries = Queries(AccessConditions(self.tables, with_groups=groups is not None))
 
     def init_app(self, app: Flask, *, parent: Blueprint | None = None) -> None:
         """Read the settings and mount the blueprint.
@@ -83,20 +119,88 @@ class ModelRegistry(Calls[User]):
         Raises:
             ConfigError: A setting is missing or wrong, or the app has a registry already.
         """
+        app = getattr(app, "_get_current_object", lambda: app)()  # it may be current_app
         if EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
-        settings = Settings.from_config(app.config, own_secret_box=self._secret_box is not None)
-        registry = assemble(
+        if app.url_map.host_matching:
+            raise ConfigError(
+                "this app has host_matching=True, where a route without a host is never found; "
+                "use subdomain_matching with a parent blueprint, or mount an app of its own for "
+                "the registry with Werkzeug's DispatcherMiddleware"
+            )
+        config = Hidden(app.config)  # some reports show the values of what a line names
+        settings = Settings.from_config(
+            config.reveal(), own_secret_box=self._secret_box is not None
+        )
+        secret_box = self._secret_box
+        if secret_box is None:
+            secret_box = AesGcmBox(settings.encryption_keys)
+        services = Services.of(
             self._queries,
             self._session,
-            actors=self._actors,
-            sender=app,
-            secret_box=self._secret_box or AesGcmBox(settings.encryption_keys),
-            endpoints=Endpoints.of(self._catalogue, settings),
+            users=self._users,
+            sender=ref(app),
+            secret_box=secret_box,
+            endpoints=Providers.of(self._catalogue, settings),
             settings=settings,
         )
-        mount(build_blueprint(registry), parent or app, settings.url_prefix)
-        app.extensions[EXTENSION] = registry
+        mount(build_blueprint(services), app if parent is None else parent, settings.url_prefix)
+        app.extensions[EXTENSION] = self
+        self._app_services[app] = services
+
+    def user_deleted(
+        self,
+        user: Proxied[User],
+        *,
+        transfer_to: Proxied[User] | Unset = UNSET,
+        keep_grants: bool = False,
+        keep_active: bool = False,
+    ) -> None:
+        """Delete what a user has, or give the models to another one; call it before the deletion.
+
+        As for :meth:`transfer`, the models lose their grants and arrive switched off.
+
+        Args:
+            user: Who leaves; may be switched off.
+            transfer_to: Who gets the models. If it is not given, they are deleted.
+            keep_grants: Whether the grants of the models stay.
+            keep_active: Whether active models stay active.
+
+        Raises:
+            MissingUserError: One of them is ``None``.
+            NotFoundError: The other user is not active.
+            ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
+            ValidationError: Both are the same user, or nothing is transferred that could be kept.
+        """
+        departing, new_owner = self._users.key(user, "user"), None
+        if transfer_to is not UNSET:
+            new_owner = self._users.key(transfer_to, "transfer_to", _OR_DELETE)
+        self._services.ownership.user_left(
+            departing, new_owner, keep_grants=keep_grants, keep_active=keep_active
+        )
+
+    def check_keys(self) -> None:
+        """Check that the encryption keys in use are configured, as the first request would do.
+
+        Raises:
+            ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
+        """
+        self._services.rows.check_keys()
+
+    def _dialect(self) -> str:
+        bind = self._session.get_bind(clause=self.tables.models)
+        return str(bind.dialect.name)
+
+
+def _check_callbacks(**callbacks: Any) -> None:
+    for name, callback in callbacks.items():
+        # A proxy such as Flask-Login's current_user can be called, and stands for a user.
+        is_proxy = hasattr(type(callback), "_get_current_object")
+        if callback is not None and (is_proxy or not callable(callback)):
+            raise ConfigError(
+                f"{name} must be a function"
+                + (f"; wrap the proxy, as in {name}=lambda: current_user" if is_proxy else "")
+            )
 
 
 def _jwt_user() -> Callable[[], Any]:

@@ -1,4 +1,4 @@
-"""Which text is safe: it shows itself, and databases and terminals take it as it is."""
+"""Which text is safe: it shows itself, and databases and terminals take it unchanged."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ LINES = rf"([\n\r\t]|[^{UNSAFE}])*\Z"
 
 
 def is_name(text: Any) -> bool:
-    """Tell whether this is one line of up to 255 characters that can be a name."""
+    """Return whether this is one line of up to 255 characters that can be a name."""
     is_text = isinstance(text, str) and 0 < len(text) <= _LONGEST
     return is_text and text == text.strip() and not UNSAFE_CHARACTER.search(text)

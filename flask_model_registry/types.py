@@ -92,7 +92,7 @@ class Summary(TypedDict):
 
 
 class UserGrant(TypedDict):
-    """What a user was granted; ``user`` is the text of the key."""
+    """What a user was granted; ``user`` is the primary key as a string."""
 
     user: str
     can_edit: bool

@@ -1,26 +1,42 @@
-"""Fixtures: a database of each make, a host app on it, and a watch for API keys."""
+"""Fixtures: a database of each kind, a host app on it, and a watch for API keys."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
+from functools import cache
 from urllib.parse import quote
 
 import pytest
 
 from tests import databases, tallies
-from tests.hosts import CANARY, make_host
+from tests.hosts import CANARY, OLD, keys, make_host
+
+SLOW = {"browser", "distribution", "reliability", "software"}  # folders
 
 
 def pytest_collection_modifyitems(items):
-    """Keep the races in one process, as they take most of the connections that servers allow."""
+    """Mark what starts servers, and keep the races in one process: they take many connections.
+
+    Leave out the cases whose parameters are for other databases by a mark.
+    """
+    items[:] = filter(_is_for_its_database, items)
     for item in items:
+        if item.path.parent.name in SLOW or "demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("races"):
             item.add_marker(pytest.mark.xdist_group("races"))
 
 
+def _is_for_its_database(item):
+    case = getattr(item, "callspec", None)
+    name = case and case.params.get("database")
+    return not name or all(name in each.args for each in case.marks if each.name == "databases")
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    """Say in one table what was tried to break the library, and what came of it."""
+    """Say which software ran, and in one table what was tried to break the library."""
     if hasattr(config, "workerinput"):
         return  # the process that started this one knows of all
     reports = [report for each in terminalreporter.stats.values() for report in each]
@@ -33,6 +49,15 @@ def pytest_terminal_summary(terminalreporter, config):
     )
     for line in lines:
         terminalreporter.write_line(line)
+    if left_out := databases.LEFT_OUT:
+        terminalreporter.write_line(f"Not run on {' and '.join(left_out)}: `make test-all` is")
+    named = {text for each in reports for name, text in _properties(each) if name == "software"}
+    if named:
+        terminalreporter.write_line(f"Ran with {', '.join(sorted(named))}")
+
+
+def _properties(report):
+    return getattr(report, "user_properties", ())
 
 
 @pytest.fixture
@@ -45,7 +70,18 @@ def tally(record_property):
     return count
 
 
-@pytest.fixture(scope="session", params=databases.NAMES)
+def pytest_generate_tests(metafunc):
+    """Run what uses a database on each, or on those that a mark names.
+
+    A fixture of a test file that is called `database` too is run in the same way.
+    """
+    if "database" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("databases")
+        names = [each for each in databases.NAMES if mark is None or each in mark.args]
+        metafunc.parametrize("database", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def database(request, tmp_path_factory):
     """Each database in turn."""
     database = databases.make_database(request.param, tmp_path_factory.mktemp(request.param))
@@ -106,20 +142,36 @@ def hosts(empty_databases, canary):
 
 
 @pytest.fixture
+def process(empty_databases, hosts, canary):
+    """Start the same host again, with other encryption keys."""
+    first = hosts(config=keys(OLD))
+    made = []
+
+    def start(*entries, **config):
+        made.append(first.again(**keys(*(entries or [OLD]), **config)))
+        return made[-1]
+
+    yield start
+    for host in made:
+        canary(host.app)
+        host.close()
+
+
+@pytest.fixture
 def alice(host):
-    """A client of somebody who owns models."""
+    """A client of a user who owns models."""
     return host.client("alice")
 
 
 @pytest.fixture
 def admin(host):
-    """A client of somebody who may share with everybody."""
+    """A client of an admin, who may share models with everyone."""
     return host.client("admin", is_admin=True)
 
 
 @pytest.fixture
 def bob(host):
-    """A client of somebody else."""
+    """A client of another user."""
     return host.client("bob")
 
 
@@ -138,6 +190,16 @@ class Log(logging.Handler):
 @pytest.fixture(scope="session", autouse=True)
 def _everything_is_logged():
     logging.getLogger().setLevel(logging.DEBUG)  # SQLAlchemy too, as with echo=True
+
+
+@pytest.fixture(autouse=True)
+def _no_event_loop_of_a_browser(request):
+    """Hide the event loop that Playwright leaves in its thread from tests that run one."""
+    loop = asyncio._get_running_loop()
+    if "browser" not in request.fixturenames:
+        asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture(autouse=True)
@@ -164,13 +226,18 @@ def canary(request):
 
 def traces(texts):
     """Return what of the canary can be found in the texts, in the usual encodings."""
+    return _found(_pieces(), texts)
+
+
+@cache
+def _pieces():
     random = CANARY.removeprefix("sk-canary-")
     pieces = {random[i : i + 8] for i in range(len(random) - 7)}
     pieces |= {piece.encode().hex() for piece in pieces} | {quote(CANARY)}
     for start in range(3):  # base64 looks different at each offset
         encoded = base64.b64encode(b"-" * start + random.encode()).decode()
         pieces |= {encoded[i : i + 11] for i in range(4, len(encoded) - 15)}
-    return _found(pieces, texts)
+    return pieces
 
 
 def traces_of_encryption_keys(texts, app):
@@ -186,5 +253,5 @@ def traces_of_encryption_keys(texts, app):
 
 
 def _found(pieces, texts):
-    whole = "\n".join(texts)
+    whole = "\n".join({*texts})  # the same statements are logged again and again
     return sorted(piece for piece in pieces if piece in whole)

@@ -15,7 +15,8 @@ SERVERS = {
     ),
     "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/mysql"),
 }
-NAMES = ("sqlite", *SERVERS)
+NAMES = tuple(os.environ.get("TEST_DATABASES", "sqlite postgresql mariadb").split())
+LEFT_OUT = [each for each in SERVERS if each not in NAMES]
 # PostgreSQL makes and drops a schema much faster than a database; to MariaDB they are the same.
 DROP = {
     "postgresql": (

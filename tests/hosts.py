@@ -7,6 +7,7 @@ import secrets
 import ssl
 import uuid
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from flask import Flask
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from flask_jwt_extended import JWTManager, create_access_token
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
+from sqlalchemy.ext.declarative import ConcreteBase
 
 from flask_model_registry import EncryptionKey, ModelRegistry
 from flask_model_registry.cli import model_registry, new_key
@@ -31,6 +33,13 @@ def key_id(entry):
     return EncryptionKey.parse(entry).key_id
 
 
+OLD, NEW = new_key("old"), new_key("new")
+
+
+def keys(*entries, **config):
+    return {"MODEL_REGISTRY_ENCRYPTION_KEYS": list(entries), **config}
+
+
 def model(**fields):
     """Return a valid request body."""
     return {
@@ -40,6 +49,12 @@ def model(**fields):
         "api_key": CANARY,
         **fields,
     }
+
+
+def connection(**fields):
+    """Return a valid body of a connection test."""
+    body = model(**fields)
+    return {name: body[name] for name in ("model_provider", "model_name", "api_key", "base_url")}
 
 
 def register(client, *model_ids, **fields):
@@ -55,7 +70,9 @@ def granted(client, row_id, **grantee):
     """Grant a model to a user (by key) or a group, over HTTP."""
     rights = {name: grantee.pop(name) for name in ("can_edit", "can_delete") if name in grantee}
     ((kind, name),) = grantee.items()
-    response = client.put(f"{PREFIX}/{row_id}/grants/{kind}s/{name}", json=rights)
+    response = client.put(
+        f"{PREFIX}/{row_id}/grants/{kind}s/{quote(str(name), safe='')}", json=rights
+    )
     assert response.status_code in {200, 201}, response.text
     return response.json
 
@@ -78,6 +95,11 @@ class Recorder(FlaskClient):
         return response
 
 
+def services_of(app):
+    """Return what the registry keeps for an app."""
+    return app.extensions["model_registry"]._app_services[app]
+
+
 @dataclass
 class Host:
     """A host app with its users and a registry."""
@@ -88,6 +110,10 @@ class Host:
     registry: ModelRegistry
     new_key: object = None
     users: dict = field(default_factory=dict)
+
+    @property
+    def services(self):
+        return services_of(self.app)
 
     def user(self, name, **attributes):
         """Return the key of the user with this name, made when first asked for."""
@@ -247,9 +273,104 @@ KINDS = {
 }
 
 
+def big_integer(db):
+    class User(Columns, db.Model):
+        id = sa.Column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+
+    return User, int, None
+
+
+def named_otherwise(db):
+    class User(db.Model):
+        __tablename__ = "app users"
+        key = sa.Column("User ID", sa.Integer, primary_key=True)
+        name = sa.Column("full name", sa.String(80))
+        is_admin = sa.Column(sa.Boolean, default=False)
+
+    return User, int, None
+
+
+def with_mysql_options(db):
+    class User(Columns, db.Model):
+        __table_args__ = {"mysql_charset": "latin1", "mysql_comment": "not taken over"}
+        id = sa.Column(sa.String(36), primary_key=True)
+
+    return User, str, lambda: str(uuid.uuid4())
+
+
+def dataclass_user(db):
+    class User(orm.MappedAsDataclass, db.Model):
+        id: orm.Mapped[int] = orm.mapped_column(init=False, primary_key=True)
+        name: orm.Mapped[str] = orm.mapped_column(sa.String(80))
+        is_admin: orm.Mapped[bool] = orm.mapped_column(default=False)
+
+    return User, int, None
+
+
+def imperative(db):
+    class User:
+        def __init__(self, **attributes):
+            for name, value in attributes.items():
+                setattr(self, name, value)
+
+    columns = sa.Column("name", sa.String(80)), sa.Column("is_admin", sa.Boolean, default=False)
+    users = db.Table("users", sa.Column("id", sa.Integer, primary_key=True), *columns)
+    db.Model.registry.map_imperatively(User, users)
+    return User, int, None
+
+
+def single_table(db):
+    class Party(Columns, db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+        kind = sa.Column(sa.String(8))
+        __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "party"}
+
+    class Member(Party):
+        __mapper_args__ = {"polymorphic_identity": "member"}
+
+    return Member, int, None
+
+
+def concrete(db):
+    class User(Columns, ConcreteBase, db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+        __mapper_args__ = {"polymorphic_identity": "user", "concrete": True}
+
+    class Robot(User):
+        id = sa.Column(sa.Integer, primary_key=True)
+        name = sa.Column(sa.String(80))
+        is_admin = sa.Column(sa.Boolean, default=False)
+        __mapper_args__ = {"polymorphic_identity": "robot", "concrete": True}
+
+    db.Robot = Robot
+    return User, int, None
+
+
+def in_a_schema(db):
+    class User(Columns, db.Model):
+        __table_args__ = {"schema": "accounts"}
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    return User, int, None
+
+
+# Kinds that tests of declarations look at, and not all of the suite.
+RARE_KINDS = {
+    "BigInteger key": (big_integer, dict),
+    "names that need quotes": (named_otherwise, dict),
+    "MySQL table options": (with_mysql_options, dict),
+    "MappedAsDataclass": (dataclass_user, lambda: {"model_class": _modern()}),
+    "imperative mapping": (imperative, dict),
+    "single-table inheritance": (single_table, dict),
+    "concrete inheritance": (concrete, dict),
+    "schema of the metadata": (legacy_int, lambda: {"metadata": sa.MetaData(schema="app")}),
+    "schema of the users": (in_a_schema, dict),
+}
+
+
 def declare(kind="legacy base, int key", **options):
     """Return what a host's models module holds: db, jwt, the users' class and the registry."""
-    declare_users, options_of = KINDS[kind]
+    declare_users, options_of = {**KINDS, **RARE_KINDS}[kind]
     db, jwt = SQLAlchemy(**options_of()), JWTManager()
     User, parse, new_user_key = declare_users(db)
     registry = ModelRegistry(db, User, **options)
@@ -275,8 +396,8 @@ def look_up_here(host, port):
     return ["127.0.0.1"]
 
 
-def create_app(declared, url, **config):
-    """Be the host's app factory."""
+def create_app(declared, url, *, mount=None, **config):
+    """Be the host's app factory; ``mount`` may do more with an app than `init_app`."""
     db, jwt, User, registry, new_user_key = declared
     app = Flask("host")
     app.config.update(
@@ -290,11 +411,12 @@ def create_app(declared, url, **config):
     app.extensions |= {"seen": [], "statuses": []}
     db.init_app(app)
     jwt.init_app(app)
-    registry.init_app(app)
+    (mount or registry.init_app)(app)
     # No test calls the world.
-    transport = app.extensions["model_registry"].endpoints.prober._transport
+    host = Host(app, db, User, registry, new_user_key)
+    transport = host.services.endpoints.prober._transport
     transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
-    return Host(app, db, User, registry, new_user_key)
+    return host
 
 
 def make_host(url, kind="legacy base, int key", *, config=None, **options):

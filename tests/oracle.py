@@ -10,6 +10,7 @@ CATEGORY = {"general": "llm", "compact": "llm", "embedding": "embedding", "reran
 GROUPS = {"ann": {"g"}, "ben": {"g", "h"}, "cid": {"h"}, "dee": set()}
 PEOPLE = list(GROUPS)
 ADMINS = {"ann", "ben"}
+RELIED_ON = {"model_id", "key", "base_url"}
 DEFAULT_FIELDS = {
     "category": "llm",
     "base_url": None,
@@ -24,7 +25,7 @@ def origin(model):
 
 
 class Oracle:
-    """What everybody should see."""
+    """What each user should see."""
 
     def __init__(self):
         self.models, self.defaults, self.app_defaults = {}, {}, {}
@@ -59,17 +60,33 @@ class Oracle:
     def listed(self, user):
         return {row_id: model for row_id, model in self.models.items() if self.sees(user, model)}
 
-    def nearest(self, user, model_id):
+    def named(self, user, model_id):
+        """Return the ids of the models that the name may lead to, the nearest first."""
+
         def rank(item):
             row_id, model = item
             if model["owner"] == user:
                 return 0, row_id
-            if user in model["users"]:
+            if model["share_with_users"]:
                 return 1, row_id
-            return (2 if self.grants(user, model) else 3), row_id
+            return (2 if user in model["users"] else 3), row_id
 
         named = [item for item in self.listed(user).items() if item[1]["model_id"] == model_id]
-        return min(named, key=rank)[0] if named else None
+        return [row_id for row_id, _ in sorted(named, key=rank)]
+
+    def nearest(self, user, model_id):
+        """Return what the name leads to: an active model, if there is one."""
+        named = self.named(user, model_id)
+        active = [row_id for row_id in named if self.models[row_id]["is_active"]]
+        return next(iter(active + named), None)
+
+    def to_change(self, user, model_id):
+        """Return what a change by name is of, and the status if that is not clear."""
+        named = self.named(user, model_id)
+        if not named:
+            return None, 404
+        is_clear = self.models[named[0]]["is_active"] or len(named) == 1
+        return (named[0], None) if is_clear else (None, 409)
 
     def effective(self, user):
         found = {}
@@ -82,7 +99,7 @@ class Oracle:
         return found
 
     def taken(self, model, but=None):
-        """Tell whether the owner, or the shared models, have this model_id already."""
+        """Return whether the owner or a shared model already uses this model_id."""
         return any(
             row_id != but and other["model_id"] == model["model_id"]
             and (other["owner"] == model["owner"] or (other["share_with_users"] and model["share_with_users"]))
@@ -92,15 +109,17 @@ class Oracle:
     def chosen(self, user, row_id):
         return any(name == user and each == row_id for (name, _), each in self.defaults.items())
 
-    def forget(self, is_gone):
+    def forget(self, user_missing):
         self.defaults = {
-            key: row_id for key, row_id in self.defaults.items() if not is_gone(key[0], row_id)
+            key: row_id for key, row_id in self.defaults.items() if not user_missing(key[0], row_id)
         }
         self.app_defaults = {
-            key: row_id for key, row_id in self.app_defaults.items() if not is_gone(None, row_id)
+            key: row_id
+            for key, row_id in self.app_defaults.items()
+            if not user_missing(None, row_id)
         }
 
-    def forget_blind(self, row_id):
+    def clear_invisible(self, row_id):
         """Forget the defaults of those who cannot see it; who is in a group, only the host knows."""
         model = self.models[row_id]
 
@@ -129,16 +148,15 @@ class Oracle:
         moved = origin(old) != origin(new)
         if old["owner"] != user and (moved or changed & {"model_id", "share_with_users"}):
             return 403
+        stays_shared = old["share_with_users"] and new["share_with_users"]
+        is_relied_on = changed & RELIED_ON or (new["is_active"] and not old["is_active"])
+        takes_right = is_relied_on if stays_shared else new["share_with_users"]
+        if takes_right and user not in ADMINS:
+            return 403
+        if stays_shared and "category" in changed:
+            return 409
         if moved and old["key"] and "key" not in changes:
             return 422
-        if (
-            new["share_with_users"]
-            and (moved or not old["share_with_users"])
-            and user not in ADMINS
-        ):
-            return 403
-        if old["share_with_users"] and new["share_with_users"] and "category" in changed:
-            return 409
         unshared = old["share_with_users"] and not new["share_with_users"]
         if (
             (unshared or "category" in changed)
@@ -152,7 +170,7 @@ class Oracle:
         if "category" in changed:
             self.forget(lambda _, each: each == row_id)
         if unshared:
-            self.forget_blind(row_id)
+            self.clear_invisible(row_id)
         return 200
 
     def delete(self, user, row_id):
@@ -177,11 +195,21 @@ class Oracle:
         return 201 if is_new else 200
 
     def revoke(self, user, row_id, kind, name):
+        if kind == "users" and name == user and self.refused(user, row_id) == 403:
+            return self.decline(user, row_id)
         if status := self.refused(user, row_id):
             return status
         if self.models[row_id][kind].pop(name, None) is None:
             return 404
-        self.forget_blind(row_id)
+        self.clear_invisible(row_id)
+        return 204
+
+    def decline(self, user, row_id):
+        model = self.models[row_id]
+        if model["users"].pop(user, None) is None:
+            return 404
+        if not self.sees(user, model):
+            self.forget(lambda name, each: name == user and each == row_id)
         return 204
 
     def transfer(self, user, row_id, to):
@@ -195,12 +223,16 @@ class Oracle:
         self.give(row_id, to)
         return 204
 
-    def give(self, row_id, to):
+    def give(self, row_id, to, *, keep_grants=False, keep_active=False):
         model = self.models[row_id]
         model["owner"] = to
         model["users"].pop(to, None)
+        if not keep_grants:
+            model["users"], model["groups"] = {}, {}
+        if not keep_active:
+            model["is_active"] = False
         model["version"] += 1
-        self.forget_blind(row_id)
+        self.clear_invisible(row_id)
 
     def set_default(self, user, config_type, row_id, scope):
         if scope == "app" and user not in ADMINS:
@@ -228,15 +260,15 @@ class Oracle:
         )
         return 404 if kept.pop(key, None) is None else 204
 
-    def leave(self, user, heir=None):
-        """Tell whether the user can leave, and have them leave."""
+    def leave(self, user, new_owner=None, **kept):
+        """Remove the user if they can leave. Return whether they could."""
         owned = [row_id for row_id, model in self.models.items() if model["owner"] == user]
-        if heir and any(
-            self.taken({**self.models[row_id], "owner": heir}, row_id) for row_id in owned
+        if new_owner and any(
+            self.taken({**self.models[row_id], "owner": new_owner}, row_id) for row_id in owned
         ):
             return False
         for row_id in owned:
-            self.give(row_id, heir) if heir else self.remove(row_id)
+            self.give(row_id, new_owner, **kept) if new_owner else self.remove(row_id)
         for model in self.models.values():
             model["users"].pop(user, None)
         self.defaults = {key: row_id for key, row_id in self.defaults.items() if key[0] != user}

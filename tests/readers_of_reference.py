@@ -1,5 +1,6 @@
 """Readers of the pages that explain, and of the reference."""
 
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,9 @@ from werkzeug.exceptions import HTTPException
 
 import flask_model_registry
 from tests.hosts import CANARY, PREFIX, model
-from tests.reading import reads
-from tests.test_examples import Kms
+from tests.kms import Kms
+from tests.reading import ROOT, blocks, reads
+from tests.reliability.faults import Faults
 
 
 @reads("cli.md")
@@ -20,10 +22,22 @@ def cli(page, world):
     assert page.do().startswith("k2026:")
     page.do()
     assert "5 keep; nothing was changed" in page.do()
+    (world.folder / "config.yaml").write_text(blocks(ROOT / "docs" / "from-litellm.md", "yaml")[0])
+    world.shell.environ |= {"OPENAI_API_KEY": CANARY}
+    world.shell.environ["FLASK_MODEL_REGISTRY_ALLOWED_HOSTS"] = "localhost,ollama"
+    assert "2 create, 1 update; nothing was changed" in page.do()
+    page.do()
+    document = json.loads((world.folder / "openapi.json").read_text())
+    assert document["servers"] == [{"url": PREFIX}]
 
 
 @reads("errors.md")
 def errors(page, world):
+    app = world.mount()
+    page.do()
+    app.add_url_rule("/absent", "absent", lambda: world.names["registry"].resolve("absent"))
+    answers = [world.client().get(path) for path in ("/absent", "/api/models/by-id/absent")]
+    assert answers[0].json == answers[1].json
     choose, registry, db = page.do()["choose"], world.names["registry"], world.names["db"]
     with world.app.app_context():
         alice = world.load(1)
@@ -61,6 +75,29 @@ def http(page, world):
     assert answer.json == problem
 
 
+@reads("logs.md")
+def logs(page, world):
+    paged = []
+    world.names["page_the_operator"] = lambda kind, endpoint: paged.append((kind, endpoint))
+    page.do()
+    with world.app.app_context():
+        faults = Faults(world.names["db"].engine)
+    client = world.client()
+    for fault in ("full", "transient: locked"):
+        with faults.at(2, fault):
+            client.post(f"{PREFIX}/register", json=model(model_id=fault[:4]))
+    world.app.logger.removeHandler(world.app.logger.handlers[-1])  # it outlives the app
+    assert paged == [("full", "model_registry.register")]
+
+
+@reads("clients.md")
+def clients(page, world):
+    schemes = page.do()["app"].config["MODEL_REGISTRY_SECURITY_SCHEMES"]
+    world.mount(MODEL_REGISTRY_SECURITY_SCHEMES=schemes)
+    document = world.client().get(f"{PREFIX}/openapi.json").json
+    assert document["components"]["securitySchemes"] == schemes
+
+
 @reads("python.md")
 def python(page, world):
     registry, db = world.names["registry"], world.names["db"]
@@ -74,6 +111,12 @@ def python(page, world):
         why_bob = page.do()["tidy"]
         why_bob(world.load(1), world.load(7))
         assert [each["model_id"] for each in registry.list(user=world.load(7))] == ["gpt-4o"]
+        models_of = page.do()["models_of"]
+        assert models_of(user=world.load(7)) == registry.list(user=world.load(7))
+        with pytest.raises(flask_model_registry.MissingUserError):
+            models_of(user=None)
+        with pytest.raises(flask_model_registry.AuthenticationError, match="no request"):
+            models_of()
         label = page.do()["label"]
         assert label(registry.get("gpt-4o", user=world.load(7))) == "gpt-4o (llm)"
         assert registry.default("general", user=world.load(7)).model_id == "gpt-4o"
@@ -109,7 +152,13 @@ def sqlite(page, world):
     app = world.take(page.do()["create_app"]())
     with app.app_context():
         assert world.names["db"].session.scalar(sa.text("PRAGMA foreign_keys")) == 1
-    assert page.do().split() == ["5", "seals", repr(world.key_id())]
+    assert page.do().split() == ["ok", "5", "seals", repr(world.key_id())]
+    assert (world.folder / "backup.sqlite").stat().st_mode & 0o077 == 0
+    page.take("text")  # test_host_migrations.py sees it, and does the rest with Flask-Migrate
+    with app.app_context():
+        world.names["connectable"] = world.names["db"].engine
+    page.rest()
+    assert len(world.client().get(f"{PREFIX}/").json) == 5
 
 
 @reads("transactions.md")
@@ -144,13 +193,27 @@ def postgresql(page, world):
     assert "psycopg" in page.do()
     assert world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"].startswith("postgresql+psycopg://")
     connects(page.do()["app"], world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"])
-    page.take("sql")  # on the server, below
+    page.take("sql")  # on the server, in test_pages.py
+    page.take("text")  # tests/software/test_pgbouncer.py does this section
+    page.do()
+    page.take("sql")
+    page.do()
+    recovers(page, world)
 
 
 @reads("mysql.md")
 def mysql(page, world):
     assert "pymysql" in page.do()
     connects(page.do()["app"], world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"])
+    recovers(page, world)
+
+
+def recovers(page, world):
+    """Have the page listen to errors; tests/software/test_failover.py has the servers."""
+    page.do()
+    with world.app.app_context(), pytest.raises(sa.exc.OperationalError) as caught:
+        world.names["db"].session.execute(sa.text("SELECT * FROM absent"))
+    assert caught.value.connection_invalidated is False
 
 
 def connects(app, url, *statements):

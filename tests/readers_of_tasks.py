@@ -5,10 +5,16 @@ import logging
 import re
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 
+import pytest
 import sqlalchemy as sa
+from marshmallow import fields
+from werkzeug.datastructures import ImmutableMultiDict
 
-from flask_model_registry import signals
+from flask_model_registry import ConfigError, ValidationError, signals
+from flask_model_registry.litellm_config import PROVIDERS
+from flask_model_registry.schemas import ModelRepresentation
 from tests.hosts import CANARY, PREFIX, model
 from tests.reading import ROOT, reads
 
@@ -57,7 +63,10 @@ def defaults(page, world):
     assert world.client().patch(f"{PREFIX}/5", json={"share_with_users": True}).status_code == 200
     page.rest()
 
-    assert clients == [{"api_key": CANARY, "base_url": world.at_upstream}]
+    (options,) = clients
+    with options.pop("http_client") as client:
+        assert type(client).__mro__[1].__module__ == "flask_model_registry.providers.http_client"
+    assert options == {"api_key": CANARY, "base_url": world.at_upstream}
     assert world.client(world.bobs).get(f"{PREFIX}/defaults/general").json["source"] == "app"
 
 
@@ -105,7 +114,7 @@ def from_a_table(page, world):
         db.session.commit()
         database = db.engine.url.database
     with closing(sqlite3.connect(database)) as connection, connection:  # without foreign keys
-        connection.execute("INSERT INTO api_key VALUES (5, 99, 'openai', 'm', 'sk')")
+        connection.execute("INSERT INTO api_key VALUES (5, 99, 'openai', 'm', NULL, 'sk')")
     world.app.cli.add_command(page.do()["move_keys"])
     printed = world.app.test_cli_runner().invoke(args=["move-keys"]).output
     app = world.folder / "app.py"
@@ -125,59 +134,51 @@ def from_a_table(page, world):
         bob = world.load(7)
         assert registry.resolve("gpt-5", user=bob).api_key.reveal() == CANARY
         registry.update("gpt-5", user=bob, is_active=False)
-        assert world.names["has_key"](bob, "gpt-5", CANARY) is False
+        row = world.names["db"].session.get(world.names["ApiKey"], 3)
+        assert world.names["is_moved"](bob, row, CANARY) is False
+        registry.update("gpt-5", user=bob, is_active=True)
+        assert world.names["is_moved"](bob, row, CANARY) is True
+        row.base_url = "https://gateway.example.com/v1"
+        assert world.names["is_moved"](bob, row, CANARY) is False
 
 
 @reads("from-litellm.md", models=())
 def from_litellm(page, world):
     page.write("config.yaml", "yaml")
-    config = world.folder / "config.yaml"
-    config.write_text(
-        config.read_text() + "  - {model_name: gpt-4o, litellm_params: {model: gpt-4o}}\n"
-    )
-    page.write("lines.py")
-    unset = world.shell.run("python lines.py < config.yaml 2>&1 || echo $?")
-    commands = page.blocks[2].text
-    without = commands.replace("export OPENAI_API_KEY=sk-your-key", "unset OPENAI_API_KEY")
-    nothing = world.shell.run(without)
-    page.do()
-
-    assert unset == "gpt-4o: OPENAI_API_KEY is not set\n1\n"
-    assert (without == commands, nothing) == (False, "")  # no command has run on an empty file
-    assert not (world.folder / "models.jsonl").exists()
+    commands = page.take("sh").replace("pip install pyyaml\n", "")
+    unset = world.shell.run(f"printf '\\n' > key; {{\n{commands}}} < key 2>&1 || echo $?")
+    printed = world.shell.run(f"echo {CANARY} > key; {{\n{commands}}} < key")
     models = world.client(world.bobs).get(f"{PREFIX}/").json
 
+    assert unset.count("'gpt-4o': litellm_params.api_key: OPENAI_API_KEY is not set") == 2
+    assert "2 fail; nothing was changed" in unset
+    assert "3 create; nothing was changed" in printed
+    assert printed.endswith("3 create\n")
     facts = [(each["model_id"], each["model_provider"], each["category"]) for each in models]
     assert facts == [
         ("gpt-4o", "openai", "llm"),
         ("llama", "ollama", "llm"),
         ("embedder", "openai", "embedding"),
-        ("gpt-4o-2", "openai", "llm"),
     ]
-    told = [
-        world.client().get(f"{PREFIX}/{each['id']}/credential").json["is_set"] for each in models
-    ]
-    assert told == [True, True, True, False]
-    refuses(page, world)
+    assert models[1]["base_url"] == "http://ollama:11434/v1"
+    with world.app.app_context():
+        resolved = world.names["registry"].resolve("gpt-4o", user=world.load(7))
+        assert resolved.api_key.reveal() == CANARY
+    lists_providers((ROOT / "docs" / page.name).read_text())
 
 
-REFUSED = """
-model_list:
-  - {model_name: "*", litellm_params: {model: "openai/*"}}
-  - {model_name: a, litellm_params: {model: vertex_ai/gemini-2.5-pro}}
-  - {model_name: b, litellm_params: {model: bedrock/claude}}
-  - {model_name: c, litellm_params: {model: azure/gpt-4o}}
-  - {model_name: d, litellm_params: {model: openai/x, api_base: "http://elsewhere.example/v1"}}
-"""
-
-
-def refuses(page, world):
-    """Have each of the page's table refused, on a line of its own."""
-    (world.folder / "refused.yaml").write_text(REFUSED)
-    world.shell.run("python lines.py < refused.yaml > refused.jsonl")
-    said = world.shell.run("flask model-registry import --owner 1 refused.jsonl 2>&1 || true")
-    assert said.count(" fail ") == 5
-    assert "nothing was changed" in said
+def lists_providers(text):
+    """Have the table of the page say what the command does."""
+    table = text.partition("## Providers")[2].partition("## What a proxy")[0]
+    told = {}
+    for cells in re.findall(r"^\| (`.*) \| (.*) \|$", table, re.MULTILINE):
+        theirs, ours = (each.split(" · ") for each in cells)
+        for left, right in zip(theirs, ours, strict=True):
+            for name in re.findall(r"`(\w+)`(?! with)", left.replace("with an `api_base`", "")):
+                told.setdefault(
+                    name, name if right == "the same" else re.findall("`(.*?)`", right)[0]
+                )
+    assert told == PROVIDERS
 
 
 @reads("from-xagent.md", models=())
@@ -231,5 +232,86 @@ def share(page, world):
     page.do()
     assert world.client().get(f"{PREFIX}/5/grants").json["users"] == []
     page.do()
-    assert world.client(world.bobs).get(f"{PREFIX}/5").json["is_owner"] is True
+    given = world.client(world.bobs).get(f"{PREFIX}/5").json
+    assert (given["is_owner"], given["is_active"]) == (True, False)
+    page.do()
+    assert world.client(world.bobs).get(f"{PREFIX}/5").json["is_active"] is True
     assert registry.tables.models.name == "model_registry_models"
+
+
+@reads("models.md")
+def models(page, world):
+    pytest.importorskip("flask_admin")
+    pytest.importorskip("factory")
+    registry, db = world.names["registry"], world.names["db"]
+    names = page.do()["names"]
+    with world.app.app_context():
+        alice, bob = world.load(1), world.load(7)
+        assert (names(alice), names(bob)) == (["gpt-4o", "local", "m2", "m4", "old"], [])
+
+        page.do()
+        assert world.names["old_keys"]() == []
+        long_ago = datetime.fromisoformat("2020-01-01")
+        models = registry.tables.models
+        changed = sa.update(models).where(models.c.id == 3)
+        db.session.execute(changed.values(credential_updated_at=long_ago))
+        assert world.names["old_keys"]() == [(1, "old", long_ago)]
+
+        registry.grant(1, to=bob, user=alice)
+        page.do()
+        assert world.names["usage"]() == [(1, 5, 1), (7, 0, 0)]
+        db.session.commit()
+
+    world.app.secret_key = "s" * 48
+    world.names["is_operator"] = lambda: operator
+    operator = False
+    page.do()
+    client = world.client()
+    assert client.get("/admin/ai-models/").status_code == 403
+    operator = True
+    shown = client.get("/admin/ai-models/?search=gpt").text
+    details = client.get("/admin/ai-models/details/?id=5").text
+    assert "gpt-4o" in shown
+    assert "Ciphertext" not in details
+    assert "Base Url" in details
+    assert client.get("/admin/ai-models/new/").status_code in {302, 404}
+
+    page.do()
+    with world.request():
+        bob = world.load(7)
+        first, second = world.names["two_models"](bob)
+        assert (first.owner, first.temperature, second.temperature) == (bob, None, 0.2)
+        assert registry.resolve(first.id, user=bob).api_key.reveal() == "sk-only-for-tests"
+        first.description = "x"
+        with pytest.raises(ConfigError) as refused:
+            db.session.flush()
+        assert str(refused.value) == page.take("text").removeprefix("ConfigError: ").strip()
+        db.session.rollback()
+    page.do()
+    with world.request():
+        alice = world.load(1)
+        assert world.names["rename"](alice, alice.models[0], "renamed") == "renamed"
+    assert page.do()["label"](registry.Model(model_id="m", category="llm")) == "m (llm)"
+
+
+@reads("schemas.md")
+def schemas(page, world):
+    page.do(2)
+    form = {**model(model_id="mine", temperature=0.5), "title": "Helper"}
+    with world.request():
+        alice = world.load(1)
+        added = world.names["add_assistant"](given := {**form}, alice)
+        assert given == {}
+        assert added["title"] == "Helper"
+        assert added["model"].keys() == {"id", "model_id", "category"}
+        assert added["model"]["model_id"] == "mine"
+        for name, value in {"title": 1, "temperature": "0.5", "api_key": None}.items():
+            with pytest.raises(ValidationError) as refused:
+                world.names["add_assistant"]({**form, "model_id": "n", name: value}, alice)
+            assert [field for field, _ in refused.value.errors] == [name]
+        posted = ImmutableMultiDict({**form, "model_id": "posted", "temperature": None})
+        assert world.names["add_assistant"](posted, alice)["model"]["model_id"] == "posted"
+        nested = world.names["AssistantSchema"]
+        dates = type("Dates", (nested,), {"model": fields.Nested(ModelRepresentation)})
+        shown = world.names["registry"].get("mine", user=alice)
+        assert dates().dump({"model": shown}) == {"model": shown}

@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 from flask_model_registry import configure_sqlite
 from flask_model_registry.cli import new_key
 from flask_model_registry.providers.transport import Network
-from tests.hosts import CANARY, look_up_here, model
+from tests.hosts import CANARY, look_up_here, model, services_of
 from tests.shell import ADDRESS, Shell
 from tests.upstream import Upstream, answers, speaks
 
@@ -137,7 +137,7 @@ class World:
 
     def take(self, app):
         """Go on with an app; nothing of it calls the world."""
-        transport = app.extensions["model_registry"].endpoints.prober._transport
+        transport = services_of(app).endpoints.prober._transport
         transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
         self._apps.append(app)
         self.app = self.names["app"] = app

@@ -1,5 +1,6 @@
 """Run as a program: read the page of calls, with the SDKs; they change what is around them."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import openai
 from flask import request
 
 from tests.reading import World
+from tests.upstream import WORDS, streams
+
+
+async def gathered(words):
+    return [word async for word in words]
 
 
 def main(folder):
     world = World(Path(folder))
     registry, names = world.names["registry"], world.names
     names.update(anthropic=anthropic, litellm=litellm, openai=openai, request=request)
-    messages = [{"role": "user", "content": "How are you?"}]
     with world.open("call.md") as page:
         page.rest()
         with world.app.test_request_context(
@@ -25,13 +30,10 @@ def main(folder):
             for sdk in ("openai", "anthropic", "litellm"):
                 assert names[f"ask_with_{sdk}"](model, "How are you?") == "You said: How are you?"
             assert names["view"]("gpt-4o") == {"answer": "You said: How are you?"}
-            clients = names["openai_client"](model), names["anthropic_client"](model)
-            answers = [
-                clients[0].chat.completions.create(model="m", messages=messages),
-                clients[1].messages.create(model="m", messages=messages, max_tokens=9),
-                names["completion"](model, messages),
-            ]
-    assert len(answers) == 3
+            world.upstream.handler = streams
+            assert (
+                asyncio.run(gathered(names["stream_with_openai"](model, "How are you?"))) == WORDS
+            )
     world.close()
 
 

@@ -1,4 +1,4 @@
-"""A shell in which blocks of the documentation run, as in that of a reader."""
+"""Shells in which blocks of the documentation run, as in those of a reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import flask_model_registry
 
 ADDRESS = "127.0.0.1:5000"  # where the pages have their server
 
@@ -30,6 +33,29 @@ exec /usr/bin/env PATH="$OLD_PATH" curl -sS --fail-with-body --retry 60 --retry-
     # Not installed everywhere; that it encrypts is not ours to test.
     "age": "#!/bin/sh\nexec cat\n",
 }
+
+
+# Makes a virtual environment as `python3 -m venv` does, for which `pip` finds all that it is asked
+# for where the tests have it.
+PYTHON3 = f"""#!{sys.executable}
+import sys, sysconfig, venv
+from pathlib import Path
+
+assert sys.argv[1:3] == ["-m", "venv"]
+folder = Path.cwd() / sys.argv[3]
+venv.create(folder, symlinks=True)
+python = folder / "bin" / "python"
+(packages,) = folder.glob("lib/python*/site-packages")
+here = [{str(Path(flask_model_registry.__file__).parents[1])!r}, sysconfig.get_path("purelib")]
+(packages / "here.pth").write_text("\\n".join(here) + "\\n")
+pip = {SHIMS["pip"].partition(chr(10))[2]!r}
+flask = "from flask.cli import main\\nmain()\\n"
+for name, text in dict(pip=pip, flask=flask).items():
+    command = folder / "bin" / name
+    command.write_text(f"#!{{python}}\\n{{text}}")
+    command.chmod(0o755)
+"""
+SHIMS["python3"] = PYTHON3
 
 
 def free_port():
@@ -94,8 +120,55 @@ class Shell:
                 os.killpg(group, signal.SIGKILL)
 
 
+class Terminal:
+    """A terminal that knows nothing but PATH and HOME; what is typed goes to Bash line by line."""
+
+    def __init__(self, folder, name):
+        commands = folder / ".commands"
+        commands.mkdir(exist_ok=True)
+        (commands / "python3").write_text(PYTHON3)
+        (commands / "python3").chmod(0o755)
+        self._shown, self._count = folder / f".{name}", itertools.count()
+        with self._shown.open("w") as shown:
+            self._process = subprocess.Popen(
+                ["bash", "--norc", "--noprofile", "-e"],
+                cwd=folder,
+                env={"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(folder)},
+                stdin=subprocess.PIPE,
+                stdout=shown,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                text=True,
+                bufsize=1,
+            )
+
+    def type(self, text, until=None):
+        """Type lines, and return what the terminal shows by the time that they are done.
+
+        Args:
+            until: What it shows at last, for a command that goes on.
+        """
+        before = len(self._shown.read_text())
+        mark = until or f"done {next(self._count)}"
+        for line in text.splitlines() + ([] if until else [f"echo {mark}"]):
+            self._process.stdin.write(f"{line}\n")
+        end = time.monotonic() + 60
+        while mark not in (shown := self._shown.read_text()[before:]):
+            assert self._process.poll() is None, shown
+            assert time.monotonic() < end, shown
+            time.sleep(0.02)
+        return shown.removesuffix(f"{mark}\n")
+
+    def close(self):
+        """Close the window, which ends what runs in it."""
+        self._process.stdin.close()
+        if is_running(self._process.pid):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
 def is_running(group):
-    """Tell whether there are processes left in a group of ours; as long, nobody gets its number."""
+    """Return whether any process of a group still runs. Until none does, its id isn't reused."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

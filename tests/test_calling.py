@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,8 +13,10 @@ import pytest
 from flask_model_registry.cli import new_key
 from tests.conftest import traces
 from tests.hosts import CANARY, model
-from tests.test_examples import blocks
-from tests.upstream import Upstream, answers, speaks
+from tests.reading import blocks
+from tests.upstream import Upstream, answers, received_whole, speaks
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "chat" / "app.py"
 CALL = EXAMPLE.parent.parent.parent / "docs" / "call.md"
@@ -45,7 +48,7 @@ def ask(tmp_path, evil):
         "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS": new_key(),
         "FLASK_MODEL_REGISTRY_ALLOWED_HOSTS": "localhost",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or else it is fetched
-        # What SDKs take, unless they are told.
+        # SDKs use these unless the app passes its own.
         **{f"{sdk.upper()}_API_KEY": "sk-of-the-environment" for sdk in SDKS},
         **{f"{sdk.upper()}_BASE_URL": at_evil for sdk in SDKS},
         **{f"{sdk.upper()}_API_BASE": at_evil for sdk in SDKS},
@@ -128,7 +131,7 @@ def test_the_example_answers_when_a_provider_fails(ask):
     assert refusing.connections == len(SDKS)
 
 
-# By these, LiteLLM chooses providers and addresses of its own, unless it is told.
+# LiteLLM picks a provider and a URL from these names unless the app passes its own.
 NAMES = [
     "somebody/replicate", "replicate/x", "github_copilot/x", "chatgpt/x", "huggingface/o/x", "clarifai/x",
     "ft:gpt-3.5-turbo:x", "azure/x", "bedrock/x", "vertex_ai/x", "ollama/x", "anthropic/claude-2", "claude-2",
@@ -158,50 +161,27 @@ def test_the_name_of_a_model_does_not_decide_where_its_key_goes(upstream, evil, 
     assert evil.connections == 0
 
 
-FOLLOWING = """
-import anthropic, litellm, openai
-from flask_model_registry import ResolvedModel, Secret
-
-{clients}
-model = ResolvedModel(
-    1, "m", "llm", "vllm", "m", "{address}", "openai", None, None, (), Secret("sk-test")
-)
-messages = [{{"role": "user", "content": "Hello"}}]
-for call in (
-    lambda: openai_client(model).chat.completions.create(model="m", messages=messages),
-    lambda: anthropic_client(model).messages.create(model="m", messages=messages, max_tokens=9),
-    lambda: completion(model, messages),
-):
-    try:
-        print(call())
-    except (openai.APIError, anthropic.APIError) as error:
-        print(type(error).__name__)
-"""
-
-
 @needs_sdks
-def test_the_clients_of_the_documentation_follow_no_redirects(evil):
-    to_evil = f"Location: http://127.0.0.1:{evil.port}/v1/chat/completions"
-    upstream = Upstream(answers(status="307 Temporary Redirect", headers=[to_evil]))
-    clients = next(block for block in blocks(CALL) if "follow_redirects" in block)
-    program = FOLLOWING.format(clients=clients, address=f"http://localhost:{upstream.port}/v1")
+def test_the_example_follows_no_redirect(evil, ask):
+    def redirects(upstream, connection):
+        received_whole(upstream, connection)
+        status = re.search(r"/(30\d)/", upstream.requests[-1])[1]
+        lines = [f"HTTP/1.1 {status} Go", f"Location: http://127.0.0.1:{evil.port}/v1/models"]
+        connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
 
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        cwd=EXAMPLE.parent.parent.parent,
-    )
+    upstream = Upstream(redirects)
+    statuses = ("301", "302", "303", "307", "308")
+    models = [
+        model(base_url=f"http://localhost:{upstream.port}/{each}/v1", model_id=each)
+        for each in statuses
+    ]
+
+    asked = ask(models, *(f"/ask/{sdk}/{each}" for sdk in SDKS for each in statuses))
     upstream.close()
 
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert [each for each in result.stdout.splitlines() if each.startswith("API")] == [
-        "APIStatusError",
-        "APIStatusError",
-        "APIError",
-    ]
-    assert (upstream.connections >= 3, evil.connections) == (True, 0)
+    assert asked == [{"status": 502, "title": "The provider failed"}] * len(SDKS) * len(statuses)
+    assert len(upstream.requests) >= len(asked)
+    assert evil.connections == 0
 
 
 def test_the_documentation_shows_what_the_example_does():

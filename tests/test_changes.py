@@ -66,6 +66,7 @@ def test_put_replaces_all_but_the_key(host, alice, full, address):
     assert key_of(host, full) == CANARY
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("missing", ["model_id", "model_provider", "model_name"])
 def test_put_needs_what_register_needs(host, alice, full, missing):
     before = stored(host)
@@ -146,6 +147,7 @@ INVALID = {
 }  # fmt: skip
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("field", INVALID)
 def test_a_change_that_is_not_valid_changes_nothing(host, alice, full, field):
     before = stored(host)
@@ -173,6 +175,7 @@ def test_the_merged_model_is_what_must_be_valid(host, alice, full):
     assert alice.patch(f"{PREFIX}/{full}", json=right).status_code == 200
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "field", ["id", "owner_id", "is_owner", "can_edit", "version", "uuid", "created_at", "updated_at",
               "is_shared", "shared_model_id", "ciphertext", "key_id"]
@@ -188,6 +191,7 @@ def test_fields_that_are_not_for_clients_are_refused(host, alice, full, field, m
     assert stored(host) == before
 
 
+@pytest.mark.databases("sqlite")
 def test_register_takes_no_is_active(alice):
     assert alice.post(f"{PREFIX}/register", json=model(is_active=False)).status_code == 422
 
@@ -390,7 +394,7 @@ def test_sharing_takes_the_right_to(host, alice, full):
 
 @pytest.fixture
 def once_admin(host, admin):
-    """A client whose user shared a model with everybody, and may not share any more."""
+    """A client whose user shared a model with everyone, and may not share any more."""
     (row_id,) = register(admin, "m", share_with_users=True, base_url="https://a.example.com")
     host.execute(sa.update(host.User).values(is_admin=False))
     return admin, row_id
@@ -455,7 +459,7 @@ def test_a_shared_name_is_taken_by_renaming_and_by_sharing_too(host, admin):
 
 def test_a_stale_etag_changes_nothing(host, alice, full):
     stale = alice.get(f"{PREFIX}/{full}").headers["ETag"]
-    fresh = alice.patch(f"{PREFIX}/{full}", json={"description": "1"}).headers["ETag"]
+    alice.patch(f"{PREFIX}/{full}", json={"description": "1"})
     before = stored(host)
     requests = [
         ("patch", "", {"description": "2"}), ("put", "", model()), ("delete", "", None),
@@ -465,7 +469,7 @@ def test_a_stale_etag_changes_nothing(host, alice, full):
     ]  # fmt: skip
 
     for method, path, body in requests:
-        for etag in (stale, "W/" + fresh, '"x"', "1"):
+        for etag in (stale, "W/" + stale, '"x"', "1"):
             response = getattr(alice, method)(
                 f"{PREFIX}/{full}{path}", json=body, headers={"If-Match": etag}
             )
@@ -561,6 +565,7 @@ def test_a_key_is_taken_away_and_that_is_idempotent(host, alice, full):
     assert (seen["is_set"], seen["status"]) == (False, "unreadable")
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "body", [{}, {"api_key": None}, {"api_key": "***"}, {"api_key": "k", "x": 1}, []]
 )

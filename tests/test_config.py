@@ -1,4 +1,4 @@
-"""Settings: read once, refused early, with the setting's name and the cure."""
+"""Settings are read once and refused early, with the setting's name and the fix."""
 
 import base64
 import secrets

@@ -9,9 +9,9 @@ from flask import Blueprint, Flask, abort, redirect
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
-from flask_model_registry import RegistryError, errors
-from flask_model_registry.core.store import Store
-from tests.hosts import PREFIX, create_app, declare, model
+from flask_model_registry import RegistryError, errors, problem_response
+from flask_model_registry.services.models import ModelService
+from tests.hosts import PREFIX, create_app, declare, model, register
 
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -22,9 +22,9 @@ def test_a_problem_has_the_members_of_rfc_9457(alice):
     assert response.mimetype == "application/problem+json"
     assert response.json == {
         "type": "urn:problem-type:model-registry:not-found",
-        "title": "There is nothing here that you can see",
+        "title": "Not found",
         "status": 404,
-        "detail": "There is nothing here that you can see",
+        "detail": "Not found",
     }
 
 
@@ -167,7 +167,7 @@ def test_the_hosts_handlers_do_not_see_our_errors(proud, method, path, status):
 
 
 def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
-    monkeypatch.setattr(Store, "list", lambda *_: 1 / 0)
+    monkeypatch.setattr(ModelService, "list", lambda *_: 1 / 0)
 
     response = proud.client("alice").get(f"{PREFIX}/")
 
@@ -176,7 +176,7 @@ def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
 
 @pytest.mark.forces_errors
 def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, alice, monkeypatch):
-    monkeypatch.setattr(Store, "list", lambda *_: 1 / 0)
+    monkeypatch.setattr(ModelService, "list", lambda *_: 1 / 0)
 
     response = alice.get(f"{PREFIX}/")
 
@@ -185,6 +185,7 @@ def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, ali
     assert response.json["title"] == "Internal Server Error"
 
 
+@pytest.mark.databases("sqlite")
 def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
     host = hosts()
     host.app.before_request(lambda: abort(429, "Not so fast."))
@@ -199,6 +200,7 @@ def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
     }
 
 
+@pytest.mark.databases("sqlite")
 def test_a_description_of_any_type_becomes_text(hosts):
     host = hosts()
     host.app.before_request(lambda: abort(403, LocalProxy(lambda: "lazily translated")))
@@ -206,6 +208,7 @@ def test_a_description_of_any_type_becomes_text(hosts):
     assert host.client().get(f"{PREFIX}/").json["detail"] == "lazily translated"
 
 
+@pytest.mark.databases("sqlite")
 def test_an_error_without_a_description_has_no_detail(hosts):
     class PaymentRequired(HTTPException):
         code = 402
@@ -221,6 +224,7 @@ def test_an_error_without_a_description_has_no_detail(hosts):
     assert response.json == {"type": "about:blank", "title": "Payment Required", "status": 402}
 
 
+@pytest.mark.databases("sqlite")
 def test_a_redirect_of_the_host_stays_one(hosts):
     host = hosts()
     host.app.before_request(lambda: abort(redirect("/login")))
@@ -228,6 +232,7 @@ def test_a_redirect_of_the_host_stays_one(hosts):
     assert host.client().get(f"{PREFIX}/").location == "/login"
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.forces_errors
 def test_an_exception_that_is_no_error_stays_what_it_is(hosts):
     class SeeOther(HTTPException):
@@ -242,6 +247,7 @@ def test_an_exception_that_is_no_error_stays_what_it_is(hosts):
     assert host.client().get(f"{PREFIX}/").status_code == 303
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.forces_errors
 def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
     host = hosts()
@@ -251,11 +257,26 @@ def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
 
 
 @pytest.mark.forces_errors
+def test_a_socket_that_a_driver_lets_fail_is_unavailable(host, alice, monkeypatch):
+    """pg8000 raises the OSError of its socket, which SQLAlchemy then lets through."""
+
+    def fail(self, cursor, statement, parameters, context=None):
+        raise TimeoutError("timed out")
+
+    with host.app.app_context():
+        monkeypatch.setattr(type(host.db.engine.dialect), "do_execute", fail)
+
+    response = alice.get(f"{PREFIX}/")
+
+    assert (response.status_code, "Retry-After" in response.headers) == (503, True)
+
+
+@pytest.mark.forces_errors
 def test_a_statement_that_is_wrong_is_not_called_unavailable(host, alice, monkeypatch):
     def fail(*_):
         raise sa.exc.ProgrammingError("SELECT", {}, Exception("syntax"))
 
-    monkeypatch.setattr(Store, "list", fail)
+    monkeypatch.setattr(ModelService, "list", fail)
 
     assert alice.get(f"{PREFIX}/").status_code == 500
 
@@ -292,6 +313,19 @@ def test_missing_tables_are_an_error_that_names_the_cure(empty_databases, caplog
 
 
 @pytest.mark.forces_errors
+def test_a_missing_column_is_no_outage(host, alice, caplog):
+    """As when the package was upgraded and the database was not."""
+    alter = "ALTER TABLE model_registry_models RENAME COLUMN {} TO {}"
+    for names in (("description", "d"), ("d", "description")):
+        host.execute(sa.text(alter.format(*names)))
+        responses = [alice.get(f"{PREFIX}/"), alice.post(f"{PREFIX}/register", json=model())]
+        expected = [500, 500] if names[1] == "d" else [200, 201]
+        assert [each.status_code for each in responses] == expected
+
+    assert "of another version; run db.create_all() or 'flask db upgrade'" in caplog.text
+
+
+@pytest.mark.forces_errors
 def test_a_table_that_is_missing_in_the_hosts_own_code_is_the_hosts_error(hosts):
     asked = []
 
@@ -315,3 +349,43 @@ def test_views_are_functions_with_names(host):
 
     assert all(inspect.isroutine(view) for view in views.values())
     assert len({view.__name__ for view in views.values()}) == len(views)
+
+
+@pytest.fixture
+def views(hosts):
+    """A host with a view that resolves models, and the library's handler for its errors."""
+    host = hosts()
+    host.app.register_error_handler(RegistryError, problem_response)
+    host.app.add_url_rule("/resolve/<ref>", "resolve", lambda ref: vars(host.registry.resolve(ref)))
+    return host
+
+
+@pytest.mark.databases("sqlite")
+def test_errors_in_a_view_of_the_hosts_are_answered_as_under_the_prefix(views):
+    alice, nobody = views.client("alice"), views.client()
+    missing = alice.get("/resolve/nothing"), alice.get(f"{PREFIX}/by-id/nothing")
+    refused = nobody.get("/resolve/nothing"), nobody.get(f"{PREFIX}/by-id/nothing")
+
+    for theirs, ours in (missing, refused):
+        assert (theirs.status_code, theirs.mimetype) == (ours.status_code, ours.mimetype)
+        assert theirs.json == ours.json
+        assert ALWAYS.items() <= dict(theirs.headers).items()
+    assert (missing[0].status_code, refused[0].status_code) == (404, 401)
+    assert refused[0].headers["WWW-Authenticate"] == refused[1].headers["WWW-Authenticate"]
+
+
+def test_what_an_error_says_to_the_operator_is_in_no_answer_of_the_handler(views, caplog):
+    alice, models = views.client("alice"), views.registry.tables.models
+    register(alice, "m")
+    views.execute(models.update().values(key_id="k#0"))
+    said = "the KMS at 10.0.0.7 is away"
+
+    unreadable = alice.get("/resolve/m")
+    with views.app.test_request_context():
+        away = problem_response(errors.UnavailableError(said))
+
+    assert unreadable.status_code == 409
+    assert unreadable.json["detail"] == "The model has no readable API key. Enter one."
+    assert (away.status_code, away.headers["Retry-After"]) == (503, "1")
+    assert said not in away.get_data(as_text=True) + caplog.text
+    assert "model registry: unavailable: UnavailableError" in caplog.messages

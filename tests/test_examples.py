@@ -1,5 +1,7 @@
 """What the README, the documentation and the examples say, done."""
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -7,13 +9,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flask_model_registry.cli import new_key
 from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
+from tests.kms import Kms
 from tests.reading import ROOT, blocks
 
 
@@ -50,31 +52,6 @@ def test_the_minimal_example_is_short_and_works(environment):
     assert len(source.read_text().splitlines()) <= 60
     with app.app_context():
         names["db"].engine.dispose()
-
-
-class Kms:
-    """A key management service: its keys never leave it."""
-
-    class RefusedError(Exception):
-        pass
-
-    class AwayError(Exception):
-        pass
-
-    def __init__(self):
-        self._keys = {}
-
-    def encrypt(self, key_id, plaintext):
-        key = self._keys.setdefault(key_id, AESGCM(AESGCM.generate_key(256)))
-        nonce = os.urandom(12)
-        return f"{key_id}|".encode() + nonce + key.encrypt(nonce, plaintext, None)
-
-    def decrypt(self, blob):
-        key_id, _, sealed = blob.partition(b"|")
-        try:
-            return self._keys[key_id.decode()].decrypt(sealed[:12], sealed[12:], None)
-        except (KeyError, ValueError, InvalidTag):
-            raise self.RefusedError from None
 
 
 @pytest.fixture
@@ -133,6 +110,7 @@ def test_the_example_moves_from_the_built_in_box_to_a_service_and_back(hosts, bo
     assert resolved == [CANARY] * 5
 
 
+@pytest.mark.databases("sqlite")
 def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, boxes, monkeypatch):
     kms = Kms()
     host = hosts(secret_box=boxes["EnvelopeBox"](kms, "one"))
@@ -147,6 +125,7 @@ def test_a_key_management_service_that_is_away_is_no_unreadable_key(hosts, boxes
         host.registry.resolve("m", user=host.load("alice"))
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.forces_errors
 def test_the_example_says_so_when_its_service_is_away(hosts, boxes, monkeypatch):
     kms = Kms()
@@ -167,14 +146,15 @@ def test_the_example_says_so_when_its_service_is_away(hosts, boxes, monkeypatch)
     assert [answer.status_code for answer in answers] == [503, 503]
 
 
-@pytest.fixture
-def demo(tmp_path):
-    """The demo server, running; its printed text."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo server, running; its printed text, and its folder."""
     pytest.importorskip("waitress", reason="the demo extra is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environ = {**os.environ, "PORT": str(port), "DEMO_INSTANCE": str(tmp_path / "instance")}
+    instance = tmp_path_factory.mktemp("demo") / "instance"
+    environ = {**os.environ, "PORT": str(port), "DEMO_INSTANCE": str(instance)}
     command = [sys.executable, str(ROOT / "examples" / "demo" / "app.py")]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         lines = []
@@ -182,7 +162,7 @@ def demo(tmp_path):
             lines.append(line)
             if line.startswith("Serving"):
                 break
-        yield "".join(lines), tmp_path / "instance"
+        yield "".join(lines), instance
         process.terminate()
 
 
@@ -205,6 +185,127 @@ def test_the_demo_prints_commands_that_work_when_pasted(demo):
     assert (instance / "encryption-keys").stat().st_mode & 0o077 == 0
 
 
+DEMO_ROUTES = ["/", "/as/alice", "/people", "/static/demo.css", "/nothing-here"]
+DEMO_ROUTES += [f"{PREFIX}/", f"{PREFIX}/openapi.json", f"{PREFIX}/static/model-registry.js"]
+DEMO_ROUTES += ["/stand-in/v1/models"]
+
+
+def ask_demo(port, method, path, **headers):
+    """Send a request whose Host and other headers are what a test says; return status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest(method, path, skip_host=True)
+    for name, value in {"Content-Length": "0", **headers}.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    with contextlib.closing(connection):
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def port_of(text):
+    return int(re.search(r"http://127\.0\.0\.1:(\d+)/", text)[1])
+
+
+def test_the_demo_refuses_hosts_that_are_not_its_own(demo):
+    port, names = port_of(demo[0]), ("127.0.0.1", "localhost")
+    foreign = ["rebound.example", f"rebound.example:{port}", f"127.0.0.1.nip.example:{port}"]
+    foreign += [
+        f"127.0.0.1:{port + 1}",
+        "127.0.0.1",
+        "localhost",
+        f"0.0.0.0:{port}",
+        f"[::1]:{port}",
+    ]
+    foreign += ["", f"localhost:{port}@rebound.example", f"user@127.0.0.1:{port}"]
+
+    refused = {
+        (host, path): ask_demo(port, "GET", path, Host=host)[0]
+        for host in foreign
+        for path in DEMO_ROUTES
+    }
+    forwarded = ask_demo(
+        port, "GET", "/", Host="rebound.example", X_Forwarded_Host=f"127.0.0.1:{port}"
+    )
+    served = [ask_demo(port, "GET", "/as/alice", Host=f"{name}:{port}")[0] for name in names]
+
+    assert {each: status for each, status in refused.items() if status not in {400, 403}} == {}
+    assert forwarded[0] in {400, 403}
+    assert served == [200, 200]
+
+
+def test_the_demo_gives_no_token_and_resets_nothing_for_another_host(demo):
+    port = port_of(demo[0])
+
+    answers = [
+        ask_demo(port, "POST", path, Host="rebound.example") for path in ("/reset", "/as/bob/token")
+    ]
+
+    assert [status for status, _ in answers] == [403, 403]
+    assert [body for _, body in answers if "token" in body] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "http://127.0.0.1:{other}"},
+        {"Origin": "http://127.0.0.1:{port}.elsewhere.example"},
+        {"Origin": "http://localhost:{port}"},  # another name is another site
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},  # another port of this machine
+        {"Sec_Fetch_Site": "cross-site", "Origin": "http://127.0.0.1:{port}"},
+        {"Referer": "http://elsewhere.example/page"},
+    ],
+)
+def test_the_demo_refuses_posts_from_elsewhere(demo, headers):
+    port = port_of(demo[0])
+    sent = {name: text.format(port=port, other=port + 1) for name, text in headers.items()}
+    token = json.loads(ask_demo(port, "POST", "/as/alice/token", Host=f"127.0.0.1:{port}")[1])
+    login = {"Host": f"127.0.0.1:{port}", "Authorization": f"Bearer {token['token']}"}
+    ask_demo(port, "DELETE", f"{PREFIX}/2", **login)
+
+    refused = [
+        ask_demo(port, "POST", path, Host=f"127.0.0.1:{port}", **sent)
+        for path in ("/reset", "/as/alice/token")
+    ]
+
+    assert [status for status, _ in refused] == [403, 403]
+    assert [body for _, body in refused if "eyJ" in body] == []
+    assert ask_demo(port, "GET", f"{PREFIX}/2", **login)[0] == 404  # nothing began again
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},  # a program, not a browser
+        {"Origin": "http://{host}"},
+        {"Origin": "http://{host}", "Sec_Fetch_Site": "same-origin"},
+        {"Sec_Fetch_Site": "none"},
+        {"Referer": "http://{host}/as/alice"},
+    ],
+)
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_the_demo_resets_for_its_own_pages(demo, name, headers):
+    port = port_of(demo[0])
+    host = f"{name}:{port}"
+    sent = {header: text.format(host=host) for header, text in headers.items()}
+
+    assert ask_demo(port, "POST", "/reset", Host=host, **sent)[0] == 302
+    assert ask_demo(port, "POST", "/as/alice/token", Host=host, **sent)[0] == 200
+
+
+def test_the_demo_cannot_be_framed(demo):
+    port = port_of(demo[0])
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+
+    assert "frame-ancestors 'none'" in policy
+    assert "form-action 'self'" in policy
+
+
 def test_what_contributors_are_told_to_run_is_there():
     """It takes too long, or containers, to be run here."""
     if not (ROOT / "Makefile").exists():
@@ -212,9 +313,9 @@ def test_what_contributors_are_told_to_run_is_there():
     told = (ROOT / "docs" / "contributing.md").read_text()
     makefile, extras = (ROOT / "Makefile").read_text(), (ROOT / "setup.cfg").read_text()
 
-    targets = {*re.findall(r"(?:^|`)make ([a-z]+)", told, re.MULTILINE)}
+    targets = {*re.findall(r"(?:^|`)make ([a-z-]+)(?= |`|$)", told, re.MULTILINE)}
     tools = {*re.findall(r"\.venv/bin/([a-z-]+)", told)} - {"python", "lint-imports"}
-    paths = {*re.findall(r"(?:tests|docs)/[a-z_]+(?:\.py)?", told)} - {"docs/_build"}
+    paths = {*re.findall(r"(?:tests|docs)/[a-z_]+(?:\.py|\.json)?", told)} - {"docs/_build"}
 
     assert {"test", "soak", "matrix"} <= targets
     assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flask_model_registry import signals
+from flask_model_registry import Provider, signals
 from flask_model_registry.cli import model_registry, new_key
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
-from tests.test_examples import blocks
+from tests.reading import blocks
 
 URL = "https://a.example.com/v1"
 
@@ -77,7 +77,7 @@ def test_an_export_has_a_line_for_each_model_and_no_key(host, alice, bob):
 
 
 def test_an_export_has_no_end_at_a_page(host, alice, monkeypatch):
-    monkeypatch.setattr("flask_model_registry.exchange._BATCH", 2)
+    monkeypatch.setattr("flask_model_registry.services.exchange._BATCH", 2)
     ids = ["a", "b", "c", "d", "e"]
     register(alice, *ids)
 
@@ -95,6 +95,29 @@ def test_an_export_with_secrets_goes_to_a_file_of_ones_own(host, alice, tmp_path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert host.run("export", "--output", str(path))[1] == 1
     assert CANARY in path.read_text()
+
+
+def test_an_exported_key_keeps_the_address_of_the_apps_own_provider(hosts, tmp_path):
+    """Another app knows the provider under another address, or OpenAI's own."""
+    gateway = "https://gateway.example.com/v1"
+    own = [Provider("openai", "Our gateway", gateway), Provider("acme", "Acme", gateway)]
+    sender, receiver = hosts(providers=own), hosts()
+    alice = sender.client("alice")
+    for provider in ("openai", "acme", "groq"):
+        register(alice, provider, model_provider=provider)
+    path, owner = tmp_path / "out.jsonl", str(receiver.user("bob"))
+
+    sender.run("export", "--with-secrets", "--output", str(path))
+    assert receiver.run("import", "--owner", owner, str(path))[1] == 0
+
+    with receiver.app.app_context():
+        bob = receiver.load("bob")
+        called = [
+            receiver.registry.resolve(each, user=bob).base_url
+            for each in ("openai", "acme", "groq")
+        ]
+    assert called == [gateway, gateway, "https://api.groq.com/openai/v1"]
+    assert [each["base_url"] for each in exported(sender)] == [None, None, None]
 
 
 def test_a_terminal_shows_no_secrets(host, alice, monkeypatch):
@@ -203,6 +226,7 @@ def test_a_line_keeps_to_the_rules(host, alice, file, fields, told):
     assert listed(alice) == []
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "text",
     [
@@ -474,7 +498,7 @@ def test_an_export_that_breaks_off_leaves_nothing(host, alice, tmp_path, monkeyp
         seen.append([*map(str, tmp_path.iterdir()), path.read_text()])
         raise sa.exc.OperationalError("SELECT", {}, Exception("gone away"))
 
-    monkeypatch.setattr("flask_model_registry.exchange.Export._line", line_of)
+    monkeypatch.setattr("flask_model_registry.services.exchange.Export._line", line_of)
 
     output, status = host.run("export", "--output", str(path))
 
@@ -504,6 +528,47 @@ def test_an_owner_that_is_nobody_is_not_the_one_in_the_line(host, alice, file, o
     assert listed(alice) == []
 
 
+GIFT = {"model_id": "gpt-4o", "share_with_users": True, "api_key": ...}
+
+
+def test_an_import_accepts_no_gift(host, alice, admin, file):
+    (row_id,) = register(alice, "gpt-4o")
+    alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": str(host.user("admin"))})
+    before = host.rows("models")
+
+    output, status = host.run(
+        "import", "--on-conflict", "update", file(line(host, "admin", **GIFT))
+    )
+
+    assert (acts(output), status) == (["fail"], 1)
+    assert "may be a gift" in output
+    assert host.rows("models") == before
+    assert alice.get(f"{PREFIX}/by-id/gpt-4o").status_code == 404
+
+
+@pytest.mark.parametrize("fields", [{"is_active": False}, {"api_key": None}, {"api_key": CANARY}])
+def test_an_import_changes_what_is_switched_off_where_no_key_of_others_is_used(
+    host, alice, admin, file, fields
+):
+    (row_id,) = register(alice, "gpt-4o")
+    alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": str(host.user("admin"))})
+
+    output, status = host.run(
+        "import", "--on-conflict", "update", file(line(host, "admin", **{**GIFT, **fields}))
+    )
+
+    assert (acts(output), status) == (["update"], 0)
+
+
+def test_an_owner_that_no_key_can_be_fails_its_own_line_only(host, alice, file):
+    lines = file(line(host, owner="9" * 30), line(host, model_id="b"), line(host, owner="x"))
+
+    output, status = host.run("import", lines)
+
+    assert (acts(output), status) == (["fail", "create", "fail"], 1)
+    assert host.rows("models") == []
+
+
 def test_an_owner_that_is_given_makes_that_of_the_line_no_matter(host, alice, bob, file):
     lines = file(line(host, owner=7), line(host, owner=None, model_id="b"))
 
@@ -530,7 +595,7 @@ def test_whoever_is_of_another_class_of_users_is_no_owner(hosts, file):
 @pytest.mark.forces_errors
 def test_a_database_that_fails_half_way_keeps_nothing(host, alice, file, monkeypatch):
     made = []
-    insert = host.app.extensions["model_registry"].models.create
+    insert = host.services.models.create
 
     def create(actor, fields):
         if made:
@@ -539,7 +604,8 @@ def test_a_database_that_fails_half_way_keeps_nothing(host, alice, file, monkeyp
         return made[0]
 
     monkeypatch.setattr(
-        "flask_model_registry.core.store.Store.create", lambda _self, *args: create(*args)
+        "flask_model_registry.services.models.ModelService.create",
+        lambda _self, *args: create(*args),
     )
     output, status = host.run("import", file(line(host), line(host, model_id="b")))
 

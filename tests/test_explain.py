@@ -44,9 +44,9 @@ def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
     explanation = explain("m", "bob")
 
     assert explanation.relations == (
+        "shared with everybody",
         "granted to the user",
         "granted to a group of the user",
-        "shared with everybody",
     )
     assert explanation.actions == ("use", "edit", "delete")
 
@@ -77,6 +77,16 @@ def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
     assert explanation.namesakes == (shared,)
     assert explain(shared).namesakes == (own,)
     assert explain("m", "admin").namesakes == ()
+
+
+def test_an_inactive_model_is_passed_over(explain, alice, admin):
+    (shared,) = register(admin, "m", share_with_users=True)
+    (own,) = register(alice, "m")
+    alice.patch(f"{PREFIX}/{own}", json={"is_active": False})
+
+    explanation = explain("m")
+
+    assert (explanation.id, explanation.namesakes, explanation.problems) == (shared, (own,), ())
 
 
 def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):

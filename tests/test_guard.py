@@ -13,6 +13,8 @@ from werkzeug.local import LocalProxy
 from flask_model_registry import ConfigError
 from tests.hosts import PREFIX, model
 
+pytestmark = pytest.mark.databases("sqlite")
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -27,7 +29,9 @@ def addresses(app):
 
 
 def test_the_addresses_are_all_known(host):
-    paths = ["/", "/register", "/openapi.json", "/summary", "/v1/models", "/providers", "/providers/1/models",
+    paths = ["/", "/register", "/openapi.json", "/summary", "/v1/models", "/v1/models/1",
+             "/v1", "/v1/1",  # what is not served there
+             "/providers", "/providers/1/models",
              "/test-connection", "/1/test", "/1", "/by-id/1", "/1/credential", "/1/grants",
              "/1/grants/users/1", "/1/grants/groups/1", "/1/transfer", "/defaults", "/defaults/1", "/static/1",
              "/1"]  # the last one is for all others  # fmt: skip
@@ -120,6 +124,7 @@ def test_a_revoked_token_is_refused(hosts):
     assert host.client("alice").get(f"{PREFIX}/").status_code == 401
 
 
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
 def test_a_deleted_user_is_refused(host, alice):
     host.execute(sa.delete(host.User))
 
@@ -135,6 +140,7 @@ def test_the_hosts_own_refresh_token_is_refused(host):
     assert response.status_code == 401
 
 
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
 @pytest.mark.forces_errors
 def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, monkeypatch, caplog):
     def fail(*args, **options):

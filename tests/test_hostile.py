@@ -1,45 +1,28 @@
-"""Everything that a client can have the app call, over HTTP: what is connected to, and what is told.
-
-Connections are counted where Python makes them, by an audit hook: whatever the code does.
-"""
+"""Hostile base URLs, over HTTP: what the app connects to, and what its responses reveal."""
 
 import socket
 import ssl
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cache
 
 import pytest
 import trustme
 
 from flask_model_registry.providers.transport import Network
-from tests.hosts import CANARY, PREFIX, register
-from tests.test_addresses import NOT_PUBLIC, SPELLINGS
-from tests.test_probes import LISTING, connection
-from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, is_silent, wait_until
+from tests.addresses import NOT_PUBLIC, SPELLINGS
+from tests.hosts import CANARY, PREFIX, connection, register
+from tests.sockets import watch_connections
+from tests.upstream import HOSTILE, LISTING, PRIVATE, Upstream, answers, is_silent, wait_until
 
-_watching: list[list] = []
-
-
-def _hook(event, args):
-    if event == "socket.connect" and _watching:
-        _watching[-1].append(args[1])
-
-
-@cache
-def watch_all():
-    sys.addaudithook(_hook)  # for the life of the process: there is no way to remove one
+pytestmark = [pytest.mark.slow, pytest.mark.databases("sqlite")]
 
 
 @pytest.fixture
 def connected():
     """The addresses that sockets were connected to, but for databases."""
-    watch_all()
-    _watching.append([])
-    yield lambda: [each for each in _watching[-1] if each[1] not in (3306, 5432)]
-    _watching.pop()
+    with watch_connections() as seen:
+        yield lambda: [each for each in seen if each[1] not in (3306, 5432)]
 
 
 @pytest.fixture
@@ -58,7 +41,7 @@ def on_network(host, names):
             raise OSError("unknown")
         return [found]
 
-    transport = host.app.extensions["model_registry"].endpoints.prober._transport
+    transport = host.services.endpoints.prober._transport
     transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
 
 
@@ -118,7 +101,7 @@ def test_no_name_of_an_internal_address_is_called(hosts, connected):
 
 @pytest.mark.forces_errors
 def test_what_is_at_an_address_is_not_told(hosts, upstream):
-    """Nobody, somebody who refuses, a filter, and an address that is not allowed."""
+    """An unknown host, a refused connection, a filter and a blocked IP address look the same."""
     names = {"refused": "127.0.0.1", "filtered": "127.0.0.1", "blocked": "10.0.0.1"}
     host = hosts(
         config={
@@ -151,7 +134,7 @@ def test_what_is_at_an_address_is_not_told(hosts, upstream):
 
 @contextmanager
 def filtering():
-    """Give a port that answers nobody: its queue is full, so that the system drops what comes."""
+    """Yield a port that never answers: its queue is full, so the system drops what comes."""
     with ExitStack() as sockets:
         server, *callers = (sockets.enter_context(socket.socket()) for _ in range(5))
         server.bind(("127.0.0.1", 0))
@@ -175,10 +158,12 @@ ALSO = {
 }
 
 
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
 def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, caplog):
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
-    host = hosts(config={**config, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
-    transport = host.app.extensions["model_registry"].endpoints.prober._transport
+    at_once = {"MODEL_REGISTRY_PROBE_CONCURRENCY": len(HOSTILE) + len(ALSO)}
+    host = hosts(config={**config, **at_once, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
+    transport = host.services.endpoints.prober._transport
     looked_up = []
 
     def look_up(name, port):

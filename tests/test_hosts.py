@@ -1,8 +1,11 @@
 """Hosts of different make, all served alike."""
 
+import gc
+import weakref
+
 import pytest
 import sqlalchemy as sa
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app
 
 from flask_model_registry import ConfigError, ModelRegistry
 from flask_model_registry.cli import new_key
@@ -57,6 +60,35 @@ def test_a_factory_may_run_twice(hosts):
         first.db.engine.dispose()
 
 
+def test_the_app_has_the_registry_that_its_host_made(hosts):
+    host = hosts()
+
+    assert host.app.extensions["model_registry"] is host.registry
+
+
+def test_an_app_is_not_kept_for_as_long_as_its_registry():
+    db, jwt, _, registry, _ = declare()
+
+    def factory():
+        app = Flask("short-lived")
+        app.config.update(
+            SQLALCHEMY_DATABASE_URI="sqlite://", MODEL_REGISTRY_ENCRYPTION_KEYS=new_key()
+        )
+        db.init_app(app)
+        registry.init_app(app)
+        with app.app_context():
+            db.create_all()
+            registry.check_keys()
+            db.session.remove()
+            db.engine.dispose()
+        return weakref.ref(app)
+
+    apps = [factory() for _ in range(2)]
+    gc.collect()
+
+    assert [app() for app in apps] == [None, None]
+
+
 def test_a_registry_made_in_the_factory_declares_the_tables_once(hosts):
     host = hosts()
 
@@ -82,6 +114,7 @@ def test_two_apps_with_two_databases_keep_apart(empty_databases, canary):
         host.close()
 
 
+@pytest.mark.databases("sqlite")
 def test_the_prefix_is_a_setting(hosts):
     host = hosts(config={"MODEL_REGISTRY_URL_PREFIX": "/v3/ai-models"})
     alice = host.client("alice")
@@ -92,6 +125,7 @@ def test_the_prefix_is_a_setting(hosts):
     assert alice.get(f"{PREFIX}/").mimetype == "text/html"
 
 
+@pytest.mark.databases("sqlite")
 def test_one_app_has_one_registry(hosts):
     host = hosts()
 
@@ -99,6 +133,7 @@ def test_one_app_has_one_registry(hosts):
         host.registry.init_app(host.app)
 
 
+@pytest.mark.databases("sqlite")
 def test_one_metadata_has_one_class_of_users(hosts):
     host = hosts()
 
@@ -109,6 +144,7 @@ def test_one_metadata_has_one_class_of_users(hosts):
         ModelRegistry(host.db, Robot)
 
 
+@pytest.mark.databases("sqlite")
 def test_a_key_of_two_columns_is_refused(hosts):
     host = hosts()
 
@@ -120,11 +156,13 @@ def test_a_key_of_two_columns_is_refused(hosts):
         ModelRegistry(host.db, Pair)
 
 
+@pytest.mark.databases("sqlite")
 def test_a_class_that_is_not_mapped_is_refused(hosts):
     with pytest.raises(ConfigError, match="is no mapped class"):
         ModelRegistry(hosts().db, object)
 
 
+@pytest.mark.databases("sqlite")
 def test_who_may_share_is_the_hosts_to_say(hosts):
     host = hosts(can_share=lambda user: user.name == "carol")
 
@@ -162,6 +200,7 @@ def test_the_app_is_left_as_it_was(database):
     assert {k: v for k, v in with_registry.config.items() if "REGISTRY" not in k} == config
 
 
+@pytest.mark.databases("sqlite")
 def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
     db, jwt, User, registry, _ = declare()
     app = Flask("tenants")
@@ -193,6 +232,7 @@ def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
     host.close()
 
 
+@pytest.mark.databases("sqlite")
 def test_a_parent_that_takes_no_more_blueprints_is_told_of(hosts):
     parent = Blueprint("v1", __name__)
     for declared, is_first in ((declare(), True), (declare(), False)):
@@ -249,3 +289,17 @@ def test_models_of_an_owner_who_is_gone_break_no_list(hosts):
     host.execute(sa.delete(host.User).where(host.User.name == "admin"))
 
     assert host.client("bob").get(f"{PREFIX}/").status_code == 200
+
+
+@pytest.mark.databases("sqlite")
+def test_the_app_may_be_current_app(empty_databases):
+    def mount(app):
+        with app.app_context():
+            declared[3].init_app(current_app)
+
+    declared = declare()
+    host = create_app(declared, empty_databases().url, mount=mount)
+
+    with host.app.app_context():
+        host.db.create_all()
+        assert host.registry.list(user=host.load("alice")) == []

@@ -5,8 +5,10 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from flask_model_registry.core.store import Store
+from flask_model_registry.services.models import ModelService
 from tests.hosts import PREFIX, model
+
+pytestmark = pytest.mark.databases("sqlite")
 
 VALID = json.dumps(model()).encode()
 REGISTER = f"{PREFIX}/register"
@@ -280,6 +282,7 @@ def test_a_body_that_ends_too_soon_is_refused(host, alice):
     assert host.rows("models") == []
 
 
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
 @pytest.mark.parametrize("is_chunked", [True, False])
 def test_a_slow_client_holds_no_connection_to_the_database(host, alice, is_chunked):
     with host.app.app_context():
@@ -323,7 +326,7 @@ def test_text_that_the_database_cannot_hold_is_refused(host, alice, monkeypatch,
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(Store, "create", fail)
+    monkeypatch.setattr(ModelService, "create", fail)
 
     assert alice.post(REGISTER, json=model()).status_code == 422
 

@@ -6,12 +6,14 @@ A route that is not in the table fails the test, so a new one cannot be forgotte
 import itertools
 
 import pytest
-import sqlalchemy as sa
 
-from flask_model_registry.web.routes import ROUTES
-from tests.hosts import PREFIX, grant, model, register
+from flask_model_registry.web.views import ROUTES
+from tests.hosts import PREFIX
+from tests.scene import BY_NAME, Scene
 
-# The roles, in the order of the columns below. Who "share"s may share with everybody, and has no
+pytestmark = pytest.mark.databases("sqlite")
+
+# The roles, in the order of the columns below. The "sharer" may share with everyone, and has no
 # other relation to the model.
 ROLES = ["owner", "reader", "editor", "deleter", "member", "everyone", "stranger", "sharer", "anonymous"]  # fmt: skip
 
@@ -30,6 +32,8 @@ ONE_MODEL = {
     ("model_by_handle", "PATCH"):       "200  403  200  403  403  403  404  404  401",
     ("model_by_handle", "PUT"):         "200  403  200  403  403  403  404  404  401",
     ("model_by_handle", "DELETE"):      "204  403  403  204  403  403  404  404  401",
+    ("openai_model", "GET"):            "200  200  200  200  200  200  404  404  401",
+    ("openai_model", "HEAD"):           "200  200  200  200  200  200  404  404  401",
     ("credential", "GET"):              "200  200  200  200  200  200  404  404  401",
     ("credential", "HEAD"):             "200  200  200  200  200  200  404  404  401",
     ("credential", "PUT"):              "204  403  204  403  403  403  404  404  401",
@@ -44,7 +48,7 @@ ONE_MODEL = {
     ("default", "PUT"):                 "200  200  200  200  200  200  404  404  401",
     ("test_model", "POST"):             "200  200  200  200  200  200  404  404  401",
 }  # fmt: skip
-# Those that name no model: what everybody may do on their own account.
+# Routes that name no model: what each user may do on their own account.
 NO_MODEL = {
     ("models", "GET"):                  "200  200  200  200  200  200  200  200  401",
     ("models", "HEAD"):                 "200  200  200  200  200  200  200  200  401",
@@ -96,76 +100,10 @@ def test_every_route_is_in_the_table():
     assert {(name, method) for name, method, _ in SHARING} <= served
 
 
-class Scene:
-    """A model, and somebody in each role to it."""
-
-    def __init__(self, host, role):
-        self.host, self.role = host, role
-        owner = host.client("owner")
-        (self.id,) = register(owner, "m/1", abilities=["chat"])
-        (self.foreign,) = register(host.client("somebody else"), "foreign")
-        if role == "everyone":
-            models = host.registry.tables.models
-            host.execute(
-                sa.update(models)
-                .where(models.c.id == self.id)
-                .values(is_shared=True, shared_model_id="m/1")
-            )
-        grant(host, self.id, user_id=host.user("reader"))
-        grant(host, self.id, user_id=host.user("editor"), can_edit=True)
-        grant(host, self.id, user_id=host.user("deleter"), can_delete=True)
-        grant(host, self.id, group_name="group of member")
-        grant(host, self.id, user_id=host.user("old grantee"))
-        grant(host, self.id, group_name="old group")
-        anonymous = role == "anonymous"
-        self.client = host.client(None if anonymous else role, is_admin=role == "sharer")
-
-    def request(self, name, method, *, ref, variant=None):
-        rule, _ = ROUTES[name]
-        old = method == "DELETE"
-        path = (
-            rule.replace("<path:model_id>", str(ref))
-            .replace("<id>", str(ref))
-            .replace("<path:user>", str(self.host.user("old grantee" if old else "new grantee")))
-            .replace("<path:group>", "old group" if old else "new group")
-            .replace("<config_type>", "general")
-            .replace("<provider>", "bedrock")
-        )
-        query = {"scope": "app"} if variant == "app" else None
-        body = self.body(name, method, ref, variant)
-        return self.client.open(PREFIX + path, method=method, json=body, query_string=query)
-
-    def body(self, name, method, ref, variant):
-        new = model(model_id="new", share_with_users=variant == "share")
-        whole = model(model_id="m/1", abilities=["chat"], description="changed")
-        if self.role == "everyone":
-            whole["share_with_users"] = True
-        bodies = {
-            ("models", "POST"): new,
-            ("register", "POST"): new,
-            ("model", "PATCH"): {"share_with_users": True} if variant else {"description": "changed"},
-            ("model", "PUT"): whole,
-            ("credential", "PUT"): {"api_key": model()["api_key"]},
-            ("user_grant", "PUT"): {"can_edit": True},
-            ("group_grant", "PUT"): {"can_edit": True},
-            ("transfer", "POST"): {"user": str(self.host.user("heir"))},
-            ("default", "PUT"): {"id": ref},
-            ("provider_models", "POST"): {"api_key": model()["api_key"]},
-            ("test_connection", "POST"): {
-                name: model()[name] for name in ("model_provider", "model_name", "api_key")
-            },
-        }  # fmt: skip
-        return bodies.get((name.replace("model_by_handle", "model"), method))
-
-    def content(self):
-        tables = ("models", "abilities", "grants", "defaults", "app_defaults")
-        return {name: self.host.rows(name) for name in tables}
-
-
 @pytest.mark.parametrize(("name", "method", "role", "status"), cases(ONE_MODEL))
 def test_one_model_by_every_form_of_id(host, name, method, role, status):
     scene = Scene(host, role)
-    forms = ("m/1", "foreign", "absent") if name == "model_by_handle" else (
+    forms = ("m/1", "foreign", "absent") if name in BY_NAME else (
         scene.id, scene.foreign, 2_000_000_000)  # fmt: skip
     before, unseen = scene.content(), 401 if role == "anonymous" else 404
 

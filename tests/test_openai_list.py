@@ -1,41 +1,36 @@
-"""The list that OpenAI clients read: what a model_id leads to, for whoever asks."""
+"""The list that OpenAI clients read: what each model_id leads to for the user who asks."""
 
 import itertools
-import threading
 import time
 from datetime import datetime, timezone
 
 import pytest
-import waitress
 
 from flask_model_registry import InactiveModelError, NotFoundError
 from tests.hosts import PREFIX, model, register
+from tests.upstream import served
 
 LIST = f"{PREFIX}/v1/models"
 
 
 @pytest.fixture
-def served(host):
+def address(host):
     """The address of the host, on a real socket."""
-    server = waitress.create_server(host.app, host="127.0.0.1", port=0, threads=2)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}{PREFIX}"
-    server.close()
-    thread.join(10)
+    with served(host.app) as port:
+        yield f"http://127.0.0.1:{port}{PREFIX}"
 
 
-def test_the_openai_sdk_lists_what_the_bearer_of_a_token_may_use(served, host, alice, bob):
+def test_the_openai_sdk_lists_what_the_bearer_of_a_token_may_use(address, host, alice, bob):
     openai = pytest.importorskip("openai", reason="the SDK is not installed")
     register(alice, "mine", "mine/too")
     register(bob, "of-bob")
 
-    with openai.OpenAI(base_url=f"{served}/v1", api_key=host.token("alice")) as client:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key=host.token("alice")) as client:
         listed = client.models.list().data
 
     assert [each.id for each in listed] == ["mine", "mine/too"]
     assert {(each.object, each.owned_by) for each in listed} == {("model", "openai")}
-    nobody = openai.OpenAI(base_url=f"{served}/v1", api_key="nobody", max_retries=0)
+    nobody = openai.OpenAI(base_url=f"{address}/v1", api_key="nobody", max_retries=0)
     with nobody, pytest.raises(openai.AuthenticationError):
         nobody.models.list()
 
@@ -54,6 +49,7 @@ def test_the_answer_has_the_shape_of_openais(alice, monkeypatch):
         "object": "model",
         "created": None,
         "owned_by": "openai",
+        "category": "llm",
     }
     assert isinstance(listed["created"], int)
     moment = datetime.fromtimestamp(listed["created"], timezone.utc)
@@ -72,7 +68,7 @@ def test_it_is_in_the_order_of_ids(alice, admin):
 
 
 ABSENT, ACTIVE, INACTIVE = STATES = ("-", "a", "i")
-RELATIONS = ("owner", "grantee", "group", "everyone")
+RELATIONS = ("owner", "everyone", "grantee", "group")
 
 
 def arrange(host, by_relation):
@@ -86,7 +82,12 @@ def arrange(host, by_relation):
             if state == ABSENT:
                 continue
             created = registry.create(
-                user=owner, **model(model_id=model_id, share_with_users=relation == "everyone")
+                user=owner,
+                **model(
+                    model_id=model_id,
+                    model_name=f"of {relation}",
+                    share_with_users=relation == "everyone",
+                ),
             )
             if relation == "grantee":
                 registry.grant(created["id"], to=bob, user=owner)
@@ -111,17 +112,26 @@ def test_it_lists_just_what_resolves(host):
         resolved = set()
         for each in combinations:
             try:
-                resolved.add(host.registry.resolve(f"m{each}", user=bob).model_id)
+                found = host.registry.resolve(f"m{each}", user=bob)
             except (NotFoundError, InactiveModelError):
                 continue
+            resolved.add(found.model_id)
+            relation = RELATIONS[each.index(ACTIVE)]  # the nearest of the active ones
+            assert found.model_name == f"of {relation}"
+            seen = host.registry.get(f"m{each}", user=bob)
+            explained = host.registry.explain(f"m{each}", user=bob)
+            assert seen["id"] == explained.id == found.id
+    client = host.client("bob")
 
-    listed = [each["id"] for each in host.client("bob").get(LIST).json["data"]]
+    listed = [each["id"] for each in client.get(LIST).json["data"]]
+    gotten = {
+        f"m{each}" for each in combinations if client.get(f"{LIST}/m{each}").status_code == 200
+    }
 
     assert len(listed) == len({*listed})
-    assert {*listed} == resolved
-    assert "maiii" in resolved
-    assert "miaaa" not in resolved
-    assert len(resolved) == 27 + 9 + 3 + 1  # the nearest that is there is active
+    assert {*listed} == resolved == gotten
+    assert {"maiii", "miiia"} <= resolved
+    assert resolved == {f"m{each}" for each in combinations if ACTIVE in each}
 
 
 def test_what_has_no_key_cannot_be_used(alice):
@@ -129,6 +139,7 @@ def test_what_has_no_key_cannot_be_used(alice):
     alice.delete(f"{PREFIX}/{ids[0]}/credential")
 
     assert [each["id"] for each in alice.get(LIST).json["data"]] == ["b"]
+    assert [alice.get(f"{LIST}/{each}").status_code for each in "ab"] == [404, 200]
 
 
 def test_without_groups_there_is_no_such_branch(hosts):

@@ -2,9 +2,18 @@
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ConflictError, ModelIdTakenError, ModelRegistry, NotFoundError
+from flask_model_registry import (
+    ConflictError,
+    ModelIdTakenError,
+    ModelRegistry,
+    NotFoundError,
+    ValidationError,
+)
+from flask_model_registry.cli import new_key
+from flask_model_registry.db import user_deletion as departure
 from tests.hosts import CANARY, KINDS, PREFIX, declare, granted, model, register
 
 NAMES = ("models", "abilities", "grants", "defaults", "app_defaults")
@@ -26,9 +35,11 @@ def test_a_model_is_given_away_with_its_key(host, alice, bob):
 
     assert (response.status_code, response.data) == (204, b"")
     assert alice.get(f"{PREFIX}/{row_id}").status_code == 404
-    assert bob.get(f"{PREFIX}/by-id/m").json["is_owner"] is True
+    arrived = bob.get(f"{PREFIX}/by-id/m").json
+    assert (arrived["is_owner"], arrived["is_active"]) == (True, False)
     row = host.rows("models")[0]
     assert (row.ciphertext, row.uuid, row.version) == (before.ciphertext, before.uuid, 2)
+    assert bob.patch(f"{PREFIX}/by-id/m", json={"is_active": True}).status_code == 200
     with host.app.app_context():
         assert host.registry.resolve("m", user=host.load("bob")).api_key.reveal() == CANARY
 
@@ -62,6 +73,7 @@ def test_a_transfer_to_oneself_changes_nothing(host, alice):
     assert everything(host) == before
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "body", [{}, {"user": None}, {"user": 5}, {"user": ""}, {"user": "1", "x": 1}, []]
 )
@@ -71,7 +83,7 @@ def test_a_transfer_names_one_user(host, alice, body):
     assert alice.post(f"{PREFIX}/{row_id}/transfer", json=body).status_code == 422
 
 
-def test_a_transfer_keeps_other_grants_and_what_is_shared(host, admin, bob):
+def test_a_transfer_drops_all_grants_and_keeps_what_is_shared(host, admin, bob):
     (row_id,) = register(admin, "m", share_with_users=True)
     granted(admin, row_id, user=host.user("bob"), can_edit=True)
     granted(admin, row_id, user=host.user("carol"), can_edit=True)
@@ -80,10 +92,8 @@ def test_a_transfer_keeps_other_grants_and_what_is_shared(host, admin, bob):
     transfer(admin, row_id, host.user("bob"))
 
     seen = bob.get(f"{PREFIX}/{row_id}").json
-    assert (seen["is_owner"], seen["is_shared"]) == (True, True)
-    left = bob.get(f"{PREFIX}/{row_id}/grants").json
-    assert [each["user"] for each in left["users"]] == [str(host.user("carol"))]
-    assert [each["group"] for each in left["groups"]] == ["g"]
+    assert (seen["is_owner"], seen["is_shared"], seen["is_active"]) == (True, True, False)
+    assert bob.get(f"{PREFIX}/{row_id}/grants").json == {"users": [], "groups": []}
     assert admin.get(f"{PREFIX}/{row_id}").json["is_owner"] is False
 
 
@@ -99,7 +109,11 @@ def test_the_old_owners_default_goes_with_the_model(host, alice):
 # --- the end of a user
 
 
-@pytest.fixture(params=["enforced", "not enforced"])
+# The servers enforce foreign keys always.
+ENFORCED = ["enforced", pytest.param("not enforced", marks=pytest.mark.databases("sqlite"))]
+
+
+@pytest.fixture(params=ENFORCED)
 def leaving(hosts, request, database):
     """A host where alice has, was given and gave something of everything."""
     host = hosts(groups=lambda user: [])
@@ -178,16 +192,75 @@ def test_a_user_who_gets_the_number_of_a_deleted_one_inherits_nothing(leaving, d
     assert host.client("carol").get(f"{PREFIX}/?is_active=all").json == []
 
 
-def test_models_of_somebody_who_leaves_are_given_to_another(leaving):
+def test_a_user_who_replaces_another_in_one_flush_inherits_nothing(leaving):
+    host, of_alice, of_bob = leaving
+    key = host.user("alice")
+    with host.app.app_context():
+        host.db.session.delete(host.load("alice"))
+        host.db.session.add(host.User(id=key, name="carol"))  # together, they are an UPDATE
+        host.db.session.commit()
+        assert host.db.session.get(host.User, key).name == "carol"
+    host.users["carol"] = key
+
+    assert host.client("carol").get(f"{PREFIX}/?is_active=all").json == []
+    assert [row.id for row in host.rows("models")] == [of_bob]
+    assert {row.user_id for row in host.rows("defaults")} == {host.user("bob")}
+    assert host.rows("grants") == []
+
+
+def test_a_user_is_replaced_where_the_tables_are_missing(hosts):
+    host = hosts()
+    key = host.user("alice")
+    with host.app.app_context():
+        tables = [table for table, _ in host.registry.tables.by_model()]
+        host.db.metadata.drop_all(host.db.engine, tables)
+        host.db.session.delete(host.load("alice"))
+        host.db.session.add(host.User(id=key, name="carol"))
+        host.db.session.commit()
+
+        assert host.db.session.get(host.User, key).name == "carol"
+        host.db.metadata.create_all(host.db.engine, tables)
+
+
+@pytest.mark.databases("sqlite")
+def test_an_error_of_the_look_at_a_connection_is_one_of_sqlalchemy(hosts):
+    host = hosts()
+
+    class Broken:
+        def cursor(self):
+            raise RuntimeError("no cursor")
+
+    class Connection:
+        connection = Broken()
+
+        def exec_driver_sql(self, statement, parameters):
+            raise sa.exc.OperationalError(statement, parameters, None)
+
+    with pytest.raises(sa.exc.OperationalError):
+        departure._state(Connection(), host.registry.tables)
+
+
+@pytest.mark.parametrize("keep_grants", [True, False])
+@pytest.mark.parametrize("keep_active", [True, False])
+def test_models_of_somebody_who_leaves_are_given_to_another(leaving, keep_grants, keep_active):
     host, of_alice, of_bob = leaving
     with host.app.app_context():
-        host.registry.user_deleted(host.load("alice"), transfer_to=host.load("bob"))
+        host.registry.user_deleted(
+            host.load("alice"),
+            transfer_to=host.load("bob"),
+            keep_grants=keep_grants,
+            keep_active=keep_active,
+        )
         host.db.session.delete(host.load("alice"))
         host.db.session.commit()
 
-    seen = host.client("bob").get(f"{PREFIX}/").json
-    assert [(each["id"], each["is_owner"]) for each in seen] == [(of_alice, True), (of_bob, True)]
-    assert [(row.user_id, row.group_name) for row in host.rows("grants")] == [(None, "g")]
+    seen = host.client("bob").get(f"{PREFIX}/?is_active=all").json
+    assert [(each["id"], each["is_owner"], each["is_active"]) for each in seen] == [
+        (of_alice, True, keep_active),
+        (of_bob, True, True),
+    ]
+    left = [(row.user_id, row.group_name) for row in host.rows("grants")]
+    assert left == ([(None, "g")] if keep_grants else [])
     assert {row.user_id for row in host.rows("defaults")} == {host.user("bob")}
     assert len(host.rows("app_defaults")) == 1
 
@@ -217,12 +290,12 @@ GONE = {
 
 
 @pytest.mark.parametrize("name", GONE)
-@pytest.mark.parametrize("enforced", [True, False])
+@pytest.mark.parametrize("enforced", ENFORCED)
 def test_nothing_is_written_for_somebody_who_is_gone(hosts, name, enforced, database):
     host = hosts()
     with host.app.app_context():
         engine = host.db.engine
-    if enforced and database.name == "sqlite":
+    if enforced == "enforced" and database.name == "sqlite":
         engine.dispose()
         sa.event.listen(
             engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON").close()
@@ -254,10 +327,22 @@ def test_a_user_can_be_told_gone_afterwards_too(leaving):
     assert [row.id for row in host.rows("models")] == [of_bob]
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("kept", ["keep_grants", "keep_active"])
+def test_nothing_of_what_is_deleted_can_be_kept(host, alice, kept):
+    register(alice, "m")
+
+    with host.app.app_context(), pytest.raises(ValidationError, match="transfer_to"):
+        host.registry.user_deleted(host.load("alice"), **{kept: True})
+
+    assert len(host.rows("models")) == 1
+
+
+@pytest.mark.databases("sqlite")
 def test_nobody_inherits_from_themselves(host, alice):
     register(alice, "m")
 
-    with host.app.app_context(), pytest.raises(ValueError, match="inherit"):
+    with host.app.app_context(), pytest.raises(ValidationError, match="inherit"):
         host.registry.user_deleted(host.load("alice"), transfer_to=host.load("alice"))
 
     assert len(host.rows("models")) == 1
@@ -299,17 +384,83 @@ def test_users_in_another_file_of_sqlite_get_no_trigger():
     engine.dispose()
 
 
-@pytest.mark.parametrize(("enforced", "number"), [("ON", 0), ("OFF", 1)])
-def test_a_trigger_is_made_only_where_foreign_keys_are_off(enforced, number):
+def app_with(db, registry):
+    app = Flask("in memory")
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    app.config["MODEL_REGISTRY_ENCRYPTION_KEYS"] = new_key("test")
+    db.init_app(app)
+    registry.init_app(app)
+    return app
+
+
+def count(db, registry):
+    return db.session.scalar(sa.select(sa.func.count()).select_from(registry.tables.models))
+
+
+def test_users_in_another_file_of_sqlite_are_followed_on_connections_of_the_registry():
+    db = SQLAlchemy()
+
+    class User(db.Model):
+        __table_args__ = {"schema": "other"}
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    registry = ModelRegistry(db, User, user_loader=lambda: None)
+    with app_with(db, registry).app_context():
+        sa.event.listen(
+            db.engine, "connect", lambda raw, _: raw.execute("ATTACH ':memory:' AS other").close()
+        )
+        db.create_all()
+        db.session.add(User(id=1))
+        db.session.commit()
+        registry.create(user=db.session.get(User, 1), **model())
+        db.session.commit()
+        before = count(db, registry)
+
+        db.session.execute(sa.text("DELETE FROM other.user"))
+        db.session.commit()
+
+        assert (before, count(db, registry)) == (1, 0)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_a_new_user_of_a_class_with_keys_of_its_own_takes_nothing_from_others():
+    db = SQLAlchemy()
+
+    class User(db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    class Staff(User):
+        __tablename__ = "staff"
+        __mapper_args__ = {"concrete": True}
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    registry = ModelRegistry(db, User, user_loader=lambda: None)
+    with app_with(db, registry).app_context():
+        db.create_all()
+        db.session.execute(sa.text("DROP TRIGGER model_registry_user_deleted"))
+        db.session.add(User(id=1))
+        db.session.commit()
+        registry.create(user=db.session.get(User, 1), **model())
+        db.session.add(Staff(id=1))
+        db.session.commit()
+
+        assert count(db, registry) == 1
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("enforced", ["ON", "OFF"])
+def test_a_trigger_is_made_and_dropped_with_the_tables(enforced):
     db, *_ = declare()
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA foreign_keys={enforced}")
         db.metadata.create_all(connection)
-        made = len(triggers(connection))
+        made = triggers(connection)
         db.metadata.drop_all(connection)
 
-        assert (made, len(triggers(connection))) == (number, 0)
+        assert (len(made), triggers(connection)) == (1, [])
     engine.dispose()
 
 

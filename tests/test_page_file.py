@@ -1,4 +1,4 @@
-"""The file of the page for users: served to everybody, kept by browsers, off with one setting."""
+"""The page's file: anyone can load it, browsers cache it, and one setting turns it off."""
 
 import json
 import re
@@ -8,10 +8,11 @@ import pytest
 from flask import url_for
 
 import flask_model_registry
-from flask_model_registry.core.defaults import CONFIG_TYPES
-from flask_model_registry.core.rules import ABILITIES, CATEGORIES
-from flask_model_registry.providers.probe import RESULTS
+from flask_model_registry.providers.client import RESULTS
+from flask_model_registry.schemas.rules import ABILITIES, CATEGORIES, CONFIG_TYPES
 from tests.hosts import PREFIX
+
+pytestmark = pytest.mark.databases("sqlite")
 
 FILE = Path(flask_model_registry.__file__).parent / "web" / "static" / "model-registry.js"
 ADDRESS = f"{PREFIX}/static/model-registry.js"

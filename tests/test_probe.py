@@ -6,10 +6,10 @@ import ssl
 import pytest
 
 from flask_model_registry.errors import UpstreamError
+from flask_model_registry.providers.addresses import AddressPolicy
+from flask_model_registry.providers.apis import DIALECTS
 from flask_model_registry.providers.catalogue import Catalogue, Provider
-from flask_model_registry.providers.dialects import DIALECTS
-from flask_model_registry.providers.netguard import AddressPolicy
-from flask_model_registry.providers.probe import RESULTS, Probe, Prober
+from flask_model_registry.providers.client import RESULTS, ConnectionResult, ProviderClient
 from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
 from tests.hosts import CANARY
@@ -30,7 +30,7 @@ def probe():
             ssl.create_default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None
         )
         catalogue = Catalogue([Provider("acme", "Acme", dialect=dialect)])
-        prober = Prober(catalogue, policy, lambda: Transport(policy, network, 5.0))
+        prober = ProviderClient(catalogue, policy, lambda: Transport(policy, network, 5.0))
         url = base_url or f"http://up.example.com:{upstream.port}/v1"
         probe.upstream = upstream
         probe.prober, probe.url = prober, url
@@ -100,13 +100,13 @@ def test_an_address_that_is_not_allowed_any_more_is_not_called(probe):
     ):
         outcome = probe(answers(), base_url=base_url, policy=AddressPolicy())
 
-        assert (outcome, probe.upstream.connections) == (Probe("blocked_address"), 0)
+        assert (outcome, probe.upstream.connections) == (ConnectionResult("blocked_address"), 0)
 
 
 def test_a_provider_without_an_address_is_not_called():
-    prober = Prober(Catalogue(), AddressPolicy(), lambda: None)
+    prober = ProviderClient(Catalogue(), AddressPolicy(), lambda: None)
 
-    assert prober.probe("vllm", None, "m", CANARY) == Probe("blocked_address")
+    assert prober.probe("vllm", None, "m", CANARY) == ConnectionResult("blocked_address")
 
 
 def test_only_names_that_can_be_used_are_passed_on(probe):
@@ -150,9 +150,11 @@ def test_a_latency_is_in_milliseconds_to_the_ten(probe):
     ticks = iter([10.0, 10.1234])
     probe(answers(listing("m")))
     catalogue = Catalogue([Provider("acme", "Acme")])
-    slow = Prober(catalogue, LOCAL, lambda: probe.prober._transport, clock=lambda: next(ticks))
+    slow = ProviderClient(
+        catalogue, LOCAL, lambda: probe.prober._transport, clock=lambda: next(ticks)
+    )
 
-    assert slow.probe("acme", probe.url, "m", CANARY) == Probe("ok", 120)
+    assert slow.probe("acme", probe.url, "m", CANARY) == ConnectionResult("ok", 120)
 
 
 def test_names_are_not_made_up(probe):

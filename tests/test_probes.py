@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flask_model_registry.providers.probe import RESULTS
-from tests.hosts import CANARY, PREFIX, granted, model, register
-from tests.upstream import Upstream, answers, echoes, is_silent, wait_until
+from flask_model_registry.providers.client import RESULTS
+from tests.hosts import CANARY, PREFIX, connection, granted, model, register
+from tests.upstream import LISTING, Upstream, answers, echoes, is_silent, wait_until
 
-LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
+pytestmark = pytest.mark.databases("sqlite")
 
 
 @pytest.fixture
@@ -30,11 +30,6 @@ def serve():
 
 def at(upstream):
     return f"http://localhost:{upstream.port}/v1"
-
-
-def connection(**fields):
-    body = model(**fields)
-    return {name: body[name] for name in ("model_provider", "model_name", "api_key", "base_url")}
 
 
 def test_a_saved_model_is_tested_with_its_stored_key(alice, serve):
@@ -178,6 +173,7 @@ def test_whoever_may_use_a_model_may_test_it(host, alice, bob, serve):
     assert bob.post(f"{PREFIX}/{row_id}/test").json["result"] == "ok"
 
 
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
 def test_no_connection_to_the_database_is_held_meanwhile(host, alice, serve):
     held = []
 
@@ -237,6 +233,50 @@ def test_a_user_has_so_many_tests_at_once_and_others_have_theirs(hosts, serve, k
     assert (more.status_code, more.headers["Retry-After"]) == (429, "1")
     assert [each.result().status_code for each in running] == [200] * concurrency
     assert (others.status_code, ask("alice", quick).status_code) == (200, 200)
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_all_users_have_one_test_more_than_one_user_at_once(hosts, serve, concurrency):
+    config = {"MODEL_REGISTRY_PROBE_CONCURRENCY": concurrency}
+    host = hosts(config={**config, "MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]})
+    names = [f"user-{number}" for number in range(8)]
+    clients = {name: host.client(name) for name in names}
+    go_on = threading.Event()
+
+    def wait(upstream, connection):
+        go_on.wait(30)
+        answers(LISTING)(upstream, connection)
+
+    slow, quick = serve(wait), serve(answers(LISTING))
+    body, listing = connection(base_url=at(quick)), {"api_key": CANARY, "base_url": at(quick)}
+
+    def ask(name):
+        body = connection(base_url=at(slow))
+        return clients[name].post(f"{PREFIX}/test-connection", json=body)
+
+    with ThreadPoolExecutor(concurrency + 1) as threads:
+        running = [threads.submit(ask, names[number]) for number in range(concurrency + 1)]
+        wait_until(lambda: slow.connections > concurrency, seconds=10)
+        refused = [
+            clients["user-7"].post(f"{PREFIX}/test-connection", json=body),
+            clients["user-7"].post(f"{PREFIX}/providers/vllm/models", json=listing),
+            clients["user-0"].post(f"{PREFIX}/test-connection", json=body),
+        ]
+        others = clients["user-7"].get(f"{PREFIX}/")
+        go_on.set()
+
+    told = [
+        (each.status_code, each.headers.get("Retry-After"), each.json["type"]) for each in refused
+    ]
+    urn = "urn:problem-type:model-registry:"
+    busy = (503, "1", f"{urn}probes-busy")
+    own = (429, "1", f"{urn}too-many-probes") if concurrency == 1 else busy
+    assert told == [busy, busy, own]
+    assert others.status_code == 200
+    assert [each.result().status_code for each in running] == [200] * (concurrency + 1)
+    again = clients["user-7"].post(f"{PREFIX}/test-connection", json=body)
+    assert again.json["result"] == "ok"
 
 
 def test_what_has_no_address_is_not_tested(alice):

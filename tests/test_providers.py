@@ -3,10 +3,12 @@
 import pytest
 
 from flask_model_registry import ConfigError, Provider
+from flask_model_registry.providers.addresses import AddressPolicy, parse_base_url
+from flask_model_registry.providers.apis import DIALECTS
 from flask_model_registry.providers.catalogue import PROVIDERS, Catalogue
-from flask_model_registry.providers.dialects import DIALECTS
-from flask_model_registry.providers.netguard import AddressPolicy, parse_base_url
-from tests.hosts import PREFIX, register
+from tests.hosts import PREFIX, model, register
+
+pytestmark = pytest.mark.databases("sqlite")
 
 AT_LEAST = (
     "openai anthropic gemini azure-openai openrouter mistral groq deepseek dashscope zhipu moonshot "
@@ -84,6 +86,36 @@ def test_other_names_are_saved_as_the_providers_own(alice, name, saved):
     (row_id,) = register(alice, "m", model_provider=name, base_url="https://a.example.com")
 
     assert alice.get(f"{PREFIX}/{row_id}").json["model_provider"] == saved
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("opanai", " Did you mean openai?"), ("Antropic", " Did you mean anthropic?"),
+     ("open_router", " Did you mean openrouter?"), ("claud", " Did you mean claude?"),
+     ("acme", ""), ("sk-1234567890abcdef", "")],
+)  # fmt: skip
+def test_an_unknown_provider_is_reported_as_one(alice, name, hint):
+    told = f"Unknown provider.{hint} GET /providers lists them; any other needs a base_url."
+    fields = {"model_name": "m", "api_key": "k"}
+    answers = [
+        alice.post(f"{PREFIX}/register", json=model(model_provider=name)),
+        alice.post(f"{PREFIX}/test-connection", json={**fields, "model_provider": name}),
+        alice.post(f"{PREFIX}/providers/{name}/models", json={"api_key": "k"}),
+    ]
+
+    for answer in answers:
+        assert answer.status_code == 422
+        first, second = answer.json["errors"]
+        assert first == {"field": "model_provider", "message": told}
+        assert second["field"] == "base_url"
+
+
+def test_a_known_provider_without_a_url_asks_for_one(alice):
+    answer = alice.post(f"{PREFIX}/register", json=model(model_provider="ollama"))
+
+    assert answer.json["errors"] == [
+        {"field": "base_url", "message": "This provider has no URL of its own, so give one."}
+    ]
 
 
 @pytest.mark.parametrize(

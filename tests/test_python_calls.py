@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import pickle
 
@@ -14,16 +15,18 @@ from flask_model_registry import (
     BlockedAddressError,
     ConfigError,
     ConflictError,
+    Filters,
     InactiveModelError,
     ModelIdTakenError,
     ModelRegistry,
     NoAddressError,
     NotFoundError,
     Provider,
+    RegistryError,
     UnreadableCredentialError,
     ValidationError,
 )
-from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
+from tests.hosts import CANARY, PREFIX, model, register
 
 
 @pytest.fixture
@@ -128,6 +131,7 @@ def test_without_a_request_there_must_be_a_user(inside):
         inside.registry.list()
 
 
+@pytest.mark.databases("sqlite")
 def test_in_a_request_the_user_is_the_requests(hosts):
     host = hosts()
 
@@ -141,17 +145,24 @@ def test_in_a_request_the_user_is_the_requests(hosts):
     assert client.get("/count").json == {"models": 1}
 
 
-def test_an_app_without_the_registry_is_told_the_cure(tmp_path):
-    db, jwt, User, registry, _ = declared = declare()
-    host = create_app(declared, f"sqlite:///{tmp_path / 'x'}")
-    with host.app.app_context():
-        db.create_all()
-        db.session.add(User(id=1, name="a"))
-        db.session.commit()
-        del host.app.extensions["model_registry"]
+def test_an_app_without_the_registry_is_told_the_cure(host):
+    host.user("alice")
+    app = Flask("without")
+    app.config.update(host.app.config)
+    host.db.init_app(app)
+    with app.app_context():
+        alice = host.load("alice")
         with pytest.raises(ConfigError, match=r"registry.init_app\(app\)"):
-            registry.create(user=db.session.get(User, 1), **model())
-    host.close()
+            host.registry.create(user=alice, **model())
+        host.db.session.remove()
+        host.db.engine.dispose()
+
+
+def test_the_registry_of_another_app_is_not_this_ones(hosts):
+    host, other = hosts(), hosts()
+    host.user("alice")
+    with host.app.app_context(), pytest.raises(ConfigError, match="does not have this registry"):
+        other.registry.list(user=host.load("alice"))
 
 
 def test_fields_are_validated_as_over_http(inside):
@@ -181,9 +192,67 @@ def test_lists_go_on_after_the_last_one(inside):
     assert [each["model_id"] for each in back] == ["m0"]
 
 
-def test_an_unknown_filter_is_a_type_error(inside):
-    with pytest.raises(TypeError, match="colour"):
-        inside.registry.list(user=inside.load("alice"), colour="red")
+# For every call, what it takes besides users, and what else it may be given.
+ARGUMENTS = {
+    "create": {**model(), **dict.fromkeys(["category", "base_url", "temperature", "dimension"])},
+    "get": {"ref": "m"},
+    "list": dict.fromkeys([*vars(Filters()), "colour"]),
+    "summary": dict.fromkeys([*vars(Filters()), "colour"]),
+    "update": {"ref": "m", **dict.fromkeys(["abilities", "description", "is_active", "colour"])},
+    "delete": {"ref": "m"},
+    "grant": {"ref": "m", "group": "g", "can_edit": True},
+    "revoke": {"ref": "m", "group": "g"},
+    "grants": {"ref": "m"},
+    "transfer": {"ref": "m", "to": None},
+    "user_deleted": {"transfer_to": None},
+    "set_default": {"config_type": "general", "ref": "m", "scope": "user"},
+    "default": {"config_type": "general"},
+    "resolve": {"ref": "m"},
+    "explain": {"ref": "m"},
+}
+ODD = [
+    -1,
+    2**70,
+    1.5,
+    float("nan"),
+    True,
+    "",
+    "\ud800",
+    "a\0",
+    b"m",
+    ["a", "a"],
+    {"a": 1},
+    object(),
+]
+
+
+def test_one_except_is_enough_whatever_a_call_is_given(hosts):
+    """An object that is not a user is the exception, because that is a bug in the app."""
+    host = hosts(groups=lambda user: ["g"])
+    host.user("alice"), host.user("bob")
+    others = {}
+    with host.app.app_context():
+        alice, bob, session = host.load("alice"), host.load("bob"), host.db.session
+        host.registry.create(user=alice, **model(model_id="m"))
+        for call, arguments in ARGUMENTS.items():
+            usual = {name: value for name, value in arguments.items() if value is not None}
+            usual |= {name: bob for name in ("to", "transfer_to") if name in arguments}
+            for name in {*arguments} - {"to", "transfer_to"}:
+                for odd in ODD:
+                    savepoint = session.begin_nested()
+                    try:
+                        getattr(host.registry, call)(**{"user": alice, **usual, name: odd})
+                    except RegistryError:
+                        pass
+                    except Exception as error:  # whichever it is
+                        others[call, name, repr(odd)] = error
+                    savepoint.rollback()
+
+    public = {
+        name for name, _ in inspect.getmembers(ModelRegistry, inspect.isfunction) if name[0] != "_"
+    }
+    assert public - {"init_app", "check_keys"} == {*ARGUMENTS}
+    assert others == {}
 
 
 @pytest.fixture
@@ -265,6 +334,7 @@ def counting(hosts):
         yield host, box
 
 
+@pytest.mark.databases("sqlite")
 def test_a_secret_box_of_the_hosts_own_needs_two_methods(counting):
     host, box = counting
     host.registry.create(user=host.load("alice"), **model())
@@ -277,6 +347,7 @@ def test_a_secret_box_of_the_hosts_own_needs_two_methods(counting):
     assert row.key_id is None
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("ref", ["gpt-4o", "id"])
 def test_a_stranger_opens_nothing(counting, ref):
     host, box = counting
@@ -288,6 +359,7 @@ def test_a_stranger_opens_nothing(counting, ref):
     assert box.opened == 0
 
 
+@pytest.mark.databases("sqlite")
 def test_lists_and_reads_open_nothing(counting):
     host, box = counting
     host.registry.create(user=host.load("alice"), **model())
@@ -298,6 +370,7 @@ def test_lists_and_reads_open_nothing(counting):
     assert box.opened == 0
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("provider", "base_url", "called", "without_version"),
     [
@@ -349,6 +422,7 @@ def test_the_environment_changes_nothing(inside, resolved, monkeypatch):
     assert again.openai_kwargs() == resolved.openai_kwargs()
 
 
+@pytest.mark.databases("sqlite")
 def test_a_provider_of_the_hosts_own_has_its_address(hosts):
     acme = Provider("acme", "Acme", "https://ai.acme.example/v1", aliases=("acme-ai",))
     host = hosts(providers=[acme])
@@ -404,15 +478,16 @@ def test_a_validation_error_holds_no_key_for_those_who_read_tracebacks(inside):
     with pytest.raises(ValidationError) as caught:
         inside.registry.create(user=inside.load("alice"), **model(model_id=""))
 
-    context = caught.value.__context__
-    assert "canary" not in repr(vars(context))
+    assert caught.value.__context__ is None
 
 
+@pytest.mark.databases("sqlite")
 def test_a_provider_has_an_id_in_lower_case(hosts):
     with pytest.raises(ConfigError, match="the id of a Provider"):
         hosts(providers=[Provider("Acme", "Acme")])
 
 
+@pytest.mark.databases("sqlite")
 def test_a_provider_that_is_not_known_any_more_gives_no_key_away(hosts):
     host = hosts(providers=[Provider("acme", "Acme", "https://ai.acme.example/v1")])
     host.user("alice")
@@ -432,6 +507,7 @@ def test_a_provider_that_is_not_known_any_more_gives_no_key_away(hosts):
         host.db.engine.dispose()
 
 
+@pytest.mark.databases("sqlite")
 def test_a_provider_at_an_address_that_is_not_allowed_is_refused(hosts):
     providers = [Provider("acme", "Acme", "http://acme.internal:8000/v1")]
 
@@ -446,6 +522,7 @@ def test_a_provider_at_an_address_that_is_not_allowed_is_refused(hosts):
     assert resolved.base_url == "http://acme.internal:8000/v1"
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("base_url", ["http://localhost:8000/v1", "https://10.0.0.1/v1"])
 def test_an_address_that_is_not_allowed_any_more_is_not_resolved(hosts, base_url):
     host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "10.0.0.0/8"]})
@@ -467,6 +544,7 @@ def test_an_address_that_is_not_allowed_any_more_is_not_resolved(hosts, base_url
     later.close()
 
 
+@pytest.mark.databases("sqlite")
 def test_a_registry_of_another_app_is_refused(hosts):
     host = hosts()
     host.user("alice")

@@ -16,7 +16,7 @@ FOREIGN_KEYS = {  # by database: what switches them on, and off
     "mariadb": ("SET foreign_key_checks=1", "SET foreign_key_checks=0"),
 }
 
-pytestmark = pytest.mark.races
+pytestmark = [pytest.mark.slow, pytest.mark.races]
 
 
 @pytest.fixture(params=["foreign keys", "no foreign keys"])
@@ -260,3 +260,48 @@ def test_a_model_is_granted_while_it_is_deleted(crowd):
         assert counted[("delete", 204)] == 1
         assert counted[("put", 201)] + counted[("put", 404)] == len(grants)
         assert crowd.rows("grants") == []
+
+
+def test_a_giver_is_never_fast_enough_to_keep_a_string(crowd):
+    """Grants that come with a transfer are dropped by it, and those that come later are refused."""
+    alice, bob = crowd.client("alice"), crowd.user("bob")
+    crowd.user("carol")
+    for number in range(ROUNDS):
+        (row_id,) = register(alice, f"m{number}")
+        granted(alice, row_id, user=crowd.user("carol"), can_edit=True)
+        strings = [
+            (crowd.client("alice").put, f"/{row_id}/grants/groups/g{each}", {"json": {"can_edit": True}})
+            for each in range(10)
+        ] + [
+            (crowd.client("carol").patch, f"/{row_id}", {"json": {"description": str(each)}})
+            for each in range(5)
+        ]  # fmt: skip
+
+        counted = at_once([
+            *strings[:8],
+            (alice.post, f"/{row_id}/transfer", {"json": {"user": str(bob)}}),
+            *strings[8:],
+        ])  # fmt: skip
+
+        assert counted[("post", 204)] == 1
+        assert counted[("put", 201)] + counted[("put", 404)] == 10
+        assert counted[("patch", 200)] + counted[("patch", 404)] == 5
+        assert crowd.rows("grants") == []
+        (row,) = [each for each in crowd.rows("models") if each.id == row_id]
+        assert (row.owner_id, bool(row.is_active)) == (bob, False)
+
+
+def test_a_grant_is_declined_and_taken_back_at_once(crowd):
+    alice, bob = crowd.client("alice"), crowd.user("bob")
+    (row_id,) = register(alice, "m")
+    for _ in range(ROUNDS):
+        granted(alice, row_id, user=bob)
+        crowd.client("bob").put(f"{PREFIX}/defaults/general", json={"id": row_id})
+
+        counted = at_once([
+            (crowd.client(name).delete, f"/{row_id}/grants/users/{bob}", {})
+            for name in ("alice", "bob") * 6
+        ])  # fmt: skip
+
+        assert counted == {("delete", 204): 1, ("delete", 404): 11}
+        assert crowd.rows("grants") == crowd.rows("defaults") == []

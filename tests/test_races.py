@@ -9,6 +9,8 @@ import pytest
 from flask_model_registry.cli import new_key
 from tests.hosts import CANARY, PREFIX, create_app, declare, model
 
+pytestmark = pytest.mark.slow
+
 THREADS, PROCESSES = 32, 4
 KEYS = {"JWT_SECRET_KEY": "the same in every process, of thirty-two bytes"}
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from flask_model_registry.web.answers import ModelRepresentation
+from flask_model_registry.schemas.responses import ModelRepresentation
 from tests.hosts import PREFIX, grant, granted, register
 
 
@@ -68,16 +68,19 @@ def test_a_model_shared_with_everybody_is_read_but_not_owned(admin, bob):
     assert listed(bob) == ["common"]
 
 
-def test_ones_own_model_comes_before_one_granted_and_one_shared(host, alice, admin, bob):
-    (shared,) = register(admin, "m", share_with_users=True)
-    (granted,) = register(bob, "m")
+def test_ones_own_model_comes_before_one_shared_and_ones_granted(host, alice, admin, bob):
+    (to_group,) = register(host.client("carol"), "m")
+    grant(host, to_group, group_name="group of alice")
     found = [alice.get(f"{PREFIX}/by-id/m").json["id"]]
+    (granted,) = register(bob, "m")
     grant(host, granted, user_id=host.user("alice"))
+    found.append(alice.get(f"{PREFIX}/by-id/m").json["id"])
+    (shared,) = register(admin, "m", share_with_users=True)
     found.append(alice.get(f"{PREFIX}/by-id/m").json["id"])
     (own,) = register(alice, "m")
     found.append(alice.get(f"{PREFIX}/by-id/m").json["id"])
 
-    assert found == [shared, granted, own]
+    assert found == [to_group, granted, shared, own]
 
 
 def test_a_model_reached_in_several_ways_is_listed_once_with_all_rights(host, admin, bob):
@@ -208,6 +211,7 @@ def test_rows_that_appear_or_vanish_between_pages_move_nothing(host, alice):
     assert [first, *follow] == [["m0", "m1"], ["m2", "m4"], ["m5", "m6"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", ["id", "-id"])
 def test_pages_hold_all_that_stands_while_others_write(hosts, database, sort):
     options = {"connect_args": {"timeout": 60}} if database.name == "sqlite" else {}
@@ -244,6 +248,7 @@ def test_pages_hold_all_that_stands_while_others_write(hosts, database, sort):
         assert {*standing} <= {*ids}
 
 
+@pytest.mark.databases("sqlite")
 def test_the_largest_page_is_a_setting(hosts):
     client = hosts(config={"MODEL_REGISTRY_MAX_PAGE_SIZE": 3}).client("alice")
 
@@ -253,6 +258,7 @@ def test_the_largest_page_is_a_setting(hosts):
     ]
 
 
+@pytest.mark.databases("sqlite")
 def test_the_default_page_is_no_larger_than_the_largest(hosts):
     client = hosts(config={"MODEL_REGISTRY_MAX_PAGE_SIZE": 1}).client("alice")
     register(client, "a", "b")

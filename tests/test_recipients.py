@@ -1,4 +1,4 @@
-"""Somebody who is switched off gets nothing more, as somebody unknown; what they have stays."""
+"""An inactive user can get nothing new, like an unknown one, but keeps what they have."""
 
 import json
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_model_registry.web.answers import ModelRepresentation
+from flask_model_registry.schemas.responses import ModelRepresentation
 from tests.hosts import PREFIX, model
 
 EVERYTHING = {
@@ -130,6 +130,7 @@ def test_who_may_not_share_leaves_no_row(host, alice):
     assert host.rows("models") == []
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "field",
     [

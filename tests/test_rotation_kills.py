@@ -1,4 +1,4 @@
-"""Rotation is killed again and again while others write and read: nothing is lost, nobody notices."""
+"""Repeatedly killing a rotation while clients read and write loses nothing and fails no client."""
 
 import contextlib
 import multiprocessing
@@ -17,6 +17,8 @@ from flask_model_registry.cli import new_key
 from tests.conftest import traces, traces_of_encryption_keys
 from tests.hosts import CANARY, COMMANDS, PREFIX, key_id, model
 from tests.rotating_app import make
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 OLD, NEW = new_key("old"), new_key("new")
@@ -185,6 +187,7 @@ def test_rotation_killed_at_random_loses_nothing(empty_databases, database, tall
     host.close()
 
 
+@pytest.mark.databases("sqlite")
 def test_results_go_to_standard_output_and_progress_to_standard_error(empty_databases):
     url = empty_databases().url
     host = make(url, [OLD])

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask_model_registry import UnavailableError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
-from flask_model_registry.core.secretbox import AesGcmBox
+from flask_model_registry.services.encryption import AesGcmBox
 from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
-from flask_model_registry.core.secretbox import AesGcmBox
-from flask_model_registry.core.vault import Vault
+from flask_model_registry.providers.addresses import AddressPolicy
 from flask_model_registry.providers.catalogue import Catalogue
-from flask_model_registry.providers.endpoints import Endpoints
-from flask_model_registry.providers.netguard import AddressPolicy
+from flask_model_registry.providers.endpoints import Providers
+from flask_model_registry.services.credentials import CredentialService
+from flask_model_registry.services.encryption import AesGcmBox
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
 
@@ -57,10 +58,12 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
         "key_id": "new#ee26fb56",
         "ciphertext": bytes.fromhex(blob),
     }
-    vault = Vault(AesGcmBox(KEYS), Endpoints(Catalogue(()), AddressPolicy(), prober=None))
+    credentials = CredentialService(
+        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), prober=None)
+    )
 
-    assert vault.opened(row).reveal() == "sk-known"
-    assert vault.key_id == row["key_id"]
+    assert credentials.open(row).reveal() == "sk-known"
+    assert credentials.key_id == row["key_id"]
 
 
 def test_the_newest_key_seals_and_each_key_opens():
@@ -102,6 +105,14 @@ def test_a_changed_blob_does_not_open():
         with pytest.raises(CannotOpenError) as caught:
             box.open(changed, "context")
         assert traces([str(caught.value), repr(caught.value)]) == []
+
+
+def test_a_blob_that_holds_no_text_does_not_open():
+    header, nonce = b"\x01\x03new", bytes(12)
+    sealed = AESGCM(bytes(range(32))).encrypt(nonce, b"\xff", header + b"context")
+
+    with pytest.raises(CannotOpenError, match="it holds no text"):
+        AesGcmBox(KEYS).open(header + nonce + sealed, "context")
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=8192))

@@ -199,7 +199,7 @@ def test_a_python_call_within_a_request_of_the_hosts_tells_at_once(hosts):
 
 
 def test_the_end_of_a_user_is_told_for_each_model(host, alice, heard):
-    (a, b), (key, heir) = register(alice, "a", "b"), (host.user("alice"), host.user("bob"))
+    (a, b), (key, new_owner) = register(alice, "a", "b"), (host.user("alice"), host.user("bob"))
     heard.clear()
 
     with host.app.app_context():
@@ -211,8 +211,8 @@ def test_the_end_of_a_user_is_told_for_each_model(host, alice, heard):
         {"actor": None, "id": row_id, "model_id": name} for row_id, name in ((a, "a"), (b, "b"))
     ]
     assert heard == [
-        *(("transferred", {**each, "owner": heir, "former_owner": key}) for each in about),
-        *(("deleted", {**each, "owner": heir}) for each in about),
+        *(("transferred", {**each, "owner": new_owner, "former_owner": key}) for each in about),
+        *(("deleted", {**each, "owner": new_owner}) for each in about),
     ]
 
 

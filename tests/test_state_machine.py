@@ -1,4 +1,4 @@
-"""Anything anybody may do, in any order, held against the rules over plain dicts."""
+"""Anything that any user may do, in any order, checked against an oracle over plain dicts."""
 
 import os
 from collections import Counter
@@ -24,6 +24,8 @@ from flask_model_registry import (
 from tests import databases
 from tests.hosts import CANARY, PREFIX, model
 from tests.oracle import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
+
+pytestmark = pytest.mark.slow
 
 # As many runs of as many steps, fewer where a server answers slower; .ci/run asks for more.
 RUNS, STEPS = map(int, os.environ.get("TEST_STATE_MACHINE", "2x60").split("x"))
@@ -120,7 +122,7 @@ def machine(host):
             self.change(user, row_number, fields)
 
         def editors(self):
-            """Return who may edit which model of somebody else: the user, the model's number."""
+            """Return pairs of a user and the number of another user's model that they may edit."""
             models = [self.oracle.models[row_id] for row_id in sorted(self.oracle.models)]
             return [(user, number) for number, each in enumerate(models) for user in PEOPLE
                     if each["owner"] != user and self.oracle.may(user, each, "can_edit")]  # fmt: skip
@@ -129,7 +131,17 @@ def machine(host):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
             status = self.oracle.patch(user, row_id, fields)
-            response = self.clients[user].patch(f"{PREFIX}/{row_id}", json=sent(fields))
+            self.changed(user, row_id, status, f"/{row_id}", fields)
+
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=people, model_id=names, fields=changes)
+        def patch_by_name(self, user, model_id, fields):
+            row_id, status = self.oracle.to_change(user, model_id)
+            status = status or self.oracle.patch(user, row_id, fields)
+            self.changed(user, row_id, status, f"/by-id/{model_id}", fields)
+
+        def changed(self, user, row_id, status, address, fields):
+            response = self.clients[user].patch(PREFIX + address, json=sent(fields))
             assert response.status_code == status, response.text
             if status == 200:
                 changed = self.oracle.models[row_id]
@@ -144,6 +156,14 @@ def machine(host):
             user = user or self.owner(row_id)
             status = self.oracle.delete(user, row_id)
             assert self.clients[user].delete(f"{PREFIX}/{row_id}").status_code == status
+            self.compare()
+
+        @precondition(lambda self: self.oracle.models)
+        @rule(user=people, model_id=names)
+        def delete_by_name(self, user, model_id):
+            row_id, status = self.oracle.to_change(user, model_id)
+            status = status or self.oracle.delete(user, row_id)
+            assert self.clients[user].delete(f"{PREFIX}/by-id/{model_id}").status_code == status
             self.compare()
 
         @precondition(lambda self: self.oracle.models)
@@ -166,6 +186,14 @@ def machine(host):
         def revoke_what_was_granted(self, number):
             granted = self.grants()
             self.take_back(*granted[number % len(granted)], None)
+
+        @precondition(lambda self: self.grants())
+        @rule(number=st.integers(0, 99))
+        def decline_what_was_granted(self, number):
+            granted = [each for each in self.grants() if each[1][0] == "users"]
+            if granted:
+                row_number, grantee = granted[number % len(granted)]
+                self.take_back(row_number, grantee, grantee[1])
 
         def grants(self):
             """Return each grant there is: the number of its model, and whom it is to."""
@@ -223,16 +251,23 @@ def machine(host):
             self.compare()
 
         @precondition(lambda self: len(self.oracle.models) > 3)
-        @rule(user=people, way=st.sampled_from(["orm", "sql", "registry", "heir"]), heir=people)
-        def leave(self, user, way, heir):
+        @rule(
+            user=people,
+            way=st.sampled_from(["orm", "sql", "registry", "heir"]),
+            new_owner=people,
+            kept=st.fixed_dictionaries(
+                {"keep_grants": st.booleans(), "keep_active": st.booleans()}
+            ),
+        )
+        def leave(self, user, way, new_owner, kept):
             """Delete a user; another one of the same name, and maybe the same key, comes."""
-            has_heir = way == "heir" and heir != user
-            leaves = self.oracle.leave(user, heir if has_heir else None)
+            has_heir = way == "heir" and new_owner != user
+            leaves = self.oracle.leave(user, new_owner if has_heir else None, **kept)
             with host.app.app_context():
                 gone, session = host.load(user), host.db.session
                 if has_heir:
                     try:
-                        host.registry.user_deleted(gone, transfer_to=host.load(heir))
+                        host.registry.user_deleted(gone, transfer_to=host.load(new_owner), **kept)
                         assert leaves
                     except ModelIdTakenError:
                         assert not leaves

@@ -1,15 +1,15 @@
-"""How many statements each route takes: what fails when somebody makes one slower.
+"""How many statements each route takes. This fails when a change makes a route slower.
 
-Beside them is the host's look-up of the user.
+The host app's lookup of the user comes on top.
 """
 
 import pytest
 import sqlalchemy as sa
 
-from flask_model_registry.core.tables import MAX_ID
-from flask_model_registry.web.routes import ROUTES
+from flask_model_registry.schemas.rules import MAX_ID
+from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX, model, register
-from tests.test_matrix import Scene
+from tests.scene import BY_NAME, Scene
 
 
 @pytest.fixture
@@ -53,11 +53,26 @@ def test_a_list_takes_one_statement_however_long_it_is(alice, statements, number
     assert len(statements) == 2  # the other one is the host's look-up of the user
 
 
-@pytest.mark.parametrize("path", ["/1", "/by-id/m"])
+@pytest.mark.parametrize("path", ["/{id}", "/by-id/m"])
 def test_one_model_takes_one_statement(alice, statements, path):
-    alice.get(PREFIX + path)
+    (row_id,) = register(alice, "m")
+    statements.clear()
+
+    assert alice.get(PREFIX + path.format(id=row_id)).status_code == 200
 
     assert len(about_models(statements)) == 1
+
+
+@pytest.mark.parametrize(("path", "number"), [("/1", 1), ("/by-id/m", 2)])
+def test_a_name_that_leads_to_no_active_model_takes_one_statement_more(
+    alice, bob, statements, path, number
+):
+    absent = alice.get(PREFIX + path).status_code, len(about_models(statements))
+    register(bob, "m")
+    statements.clear()
+    hidden = alice.get(PREFIX + path).status_code, len(about_models(statements))
+
+    assert absent == hidden == (404, number)
 
 
 def test_a_summary_takes_a_statement_for_each_table(alice, statements):
@@ -77,8 +92,8 @@ def test_defaults_take_one_statement(alice, statements, path):
     assert len(about_models(statements)) == 1
 
 
-# For the owner of a model that is granted to some. A change begins with two: one that tells whether
-# the model can be seen, and one that locks its row.
+# For the owner of a model that is granted to some. A change begins with two: one checks that
+# the user can see the model, and one locks its row.
 ROUTE_STATEMENTS = {
     ("openapi", "GET"): "",
     ("models", "GET"): "SELECT",
@@ -86,6 +101,7 @@ ROUTE_STATEMENTS = {
     ("register", "POST"): "INSERT",
     ("summary", "GET"): "SELECT SELECT",
     ("openai_models", "GET"): "SELECT",
+    ("openai_model", "GET"): "SELECT",
     ("providers", "GET"): "",
     ("provider_models", "POST"): "",
     ("test_connection", "POST"): "",
@@ -134,7 +150,7 @@ def test_a_route_takes_so_many_statements(host, statements, name, method):
         scene.request("default", "PUT", ref=scene.id)
     statements.clear()
 
-    response = scene.request(name, method, ref="m/1" if "by_handle" in name else scene.id)
+    response = scene.request(name, method, ref="m/1" if name in BY_NAME else scene.id)
 
     assert response.status_code < 300 or name == "provider_models", response.text
     assert kinds_about_models(statements) == ROUTE_STATEMENTS[name, method].split()
@@ -167,26 +183,32 @@ def test_a_call_from_python_writes_in_one_savepoint(host, alice, statements):
     assert kinds_of(statements) == ["SAVEPOINT", "INSERT", "INSERT", "RELEASE"]
 
 
-PAGES_AND_LOOK_UPS = ["/", "/?limit=10&sort=-id", "/?owned=false", "/by-id/m", "/1"]
+PAGES_AND_LOOK_UPS = ["/", "/?limit=10&sort=-id", "/?owned=false", "/by-id/m", "/by-id/off", "/1"]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("groups", [0, 1, 50, 100])
 @pytest.mark.parametrize("path", PAGES_AND_LOOK_UPS)
 def test_no_page_and_no_look_up_reads_a_whole_table(hosts, groups, path):
     host = hosts(groups=lambda user: [f"g{number}" for number in range(groups)])
     client, seen = host.client("alice"), []
+    (row_id,) = register(client, "off")
+    client.patch(f"{PREFIX}/{row_id}", json={"is_active": False})
     with host.app.app_context():
         engine = host.db.engine
         sa.event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2:4]))
 
     client.get(PREFIX + path)
+    if path == "/by-id/off":  # a change looks for others of the name
+        client.patch(PREFIX + path, json={})
 
-    statement, parameters = next(each for each in reversed(seen) if "model_registry" in each[0])
-    with host.app.app_context():
-        plan = host.db.session.connection().exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statement}", parameters
-        )
-        steps = [row.detail for row in plan]
-    assert [step for step in steps if step.startswith("SCAN model_registry")] == []
-    assert any(step.startswith("SEARCH model_registry") for step in steps)
+    selects = [each for each in seen if each[0].startswith("SELECT model_registry")]
+    assert len(selects) == {"/by-id/m": 2, "/by-id/off": 5}.get(path, 1)
+    for statement, parameters in selects:
+        with host.app.app_context():
+            plan = host.db.session.connection().exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", parameters
+            )
+            steps = [row.detail for row in plan]
+        assert [step for step in steps if step.startswith("SCAN model_registry")] == []
+        assert any(step.startswith("SEARCH model_registry") for step in steps)

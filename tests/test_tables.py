@@ -1,6 +1,7 @@
 """The schema: named, prefixed, and just what Alembic finds in the database."""
 
 import pickle
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.schema import CreateTable
 
-from tests.hosts import KINDS, declare, grant, register
+from tests.hosts import KINDS, PREFIX, declare, grant, model, register
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,3 +123,47 @@ def test_a_grant_is_to_a_user_or_to_a_group(host, alice):
             grant(host, row_id, **both)
         with host.app.app_context():
             host.db.session.rollback()
+
+
+def test_a_row_cannot_be_copied_with_its_key(host, alice):
+    (row_id,) = register(alice, "a")
+    models = host.registry.tables.models
+    with host.app.app_context():
+        row = host.db.session.execute(sa.select(models)).mappings().one()
+    copy = {**row, "id": row_id + 1, "owner_id": host.user("bob"), "model_id": "b"}
+
+    with pytest.raises(sa.exc.IntegrityError):
+        host.execute(sa.insert(models), copy)
+    with host.app.app_context():
+        host.db.session.rollback()
+
+
+def test_a_uuid_that_is_there_already_is_no_model_id_that_is_taken(host, alice, monkeypatch):
+    store = host.services.models
+    used = uuid.uuid4()
+    monkeypatch.setattr(store, "_new_uuid", lambda: used)
+    register(alice, "a")
+
+    response = alice.post(f"{PREFIX}/register", json=model(model_id="b"))
+
+    assert (response.status_code, response.json["type"].rpartition(":")[2]) == (409, "conflict")
+    assert len(host.rows("models")) == 1
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_foreign_keys_cascade_but_on_sqlite(copied):
+    metadata = declare()[0].metadata
+    if copied:
+        other = sa.MetaData()
+        for table in metadata.tables.values():
+            table.to_metadata(other)
+        metadata = other
+    dialects = sa.dialects.sqlite, sa.dialects.postgresql, sa.dialects.mysql
+    tables = [table for table in metadata.tables.values() if table.name.startswith("model_reg")]
+
+    counts = [
+        sum(str(CreateTable(each).compile(dialect=d.dialect())).count("CASCADE") for each in tables)
+        for d in dialects
+    ]
+
+    assert counts == [0, 7, 7]

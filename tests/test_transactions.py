@@ -102,7 +102,7 @@ FAILING = {  # for each write, a statement in the middle of it
     "revoke": ("FROM model_registry_app_defaults", lambda client, row_id: client.delete(
         f"{PREFIX}/{row_id}/grants/groups/g")),
     "transfer": ("DELETE FROM model_registry_grants", lambda client, row_id: client.post(
-        f"{PREFIX}/{row_id}/transfer", json={"user": str(client.heir)})),
+        f"{PREFIX}/{row_id}/transfer", json={"user": str(client.new_owner)})),
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ FAILING = {  # for each write, a statement in the middle of it
 def test_a_write_that_fails_half_way_leaves_all_as_it_was(host, alice, events, name):
     (row_id,) = register(alice, "m", abilities=["chat"])
     granted(alice, row_id, group="g")
-    alice.heir = host.user("bob")
+    alice.new_owner = host.user("bob")
     before = {table: host.rows(table) for table in ("models", "abilities", "grants")}
     text, write = FAILING[name]
     events[1].append(text)
@@ -156,6 +156,22 @@ def test_a_database_that_is_down_is_no_reason_to_say_that_there_is_no_such_user(
 
     events[1].clear()
     assert response.status_code == 503
+
+
+def test_a_broken_connection_of_the_hosts_own_is_left_to_the_host(hosts):
+    def reset(*_):
+        raise ConnectionResetError
+
+    in_a_callback, in_a_listener = hosts(groups=reset), hosts()
+    clients = [each.client("alice") for each in (in_a_callback, in_a_listener)]
+    with in_a_listener.app.app_context():
+        sa.event.listen(in_a_listener.db.engine, "before_cursor_execute", reset)
+    for host in (in_a_callback, in_a_listener):
+        host.app.register_error_handler(ConnectionResetError, lambda _error: ("the host's", 418))
+
+    responses = [client.get(f"{PREFIX}/") for client in clients]
+
+    assert [each.text for each in responses] == ["the host's"] * 2
 
 
 @pytest.mark.forces_errors

@@ -3,10 +3,14 @@
 import datetime
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
+from importlib.util import find_spec
 from ipaddress import ip_network
 
+import httpcore2
 import pytest
 import trustme
 from cryptography import x509
@@ -15,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flask_model_registry.errors import UpstreamError
-from flask_model_registry.providers.netguard import AddressPolicy
+from flask_model_registry.providers.addresses import AddressPolicy
 from flask_model_registry.providers.transport import Network, Transport, look_up, system_network
 from tests.conftest import traces
 from tests.hosts import CANARY
@@ -168,6 +172,40 @@ def test_the_next_address_is_called_if_one_does_not_answer(serve):
     assert transport(names=names).get(f"http://up.example.com:{upstream.port}/", {})[0] == 200
 
 
+MANY = [f"127.{number // 250}.{number % 250}.2" for number in range(3900)]
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The addresses that connections were tried to, each of which refuses."""
+    tried = []
+
+    def refuse(_backend, host, *_args, **_options):
+        tried.append(host)
+        raise httpcore2.ConnectError
+
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", refuse)
+    return tried
+
+
+LOOPBACK = AddressPolicy(networks=(ip_network("127.0.0.0/8"),))
+
+
+def test_a_handful_of_the_addresses_of_a_name_is_called(called):
+    fetch = transport(policy=LOOPBACK, names={"up.example.com": MANY}, sleeps=[], timeout=60)
+
+    assert failure(fetch, "http://up.example.com/") == "unreachable"
+    assert called == MANY[:8]
+
+
+def test_all_addresses_of_a_name_are_checked(called):
+    names = {"up.example.com": [*MANY, "10.0.0.1"]}
+    fetch = transport(policy=LOOPBACK, names=names, sleeps=[], timeout=60)
+
+    assert failure(fetch, "http://up.example.com/") == "unreachable"
+    assert called == []
+
+
 def test_refused_unknown_and_blocked_hosts_cannot_be_told_apart(serve):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -188,7 +226,7 @@ def test_a_server_that_is_hostile_gets_no_further(serve, name):
     upstream = serve(handler)
     begun = time.monotonic()
 
-    # A busy machine may need longer than that to see what is wrong.
+    # A busy machine may need longer than that to find the fault.
     timeout = TIMEOUT if expected == "timeout" else 20 * TIMEOUT
     code = failure(transport(timeout=timeout), f"http://up.example.com:{upstream.port}/")
 
@@ -215,6 +253,37 @@ def test_a_look_up_that_does_not_end_is_given_up():
 
     assert code == "unreachable"
     assert time.monotonic() - begun < TIMEOUT + 5
+
+
+GEVENT = """
+from flask_model_registry.providers import transport  # a host may import it before
+from gevent import monkey
+monkey.patch_all()
+import gevent, ssl, sys, threading
+from flask_model_registry.providers.addresses import AddressPolicy
+
+go_on, port = threading.Event(), sys.argv[1]
+gevent.spawn_later(0.2, go_on.set)  # what runs only while nothing blocks the worker
+
+def look_up(host, port):
+    go_on.wait(20)
+    return ["127.0.0.1"]
+
+network = transport.Network(ssl.create_default_context, look_up)
+policy = AddressPolicy(hosts=frozenset({"up.example.com"}))
+print(*transport.Transport(policy, network, 10).get(f"http://up.example.com:{port}/", {}))
+assert network.sleep is __import__("time").sleep and "gevent" in network.sleep.__module__
+"""
+
+
+@pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed")
+def test_a_slow_look_up_does_not_block_a_worker_of_gevent(serve):
+    upstream = serve(answers(b"{}"))
+
+    command = [sys.executable, "-W", "ignore", "-c", GEVENT, str(upstream.port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.returncode) == ("200 b'{}'\n", 0), done.stderr
 
 
 def test_a_look_up_of_what_is_no_name_finds_nothing():

@@ -6,9 +6,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.reading import ROOT, blocks_of, serves
-from tests.shell import Shell
+from flask_model_registry.cli import new_key
+from tests.reading import ROOT, blocks, blocks_of, serves
+from tests.shell import Shell, Terminal, free_port
 from tests.upstream import Upstream
+
+pytestmark = pytest.mark.slow
 
 QUESTION = '[{"role": "user", "content": "How are you?"}]'
 # Around code for a view: a request of the token's user, whose model is at the provider of the test.
@@ -58,48 +61,79 @@ def answers_in(text):
 
 @needs_openai
 def test_the_readme_does_the_main_job_when_pasted(shell, upstream):
-    app, install, token, register, view, make = blocks_of(ROOT / "README.md")
+    app, install, token, register, view = blocks_of(ROOT / "README.md")
     (shell.folder / "app.py").write_text(app.text)
+    anew = {**shell.environ}
 
     for block in (install, token):
         shell.run(block.text)
     created, listed = answers_in(shell.run(register.text))
+    first, shell.environ = shell.environ, anew  # a second terminal
+    only_flask = shell.run("flask model-registry verify-keys")
+    shell.run(install.text)
+    shell.environ["TOKEN"] = first["TOKEN"]
     answer = in_a_view(shell, upstream, view.text.replace("[...]", QUESTION))
 
     assert listed == [created]
     assert len(created) == 17
+    assert only_flask == "1 of 1 API keys open.\n"
+    assert (shell.folder / ".env").stat().st_mode & 0o077 == 0
     assert answer == ""
     assert json.loads(upstream.requests[-1].partition("\r\n\r\n")[2])["model"] == "gpt-4o"
     assert "authorization: bearer sk-test" in upstream.requests[-1].lower()
-    targets = re.findall(r"^make (\w+)", make.text, re.MULTILINE)
-    assert targets == ["demo", "test"]  # the one runs in test_examples.py, the other runs this
+    targets = re.findall(r"`make (\w+)`", (ROOT / "README.md").read_text())
+    assert targets[:2] == ["demo", "test"]  # the one runs in test_examples.py, the other runs this
     if (ROOT / "Makefile").exists():  # not beside the built wheel
         assert all(f"\n{each}: " in (ROOT / "Makefile").read_text() for each in targets)
 
 
+@pytest.fixture
+def open_terminal(tmp_path):
+    opened = []
+
+    def open_terminal(name):
+        opened.append(Terminal(tmp_path, name))
+        return opened[-1]
+
+    yield open_terminal
+    for each in opened:
+        each.close()
+
+
 @needs_openai
-def test_the_quickstart_does_the_main_job(shell, upstream):
-    install, app, setup, register, call, handler = blocks_of(ROOT / "docs" / "quickstart.md")
-    (shell.folder / "app.py").write_text(app.text)
-    (shell.folder / "setup.py").write_text(setup.text)
-    shell.environ |= {
-        "FLASK_SQLALCHEMY_DATABASE_URI": "sqlite:///app.sqlite",
-        "FLASK_JWT_SECRET_KEY": "k" * 48,
-    }
+def test_the_quickstart_can_be_typed_where_nothing_is_set(open_terminal, upstream, tmp_path):
+    port, calls = free_port(), "curl -sS --fail-with-body"
+    install, app, configure, run, register, ask = (
+        block.text.replace("127.0.0.1:5000", f"127.0.0.1:{port}").replace("curl", calls)
+        for block in blocks_of(ROOT / "docs" / "quickstart.md")
+    )
+    first, second = open_terminal("first"), open_terminal("second")
 
-    key = shell.run(install.text).splitlines()[-1]
-    shell.environ["FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS"] = key
-    token = re.search(r"ey[\w-]+\.[\w-]+\.[\w-]+", shell.run("flask shell < setup.py"))[0]
-    shell.environ["TOKEN"] = token
-    shell.run("flask run &")
-    (created,) = answers_in(shell.run(register.text))
-    code = f"{call.text}\nprint(call('How are you?').choices[0].message.content)\n{handler.text}\n"
-    code += 'app.add_url_rule("/x", "x", lambda: registry.resolve("x"))\nadd_handler(app)\n'
-    code += 'answer = app.test_client().get("/x")\nprint(answer.status_code, answer.mimetype)\n'
-    printed = in_a_view(shell, upstream, code)
+    first.type(install)
+    (tmp_path / "app.py").write_text(app)
+    first.type(configure)
+    settings = tmp_path / ".env"
+    # Nothing calls the world, and tests run side by side.
+    more = f"FLASK_MODEL_REGISTRY_ALLOWED_HOSTS=localhost\nFLASK_RUN_PORT={port}\n"
+    settings.write_text(settings.read_text() + more)
+    first.type(run, until="Press CTRL+C")
+    (created,) = answers_in(second.type(register))
+    at_upstream = {"base_url": f"http://localhost:{upstream.port}/v1", "api_key": "sk-test"}
+    address = f"http://127.0.0.1:{port}/api/models/{created['id']}"
+    header = "-H 'Content-Type: application/json' -H \"Authorization: Bearer $TOKEN\""
+    second.type(f"{calls} -X PATCH {address} {header} -d '{json.dumps(at_upstream)}'")
+    answered = second.type(ask)
+    refused = second.type(ask.replace("$TOKEN", "x").replace(" --fail-with-body", " -i"))
+    hidden = second.type(ask.replace("gpt-4o", "gpt-5").replace(" --fail-with-body", " -i"))
+    made = settings.read_text()
+    second.type(configure)
 
-    assert "api_key" not in created
-    assert printed.splitlines() == ["You said: How are you?", "401 application/problem+json"]
+    assert answers_in(answered) == [{"answer": "You said: How are you?"}]
+    assert "authorization: bearer sk-test" in upstream.requests[-1].lower()
+    for shown, status in ((refused, 401), (hidden, 404)):
+        assert f"HTTP/1.1 {status} " in shown
+        assert "application/problem+json" in shown
+    assert settings.read_text() == made
 
 
 @needs_openai
@@ -118,7 +152,7 @@ def test_the_tutorial_runs_from_its_first_line_to_its_last(shell, upstream):
     texts = "\n".join(said.values())
     models = [each for each in answers_in(texts) if isinstance(each, dict)]
     summary = "You said: Summarize in one sentence:\nCall the printer, they are late again."
-    assert "foreign keys are off" in texts
+    assert "foreign keys are enforced" in texts
     assert [each["result"] for each in models if "result" in each] == ["ok"]
     assert [each["summary"].strip() for each in models if "summary" in each] == [
         summary,
@@ -127,3 +161,30 @@ def test_the_tutorial_runs_from_its_first_line_to_its_last(shell, upstream):
     ]
     assert [each["source"] for each in models if "source" in each] == ["app"]
     assert "2 passed" in texts
+
+
+LARGE = """
+from desk import create_app
+client = create_app().test_client()
+for size in (1_000, 5_000_000):
+    body = "x" * size
+    print(client.post("/login", data=body, content_type="application/json").status_code)
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_tutorials_app_reads_no_large_body_of_who_is_not_logged_in(shell, number):
+    """Neither that of the first half, nor that with the registry."""
+    for text in blocks(ROOT / "docs" / "tutorial.md"):
+        path = shell.folder / re.match(r"# (\S+\.py)\n", text)[1]
+        path.parent.mkdir(exist_ok=True)
+        if number == 1 or not path.exists():
+            path.write_text(text)
+    (shell.folder / "large.py").write_text(LARGE)
+    shell.environ |= {
+        "FLASK_SQLALCHEMY_DATABASE_URI": "sqlite:///x.sqlite",
+        "FLASK_JWT_SECRET_KEY": "k" * 48,
+        "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS": new_key(),
+    }
+
+    assert shell.run("python large.py").split() == ["400", "413"]

@@ -8,20 +8,19 @@ from typing import get_args, get_type_hints, is_typeddict
 import pytest
 
 from flask_model_registry import Filters, types
-from flask_model_registry.core.defaults import CONFIG_TYPES
-from flask_model_registry.core.representation import FIELDS
-from flask_model_registry.core.rules import CATEGORIES
-from flask_model_registry.web import answers, schemas
+from flask_model_registry.db.representation import PUBLIC_FIELDS
+from flask_model_registry.schemas import requests, responses
+from flask_model_registry.schemas.rules import CATEGORIES, CONFIG_TYPES
 from tests.reading import ROOT
 
 SCHEMAS = {
-    types.ModelRepresentation: answers.ModelRepresentation(),
-    types.Summary: answers.Summary(),
-    types.UserGrant: answers.UserGrant(),
-    types.GroupGrant: answers.GroupGrant(),
-    types.Grants: answers.Grants(),
-    types.NewModel: schemas.NewModel(),
-    types.ModelChanges: schemas.WholeModel(partial=True),
+    types.ModelRepresentation: responses.ModelRepresentation(),
+    types.Summary: responses.Summary(),
+    types.UserGrant: responses.UserGrant(),
+    types.GroupGrant: responses.GroupGrant(),
+    types.Grants: responses.Grants(),
+    types.NewModel: requests.NewModel(),
+    types.ModelChanges: requests.ModelUpdate(partial=True),
 }
 
 
@@ -30,7 +29,7 @@ def nullable(hints):
 
 
 def test_the_literals_are_the_words_that_are_taken():
-    (scopes,) = schemas.Scope().fields["scope"].validators
+    (scopes,) = requests.Scope().fields["scope"].validators
 
     assert get_args(types.Category) == CATEGORIES
     assert get_args(types.ConfigType) == (*CONFIG_TYPES,)
@@ -38,7 +37,7 @@ def test_the_literals_are_the_words_that_are_taken():
 
 
 def test_a_representation_has_the_published_fields():
-    assert (*types.ModelRepresentation.__annotations__,) == FIELDS
+    assert (*types.ModelRepresentation.__annotations__,) == PUBLIC_FIELDS
 
 
 @pytest.mark.parametrize("typed", SCHEMAS, ids=lambda each: each.__name__)

@@ -10,6 +10,10 @@ import socket
 import threading
 import time
 
+import waitress
+
+LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
+
 
 def wait_until(is_so, seconds=30):
     """Wait for something that other threads do; tests fail later if it did not happen."""
@@ -21,11 +25,11 @@ def wait_until(is_so, seconds=30):
 class Upstream:
     """A server on this machine; its handler gets the socket of each connection."""
 
-    def __init__(self, handler, ssl_context=None, address="127.0.0.1"):
+    def __init__(self, handler, ssl_context=None, address="127.0.0.1", port=0):
         self.requests, self.connections = [], 0
-        self._handler, self._ssl_context = handler, ssl_context
+        self.handler, self._ssl_context = handler, ssl_context
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, 0), family=family)
+        self._listener = socket.create_server((address, port), family=family)
         self._listener.settimeout(30)
         self.port = self._listener.getsockname()[1]
         self.is_open = True
@@ -47,11 +51,27 @@ class Upstream:
             if self._ssl_context is not None:
                 connection = self._ssl_context.wrap_socket(connection, server_side=True)
             with connection:
-                self._handler(self, connection)
+                self.handler(self, connection)
 
     def close(self):
         self.is_open = False
         self._listener.close()
+
+
+@contextlib.contextmanager
+def served(app):
+    """Serve an app with waitress, in a thread; yields the port."""
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+
+    def run():
+        with contextlib.suppress(OSError):  # close() takes its sockets away while it waits for them
+            server.run()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield server.effective_port
+    server.close()
+    thread.join(10)
 
 
 def received(upstream, connection):
@@ -108,8 +128,8 @@ def echoes(upstream, connection):
     )
 
 
-def speaks(upstream, connection):
-    """Answer chats as OpenAI and Anthropic do, with the words that were sent."""
+def received_whole(upstream, connection):
+    """Read one request with its body, keep it, and return what the body is as JSON."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
@@ -118,16 +138,26 @@ def speaks(upstream, connection):
     while len(body) < length:
         body += connection.recv(65536)
     upstream.requests.append(f"{head.decode()}\r\n\r\n{body.decode()}")
-    path, asked = head.split()[1].decode(), json.loads(body)
+    return json.loads(body)
+
+
+def speaks(upstream, connection):
+    """Answer chats as OpenAI and Anthropic do, with the words that were sent."""
+    speak(upstream, connection, received_whole(upstream, connection))
+
+
+def speak(upstream, connection, asked):
+    """Answer a chat that was received."""
     content = asked["messages"][0]["content"]
     text = content if isinstance(content, str) else content[0]["text"]
+    path = upstream.requests[-1].split()[1]
     answer = json.dumps(SPOKEN[path](asked["model"], f"You said: {text}")).encode()
     lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", "Connection: close"]
     lines += [f"Content-Length: {len(answer)}", "", ""]
     connection.sendall("\r\n".join(lines).encode() + answer)
 
 
-# What a chat is answered with, by the path that it came to.
+# The response to a chat, by the path of the request.
 SPOKEN = {
     "/v1/chat/completions": lambda model, text: {
         "id": "chatcmpl-1",
@@ -197,3 +227,67 @@ HOSTILE = {
     "has two lengths": (
         sends(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "bad_response"),
 }  # fmt: skip
+
+
+def streams(upstream, connection):
+    """Answer chats in events, a few words at a time, as OpenAI and Anthropic do."""
+    stream_events(upstream, connection, received_whole(upstream, connection))
+
+
+def stream_events(upstream, connection, _asked):
+    """Answer a chat that was received in events."""
+    path = upstream.requests[-1].split()[1]
+    lines = ["HTTP/1.1 200 OK", "Content-Type: text/event-stream", "Connection: close", "", ""]
+    connection.sendall("\r\n".join(lines).encode())
+    for event in STREAMED[path]:
+        name = f"event: {event['type']}\n" if "type" in event else ""
+        connection.sendall(f"{name}data: {json.dumps(event)}\n\n".encode())
+        time.sleep(0.01)
+    connection.sendall(b"data: [DONE]\n\n" if "chat" in path else b"")
+
+
+WORDS = ["Well", " and", " you?"]
+STREAMED = {
+    "/v1/chat/completions": [
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {"role": "assistant", "content": word},
+                    "finish_reason": "stop" if word == WORDS[-1] else None,
+                }
+            ],
+        }
+        for word in WORDS
+    ],
+    "/v1/messages": [
+        {
+            "type": "message_start",
+            "message": {**SPOKEN["/v1/messages"]("m", ""), "content": [], "stop_reason": None},
+        },
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": ""},
+        },
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": word},
+            }
+            for word in WORDS
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 3},
+        },
+        {"type": "message_stop"},
+    ],
+}

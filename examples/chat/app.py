@@ -11,7 +11,7 @@ from flask import Flask, jsonify, request
 from flask_jwt_extended import JWTManager, create_access_token, jwt_required
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelRegistry, RegistryError
+from flask_model_registry import ModelRegistry, RegistryError, problem_response
 
 db = SQLAlchemy()
 jwt = JWTManager()
@@ -32,22 +32,23 @@ def load_user(_header, claims):
 
 
 def ask_with_openai(model, question):
-    client = openai.OpenAI(**model.openai_kwargs())
+    client = openai.OpenAI(**model.openai_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
     answer = client.chat.completions.create(model=model.model_name, messages=messages)
     return answer.choices[0].message.content
 
 
 def ask_with_anthropic(model, question):
-    client = anthropic.Anthropic(**model.anthropic_kwargs())
+    client = anthropic.Anthropic(**model.anthropic_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
     answer = client.messages.create(model=model.model_name, messages=messages, max_tokens=1024)
     return "".join(block.text for block in answer.content if block.type == "text")
 
 
 def ask_with_litellm(model, question):
+    client = openai.OpenAI(**model.openai_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
-    answer = litellm.completion(**model.litellm_kwargs(), messages=messages)
+    answer = litellm.completion(**model.litellm_kwargs(client), messages=messages)
     return answer.choices[0].message.content
 
 
@@ -61,6 +62,7 @@ def create_app():
     db.init_app(app)
     jwt.init_app(app)
     registry.init_app(app)
+    app.register_error_handler(RegistryError, problem_response)
 
     @app.post("/ask/<any(openai, anthropic, litellm):sdk>/<path:model_id>")
     @jwt_required()
@@ -69,10 +71,6 @@ def create_app():
         model = registry.resolve(model_id)
         db.session.commit()  # gives the connection back: the answer may take minutes
         return jsonify(answer=SDKS[sdk](model, question))
-
-    @app.errorhandler(RegistryError)
-    def refuse(error):
-        return jsonify(error.problem()), error.status, error.headers
 
     @app.errorhandler(openai.OpenAIError)  # LiteLLM's errors are such, too
     @app.errorhandler(anthropic.AnthropicError)

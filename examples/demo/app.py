@@ -8,15 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import waitress
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, abort, redirect, render_template, request, url_for
 from flask_jwt_extended import JWTManager, create_access_token
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelRegistry, Provider
+from flask_model_registry import ModelRegistry, Provider, configure_sqlite
 from flask_model_registry.cli import new_key
 
 PORT = int(os.environ.get("PORT", "5000"))
 HOME = f"http://127.0.0.1:{PORT}"
+# Browsers leave out the port of the scheme.
+HOSTS = {f"{name}:{PORT}".removesuffix(":80") for name in ("127.0.0.1", "localhost")}
 STAND_IN_KEY = "demo-key"
 STAND_IN_MODELS = ["demo-large", "demo-small", "demo-embedding"]
 
@@ -66,8 +68,28 @@ def create_app(instance):
     db.init_app(app)
     jwt.init_app(app)
     registry.init_app(app)
+    with app.app_context():
+        configure_sqlite(db.engine)
     app.register_blueprint(pages)
     return app
+
+
+@pages.before_app_request
+def refuse_other_sites():
+    """Serve this site's own pages, because the demo asks for no password."""
+    # A page elsewhere may make its own host name resolve to this server, but not hide the name.
+    if request.headers.get("Host") not in HOSTS:
+        abort(403)
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and not is_from_own_page():
+        abort(403)
+
+
+def is_from_own_page():
+    """Return whether a page of this server sent the request, or a program such as curl."""
+    home, site = f"http://{request.headers['Host']}", request.headers.get("Sec-Fetch-Site", "none")
+    origin = request.headers.get("Origin", home)
+    page = request.headers.get("Referer", f"{home}/")
+    return origin == home and page.startswith(f"{home}/") and site in {"same-origin", "none"}
 
 
 @pages.get("/")
@@ -114,7 +136,9 @@ def stand_in():
 
 @pages.after_app_request
 def with_policy(response):
-    response.headers["Content-Security-Policy"] = "default-src 'self'"
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
     return response
 
 

@@ -4,7 +4,7 @@ from flask import Flask, jsonify
 from flask_jwt_extended import JWTManager, create_access_token, jwt_required
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_model_registry import ModelRegistry
+from flask_model_registry import ModelRegistry, configure_sqlite
 
 db = SQLAlchemy()
 jwt = JWTManager()
@@ -32,11 +32,13 @@ def create_app():
     db.init_app(app)
     jwt.init_app(app)
     registry.init_app(app)
+    with app.app_context():
+        configure_sqlite(db.engine)  # foreign keys on; leaves other databases alone
 
     @app.get("/which/<model_id>")
     @jwt_required()
     def which(model_id):
-        # Hand model.openai_kwargs() to OpenAI(**...) to call it.
+        # OpenAI(**model.openai_kwargs(), http_client=model.http_client()) calls it.
         model = registry.resolve(model_id)
         return jsonify(name=model.model_name, address=model.base_url)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .dialects import DIALECTS
-from .netguard import BadAddressError, parse_base_url
+from .addresses import BadAddressError, parse_base_url
+from .apis import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ALIKE = 0.75  # of 1, by difflib; less would suggest names that have little in common
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,15 @@ class Catalogue:
     def get(self, provider_id: str) -> Provider:
         """Return a provider; one that is not known speaks the OpenAI dialect."""
         return self._by_id.get(provider_id, Provider(provider_id, provider_id))
+
+    def knows(self, provider_id: str) -> bool:
+        """Return whether a provider is in the catalogue."""
+        return provider_id in self._by_id
+
+    def like(self, name: str) -> str | None:
+        """Return the id or alias that an unknown name was probably meant to be."""
+        known = [*self._by_id, *self._aliases]
+        return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
 
 
 def _check(provider: Provider) -> None:

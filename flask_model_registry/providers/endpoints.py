@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
-from .dialects import DIALECTS
-from .netguard import AddressPolicy, BadAddressError, parse_base_url
-from .probe import Prober
+from ..errors import BlockedAddressError, ConfigError
+from .addresses import AddressPolicy, BadAddressError, parse_base_url
+from .apis import DIALECTS
+from .client import ProviderClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..config import Settings
     from .catalogue import Catalogue
     from .transport import Transport
 
+    ClientOpener = Callable[..., Any]
+
 
 @dataclass(frozen=True)
-class Endpoints:
+class Providers:
     """The providers of one registry under the address policy of one app."""
 
     catalogue: Catalogue
     policy: AddressPolicy
-    prober: Prober
+    prober: ProviderClient
 
     @classmethod
-    def of(cls, catalogue: Catalogue, settings: Settings) -> Endpoints:
+    def of(cls, catalogue: Catalogue, settings: Settings) -> Providers:
         """Return the endpoints under an app's settings, on this machine's network.
 
         Raises:
@@ -36,11 +38,34 @@ class Endpoints:
         """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         opening = partial(_transport, policy, settings.probe_timeout)
-        endpoints = cls(catalogue, policy, Prober(catalogue, policy, opening))
+        endpoints = cls(catalogue, policy, ProviderClient(catalogue, policy, opening))
         for provider in catalogue:
             if provider.base_url and (fault := endpoints.fault(provider.base_url)):
                 raise ConfigError(f"the base_url of Provider {provider.id!r} is refused: {fault}")
         return endpoints
+
+    @cached_property
+    def _call_transport(self) -> Transport:
+        # Not the one of tests: users whose tests wait for names must not hold up calls.
+        return _transport(self.policy, 0)
+
+    @cached_property
+    def open_client(self) -> ClientOpener:
+        """What makes the HTTP client for a model, of its base URL and API key.
+
+        A plain function, because models carry it and may be copied; methods copy their objects.
+        """
+
+        def open_client(base_url: str, api_key: Any, *, alias: str, **options: Any) -> Any:
+            from .http_client import open_client
+            from .key_origin import Destination
+
+            if fault := self.fault(base_url):  # of a copy with another base URL
+                raise BlockedAddressError(fault)
+            destination = Destination(parse_base_url(base_url), parse_base_url(alias), api_key)
+            return open_client(self._call_transport, destination, **options)
+
+        return open_client
 
     def providers(self) -> list[dict[str, Any]]:
         """Return the known providers as plain data."""
@@ -57,10 +82,18 @@ class Endpoints:
     def faults(self, provider: str, base_url: str | None) -> Iterator[tuple[str, str]]:
         """Yield a field and a message if a model may not be at this address."""
         if base_url is None:
-            if self.catalogue.get(provider).base_url is None:
-                yield "base_url", "This provider has no address of its own, so give one."
+            if not self.catalogue.knows(provider):
+                yield "model_provider", self._unknown(provider)
+                yield "base_url", "Required for a provider that is not known."
+            elif self.catalogue.get(provider).base_url is None:
+                yield "base_url", "This provider has no URL of its own, so give one."
         elif fault := self.fault(base_url):
             yield "base_url", fault
+
+    def _unknown(self, provider: str) -> str:
+        like = self.catalogue.like(provider)
+        hint = f" Did you mean {like}?" if like else ""
+        return f"Unknown provider.{hint} GET /providers lists them; any other needs a base_url."
 
     def fault(self, address: str) -> str | None:
         """Return why a model may not be called there, as far as that goes without a look-up."""

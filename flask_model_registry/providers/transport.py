@@ -5,30 +5,33 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
-from queue import Empty, SimpleQueue
-from time import monotonic, sleep
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 import httpcore2 as httpcore
 
 from ..errors import UpstreamError
+from ..secret import ClearedFrames
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .netguard import AddressPolicy
+    from .addresses import AddressPolicy
 
     LookUp = Callable[[str, int], Sequence[str]]
 
 _HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
 _PIECES = 20_000
 _LOOK_UPS = 32  # at once
+#: To how many addresses of a name a connection is tried; an answer of DNS may hold thousands.
+MOST_ADDRESSES = 8
 _PACE = 1.0  # seconds
 _OK = 200
 _HTTP_LOGS = ("httpcore2.connection", "httpcore2.http11")
@@ -40,8 +43,9 @@ class Network:
 
     ssl_context: Callable[[], ssl.SSLContext]
     look_up: LookUp
-    clock: Callable[[], float] = monotonic
-    sleep: Callable[[float], None] = sleep
+    clock: Callable[[], float] = time.monotonic
+    # Looked up when it is used, as gevent may have put its own in place by then.
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
 
 
 def look_up(host: str, port: int) -> list[str]:
@@ -59,7 +63,7 @@ class Transport:
     """Fetches from where the policy allows.
 
     A name is looked up once, all of its addresses are checked, and the connection goes to one of
-    these. There are no redirects, proxies, netrc, cookies or compression.
+    the first. There are no redirects, proxies, netrc, cookies or compression.
 
     Args:
         timeout: Seconds of wall-clock time for all of one fetch.
@@ -74,16 +78,24 @@ class Transport:
             logging.getLogger(name).addFilter(_is_not_ours)
 
     def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return the status that a URL is answered with and, if that is 200, the body.
+        """Return the status of the response and, if that is 200, its body.
 
         Raises:
-            UpstreamError: Nobody is there, or does not answer as one should.
+            UpstreamError: No server is there, or its response is not a valid one.
         """
-        begun = self._network.clock()
-        limits = _Limits(self._network.clock, begun + self._timeout)
-        backend = _Backend(self._policy, self._look_up, limits)
         try:
-            with _without_log():
+            # What is below holds headers with an API key, and what the provider answers.
+            with ClearedFrames():
+                return self._get(url, headers)
+        finally:
+            del headers
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        begun = self._network.clock()
+        backend = self.backend(self._timeout)
+        limits = backend.limits
+        try:
+            with without_log():
                 return self._exchange(httpcore.URL(url), _whole(url, headers), backend)
         except UpstreamError as error:
             if error.result == "unreachable":
@@ -91,9 +103,15 @@ class Transport:
                 self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
             raise
 
+    def backend(self, timeout: float) -> _Backend:
+        """Return what connects to checked addresses within so many seconds from now."""
+        limits = _Limits(self._network.clock, self._network.clock() + timeout)
+        return _Backend(self._policy, self._look_up, limits)
+
     def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
         """Look up in a thread, as that takes as long as it likes."""
-        answers: SimpleQueue[Sequence[str]] = SimpleQueue()
+        # Not a SimpleQueue: gevent replaces the class, but not what was imported before.
+        answers: Queue[Sequence[str]] = Queue()
 
         def ask() -> None:
             try:
@@ -115,21 +133,23 @@ class Transport:
             return ()
 
     @cached_property
-    def _ssl_context(self) -> ssl.SSLContext:
-        return self._network.ssl_context()  # takes longer than the rest of a fetch
+    def ssl_context(self) -> ssl.SSLContext:
+        """Which certificates are trusted; to read them takes longer than the rest of a fetch."""
+        return self._network.ssl_context()
 
     def _exchange(
         self, url: httpcore.URL, headers: list[tuple[bytes, bytes]], backend: _Backend
     ) -> tuple[int, bytes]:
-        context = self._ssl_context if url.scheme == b"https" else None
+        context = self.ssl_context if url.scheme == b"https" else None
         connection = httpcore.HTTPConnection(url.origin, context, network_backend=backend)
         try:
             with connection, connection.stream("GET", url, headers=headers) as answer:
                 return answer.status, _body(answer, backend.limits)
         except httpcore.TimeoutException:
-            raise UpstreamError("timeout") from None
+            result = "timeout"
         except (httpcore.NetworkError, httpcore.ProtocolError):
-            raise UpstreamError("bad_response") from None
+            result = "bad_response"
+        raise UpstreamError(result)  # outside, as their messages may repeat what was sent
 
 
 class _Limits:
@@ -176,21 +196,34 @@ class _Backend(httpcore.NetworkBackend):
         self.limits = limits
 
     def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        addresses = self._checked(host, port)
+        return _Stream(self.connect(host, port), self.limits)
+
+    def connect(self, host: str, port: int) -> httpcore.NetworkStream:
+        """Connect to the first checked address that responds, before the deadline.
+
+        Raises:
+            UpstreamError: None does, or the host isn't allowed at one of its addresses.
+        """
+        addresses = self.checked(host, port)
         for number, address in enumerate(addresses):
             try:
                 timeout = self.limits.seconds() / (len(addresses) - number)
-                return _Stream(self._inner.connect_tcp(address, port, timeout), self.limits)
+                return self._inner.connect_tcp(address, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
         raise UpstreamError("unreachable")
 
-    def _checked(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a host, if it may be called at each of them."""
+    def checked(self, host: str, port: int) -> Sequence[str]:
+        """Return the first addresses of a host, if it may be called at each that it has."""
         addresses = self._look_up(host, port, self.limits)
         if all(self._policy.permits(host, ip_address(each)) for each in addresses):
-            return addresses
+            return addresses[:MOST_ADDRESSES]
         return ()
+
+    def forbids(self, host: str, port: int) -> bool:
+        """Return whether one of a host's addresses, as far as known here, isn't allowed."""
+        addresses = self._look_up(host, port, self.limits)
+        return not all(self._policy.permits(host, ip_address(each)) for each in addresses)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -207,7 +240,10 @@ class _Stream(httpcore.NetworkStream):
         return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._limits.seconds())
+        try:
+            self._inner.write(buffer, self._limits.seconds())
+        finally:
+            del buffer  # it holds the API key
 
     def close(self) -> None:
         self._inner.close()
@@ -258,7 +294,7 @@ _fetching: ContextVar[bool] = ContextVar("_fetching", default=False)
 
 
 @contextmanager
-def _without_log() -> Iterator[None]:
+def without_log() -> Iterator[None]:
     """Keep what others send out of the log: httpcore writes headers to it, at DEBUG."""
     token = _fetching.set(True)
     try:

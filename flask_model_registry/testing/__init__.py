@@ -1,4 +1,4 @@
-"""Tests of the registry as it is in a host's app, for the host's own suite. They need pytest."""
+"""Tests of the registry within a host's app, for the host's own suite. They need pytest."""
 
 from .conformance import ModelRegistryConformance
 

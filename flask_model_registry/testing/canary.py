@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What URLs, JSON and HTML leave as it is, so that the key is found in each of them.
+# What URLs, JSON and HTML leave unchanged, so that the key is found in each of them.
 _CHARACTERS = string.ascii_letters + string.digits
 _PIECE = 8
 
@@ -21,7 +21,7 @@ _PIECE = 8
 class Canary:
     """An API key of nobody's.
 
-    It is found as it is, in base64 and in hexadecimal, in either case, whole or eight characters.
+    It is found unchanged, in base64 and in hexadecimal, in either case, whole or eight characters.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Canary:
         return "Canary()"
 
     def is_in(self, text: str) -> bool:
-        """Tell whether the key, or a piece of it, is in the text."""
+        """Return whether the key, or a piece of it, is in the text."""
         lower = text.lower()
         return any(piece in lower for piece in self._pieces)
 
@@ -48,7 +48,7 @@ class Canary:
     def _in_base64(self) -> Iterator[str]:
         for offset in range(3):  # it looks different at each
             encoded = base64.b64encode(b"-" * offset + self._random.encode()).decode().lower()
-            # Without the ends, which have to do with what stands beside the key.
+            # Without the ends, which depend on what stands beside the key.
             inner = encoded[4 : len(encoded) // 4 * 4 - 4]
             for start in range(len(inner) - 11 + 1):
                 yield inner[start : start + 11]
@@ -88,7 +88,7 @@ def listening() -> Iterator[list[tuple[str, str]]]:
 
 
 def _outermost_loggers() -> Iterator[logging.Logger]:
-    """Yield the root, and the loggers that do not pass on to it what they are told."""
+    """Yield the root, and the loggers that do not pass their records on to it."""
     yield logging.getLogger()
     for logger in [*logging.root.manager.loggerDict.values()]:
         if isinstance(logger, logging.Logger) and not logger.propagate:

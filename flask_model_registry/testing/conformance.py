@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 import sqlalchemy as sa
 
-from ..core.access import Actor
-from ..core.writing import NO_TABLES
+from ..db.transactions import NO_TABLES
 from ..errors import UnreadableCredentialError
-from ..web.routes import ROUTES
+from ..policy import Actor
+from ..web.views import ROUTES
 from .canary import listening
 from .exercise import exercise
 from .host import Host, fail
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from .scene import Registered
     from .visitor import Visitor
 
-_PUBLIC = {name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())}
+_PUBLIC = {
+    name for name, route in ROUTES.items() if all(o.is_public for o in route.operations.values())
+}
 _PUBLIC.add("static")
 _MIGRATE = (
     "run 'flask db migrate' and 'flask db upgrade', with Alembic alone 'alembic revision "
@@ -82,9 +84,9 @@ class ModelRegistryConformance:
         """What a user registers is what the app's own code gets."""
         scene = model_registry_scene
         model = scene.register(scene.first, "kept")
-        registry, app = scene.host.registry, scene.host.app
+        services, app = scene.host.services, scene.host.app
         with app.app_context():
-            resolved = registry.models.resolve(Actor(model.owner), model.id)
+            resolved = services.models.resolve(Actor(model.owner), model.id)
         if resolved.api_key.reveal() != scene.canary.api_key:
             fail("The API key that a user registered is not the one that resolve() returns.")
 
@@ -180,7 +182,7 @@ def _unreadable(host: Host) -> Iterator[str]:
     with host.connected() as connection:
         for row in connection.execute(sealed).mappings():
             try:
-                host.registry.keys.vault.opened(dict(row))
+                host.services.keys.credentials.open(dict(row))
             except UnreadableCredentialError as error:
                 yield f"model {row['id']} {row['model_id']!r}: {error.detail}"
 

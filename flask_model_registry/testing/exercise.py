@@ -16,7 +16,7 @@ _ELSEWHERE = {"base_url": "https://elsewhere.example.com/v1"}
 def exercise(scene: Scene) -> None:
     """Send an API key in every request that takes one, well or badly, and ask for it everywhere.
 
-    How the other user is answered is for other tests.
+    Other tests check what the other user gets.
     """
     model = scene.register(scene.first, "exercised")
     other = scene.register(scene.second, "other")
@@ -42,7 +42,7 @@ def _register(scene: Scene, model: Registered, _other: Registered) -> None:
         first.expect(422, "POST", path, json={**body, **fault})
     first.expect(400, "POST", path, data=f'{{"api_key": "{key}"', content_type="application/json")
     first.expect(415, "POST", path, data=json.dumps(body), content_type="text/plain")
-    too_long = json.dumps(body) + " " * scene.host.registry.settings.max_body_bytes
+    too_long = json.dumps(body) + " " * scene.host.services.settings.max_body_bytes
     first.expect(413, "POST", path, data=too_long, content_type="application/json")
 
 
@@ -51,6 +51,7 @@ def _read(scene: Scene, model: Registered, _other: Registered) -> None:
     path = scene.host.path
     for address in (
         *_addresses_of(scene, model),
+        path("openai_model", model_id=model.model_id),
         path("credential", id=model.id),
         path("grants", id=model.id),
         *(path(name) for name in ("models", "summary", "openai_models", "defaults", "providers")),
@@ -79,7 +80,7 @@ def _change(scene: Scene, model: Registered, _other: Registered) -> None:
 
 
 def _share(scene: Scene, model: Registered, other: Registered) -> None:
-    """Grant the model, have the other user try what that allows and more, and take it back."""
+    """Grant the model, have the other user try what that allows and more, and revoke it."""
     path, first, second = scene.host.path, scene.first, scene.second
     address, key = path("model", id=model.id), {"api_key": scene.canary.api_key}
     credential = path("credential", id=model.id)
@@ -100,7 +101,7 @@ def _share(scene: Scene, model: Registered, other: Registered) -> None:
 
 
 def _choose(scene: Scene, model: Registered, other: Registered) -> None:
-    """Make a model a default, ask for it, try to delete it, and take it back."""
+    """Make a model a default, ask for it, try to delete it, and clear the default."""
     address = scene.choose(scene.first, model.owner, other.owner)
     if address is not None:
         chosen: Any = scene.first.expect(200, "GET", address).json

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from ..config import EXTENSION
@@ -15,11 +16,10 @@ from ..web.transactions import transaction
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import sqlalchemy as sa
     from werkzeug.routing import MapAdapter, Rule
 
-    from ..core.registry import Registry
-    from ..core.tables import Tables
+    from ..db.tables import Tables
+    from ..services.services import Services
 
 _BLUEPRINT = "model_registry"
 
@@ -39,7 +39,7 @@ class Host:
     """
 
     app: Flask
-    registry: Registry
+    services: Services
     mounts: tuple[str, ...]
     url_values: Mapping[str, Any]
 
@@ -54,14 +54,14 @@ class Host:
         mounts = tuple(name for name in app.blueprints if name.split(".")[-1] == _BLUEPRINT)
         if not mounts:
             fail("the registry is mounted nowhere; call app.register_blueprint with its parent")
-        host = cls(app, registry, mounts, url_values)
+        host = cls(app, registry._app_services[app], mounts, url_values)
         host._check_url_values()
         return host
 
     @property
     def tables(self) -> Tables:
         """The tables of the registry."""
-        return self.registry.keys.tables
+        return self.services.keys.tables
 
     def rules(self) -> Iterator[Rule]:
         """Yield every rule of the registry, wherever it is mounted."""
@@ -79,10 +79,10 @@ class Host:
     @contextmanager
     def connected(self, *, commit: bool = False) -> Iterator[sa.Connection]:
         """Connect as the registry does, by the host's session, in a context of its own."""
-        session = self.registry.rows.session
+        session = self.services.rows.session
         with self.app.app_context(), transaction(session, commit=commit):
             # Not by `rows.connect()`, which minds the encryption keys.
-            yield session.connection(bind_arguments={"clause": self.tables.models})
+            yield session.connection(bind_arguments={"clause": sa.update(self.tables.models)})
 
     @property
     def _urls(self) -> MapAdapter:

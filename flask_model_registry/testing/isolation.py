@@ -1,11 +1,11 @@
-"""What a user can tell of a model that is somebody else's: nothing."""
+"""What a user can tell of another user's model: nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.tables import MAX_ID
-from ..web.routes import ROUTES
+from ..schemas.rules import MAX_ID
+from ..web.views import ROUTES
 from .visitor import told
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def lists_of(scene: Scene, asker: Visitor) -> dict[str, str]:
 
 def _of_one_model() -> Iterator[tuple[str, str]]:
     """Yield the name and a method of each address that names a model, and of what takes an id."""
-    for name, (rule, views) in ROUTES.items():
+    for name, (rule, operations) in ROUTES.items():
         if "<id>" in rule or "model_id>" in rule:
-            for method in ("HEAD", *views) if "GET" in views else views:
+            for method in ("HEAD", *operations) if "GET" in operations else operations:
                 yield name, method
     yield "default", "PUT"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..core import signals
-from ..core.defaults import CONFIG_TYPES
+from .. import signals
+from ..schemas.rules import CONFIG_TYPES
 from .canary import Canary
 from .host import fail
 from .visitor import two_users
@@ -48,7 +48,7 @@ class Scene:
     second: Visitor
 
     def body(self, name: str, **fields: Any) -> dict[str, Any]:
-        """Return a valid request to register a model, at a provider that nobody can ask."""
+        """Return a valid request to register a model, at a provider that cannot be asked."""
         return {
             "model_id": f"{self.prefix}/{name}",
             "model_provider": _never_asked(self.host),
@@ -107,7 +107,7 @@ class Scene:
                     connection.execute(sa.delete(table).where(row_id.in_(ids)))
         with self.host.app.app_context():
             for row in rows:
-                self.host.registry.rows.announce(signals.deleted, None, dict(row))
+                self.host.services.rows.send_signal(signals.deleted, None, dict(row))
 
     def _ids(self) -> sa.Select[Any]:
         return sa.select(self.host.tables.models.c.id).where(self._is_ours())
@@ -129,7 +129,7 @@ def scene_of(host: Host, users: Any) -> Iterator[Scene]:
 
 def _never_asked(host: Host) -> str:
     """Return a provider that cannot be tested: not even a host that lets all in would call it."""
-    providers = host.registry.endpoints.providers()
+    providers = host.services.endpoints.providers()
     return next((each["id"] for each in providers if not each["can_be_tested"]), "bedrock")
 
 

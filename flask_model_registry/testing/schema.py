@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from ..db.cascade import on_delete
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -50,12 +52,13 @@ def _unique_constraints(inspector: sa.Inspector, table: sa.Table) -> Iterator[st
 
 
 def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
+    action = on_delete(inspector.dialect.name)
     there = {
         (
             tuple(key["constrained_columns"]),
             key["referred_table"],
             tuple(key["referred_columns"]),
-            key.get("options", {}).get("ondelete"),
+            key.get("options", {}).get("ondelete", "NO ACTION"),
         )
         for key in inspector.get_foreign_keys(table.name, table.schema)
     }
@@ -63,11 +66,11 @@ def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
         (element,) = constraint.elements
         referred = element.column
         (column,) = constraint.column_keys
-        wanted = ((column,), referred.table.name, (referred.name,), constraint.ondelete)
+        wanted = ((column,), referred.table.name, (referred.name,), action)
         if wanted not in there:
             yield (
                 f"foreign key {constraint.name} ({column} to {referred.table.name}."
-                f"{referred.name}, ON DELETE {constraint.ondelete})"
+                f"{referred.name}, ON DELETE {action})"
             )
 
 

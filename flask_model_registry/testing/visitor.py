@@ -1,4 +1,4 @@
-"""Whoever sends requests to the app under test: one of its users, or nobody."""
+"""Clients of the app under test, with one of its users or without."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def nobody(host: Host) -> Visitor:
 
 
 def two_users(host: Host, users: Any) -> tuple[Visitor, Visitor]:
-    """Return the users of the fixture, who are let in, or say what is wrong with them."""
+    """Return the users of the fixture, who are let in, or describe the problem with them."""
     is_many = hasattr(users, "__iter__") and not isinstance(users, (str, Mapping))
     given = [*users] if is_many else [users]
     if len(given) != 2:

@@ -11,6 +11,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationE
 from jwt import PyJWTError
 
 from ..errors import AuthenticationError, ConfigError
+from .logs import facts
 
 
 def jwt_user() -> Any:
@@ -22,7 +23,7 @@ def jwt_user() -> Any:
     """
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
-    # A token within the body would have us parse the body of anybody, and not strictly.
+    # A token within the body would be parsed before authentication, and not strictly.
     locations = [location for location in config.token_location if location != "json"]
     if not locations:
         raise ConfigError("JWT_TOKEN_LOCATION must name more than 'json' for the model registry")
@@ -32,7 +33,11 @@ def jwt_user() -> Any:
         raise AuthenticationError("Send an access token.") from None
     except (JWTExtendedException, PyJWTError, ValueError) as error:
         # ValueError: a user loader that does int(claims["sub"]). Messages may name the subject.
-        current_app.logger.info("model registry: token refused: %s", type(error).__name__)
+        current_app.logger.info(
+            "model registry: token refused: %s",
+            type(error).__name__,
+            extra=facts("token-refused"),
+        )
         raise AuthenticationError("The access token is not valid.", token_was_sent=True) from None
     try:
         return get_current_user()

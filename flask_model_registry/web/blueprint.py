@@ -1,66 +1,85 @@
-"""The blueprint: one guard, one transaction per request, one shape of error."""
+"""The blueprint: authentication, one transaction per request, one shape of error."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from ..core.failures import Failure, failure_of
-from ..core.signals import held_back
-from ..core.writing import NO_TABLES, is_of_the_registry, misses_a_table, undone_as_a_whole
+from ..db.failures import Failure, driver_failure, failure_of, misses_a_table, refuses_a_value
+from ..db.transactions import NO_TABLES, is_of_the_registry, without_savepoints
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
+    MissingKeysError,
     NotFoundError,
     RegistryError,
     StorageFullError,
     UnavailableError,
     ValidationError,
 )
-from .calls import Answer, Call, Later
+from ..schemas.requests import NoQuery
+from ..signals import collect_signals
+from .logs import facts
+from .names import rule_class_with_names
+from .openai_errors import NO_PROXY, error_object
 from .page import STATIC, PageBlueprint
-from .parser import StrictParser
-from .routes import ROUTES
-from .transactions import TRIES, attempts, send_all, told, transaction
+from .problems import MIMETYPE, sayable
+from .request import RequestReader
+from .routes import after_commit
+from .transactions import TRIES, retrying, send_collected, told, transaction
+from .views import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flask import Blueprint, Flask
+    from flask.sansio.app import App
+    from flask.sansio.blueprints import BlueprintSetupState
 
-    from ..core.registry import Registry
-    from .calls import View
+    from ..policy import Actor
+    from ..services.services import Services
+    from .routes import Operation, Route
 
-_PUBLIC = {STATIC} | {
-    name for name, (_, views) in ROUTES.items() if all(v.is_public for v in views.values())
-}
+
+def _endpoints(holds: Callable[[Operation], bool]) -> set[str]:
+    """Return the endpoints for all of whose operations something holds."""
+    return {name for name, route in ROUTES.items() if all(map(holds, route.operations.values()))}
+
+
+_PUBLIC = {STATIC, *_endpoints(lambda each: each.is_public)}
 _WITH_BODY = {
     (name, method)
-    for name, (_, views) in ROUTES.items()
-    for method, view in views.items()
-    if view.body is not None
+    for name, route in ROUTES.items()
+    for method, operation in route.operations.items()
+    if operation.body is not None
 }
+_OPENAI_MODEL, _OPENAI_UNKNOWN = "openai_model", "openai_unknown"
+_FOR_OPENAI = {_OPENAI_UNKNOWN, *_endpoints(lambda each: each.is_for_openai)}
+_EXPOSED = "ETag, Link, Location, Retry-After"
+_NO_QUERY = NoQuery()
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def build_blueprint(registry: Registry) -> Blueprint:
+def build_blueprint(services: Services) -> Blueprint:
     """Return the blueprint of a registry in one app."""
-    blueprint = PageBlueprint("model_registry", __name__, has_page=registry.settings.page)
-    dispatcher = _Dispatcher(registry)
-    blueprint.before_request(dispatcher.guard)
+    blueprint = PageBlueprint("model_registry", __name__, has_page=services.settings.page)
+    requests = _Requests(services)
+    blueprint.before_request(requests.authenticate)
     blueprint.after_request(_with_headers)
-    for name, (rule, views) in ROUTES.items():
-        _add_rule(blueprint, rule, name, dispatcher.view_function(name, rule, views))
+    for name, route in ROUTES.items():
+        _add_rule(blueprint, route.rule, name, requests.view_function(name, route))
+    for rule in ("/v1", "/v1/<path:rest>"):
+        _add_rule(blueprint, rule, _OPENAI_UNKNOWN, _openai_unknown)
     # What routing does not find would otherwise be answered by the host's own pages.
-    _add_rule(blueprint, "/<path:rest>", "elsewhere", _nowhere)
+    _add_rule(blueprint, "/<path:rest>", "unknown", _unknown)
     _add_error_handlers(blueprint)
     return blueprint
 
@@ -81,24 +100,40 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
 
 
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
-    # Every method reaches us, so that 405 and OPTIONS are answered here too.
-    blueprint.add_url_rule(
-        rule,
-        endpoint,
-        function,
-        methods=_METHODS,
-        strict_slashes=False,
-        merge_slashes=False,
-        provide_automatic_options=False,
-    )
+    def add(state: BlueprintSetupState) -> None:
+        with _rules_with_names(state.app):
+            # Every method reaches the blueprint, so that it responds to 405 and OPTIONS too.
+            state.add_url_rule(
+                rule,
+                endpoint,
+                function,
+                methods=_METHODS,
+                strict_slashes=False,
+                merge_slashes=False,
+                provide_automatic_options=False,
+            )
+
+    blueprint.record(add)
+
+
+@contextmanager
+def _rules_with_names(app: App) -> Iterator[None]:
+    """Have an app add rules of our class; Flask takes none as an argument."""
+    own = vars(app).get("url_rule_class")
+    app.url_rule_class = rule_class_with_names(app.url_rule_class)
+    try:
+        yield
+    finally:
+        del app.url_rule_class
+        if own is not None:
+            app.url_rule_class = own
 
 
 def _add_error_handlers(blueprint: Blueprint) -> None:
-    blueprint.register_error_handler(RegistryError, _problem)
-    blueprint.register_error_handler(UnavailableError, _unavailable)
+    blueprint.register_error_handler(RegistryError, _registry_problem)
+    blueprint.register_error_handler(MissingKeysError, _keys_missing)
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
-    blueprint.register_error_handler(sa.exc.DataError, _data_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
     # By code too: Flask asks the app's handlers of a code before a blueprint's of a class.
     blueprint.register_error_handler(HTTPException, _http_problem)
@@ -106,100 +141,135 @@ def _add_error_handlers(blueprint: Blueprint) -> None:
         blueprint.register_error_handler(code, _http_problem)
 
 
-class _Dispatcher:
-    """Leads each request through guard, parser, transaction and view."""
+class _Requests:
+    """Authenticates requests, reads them, and runs their views in transactions."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._session = registry.rows.session
-        self._parser = StrictParser(registry.settings.max_body_bytes)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._session = services.rows.session
+        self._reader = RequestReader(services.settings.max_body_bytes)
 
-    def guard(self) -> None:
-        """Let nobody in but the users whom the host's loader knows."""
+    def authenticate(self) -> None:
+        """Let in only users whom the host's loader returns."""
         # A CORS preflight carries no token, and learns nothing.
         name = _endpoint()
         if request.method != "OPTIONS" and name not in _PUBLIC:
             if (name, request.method) in _WITH_BODY:
-                self._parser.receive()
-            # What the host has written in this request could not be done again.
+                self._reader.read_body()
+            # A retry could not repeat what the host has written in this request.
             g.model_registry_is_alone = not self._session().in_transaction()
-            g.model_registry_actor = self._registry.actors.actor()
+            g.model_registry_actor = self._actor()
 
-    def view_function(
-        self, name: str, rule: str, views: Mapping[str, View]
-    ) -> Callable[..., Response]:
+    def view_function(self, name: str, route: Route) -> Callable[..., Response]:
         """Return a function with a name, as extensions such as Flask-WTF expect."""
-        # The rule of a parent blueprint may have variables too.
-        variables = set(re.findall(r"<(?:\w+:)?(\w+)>", rule))
+        variables = set(re.findall(r"<(?:\w+:)?(\w+)>", route.rule))
+        operations = dict(route.operations)
+        if "GET" in operations:
+            operations["HEAD"] = operations["GET"]
+        allowed = [*operations, "OPTIONS"]
 
-        def view_function(**path: str) -> Response:
-            return self._dispatch(views, {each: path[each] for each in variables})
+        def view_function(**path: Any) -> Response:
+            if request.method == "OPTIONS":
+                return _response("", 204, {"Allow": ", ".join(allowed)})
+            if request.method not in operations:
+                raise MethodNotAllowedError(allowed)
+            for of_parent in path.keys() - variables:  # in the rule of a parent blueprint
+                del path[of_parent]
+            return self._respond(operations[request.method], path)
 
         view_function.__name__ = name
         return view_function
 
-    def _dispatch(self, views: Mapping[str, View], path: Mapping[str, str]) -> Response:
-        allowed = _allowed(views)
-        if request.method == "OPTIONS":
-            return _response(Answer(None, 204, {"Allow": ", ".join(allowed)}))
-        if request.method not in allowed:
-            raise MethodNotAllowedError(allowed)
-        view = views["GET" if request.method == "HEAD" else request.method]
-        answer, sendings = self._tried(view, self._call(view), path)
-        send_all(self._session, sendings)
-        return _response(Answer(answer.payload()) if isinstance(answer, Later) else answer)
+    def _respond(self, operation: Operation, arguments: dict[str, Any]) -> Response:
+        if operation.query is not None:
+            arguments["query"] = self._reader.query(operation.query)
+        elif request.query_string and not operation.is_for_openai:
+            self._reader.query(_NO_QUERY)
+        if operation.body is not None:
+            arguments["body"] = self._reader.body(operation.body)
+        returned, sendings = self._run(operation.view, arguments)
+        if sendings:
+            send_collected(self._session, sendings)
+        if isinstance(returned, after_commit):
+            return _response(returned.make_body())
+        return _response(*returned) if isinstance(returned, tuple) else _response(returned)
 
-    def _tried(
-        self, view: View, call: Call, path: Mapping[str, str]
-    ) -> tuple[Answer | Later, list[Callable[[], Any]]]:
-        """Do all of a view, again if the database asks for that; nothing has been sent yet."""
+    def _run(
+        self, view: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> tuple[Any, list[Callable[[], Any]]]:
+        """Run a view in a transaction, retrying after a deadlock or serialization failure.
+
+        Signals have not been sent yet.
+        """
         commit = request.method not in _READING
-        for attempt in attempts(TRIES if g.get("model_registry_is_alone") else 1):
+        for attempt in retrying(TRIES if g.get("model_registry_is_alone") else 1):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:  # the user may be gone
-                    call = replace(call, actor=self._registry.actors.actor())
+                    g.model_registry_actor = self._actor()
                 with (
-                    held_back() as sendings,
+                    collect_signals() as sendings,
                     transaction(self._session, commit=commit),
-                    undone_as_a_whole(),
+                    without_savepoints(),
                 ):
-                    answer = view.function(call, **path)
-        return answer, sendings
+                    returned = view(self._services, g.get("model_registry_actor"), **arguments)
+        return returned, sendings
 
-    def _call(self, view: View) -> Call:
-        has_query = request.query_string or view.query.fields
-        query = self._parser.query(view.query) if has_query else {}
-        body = view.body and self._parser.body(view.body)
-        actor = g.get("model_registry_actor")
-        return Call(self._registry, actor, query=query, body=body)
+    def _actor(self) -> Actor:
+        try:
+            return self._services.users.actor()
+        except (sa.exc.DBAPIError, OSError) as error:
+            failure = driver_failure(error)
+            # Not every driver shows that its connection is dead. This does, where the error can
+            # still be handled. The rollback when the context of the app ends would fail. After
+            # other errors, such as NoResultFound, the host may go on with its transaction.
+            if failure or isinstance(error, sa.exc.DBAPIError):
+                self._session.rollback()
+            if failure:
+                raise failure from error
+            raise
 
 
-def _allowed(views: Mapping[str, View]) -> list[str]:
-    return [*views, *(["HEAD"] if "GET" in views else []), "OPTIONS"]
-
-
-def _nowhere(**_path: str) -> NoReturn:
+def _unknown(**_path: str) -> NoReturn:
     raise NotFoundError
 
 
-def _response(answer: Answer, mimetype: str = "application/json") -> Response:
-    if answer.payload is None:
-        response = current_app.response_class(status=answer.status, headers=answer.headers)
+def _openai_unknown(**_path: str) -> NoReturn:
+    raise NotFoundError(NO_PROXY)
+
+
+def _response(
+    body: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    mimetype: str = "application/json",
+) -> Response:
+    """Return what a view returned as a response; Flask would ask the host's JSON provider."""
+    text = None if body == "" else _encoded(body) + "\n"
+    response = current_app.response_class(text, status, headers, mimetype=mimetype)
+    if text is None:
         del response.headers["Content-Type"]
-        return response
-    body = _encoded(answer.payload) + "\n"
-    return current_app.response_class(body, answer.status, answer.headers, mimetype=mimetype)
+    return response
+
+
+def _registry_problem(error: RegistryError) -> Response:
+    return _problem(sayable(error))
 
 
 def _problem(error: RegistryError) -> Response:
-    answer = Answer(error.problem(), error.status, error.headers)
-    return _response(answer, "application/problem+json")
+    return _problem_response(error.problem(), error.headers)
 
 
-def _unavailable(error: UnavailableError) -> Response:
-    """Answer for the host's code, such as a secret box, and tell nothing of what it says."""
-    cause = type(error.__cause__ or error).__name__
-    current_app.logger.error("model registry: unavailable: %s", cause)
+def _problem_response(problem: dict[str, Any], headers: Mapping[str, str]) -> Response:
+    if (name := _endpoint()) in _FOR_OPENAI:
+        problem["error"] = error_object(problem, is_of_model=name == _OPENAI_MODEL)
+    return _response(problem, problem["status"], headers, MIMETYPE)
+
+
+def _keys_missing(error: MissingKeysError) -> Response:
+    """Log one line, because a traceback for each request would bury it."""
+    current_app.logger.error(
+        "model registry: encryption key missing: %s", error, extra=facts("key-missing")
+    )
     return _problem(UnavailableError())
 
 
@@ -207,7 +277,7 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
     """Give an error that Flask or the host raised for our addresses the same shape."""
     if error.response is not None or error.code is None or error.code < 400:
         return error
-    problem = {"type": "about:blank", "title": error.name, "status": error.code}
+    problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": error.code}
     if error.description is not None:
         problem["detail"] = str(error.description)
     headers = {
@@ -215,7 +285,7 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
         for name, value in error.get_headers()
         if name.lower() not in {"content-type", "content-length"}
     }
-    return _response(Answer(problem, error.code, headers), "application/problem+json")
+    return _problem_response(problem, headers)
 
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
@@ -223,10 +293,17 @@ def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
         if is_of_the_registry(error):
             raise ConfigError(NO_TABLES) from None
         raise error
+    if refuses_a_value(error):
+        return _data_problem(error)
     failure = failure_of(error)
     if failure is None:
         raise error
-    current_app.logger.error("model registry: %r", told(error))
+    current_app.logger.error(
+        "model registry: database failure (%s): %r",
+        failure.value,
+        told(error),
+        extra=facts(failure.value),
+    )
     if failure is Failure.FULL:
         return _problem(StorageFullError())
     return _problem(UnavailableError("The database did not answer; try again."))
@@ -243,6 +320,8 @@ def _endpoint() -> str:
 
 def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
+    # For scripts of another origin, if the host admits it. Browsers join this with the host's own.
+    response.headers.add("Access-Control-Expose-Headers", _EXPOSED)
     if _endpoint() != STATIC or response.status_code >= 400:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -12,40 +12,47 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
-from ..core.defaults import CONFIG_TYPES
-from ..core.rules import MODEL_ID
-from ..text import LINE
-from .answers import ModelRepresentation, Problem
-from .values import PROVIDER_ID
+from ..schemas.fields import PROVIDER_ID, QueryInteger
+from ..schemas.requests import PAGE_SIZE
+from ..schemas.responses import ModelRepresentation, Problem
+from ..schemas.rules import CONFIG_TYPES, MODEL_ID
+from ..text import LINE, UNSAFE
+from ..version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import marshmallow
 
-    from .calls import View
-
-    Routes = Mapping[str, tuple[str, Mapping[str, View]]]
+    from .routes import Operation, Route
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
-# Characters that only Python writes so, and lone surrogates, which no text in UTF-8 holds.
-_NEUTRAL = {r"\U000e0000-\U000e007f": "\U000e0000-\U000e007f", r"\ud800-\udfff": "", r"\Z": "$"}
-_ALWAYS, _WITH_BODY = (401, 422, 503, 507), (400, 413, 415)
+# JavaScript knows characters beyond U+FFFF only with its flag `u`; without, it refuses ranges that
+# begin there. These two begin below, and what only the second has are the tags U+E0000 to U+E007F.
+# Without the flag, the first has everything, and nothing is a tag. No UTF-8 has lone surrogates.
+_TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
+_SAFE = f"[^{UNSAFE}]".replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
+_NEUTRAL = {f"[^{UNSAFE}]": f"(?:(?!{_TAG}){_SAFE})", r"\Z": "$"}
+# 405, as the path of one address may be that of another: /defaults/test is no /{id}/test.
+_OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
     "If-Match": "An `ETag`: 412 if the model is in another state by now.",
     "If-None-Match": "An `ETag`: 412 if the model is still in this state.",
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
-    "model_id": "Your own model comes before one granted to you, and that before one shared with "
-    "everybody. Slashes may stay as they are.",
+    "model_id": "Your own model comes before one shared with everybody, that before one granted to "
+    "you, and that before one granted to a group of yours; active ones come before inactive ones. "
+    "A change is refused with 409 if the nearest is inactive and not the only one. Slashes may "
+    "stay as they are.",
     "provider": "The `id` of a provider, or any other name if there is a `base_url`.",
     "config_type": "The kind of work that the default is for.",
-    "user": "The text of the user's key.",
+    "user": "The user's primary key, as a string.",
     "group": "The name of the group.",
 }
 _ABOUT_READ = {"If-None-Match": "An `ETag`: 304 if the model is still in this state."}
 _ABOUT_HEADERS = {
+    "Allow": "The methods that the address has.",
     "ETag": "The state of the model, and what you may do with it; for `If-Match`.",
     "Link": 'While there are more models: `<...>; rel="next"`, the address of the next page.',
     "Location": "The address of what was made.",
@@ -53,11 +60,20 @@ _ABOUT_HEADERS = {
     "WWW-Authenticate": "That a bearer token is wanted, and what is wrong with this one.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
-    201: ("Location",),
     401: ("WWW-Authenticate",),
+    405: ("Allow",),
     429: ("Retry-After",),
     503: ("Retry-After",),
     507: ("Retry-After",),
+}
+_TAGS: Mapping[str, str] = {
+    "models": "Register, find, change and delete models.",
+    "credentials": "See whether a model has an API key, set it, and take it away.",
+    "sharing": "Grant models to users and groups, and give them away.",
+    "defaults": "Choose which model is used for each kind of work.",
+    "providers": "Find out what providers serve, and test connections to them.",
+    "openai": "List models for OpenAI clients.",
+    "description": "This document.",
 }
 _MODEL = {
     "model_id": "gpt-4o",
@@ -74,14 +90,14 @@ _KEY = {"api_key": "sk-your-key"}
 #: An example for each shape of a body, by its name.
 EXAMPLES: Mapping[str, Any] = {
     "NewModel": {**_MODEL, **_KEY, "share_with_users": False},
-    "WholeModel": {**_MODEL, "is_active": True, "share_with_users": False},
-    "WholeModelChanges": {"temperature": 0.2, "description": None},
+    "ModelUpdate": {**_MODEL, "is_active": True, "share_with_users": False},
+    "ModelUpdateChanges": {"temperature": 0.2, "description": None},
     "Credential": _KEY,
-    "Address": {**_KEY, "base_url": "https://api.example.com/v1"},
-    "Connection": {**_KEY, "model_provider": "openai", "model_name": "gpt-4o"},
+    "ProviderCredentials": {**_KEY, "base_url": "https://api.example.com/v1"},
+    "ConnectionTest": {**_KEY, "model_provider": "openai", "model_name": "gpt-4o"},
     "Rights": {"can_edit": True, "can_delete": False},
-    "Recipient": {"user": "7"},
-    "Choice": {"id": 5},
+    "TransferRequest": {"user": "7"},
+    "DefaultChoice": {"id": 5},
     "ModelRepresentation": {
         "id": 5,
         **_MODEL,
@@ -96,32 +112,43 @@ EXAMPLES: Mapping[str, Any] = {
 }
 
 
-def described(routes: Routes, prefix: str) -> dict[str, Any]:
+def described(
+    routes: Mapping[str, Route], prefix: str, login: Mapping[str, Any], *, largest_page: int
+) -> dict[str, Any]:
     """Return the description of these routes.
 
     Args:
         prefix: The path that they are mounted at.
+        login: How users log in, from :mod:`.login`.
+        largest_page: The largest ``limit`` of a list.
     """
     plugin = MarshmallowPlugin(schema_name_resolver=shape_name)
-    spec = APISpec("Model registry", "1", "3.1.0", plugins=[plugin], **_about(prefix))
+    about = _about(prefix, login)
+    spec = APISpec("Model registry", __version__, "3.1.0", plugins=[plugin], **about)
     converter: Any = plugin.converter
     converter.attribute_functions.remove(converter.field2pattern)  # of one pattern, as it is
     converter.add_attribute_function(_pattern)
     converter.attribute_functions.remove(converter.field2default)
     converter.add_attribute_function(_default)
-    spec.components.security_scheme(
-        "token",
-        {"type": "http", "scheme": "bearer", "description": "What the app takes for its users."},
-    )
-    all_views = [(rule, view) for rule, views in routes.values() for view in views.values()]
-    for status in sorted(set().union(*starmap(_errors, all_views))):
+    converter.add_attribute_function(_sizes(largest_page))
+    for name, scheme in login["schemes"].items():
+        spec.components.security_scheme(name, scheme)
+    for tag, text in _TAGS.items():
+        spec.tag({"name": tag, "description": text})
+    served = [(route.rule, each) for route in routes.values() for each in route.operations.values()]
+    for status in sorted(set().union(*starmap(_errors, served))):
         spec.components.response(f"Error{status}", _error(status))
-    links = _links(routes)
-    for name, (rule, views) in routes.items():
+    links = _links(served)
+    for rule, of_methods in routes.values():
         operations = {
-            method.lower(): _operation(_operation_id(method, name), rule, view, links)
-            for method, view in views.items()
+            method.lower(): _operation(rule, each, links) for method, each in of_methods.items()
         }
+        for method, operation in operations.items():
+            needed = login["needed"][method.upper()]
+            if needed != about["security"] and "security" not in operation:
+                operation["security"] = needed
+                status = login["csrf_status"]
+                operation["responses"].setdefault(str(status), f"Error{status}")
         spec.path(_VARIABLE.sub(r"{\1}", rule), operations=operations, parameters=_variables(rule))
     return spec.to_dict()
 
@@ -132,14 +159,15 @@ def shape_name(schema: Any) -> str:
     return f"{name}Changes" if getattr(schema, "partial", None) else name
 
 
-def _about(prefix: str) -> dict[str, Any]:
+def _about(prefix: str, login: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "info": {
             "description": "Models of AI that users register, share and call. Fields and "
-            "parameters that are not named here are refused. Errors are problem details (RFC 9457)."
+            "parameters that are not named here are refused. Responses may get more fields: ignore "
+            "those that you don't know. Errors are problem details (RFC 9457)."
         },
         "servers": [{"url": prefix}],
-        "security": [{"token": []}],
+        "security": login["needed"]["GET"],
     }
 
 
@@ -164,57 +192,49 @@ def _variables(rule: str) -> list[dict[str, Any]]:
     ]
 
 
-def _operation_id(method: str, name: str) -> str:
-    return f"{method.lower()}_{name}"
-
-
-def _links(routes: Routes) -> dict[str, Any]:
+def _links(served: Iterable[tuple[str, Operation]]) -> dict[str, Any]:
     """Return what can be done with a model, by what an answer tells of it."""
     return {
-        _operation_id(method, name): {
-            "operationId": _operation_id(method, name),
-            "parameters": {"id": "$response.body#/id"},
-        }
-        for name, (rule, views) in routes.items()
-        for method in views
+        each.name: {"operationId": each.name, "parameters": {"id": "$response.body#/id"}}
+        for rule, each in served
         if rule.startswith("/<id>")
     }
 
 
-def _operation(
-    operation_id: str, rule: str, view: View, links: Mapping[str, Any]
-) -> dict[str, Any]:
-    summary, _, more = (getdoc(view.function) or "").replace("``", "`").partition("\n\n")
-    operation: dict[str, Any] = {
-        "operationId": operation_id,
+def _operation(rule: str, operation: Operation, links: Mapping[str, Any]) -> dict[str, Any]:
+    summary, _, more = (getdoc(operation.view) or "").replace("``", "`").partition("\n\n")
+    document: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
         "summary": summary,
         **({"description": more.replace("\n", " ")} if more else {}),
-        "parameters": [*_parameters(view)],
+        "parameters": [*_parameters(operation)],
         "responses": {
             **{
-                str(status): _answer(status, shape, links) for status, shape in view.answers.items()
+                str(status): _answer(status, shape, links)
+                for status, shape in operation.responses.items()
             },
-            **{str(status): f"Error{status}" for status in sorted(_errors(rule, view))},
+            **{str(status): f"Error{status}" for status in sorted(_errors(rule, operation))},
         },
     }
-    if view.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(view.body)}
-    if view.is_public:
-        operation["security"] = []
-    return operation
+    if operation.body is not None:
+        document["requestBody"] = {"required": True, "content": _content(operation.body)}
+    if operation.is_public:
+        document["security"] = []
+    return document
 
 
-def _parameters(view: View) -> Iterator[dict[str, Any]]:
-    if view.query.fields:
-        yield {"in": "query", "schema": view.query}
-    for name, text in _conditions(view).items():
+def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    if operation.query is not None:
+        yield {"in": "query", "schema": operation.query}
+    for name, text in _conditions(operation).items():
         yield {"in": "header", "name": name, **_header(text)}
 
 
-def _conditions(view: View) -> Mapping[str, str]:
-    if view.is_conditional:
+def _conditions(operation: Operation) -> Mapping[str, str]:
+    if operation.is_conditional:
         return _ABOUT_CONDITIONS
-    return _ABOUT_READ if HTTPStatus.NOT_MODIFIED in view.answers else {}
+    return _ABOUT_READ if HTTPStatus.NOT_MODIFIED in operation.responses else {}
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:
@@ -225,13 +245,13 @@ def _header(text: str) -> dict[str, Any]:
     return {"description": text, "schema": {"type": "string"}}
 
 
-def _errors(rule: str, view: View) -> set[int]:
-    if view.is_public:
-        return set()
-    with_body = _WITH_BODY if view.body is not None else ()
+def _errors(rule: str, operation: Operation) -> set[int]:
+    if operation.is_public:
+        return _OF_ALL
+    with_body = _WITH_BODY if operation.body is not None else ()
     absent = (404,) if "<" in rule else ()
-    stale = (412,) if view.is_conditional else ()
-    return {*_ALWAYS, *with_body, *absent, *stale, *view.errors}
+    stale = (412,) if operation.is_conditional else ()
+    return {*_OF_ALL, *_OF_USERS, *with_body, *absent, *stale, *operation.errors}
 
 
 def _answer(
@@ -241,8 +261,8 @@ def _answer(
     if shape is not None:
         answer["content"] = _content(shape)
     if isinstance(shape, ModelRepresentation):
-        name = "Link" if shape.many else "ETag"
-        answer["headers"] = {**answer.get("headers", {}), **_headers([name])}
+        of_one = ["Location", "ETag"] if status == HTTPStatus.CREATED else ["ETag"]
+        answer["headers"] = _headers(["Link"] if shape.many else of_one)
         if not shape.many:
             answer["links"] = links
     return answer
@@ -271,6 +291,16 @@ def _default(converter: Any, field: Any, **options: Any) -> dict[str, Any]:
     is_change = getattr(field.parent, "partial", None)
     default: dict[str, Any] = {} if is_change else converter.field2default(field, **options)
     return default
+
+
+def _sizes(largest_page: int) -> Callable[..., dict[str, Any]]:
+    def sizes(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
+        """Give the bounds of how many models a page has."""
+        if not isinstance(field, QueryInteger):
+            return {}
+        return {"minimum": 1, "maximum": largest_page, "default": min(PAGE_SIZE, largest_page)}
+
+    return sizes
 
 
 def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from flask import Blueprint, request
 from werkzeug.exceptions import NotFound
 
 from ..errors import NotFoundError
+from .tags import lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,8 @@ STATIC = "static"  # the endpoint, as Flask calls it
 class PageBlueprint(Blueprint):
     """A blueprint with static files; ``url_for`` gives them addresses that change as they do."""
 
+    enable_openapi = False  # APIFlask asks each blueprint; ours describes itself
+
     def __init__(self, name: str, import_name: str, *, has_page: bool) -> None:
         folder = str(_FOLDER) if has_page else None
         super().__init__(name, import_name, static_folder=folder, static_url_path="/static")
@@ -33,9 +36,13 @@ class PageBlueprint(Blueprint):
     def send_static_file(self, filename: str, **_variables: str) -> Response:
         """Return a file as a response; called by Flask, with the variables of a parent's rule."""
         try:
-            return super().send_static_file(filename)
+            response = super().send_static_file(filename)
         except NotFound:
             raise NotFoundError from None
+        tag, _ = response.get_etag()
+        if tag and response.status_code == 200 and lists(request.headers.get("If-None-Match"), tag):
+            response.status_code = 304  # Flask knows only tags that no proxy has marked
+        return response
 
     def get_send_file_max_age(self, filename: str | None) -> int:
         """Return how many seconds browsers may keep a file; called by Flask."""

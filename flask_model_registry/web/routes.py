@@ -1,71 +1,146 @@
-"""Every address below the prefix, each with the methods it answers."""
+"""Routes, and the two decorators that say what a view reads and what it returns.
+
+A view is a function of the services, of who asks, and of the variables in its path. It returns what
+a Flask view may: a body, or a body, a status and headers. Errors are raised.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from flask import request
-
-from . import views
-from .answers import Description
-from .calls import Answer, Call, view
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
-    from .calls import View
+    import marshmallow
+    from flask.typing import ResponseReturnValue
 
-_DESCRIPTION = "/openapi.json"
+    Returned: TypeAlias = "ResponseReturnValue | after_commit"
 
-
-@view({200: Description()}, is_public=True)
-def describe(_call: Call) -> Answer:
-    """Describe this API, in OpenAPI 3.1."""
-    path = request.script_root + request.path.rstrip("/")
-    from .openapi import described  # few processes are ever asked for it
-
-    return Answer(described(ROUTES, path.removesuffix(_DESCRIPTION)))
+    class _Decorator(Protocol):
+        def __call__(self, view: _View, /) -> _View: ...
 
 
-_ONE_MODEL: Mapping[str, View] = {
-    "GET": views.get_model,
-    "PATCH": views.change_model,
-    "PUT": views.replace_model,
-    "DELETE": views.delete_model,
-}
-ROUTES: Mapping[str, tuple[str, Mapping[str, View]]] = {
-    "openapi": (_DESCRIPTION, {"GET": describe}),
-    "models": ("/", {"GET": views.list_models, "POST": views.register}),
-    "register": ("/register", {"POST": views.register}),
-    "summary": ("/summary", {"GET": views.summary}),
-    "openai_models": ("/v1/models", {"GET": views.list_for_openai}),
-    "providers": ("/providers", {"GET": views.list_providers}),
-    "provider_models": ("/providers/<provider>/models", {"POST": views.ask_provider}),
-    "test_connection": ("/test-connection", {"POST": views.test_connection}),
-    "test_model": ("/<id>/test", {"POST": views.test_model}),
-    "model": ("/<id>", _ONE_MODEL),
-    "model_by_handle": ("/by-id/<path:model_id>", _ONE_MODEL),
-    "credential": (
-        "/<id>/credential",
-        {
-            "GET": views.get_credential,
-            "PUT": views.set_credential,
-            "DELETE": views.clear_credential,
-        },
-    ),
-    "grants": ("/<id>/grants", {"GET": views.list_grants}),
-    "user_grant": (
-        "/<id>/grants/users/<path:user>",
-        {"PUT": views.put_user_grant, "DELETE": views.delete_grant},
-    ),
-    "group_grant": (
-        "/<id>/grants/groups/<path:group>",
-        {"PUT": views.put_group_grant, "DELETE": views.delete_grant},
-    ),
-    "transfer": ("/<id>/transfer", {"POST": views.transfer}),
-    "defaults": ("/defaults", {"GET": views.list_defaults}),
-    "default": (
-        "/defaults/<config_type>",
-        {"GET": views.get_default, "PUT": views.set_default, "DELETE": views.clear_default},
-    ),
-}
+_View = TypeVar("_View", bound="Callable[..., Returned]")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A view at a path, and what its decorators say of it.
+
+    Attributes:
+        name: What generated clients call it.
+        tag: The subject that the OpenAPI document lists it under.
+    """
+
+    view: Callable[..., Returned]
+    name: str
+    tag: str
+    responses: Mapping[int, marshmallow.Schema | None]
+    errors: tuple[int, ...] = ()
+    body: marshmallow.Schema | None = None
+    query: marshmallow.Schema | None = None
+    is_conditional: bool = False
+    is_public: bool = False
+    is_for_openai: bool = False
+
+
+class Route(NamedTuple):
+    """A path below the prefix, and its operations by method."""
+
+    rule: str
+    operations: dict[str, Operation]
+
+
+class Routes:
+    """The routes of one subject, by endpoint.
+
+    Views are added as to a Flask blueprint, with ``@routes.get("/summary", name=...)``.
+    They wait here for the blueprint, because each app gets its own.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self.by_endpoint: dict[str, Route] = {}
+
+    def get(self, rule: str, *, name: str, endpoint: str | None = None) -> _Decorator:
+        """Add a view for GET."""
+        return self._add("GET", rule, name, endpoint)
+
+    def post(self, rule: str, *, name: str, endpoint: str | None = None) -> _Decorator:
+        """Add a view for POST."""
+        return self._add("POST", rule, name, endpoint)
+
+    def put(self, rule: str, *, name: str, endpoint: str | None = None) -> _Decorator:
+        """Add a view for PUT."""
+        return self._add("PUT", rule, name, endpoint)
+
+    def patch(self, rule: str, *, name: str, endpoint: str | None = None) -> _Decorator:
+        """Add a view for PATCH."""
+        return self._add("PATCH", rule, name, endpoint)
+
+    def delete(self, rule: str, *, name: str, endpoint: str | None = None) -> _Decorator:
+        """Add a view for DELETE."""
+        return self._add("DELETE", rule, name, endpoint)
+
+    def _add(self, method: str, rule: str, name: str, endpoint: str | None) -> _Decorator:
+        def add(view: _View) -> _View:
+            route = self.by_endpoint.setdefault(endpoint or view.__name__, Route(rule, {}))
+            if route.rule != rule:
+                raise ValueError(f"another rule has this endpoint: {route.rule}")
+            route.operations[method] = Operation(view, name, self._tag, **vars(view))
+            return view
+
+        return add
+
+
+def reads(
+    body: marshmallow.Schema | None = None,
+    query: marshmallow.Schema | None = None,
+    *,
+    is_conditional: bool = False,
+    is_public: bool = False,
+    is_for_openai: bool = False,
+) -> _Decorator:
+    """Say what a view reads. It gets the loaded ``body`` and ``query`` by these names.
+
+    Args:
+        is_conditional: Whether it heeds ``If-Match`` and ``If-None-Match``.
+        is_public: Whether it needs no user.
+        is_for_openai: Whether it ignores query parameters, as clients of OpenAI's send any.
+    """
+    return _with(
+        body=body,
+        query=query,
+        is_conditional=is_conditional,
+        is_public=is_public,
+        is_for_openai=is_for_openai,
+    )
+
+
+def returns(
+    responses: Mapping[int, marshmallow.Schema | None], errors: tuple[int, ...] = ()
+) -> _Decorator:
+    """Say what a view returns.
+
+    Args:
+        responses: The schema of the body for each status, or ``None`` if there is no body.
+        errors: The statuses of errors that other views do not have.
+    """
+    return _with(responses=responses, errors=errors)
+
+
+def _with(**traits: Any) -> _Decorator:
+    def decorate(view: _View) -> _View:
+        vars(view).update(traits)
+        return view
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class after_commit:  # noqa: N801  # views call it as they do Flask's after_this_request
+    """A body that is made after the commit, when no connection to the database is held."""
+
+    make_body: Callable[[], Any]

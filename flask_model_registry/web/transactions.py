@@ -1,10 +1,10 @@
-"""Transactions of requests: done again where the database asks for that, and signals after them."""
+"""Transactions of requests: with retries, and with signals after the commit."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app
 from tenacity import (
@@ -15,7 +15,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ..core.failures import is_transient
+from ..db.failures import Failure, driver_failure, failure_of, is_transient
+from .logs import facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,23 +34,27 @@ def transaction(session: Any, *, commit: bool) -> Iterator[None]:
         yield
         if commit:
             session.commit()
-    except BaseException:
+    except BaseException as error:
         session.rollback()
+        if failure := driver_failure(error):
+            raise failure from error
         raise
 
 
-def send_all(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
+def send_collected(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
     """Send signals, and commit what the receivers wrote; what was announced stands if one fails."""
     for send in sendings:
         try:
             with transaction(session, commit=True):
                 send()
         except Exception:
-            current_app.logger.exception("model registry: a receiver of a signal failed")
+            current_app.logger.exception(
+                "model registry: a receiver of a signal failed", extra=facts("receiver-failed")
+            )
 
 
 @cache
-def attempts(most: int, patience: float = _PATIENCE) -> Retrying:
+def retrying(most: int, patience: float = _PATIENCE) -> Retrying:
     """Return so many attempts at a transaction, as long as its failures are transient.
 
     It is one object for all, as Tenacity keeps what happens apart by thread.
@@ -64,8 +69,14 @@ def attempts(most: int, patience: float = _PATIENCE) -> Retrying:
 
 
 def _say_so(state: RetryCallState) -> None:
-    error = state.outcome and state.outcome.exception()
-    current_app.logger.info("model registry: %r; trying again", told(error))
+    error = cast("BaseException", state.outcome and state.outcome.exception())
+    kind = cast("Failure", failure_of(error)).value  # a retry follows a transient failure only
+    current_app.logger.warning(
+        "model registry: retrying after a database failure (%s): %r",
+        kind,
+        told(error),
+        extra=facts(kind),
+    )
 
 
 def told(error: Any) -> str:

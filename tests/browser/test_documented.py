@@ -7,7 +7,7 @@ from flask_jwt_extended import create_access_token
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
-from tests.browser.test_page import choose
+from tests.browser.page import choose
 
 TEXT = (ROOT / "docs" / "page.md").read_text()
 PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
@@ -91,7 +91,7 @@ def test_every_attribute_property_and_event_is_documented():
     properties = re.findall(r"var\((--model-registry-[a-z-]+)", source)
 
     attributes = {name for name in attributes if not name.startswith(("aria-", "data-", "list"))}
-    shown = {"src", "token", "can-share", "csrf-token", "csrf-cookie", "csrf-header"}
+    shown = {"src", "token", "can-share", "user-id", "csrf-token", "csrf-cookie", "csrf-header"}
     assert attributes == shown
     assert [name for name in {*attributes, "heading"} if f"`{name}" not in TEXT] == []
     assert [name for name in {*events} if f"`{name}`" not in TEXT] == []

@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_page import choose, fill, opened_form, row
+from tests.browser.page import choose, fill, opened_form, row
 from tests.hosts import CANARY
 
 MARKUP = [

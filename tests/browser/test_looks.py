@@ -6,11 +6,26 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_page import choose, opened_form, row
+from tests.browser.page import choose, opened_form, row
 
 WIDTHS = (390, 800, 1400)
 # Where screenshots are kept, to be looked at.
 ARTEFACTS = Path(os.environ.get("TEST_ARTEFACTS", "build/screenshots"))
+
+
+def give(demo):
+    """Leave alice a model that is switched off and called at a URL that is not OpenAI's."""
+    fields = {
+        "model_id": "gift",
+        "model_provider": "openai",
+        "model_name": "gpt-4o",
+        "api_key": "k",
+    }
+    url = "https://api.openai.com.models.example.com/team/v1"
+    model_id = demo.ask("alice", "POST", "/register", {**fields, "base_url": url})["id"]
+    demo.ask("alice", "PATCH", f"/{model_id}", {"is_active": False})
+    demo.ask("alice", "PUT", f"/{model_id}/grants/users/2", {})
+    demo.ask("alice", "PUT", f"/{model_id}/grants/groups/research", {})
 
 
 def a_list(page):
@@ -60,6 +75,22 @@ def a_question(page):
     choose(page, "house-model", "Delete…")
 
 
+def a_gift(page):
+    page.get_by_role("button", name="Edit gift").wait_for()
+
+
+def a_gift_in_the_form(page):
+    page.get_by_role("button", name="Edit gift").click()
+    access = page.locator("[data-field=api_key]")
+    expect(access).to_contain_text("People with access: 1 user, 1 group (bob, group research).")
+
+
+def a_gift_to_accept(page):
+    page.get_by_role("button", name="Switch on gift").click()
+    page.get_by_role("dialog", name="Switch on gift?").wait_for()
+
+
+GIFTS = [a_gift, a_gift_in_the_form, a_gift_to_accept]
 STATES = [
     a_list,
     a_tested_model,
@@ -71,12 +102,15 @@ STATES = [
     sharing,
     defaults,
     a_question,
+    *GIFTS,
 ]
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_state_is_accessible_and_fits(demo, axe, state, scheme):
+    if state in GIFTS:
+        give(demo)
     page = demo.open("alice", color_scheme=scheme, reduced_motion="reduce")
     state(page)
     ARTEFACTS.mkdir(parents=True, exist_ok=True)

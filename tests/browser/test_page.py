@@ -5,35 +5,14 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.page import choose, fill, opened_form, row
 from tests.hosts import CANARY
 
 KEY = "demo-key"
 
 
-def row(page, name):
-    heading = page.get_by_role("heading", name=name, exact=True)
-    return page.locator("model-registry .models > li").filter(has=heading)
-
-
-def choose(page, name, item):
-    """Choose from the menu of a model."""
-    page.get_by_label(f"More for {name}", exact=True).click()
-    row(page, name).get_by_role("button", name=item, exact=True).click()
-    return page.get_by_role("dialog")
-
-
-def fill(dialog, **texts):
-    for label, text in texts.items():
-        dialog.get_by_label(label.replace("_", " "), exact=True).fill(text)
-
-
-def opened_form(page):
-    page.get_by_role("button", name="Register a model").click()
-    return page.get_by_role("dialog", name="Register a model")
-
-
 def fault(dialog, label):
-    """Return what is said to be wrong with a field, to those who hear it too."""
+    """Return the error of a field, which must be marked for screen readers too."""
     control = dialog.get_by_label(label, exact=True)
     assert control.get_attribute("aria-invalid") == "true"
     ids = control.get_attribute("aria-describedby").split()
@@ -196,6 +175,36 @@ def test_an_edit_sends_what_was_changed_and_on_what_condition(demo):
     assert sent.value.headers["if-match"].startswith('"')
     expect(row(page, "bobs-own")).to_contain_text("Now described")
     expect(page.get_by_role("button", name="Edit bobs-own")).to_be_focused()
+
+
+def test_without_a_tag_an_edit_is_sent_without_a_condition(demo):
+    page = demo.open("bob")
+
+    def without_tag(route):
+        response = route.fetch()
+        headers = {name: text for name, text in response.headers.items() if name != "etag"}
+        route.fulfill(response=response, headers=headers)
+
+    page.route("**/api/models/*", without_tag)
+    sent = []
+    page.on("request", lambda request: sent.append(request) if request.method == "PATCH" else None)
+    page.get_by_role("button", name="Edit bobs-own").click()
+    dialog = page.get_by_role("dialog")
+    fill(dialog, Description="Without a tag")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    choose(page, "bobs-own", "Switch off")
+    expect(page.get_by_role("status").first).to_have_text("bobs-own is switched off.")
+    page.get_by_role("button", name="Switch on bobs-own").click()
+    expect(page.get_by_role("status").first).to_have_text("bobs-own is switched on.")
+
+    assert [request.post_data_json for request in sent] == [
+        {"description": "Without a tag"},
+        {"is_active": False},
+        {"is_active": True},
+    ]
+    assert [request.headers.get("if-match") for request in sent] == [None, None, None]
+    assert demo.ask("bob", "GET", "/by-id/bobs-own")["description"] == "Without a tag"
 
 
 def test_an_edit_of_what_somebody_else_has_changed_is_refused(demo):
@@ -413,11 +422,13 @@ def test_a_default_for_everybody_is_chosen_by_who_may(demo):
 def test_a_model_is_switched_off_and_on(demo):
     page = demo.open("bob")
 
-    choose(page, "bobs-own", "Deactivate")
-    expect(page.get_by_role("status").first).to_have_text("bobs-own is inactive.")
+    choose(page, "bobs-own", "Switch off")
+    expect(page.get_by_role("status").first).to_have_text("bobs-own is switched off.")
+    expect(row(page, "bobs-own")).to_contain_text("Switched off")
+    page.get_by_label("State").select_option("Switched on")
     expect(row(page, "bobs-own")).to_have_count(0)
-    page.get_by_label("State").select_option("Inactive")
-    choose(page, "bobs-own", "Activate")
+    page.get_by_label("State").select_option("Switched off")
+    page.get_by_role("button", name="Switch on bobs-own").click()
 
     expect(page.locator(".empty")).to_have_text("No model is like this.")
     assert demo.ask("bob", "GET", "/by-id/bobs-own")["is_active"] is True
@@ -528,7 +539,7 @@ def test_everything_can_be_done_with_the_keyboard(demo):
     page.keyboard.press("Escape")
     expect(row(page, "typed").get_by_role("button", name="Share…")).to_be_hidden()
     page.keyboard.press("Enter")
-    for _ in range(4):  # Use as default, Share, Deactivate, Delete
+    for _ in range(4):  # Use as default, Share, Switch off, Delete
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()

@@ -1,11 +1,11 @@
-"""Answers that come late, users who change, servers that break: nobody sees or does what is another's."""
+"""Late responses, switched users and broken servers never mix one user's data with another's."""
 
 import json
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_page import choose, fill, opened_form, row
+from tests.browser.page import choose, fill, hold, opened_form, row, until
 from tests.hosts import CANARY
 
 BECOME = """(name) => {
@@ -14,25 +14,6 @@ BECOME = """(name) => {
     return (await answer.json()).token;
   };
 }"""
-
-
-def hold(page, pattern, method="GET"):
-    """Hold requests back; returns the list that they are in."""
-    held = []
-
-    def keep(route):
-        held.append(route) if route.request.method == method else route.fallback()
-
-    page.route(pattern, keep)
-    return held
-
-
-def until(page, held, count=1):
-    for _ in range(200):
-        if len(held) >= count:
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("no such request was sent")
 
 
 def let_go(page, held):
@@ -49,7 +30,7 @@ def alert(page):
 @pytest.mark.parametrize("fails", [False, True], ids=["list arrives", "list fails"])
 def test_another_user_sees_nothing_of_the_first(demo, fails):
     page = demo.open("bob")
-    choose(page, "bobs-own", "Deactivate")
+    choose(page, "bobs-own", "Switch off")
     page.get_by_label("State").select_option("all")
     expect(row(page, "bobs-own")).to_be_visible()
     fill(opened_form(page), API_key=CANARY)
@@ -62,6 +43,23 @@ def test_another_user_sees_nothing_of_the_first(demo, fails):
     expect(row(page, "bobs-own")).to_have_count(0)
     expect(page.get_by_role("status").first).to_be_empty()
     expect(alert(page)).to_have_text("The server answered 500." if fails else "")
+
+
+def test_a_menu_stays_open_when_the_list_arrives(demo):
+    page = demo.open("bob")
+    held = hold(page, "**/api/models/?*")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    until(page, held)
+    page.get_by_label("More for bobs-own", exact=True).click()
+    item = row(page, "bobs-own").get_by_role("button", name="Switch off", exact=True)
+    item.focus()
+
+    let_go(page, held)
+
+    expect(item).to_be_focused()
+    page.unroute("**/api/models/?*")
+    item.click()
+    expect(row(page, "bobs-own").get_by_role("button", name="Switch on bobs-own")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["Edit bobs-own", "Share…"])
@@ -130,7 +128,7 @@ def test_a_token_goes_to_the_address_that_it_was_asked_for(demo):
     sent = page.evaluate("window.sent")
     assert [address for address, request in sent if CANARY in request] == []
     assert "x" not in demo.names("bob")
-    blocked = page.evaluate("window.violations.splice(0)")  # what is asked for there, without a key
+    blocked = page.evaluate("window.violations.splice(0)")  # requests to there, without an API key
     assert {each.partition(" ")[0] for each in blocked} <= {"connect-src"}
 
 
@@ -356,7 +354,7 @@ def test_a_refusal_by_the_host_is_said_once_and_not_asked_for_again_and_again(de
     page.get_by_role("button", name="Test bobs-own").click()
     expect(row(page, "bobs-own").locator(".result")).to_have_text("The server answered 403.")
     page.route("**/api/models/**", refuse)
-    choose(page, "bobs-own", "Deactivate")
+    choose(page, "bobs-own", "Switch off")
     expect(alert(page)).to_have_text("The server answered 403.")
     page.get_by_role("searchbox").fill("x")
     page.wait_for_timeout(1000)

@@ -1,41 +1,12 @@
 """How the page gets in: a token in three ways, cookies with a CSRF token, a login of the host's."""
 
 import pytest
-from flask import redirect, request, session, url_for
-from flask_jwt_extended import create_access_token, set_access_cookies
+from flask import redirect, request, session
+from flask_jwt_extended import set_access_cookies
 from playwright.sync_api import expect
 
-from tests.browser.test_page import choose, fill, opened_form, row
+from tests.browser.page import add_pages, choose, fill, opened_form, row
 from tests.hosts import CANARY, PREFIX
-
-PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
-<script type="module" src="{}"></script><script type="module" src="/host.js"></script></html>"""
-
-
-def add_pages(element, script="", login=None):
-    """Return what adds a page with the element, and a script of the host's, to a host app."""
-
-    def add(host):
-        @host.app.get("/page")
-        def page():
-            token = create_access_token(str(host.user("alice")))
-            address = url_for("model_registry.static", filename="model-registry.js")
-            response = host.app.make_response(PAGE.format(element.format(token=token), address))
-            if login:
-                login(response, token)
-            return response
-
-        @host.app.get("/host.js")
-        def host_script():
-            token = create_access_token(str(host.user("alice")))
-            return script.replace("TOKEN", token), {"Content-Type": "text/javascript"}
-
-        @host.app.after_request
-        def with_policy(response):
-            response.headers["Content-Security-Policy"] = "default-src 'self'"
-            return response
-
-    return add
 
 
 def registers_and_deletes(page):

@@ -1,4 +1,4 @@
-"""A host as type checkers see it: every public name, used as it is meant to be; never run.
+"""A host app that type checkers read and nothing runs: it uses every public name as intended.
 
 Lines that end in two ``ignore`` comments are mistakes. Each checker must find them: it reports
 comments that ignore nothing.
@@ -6,13 +6,15 @@ comments that ignore nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from marshmallow import Schema, fields
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from typing_extensions import assert_type
 from werkzeug.local import LocalProxy
 
@@ -29,6 +31,7 @@ from flask_model_registry import (
     Filters,
     ForbiddenError,
     InactiveModelError,
+    MissingUserError,
     ModelIdTakenError,
     ModelRegistry,
     NoAddressError,
@@ -40,10 +43,16 @@ from flask_model_registry import (
     SecretBox,
     UnavailableError,
     UnreadableCredentialError,
+    UpstreamError,
     ValidationError,
     configure_sqlite,
+    problem_response,
     signals,
 )
+from flask_model_registry.db.models import AppDefault, Default, Grant, Model
+from flask_model_registry.schemas import ModelRepresentation as ModelRepresentationSchema
+from flask_model_registry.schemas import NewModel as NewModelSchema
+from flask_model_registry.schemas import load
 from flask_model_registry.types import (
     Category,
     ConfigType,
@@ -106,6 +115,10 @@ def groups(user: User) -> Iterable[str]:
     return [user.team]
 
 
+def may_grant(owner: User, grantee: User | str) -> bool:
+    return grantee == owner.team if isinstance(grantee, str) else grantee.team == owner.team
+
+
 db = SQLAlchemy(model_class=Base)
 
 
@@ -113,6 +126,15 @@ class Person(db.Model):  # type: ignore[name-defined, misc]  # mypy cannot follo
     id: Mapped[int] = mapped_column(primary_key=True)
 
 
+class Assistant(Schema):
+    model = fields.Nested(ModelRepresentationSchema(only=["id"]))
+
+
+class AssistantForm(NewModelSchema):
+    title = fields.String(required=True)
+
+
+assert_type(load(AssistantForm(), {"title": "x"}), Any)
 smallest = ModelRegistry(db, Person)
 acme = Provider("acme", "Acme", "https://ai.acme.example/v1", aliases=("acme-ai",), needs_key=False)
 key = EncryptionKey.parse("2026:AAAA")
@@ -124,6 +146,7 @@ registry = ModelRegistry(
     user_loader=current_user,
     can_share=may_share,
     groups=groups,
+    can_grant=may_grant,
     secret_box=own,
     providers=[acme],
 )
@@ -136,6 +159,9 @@ def create_app() -> Flask:
     app = Flask(__name__)
     registry.init_app(app)
     registry.init_app(app, parent=Blueprint("api", __name__))
+    app.register_error_handler(RegistryError, problem_response)
+    assert_type(problem_response(NotFoundError()), Response)
+    problem_response(KeyError())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with app.app_context():
         configure_sqlite(db.engine, busy_timeout=2.5)
         registry.check_keys()
@@ -179,6 +205,36 @@ def read(alice: User) -> None:
     assert_type(Filters(is_active=None, owned=True, ability="chat").limit, int | None)
 
 
+class Team(Base):
+    __tablename__ = "team"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id))
+    models: Mapped[list[Model]] = relationship(
+        lambda: registry.Model,
+        primaryjoin=lambda: registry.Model.owner_id == Team.user_id,
+        foreign_keys=lambda: registry.Model.owner_id,
+        viewonly=True,
+    )
+
+
+def query(session: Session, alice: User) -> None:
+    assert_type(registry.Model, type[Model])
+    shared = sa.select(registry.Model).where(registry.Model.is_shared, registry.Model.version > 1)
+    assert_type(session.scalars(shared).all(), Sequence[Model])
+    report = sa.select(User.team, registry.Model.model_id).join(registry.Model.owner)
+    assert_type(session.execute(report).tuples().all(), Sequence[tuple[str, str]])
+    model = session.get_one(registry.Model, 1)
+    assert_type(model.created_at, datetime)
+    assert_type(model.abilities, list[str] | None)
+    assert_type(model.temperature, float | None)
+    assert_type(session.scalars(sa.select(registry.Grant)).one(), Grant)
+    assert_type(session.get_one(registry.Grant, 1).model, Model)
+    assert_type(session.scalars(sa.select(registry.Default)).one(), Default)
+    assert_type(session.scalars(sa.select(registry.AppDefault)).one(), AppDefault)
+    assert_type(session.get_one(registry.Ability, (1, "chat")).ability, str)
+    assert_type(session.get_one(Team, 1).models[0].owner_id, Any)
+
+
 def choose(kind: ConfigType, scope: Scope, any_registry: ModelRegistry, person: Person) -> None:
     registry.set_default(kind, "m", scope=scope)
     any_registry.delete("m", user=person)  # named without a class, it takes users of any
@@ -199,6 +255,9 @@ def call(alice: User) -> dict[str, Any]:
     assert_type(model.api_key.reveal(), str)
     assert_type(model.openai_kwargs(), dict[str, Any])
     assert_type(model.anthropic_kwargs(), dict[str, Any])
+    with model.http_client("httpx2", proxy="http://proxy.example:3128") as client:
+        assert_type(model.litellm_kwargs(client), dict[str, Any])
+    model.async_http_client()
     return model.litellm_kwargs()
 
 
@@ -228,6 +287,9 @@ def answer(alice: User) -> dict[str, Any]:
     except ValidationError as error:
         assert_type(error.errors, list[tuple[str, str]])
         return error.problem()
+    except MissingUserError as error:
+        assert_type(error.detail, str)
+        return AuthenticationError.problem(error)
     except (AuthenticationError, ForbiddenError, NotFoundError) as error:
         assert_type(error.status, int)
         return error.problem()
@@ -235,6 +297,9 @@ def answer(alice: User) -> dict[str, Any]:
         return conflict(error)
     except (BlockedAddressError, UnreadableCredentialError) as error:
         return conflict(error)
+    except UpstreamError as error:
+        assert_type(error.result, str)
+        return error.problem()
     except RegistryError as error:
         assert_type(error.code, str)
         assert_type(error.detail, str)
@@ -270,7 +335,38 @@ def mistakes(alice: User, model: ResolvedModel, engine: sa.Engine) -> None:
     smallest.delete("m", user=alice)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     model.api_key = Secret("sk")  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     wrong: str = model.api_key  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    model.http_client("requests")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     model.openai_kwargs(api_key=wrong)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Filters(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     configure_sqlite(engine, 2.5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Provider("acme")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def not_in_the_classes(model: Model, grant: Grant) -> None:
+    str(model.ciphertext)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    str(registry.Model.uuid)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    model.model_id = 1  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def of_nobody(alice: User, found: User | None) -> None:
+    """``None`` is not a user. Only leaving ``user`` out means the user of the request."""
+    registry.create(user=None, model_id="m", model_provider="a", model_name="m", api_key="sk")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.get("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.list(user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.summary(user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.update("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.delete("m", user=found)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.grant("m", to=alice, user=None)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    registry.grant("m", to=None)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    registry.grant("m", to=None, group="g")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    registry.revoke("m", to=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.revoke("m", group="g", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.grants("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.transfer("m", None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.transfer("m", alice, user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.user_deleted(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.user_deleted(alice, transfer_to=found)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.set_default("general", "m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.default("general", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.resolve("m", user=found)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    registry.explain("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

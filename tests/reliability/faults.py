@@ -34,6 +34,8 @@ ERRORS = {
     },
 }
 CUT, UNCERTAIN = "away: cut", "away: after the commit"
+VOLATILE = {"uuid", "ciphertext", "key_id", "created_at", "updated_at", "credential_updated_at"}
+TABLES = ("models", "abilities", "grants", "defaults", "app_defaults")
 
 
 class Faults:
@@ -80,3 +82,24 @@ class Faults:
             return call(*args)
 
         return wrapped
+
+
+def state(host):
+    """Return what is stored, but for what differs from try to try."""
+    handles = {row.id: row.model_id for row in host.rows("models")}
+    found = {}
+    for table in TABLES:
+        rows = [
+            {
+                "model_row_id": handles.get(values.pop("model_row_id", None)),
+                "has_key": values.get("ciphertext") is not None,
+                **{
+                    name: str(value)
+                    for name, value in values.items()
+                    if name not in VOLATILE | {"id"}
+                },
+            }
+            for values in (dict(row._mapping) for row in host.rows(table))
+        ]
+        found[table] = sorted(rows, key=str)
+    return found

@@ -37,7 +37,7 @@ def _absent(_before, _value):
 EFFECTS = {
     "register": {201: _if_absent(_value), 409: _if_present(_same)},
     "change": {200: _if_present(_value), 409: _if_present(_same), 404: _if_absent(_absent)},
-    # 409: it is somebody's own default.
+    # 409: the model is a user's own default.
     "delete": {204: _if_present(_absent), 409: _if_present(_same), 404: _if_absent(_absent)},
     "read": {
         200: lambda before, value: before if before == value else IMPOSSIBLE,
@@ -51,7 +51,7 @@ DONE = {"register": 201, "change": 200, "delete": 204}
 
 @dataclass(frozen=True)
 class Operation:
-    """What a client did to one model; without a status, nobody knows if it was done till its end.
+    """What a client did to one model. Without a status, it may have taken effect or not.
 
     Attributes:
         value: What was written, or was read.
@@ -72,9 +72,9 @@ class Operation:
 
 
 def is_linearizable(operations):
-    """Tell whether operations on one model, absent at first, have an order that explains them.
+    """Return whether some order explains the operations on one model, which is absent at first.
 
-    None is found either if the search takes too long, which only what is wrong was seen to do.
+    A search that takes too long returns false. Only wrong histories were seen to do that.
     """
     operations = sorted(_telling([*operations]), key=lambda each: each.start)
     # Where the search is: all before the first are done, of the others those with a bit set.
@@ -92,7 +92,7 @@ def is_linearizable(operations):
 
 
 def _telling(operations):
-    """Leave out what explains nothing, and do not tell apart values that nobody read."""
+    """Drop operations that explain nothing, and treat all values that no client read as one."""
     read = {each.value for each in operations if each.kind == "read" and each.status}
     for each in operations:
         if not each.status and (

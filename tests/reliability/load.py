@@ -1,4 +1,4 @@
-"""Clients that use the API at once, journal what they are told, and keep a history of it."""
+"""Clients that use the API at once, journal the responses, and keep a history of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def secret(value):
 
 
 class Client:
-    """Somebody who uses a few models of one user, and notes on disk what was acknowledged."""
+    """A client that uses a few models of one user, and journals each acknowledged write on disk."""
 
     def __init__(self, name, address, token, ids, *, other, journal):
         self.name, self.token, self.ids, self.other = name, token, ids, other
@@ -96,7 +96,7 @@ class Client:
         os.fsync(self.journal.fileno())
 
     def call(self, method, path, body=None):
-        """Return the status and what was answered, or ``None`` for each if nothing was."""
+        """Return the status and the payload, or ``None`` for each if no response came."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             content = None if body is None else json.dumps(body)
@@ -152,7 +152,7 @@ def busy(clients, steps=None):
 
 
 def statuses(clients):
-    """Return how often which status was answered; ``None`` stands for no answer."""
+    """Return how often each status was returned. ``None`` stands for no response."""
     return sum((client.statuses for client in clients), Counter())
 
 

@@ -51,14 +51,22 @@ class Server:
 class Gunicorn(Server):
     """The host's app in several processes, all on one socket, which outlives them."""
 
-    def __init__(self, environ, log, *, workers):
+    def __init__(
+        self,
+        environ,
+        log,
+        *,
+        workers,
+        kind="--worker-class gthread --threads 4 --preload",
+        app="tests.reliability.served_app:create_app()",
+    ):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.address, self.log = self.socket.getsockname(), log
         number = self.socket.fileno()
-        options = f"--workers {workers} --worker-class gthread --threads 4 --preload".split()
+        options = f"--workers {workers} {kind}".split()
         options += ["--keep-alive", str(PATIENCE)]  # seconds
         logging = ["--access-logfile", f"{log}.requests", "--access-logformat", "%(s)s %(m)s %(U)s"]
-        served = ["--bind", f"fd://{number}", "tests.reliability.served_app:create_app()"]
+        served = ["--bind", f"fd://{number}", app]
         self.spawn(
             [sys.executable, "-m", "gunicorn", *options, *logging, *served],
             log,

@@ -1,4 +1,4 @@
-"""Commands that meet a transient failure: done again, told once, and never half done."""
+"""Commands that meet a transient failure retry, report once, and never stop halfway."""
 
 import contextlib
 import itertools
@@ -12,11 +12,10 @@ from flask_model_registry import signals
 from flask_model_registry.cli import new_key
 from tests import databases
 from tests.hosts import CANARY, key_id, model, register
-from tests.reliability.faults import ERRORS, Faults
-from tests.reliability.test_faults import state
+from tests.reliability.faults import ERRORS, Faults, state
 
 OLD, NEW = new_key("old"), new_key("new")
-# Whoever waits for a lock is soon told that it is not to be had.
+# A statement that waits for a lock fails soon, so that the command retries.
 IMPATIENT = {
     "sqlite": "PRAGMA busy_timeout = 0",
     "postgresql": "SET lock_timeout = 50",
@@ -108,7 +107,7 @@ def test_a_rotation_survives_a_failure_at_any_step(rotating, caplog):
             continue
         told = (step, kind, faults.steps, output)
         tried += 1
-        assert (status, faults.has_failed, caplog.text.count("trying again")) == (0, True, 1), told
+        assert (status, faults.has_failed, caplog.text.count("retrying")) == (0, True, 1), told
         assert on_key(rotating, NEW) == ["a", "b", "c"], told
         assert set(opened(rotating).values()) == {CANARY}, told
         # On the servers each statement holds at once: a commit that fails there has come too late.
@@ -121,7 +120,7 @@ def test_a_rotation_survives_a_failure_at_any_step(rotating, caplog):
 @pytest.mark.parametrize("is_dry", [False, True], ids=["for good", "dry"])
 def test_an_import_survives_a_failure_at_any_step(importing, caplog, is_dry):
     command = ["import", importing.file, "--on-conflict", "update", *(["--dry-run"] * is_dry)]
-    importing.run("import", importing.file, "--dry-run")  # what is asked once is not counted below
+    importing.run("import", importing.file, "--dry-run")  # one-time queries don't count below
     before, unchanged, tried = importing.rows("models"), state(importing), 0
 
     for faults, step, kind in failures(importing):
@@ -134,7 +133,7 @@ def test_an_import_survives_a_failure_at_any_step(importing, caplog, is_dry):
             continue
         told = (step, kind, faults.steps, output)
         tried += 1
-        assert (faults.has_failed, caplog.text.count("trying again")) == (True, 1), told
+        assert (faults.has_failed, caplog.text.count("retrying")) == (True, 1), told
         assert (output, status, told_of, state(importing)) == expected, told
         assert opened(importing).get("b") == (CANARY if is_dry else f"{CANARY}-2"), told
 
@@ -146,21 +145,21 @@ def test_an_import_survives_a_failure_at_any_step(importing, caplog, is_dry):
 
 
 class Release(logging.Handler):
-    """Gives a lock back as soon as somebody says that they try again."""
+    """A log handler that releases a lock as soon as a command logs a retry."""
 
     def __init__(self, connection):
         super().__init__()
         self.connection, self.times = connection, 0
 
     def emit(self, record):
-        if "trying again" in record.getMessage():
+        if "retrying" in record.getMessage():
             self.times += 1
             self.connection.rollback()
 
 
 @contextlib.contextmanager
 def locked(host, model_id):
-    """Lock a model's row, or all of SQLite's file, until somebody says that they try again."""
+    """Lock a model's row, or all of SQLite's file, until a command logs a retry."""
     engine, models = engine_of(host), host.registry.tables.models
     with engine.connect() as lock:
         if engine.dialect.name == "sqlite":
@@ -226,7 +225,7 @@ def failing(host, beginning, after=0):
 
 @pytest.fixture
 def _time_flies(monkeypatch):
-    """Have each try take longer than anybody waits for the answer to a request."""
+    """Make each try take longer than a client waits for a response."""
     monkeypatch.setattr("time.monotonic", itertools.count(step=10).__next__)
 
 

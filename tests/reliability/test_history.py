@@ -1,4 +1,4 @@
-"""The checker of histories finds what is wrong, and only that."""
+"""The checker of histories finds every wrong history, and no right one."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What is done again, and what is not: never at the cost of what the host has written."""
+"""What is retried and what is not. A retry never loses what the host app has written."""
 
 import pytest
 import sqlalchemy as sa
@@ -33,7 +33,7 @@ def test_a_request_is_tried_four_times_and_no_more(host, faults, transient, capl
 
     assert (answer.status_code, int(answer.headers["Retry-After"])) == (503, 1)
     assert len(tries) == 4
-    assert caplog.text.count("trying again") == 3
+    assert caplog.text.count("retrying") == 3
     assert host.rows("models") == []
 
 

@@ -16,7 +16,7 @@ from tests.reliability.history import Operation, is_linearizable
 from tests.reliability.servers import DATABASE_SERVERS, wait_for
 from tests.reliability.sizes import SIZE
 
-FINE = {200, 201, 204, 404, 409}  # what clients are told who do all this at once
+FINE = {200, 201, 204, 404, 409}  # statuses that concurrent clients may get
 MIB = 2**20
 # But the one that asks.
 CONNECTIONS = sa.text(
@@ -177,7 +177,7 @@ def histories(clients, host):
 
 
 def lost(folder, history, host):
-    """Yield models that were there by somebody's answer, and that nobody tried to delete since."""
+    """Yield missing models that a response confirmed, and that no client tried to delete since."""
     stored, seen = {row.model_id for row in host.rows("models")}, {}
     for model_id, operation in load.acknowledged(folder):
         if operation.status in {200, 201}:
@@ -197,7 +197,7 @@ def duplicated(host):
 
 
 def orphaned(host):
-    """Return models of nobody or without their ability, and what belongs to no model."""
+    """Return models without a known owner or their ability, and rows that belong to no model."""
     models, users = host.rows("models"), {*host.users.values()}
     ids = {row.id for row in models}
     others = ("abilities", "grants", "defaults", "app_defaults")

@@ -38,6 +38,7 @@ const RESULTS = {
 const TESTING = "Testing…";
 const PATIENCE = 60_000;  // milliseconds for one request
 const OTHER = "";  // the choice of a provider that is not in the catalogue
+const NAMED = 20;  // how many of those who have access are named
 
 // ---------------------------------------------------------------------------------------- elements
 
@@ -60,20 +61,26 @@ const options = (choices, chosen) =>
   Object.entries(choices).map(([value, label]) =>
     h("option", { value, selected: value === chosen }, label));
 
+const counted = (number, noun) => number && `${number} ${noun}${number === 1 ? "" : "s"}`;
+
+/** Return what the host gives: a list, or a function that returns one or a promise of it. */
+const supplied = async (source) => (typeof source === "function" ? await source() : source) ?? [];
+
 /** Return the words for a word of the API, or that itself. */
 const told = (words, word) => Object.hasOwn(words, word) ? words[word] : String(word);
 
 let fields = 0;
 
-/** Put a label before a control, and a hint and room for what is wrong with it behind. */
-function field(name, label, control, hint = "") {
+/** Put a label before a control; a hint, notes and room for what is wrong with it behind. */
+function field(name, label, control, hint = "", ...notes) {
   const id = `field-${++fields}`;
   const tip = h("p", { class: "hint", id: `${id}-hint` }, hint);
   const error = h("p", { class: "error", id: `${id}-error` });
+  notes.forEach((note, i) => { note.id = `${id}-note-${i}`; });
   control.id = id;
-  control.setAttribute("aria-describedby", `${tip.id} ${error.id}`);
+  control.setAttribute("aria-describedby", [tip, ...notes, error].map((each) => each.id).join(" "));
   return h("div", { class: "field", "data-field": name },
-    h("label", { for: id }, label), control, tip, error);
+    h("label", { for: id }, label), control, tip, notes, error);
 }
 
 /** Make a check box with its label behind it. */
@@ -120,6 +127,42 @@ function clearProblem(form) {
   }
 }
 
+// -------------------------------------------------------------------------------------------- URLs
+
+/** Return the origin of a URL and what comes after it, in ASCII; null if it is not a web URL. */
+function parted(text) {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!["http:", "https:"].includes(url?.protocol)) return null;
+  return [url.origin, (url.pathname + url.search + url.hash).replace(/\/+$/, "")];
+}
+
+/** Show a URL in full, its origin first of all, in the right order on right-to-left pages too. */
+const shownURL = ([origin, path]) =>
+  h("bdi", { class: "url", dir: "ltr" }, h("strong", {}, origin), path);
+
+/** Where a model is called, and its API key sent. */
+class Destination {
+  /**
+   * @param providers The catalogue.
+   * @param name What names the provider: its id, an alias, or another name.
+   * @param given The base URL of the model; empty for the provider's own.
+   */
+  constructor(providers, name, given) {
+    const id = name.toLowerCase();  // as the server reads it
+    const provider = providers.find((each) => each.id === id)
+      ?? providers.find((each) => each.aliases?.includes(id));
+    const own = parted(provider?.base_url);
+    this.url = given ? parted(given) : own;
+    this.isOwn = given ? own !== null && String(this.url) === String(own) : true;
+    this.note = own && !this.isOwn ? ` (not ${provider.name}'s own URL)` : "";
+  }
+
+  /** What comes after "sent to". */
+  get elements() {
+    return this.url ? [shownURL(this.url), this.note] : ["an invalid URL"];
+  }
+}
+
 // ------------------------------------------------------------------------------------------ server
 
 /** What the server refused: a status, and what is wrong with which field (RFC 9457). */
@@ -136,6 +179,9 @@ class Problem extends Error {
 }
 
 const problem = (title, status = 0) => new Problem(status, { title });
+
+/** Return the condition that a model is still as it was seen; none if no tag was, as a proxy may drop it. */
+const ifMatch = (tag) => tag ? { "If-Match": tag } : {};
 
 /** Return a list that the server sent. */
 function listed({ content }) {
@@ -251,6 +297,9 @@ class ModelForm {
     this.provider = h("select", { onchange: () => this.follow() });
     // Browsers put the password of the login where they are told that it is off.
     this.key = h("input", { type: "password", autocomplete: "new-password", spellcheck: "false" });
+    this.destination = h("p", { class: "hint" });
+    this.access = h("p", { class: "hint" });
+    const oninput = () => this.#showDestination();
     this.served = h("datalist", { id: `field-${++fields}-served` });
     this.abilities = h("div", {});
     this.fields = {
@@ -259,10 +308,10 @@ class ModelForm {
       category: field("category", "Category", this.category),
       provider: field("model_provider", "Provider", this.provider),
       other: field("model_provider", "Id of the provider",
-        text("model_provider", { value: known ? "" : model.model_provider, required: true }),
+        text("model_provider", { value: known ? "" : model.model_provider, required: true, oninput }),
         "One that speaks as OpenAI does."),
-      base_url: field("base_url", "Address", text("base_url", { inputmode: "url" })),
-      api_key: field("api_key", "API key", this.key),
+      base_url: field("base_url", "Address", text("base_url", { inputmode: "url", oninput })),
+      api_key: field("api_key", "API key", this.key, "", this.destination, this.access),
       model_name: field("model_name", "Model",
         text("model_name", { list: this.served.id, required: true }), "What the provider calls it."),
       temperature: field("temperature", "Temperature",
@@ -311,6 +360,17 @@ class ModelForm {
     hint(api_key, this.model ? "Empty to keep the one that is stored."
       : this.entry?.needs_key === false ? "May be empty, if the server wants none." : "");
     this.abilities.replaceChildren(this.abilityControls[category] ??= this.#abilitiesOf(category));
+    this.#showDestination();
+  }
+
+  /** Say where the API key will be sent, as the form is now. */
+  #showDestination() {
+    const { model_provider: provider, base_url } = this.connection;
+    const destination = new Destination(this.providers, provider, base_url);
+    this.destination.classList.toggle("notice", !destination.isOwn);
+    this.destination.replaceChildren(...destination.url
+      ? ["This API key will be sent to ", ...destination.elements]
+      : ["Enter a full URL to see where this API key will be sent."]);
   }
 
   #abilitiesOf(category) {
@@ -413,7 +473,9 @@ class FormDialog {
     this.form.append(h("footer", {}, button("Cancel", () => this.dialog.close()), save));
     const title = model ? `Edit ${model.model_id}` : "Register a model";
     this.dialog = page.open(title, model ? `${model.id}:edit` : "register", this.form);
-    if (model) this.#tellCredential();
+    if (!model) return;
+    this.#tellCredential();
+    this.#tellAccess();
   }
 
   #tell(text, className = "") {
@@ -438,7 +500,7 @@ class FormDialog {
     const { model, fields: { changes } } = this;
     if (!Object.keys(changes).length) return "Nothing was changed.";
     try {
-      await this.page.client.send("PATCH", `/${model.id}`, { body: changes, headers: { "If-Match": this.tag } });
+      await this.page.client.send("PATCH", `/${model.id}`, { body: changes, headers: ifMatch(this.tag) });
     } catch (error) {
       if (error.status !== 412) throw error;
       throw problem("Somebody else changed this model meanwhile. Cancel, and open it again.", 412);
@@ -452,6 +514,33 @@ class FormDialog {
     if (!state?.content || state.content.status === "readable") return;
     const text = state.content.is_set ? "The stored key cannot be read; enter it again." : "No key is stored.";
     this.fields.fields.api_key.querySelector(".hint").textContent = text;
+  }
+
+  /** Say who else can use an API key that is entered here. */
+  async #tellAccess() {
+    const { model: { is_owner: isOwner, is_shared: isShared }, fields: { access } } = this;
+    const others = isOwner ? await this.#grantees() : "The owner decides who else uses this model.";
+    const text = [isShared ? "Shared with everyone." : "", others].filter(Boolean).join(" ");
+    access.textContent = text || "Only you have access.";
+    access.classList.toggle("notice", text !== "");
+  }
+
+  async #grantees() {
+    const { page, model } = this;
+    try {
+      const { content: { users, groups } } = await page.client.send("GET", `/${model.id}/grants`);
+      const people = users.length ? await supplied(page.element.people).then(distinct).catch(() => null) : null;
+      const names = [
+        ...users.map(({ user }) => people?.get(user) ?? `user ${user}`),
+        ...groups.map(({ group }) => `group ${group}`),
+      ];
+      if (!names.length) return "";
+      const counts = [counted(users.length, "user"), counted(groups.length, "group")].filter(Boolean);
+      const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
+      return `People with access: ${counts.join(", ")} (${names.slice(0, NAMED).join(", ")}${more}).`;
+    } catch (error) {
+      return error.name === "AbortError" ? "" : "Who has access could not be loaded.";
+    }
   }
 
   async #test() {
@@ -555,7 +644,8 @@ class SharingDialog {
       const { page, model } = this;
       const key = this.#keyOf(this.heir.value);
       if (!key) throw problem("Say who.");
-      const text = `You will not see ${model.model_id} any more, unless the new owner shares it with you.`;
+      const text = `The new owner gets ${model.model_id} switched off and without its grants. `
+        + "You will not see it any more, unless the new owner shares it with you.";
       const title = `Give it to ${this.names.get(key) ?? `user ${key}`}?`;
       if (!await page.confirm(title, text, "Give away", `${model.id}:more`)) return;
       await page.client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
@@ -586,11 +676,10 @@ class SharingDialog {
   /** Offer people and groups; return what to type without them. */
   async #suggest() {
     const { people, groups } = this.page.element;
-    const given = async (source) => (typeof source === "function" ? await source() : source) ?? [];
     try {
-      this.names = distinct(await given(people));
+      this.names = distinct(await supplied(people));
       this.people.replaceChildren(...[...this.names.values()].map((value) => h("option", { value })));
-      this.groups.replaceChildren(...(await given(groups)).map((value) => h("option", { value })));
+      this.groups.replaceChildren(...(await supplied(groups)).map((value) => h("option", { value })));
       return this.names.size ? "" : "The key of a user.";
     } catch {
       return "The suggestions could not be loaded. The key of a user will do.";
@@ -731,10 +820,10 @@ class Page {
     this.filters = h("form", {
       role: "search", "aria-label": "Models", method: "dialog", onsubmit: (event) => event.preventDefault(),
     },
-    field("q", "Search", h("input", { type: "search", name: "q", autocomplete: "off", oninput: () => this.#typed() })),
+    field("q", "Search", h("input", { type: "search", name: "q", maxlength: 100, autocomplete: "off", oninput: () => this.#typed() })),
     this.#filter("category", "Category", { "": "All", ...CATEGORIES }),
     this.#filter("owned", "Whose", { "": "All", true: "Mine", false: "Shared with me" }),
-    this.#filter("is_active", "State", { true: "Active", false: "Inactive", all: "All" }));
+    this.#filter("is_active", "State", { all: "All", true: "Switched on", false: "Switched off" }));
     this.root.append(h("section", { "aria-labelledby": "title" },
       h("header", {}, this.title,
         this.#opener("Defaults", "defaults", () => this.#openDefaults(null)),
@@ -744,6 +833,10 @@ class Page {
 
   get mayShare() {
     return this.element.hasAttribute("can-share");
+  }
+
+  get userId() {
+    return this.element.getAttribute("user-id");
   }
 
   /** Begin anew, perhaps for somebody else, who sees nothing of what was here. */
@@ -892,9 +985,13 @@ class Page {
       return;
     }
     const key = this.root.activeElement?.dataset.key;
+    const opened = this.list.querySelector("details[open]")?.closest("li").dataset.id;
     this.alert.textContent = "";
     this.nextQuery = next;
     this.list.replaceChildren(...models.map((model) => this.#row(model)));
+    // The request may have been sent before the user opened this menu.
+    const menu = opened && this.list.querySelector(`[data-id="${CSS.escape(opened)}"] details`);
+    if (menu) menu.open = true;
     this.nav.hidden = !next && this.pages.length === 1;
     this.previous.disabled = this.pages.length === 1;
     this.next.disabled = !next;
@@ -904,7 +1001,7 @@ class Page {
   }
 
   #nothing() {
-    const isFiltered = this.#query() !== "?is_active=true";
+    const isFiltered = this.#query() !== "?is_active=all";
     return isFiltered ? "No model is like this." : "There are no models yet. Register the first one.";
   }
 
@@ -915,12 +1012,25 @@ class Page {
       h("div", { class: "what" },
         h("h3", {}, model.model_id),
         h("p", { class: "more" }, traits.join(" · ")),
+        this.#elsewhere(model),
         model.description ? h("p", { class: "description" }, model.description) : null,
         this.#badges(model), this.#result(model.id)),
       h("div", { class: "actions" },
+        model.can_edit && !model.is_active
+          ? this.#action(model, "switch", "Switch on", () => this.#switchOn(model)) : null,
         provider?.can_be_tested === false ? null : this.#action(model, "test", "Test", () => this.#test(model)),
         model.can_edit ? this.#action(model, "edit", "Edit", () => this.#openForm(model)) : null,
         this.#menu(model)));
+  }
+
+  #destination({ model_provider, base_url }) {
+    return new Destination(this.providers, model_provider, base_url);
+  }
+
+  /** Say where a model is called, unless it is the provider's own URL. */
+  #elsewhere(model) {
+    const destination = this.#destination(model);
+    return destination.isOwn ? null : h("p", { class: "notice" }, "Sends to ", destination.elements);
   }
 
   #badges(model) {
@@ -928,7 +1038,7 @@ class Page {
     const badges = [
       model.is_owner ? null : "Shared with me",
       model.is_shared ? "Shared with everybody" : null,
-      model.is_active ? null : "Inactive",
+      model.is_active ? null : "Switched off",
       ...kinds.map((kind) => `Default: ${Object.hasOwn(KINDS, kind) ? KINDS[kind][1] : kind}`),
       ...(model.abilities ?? []),
     ].filter(Boolean);
@@ -952,7 +1062,7 @@ class Page {
     const item = (label, act, attributes) => button(label, () => {
       fold();
       this.run(menu.firstElementChild, act);
-    }, attributes);
+    }, { "data-key": `${model.id}:${label}`, ...attributes });
     const menu = h("details", {
       ontoggle: () => { if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" }); },
       onkeydown: (event) => { if (event.key === "Escape" && menu.open) fold(); },
@@ -964,7 +1074,8 @@ class Page {
     h("div", { class: "menu" },
       item("Use as default…", () => this.#openDefaults(model)),
       model.is_owner ? item("Share…", () => this.#openSharing(model)) : null,
-      model.can_edit ? item(model.is_active ? "Deactivate" : "Activate", () => this.#activate(model)) : null,
+      model.can_edit && model.is_active ? item("Switch off", () => this.#switch(model.id, false)) : null,
+      this.#canDecline(model) ? item("Remove from my list…", () => this.#decline(model)) : null,
       model.can_delete ? item("Delete…", () => this.#delete(model), { class: "danger" }) : null));
     return menu;
   }
@@ -995,10 +1106,48 @@ class Page {
     this.say(`${model.model_id}: ${this.results.get(id)[0]}`, true);
   }
 
-  async #activate(model) {
-    const body = { is_active: !model.is_active };
-    const { content } = await this.client.send("PATCH", `/${model.id}`, { body });
-    await this.#told(model.id, `${model.model_id} is ${content.is_active ? "active" : "inactive"}.`);
+  async #switch(id, isActive, headers) {
+    const body = { is_active: isActive };
+    const { content } = await this.client.send("PATCH", `/${id}`, { body, headers });
+    await this.#told(id, `${content.model_id} is switched ${content.is_active ? "on" : "off"}.`);
+  }
+
+  /** Switch a model on as it is now; if it is called elsewhere, after a question. */
+  async #switchOn({ id }) {
+    const { content: model, tag } = await this.client.send("GET", `/${id}`);
+    if (!await this.#mayBeCalled(model)) return;
+    try {
+      await this.#switch(id, true, ifMatch(tag));
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      await this.refresh();
+      throw problem("This model has changed meanwhile. Check it, and switch it on again.", 412);
+    }
+    this.#focus(`${id}:more`);
+  }
+
+  async #mayBeCalled(model) {
+    const destination = this.#destination(model);
+    if (destination.isOwn) return true;
+    if (this.#hasDialog()) return false;
+    const text = ["Its API key and all requests will be sent to ", ...destination.elements];
+    return this.confirm(`Switch on ${model.model_id}?`, text, "Switch on", `${model.id}:switch`);
+  }
+
+  #canDecline(model) {
+    return Boolean(this.userId) && !model.is_owner && !model.is_shared;
+  }
+
+  /** Give back the user's own grant; what is granted to a group stays. */
+  async #decline({ id, model_id: name }) {
+    const text = `You will not see ${name} any more, unless its owner shares it with you again.`;
+    if (!await this.confirm(`Remove ${name} from your list?`, text, "Remove", `${id}:more`)) return;
+    // 404: there is no such grant, or the model is out of sight already.
+    const ignored = (error) => { if (error.status !== 404) throw error; };
+    await this.client.send("DELETE", `/${id}/grants/users/${encodeURIComponent(this.userId)}`).catch(ignored);
+    const left = await this.client.send("GET", `/${id}`).catch(ignored);
+    await this.#told(id, left
+      ? `${name} stays, because it is shared with one of your groups.` : `${name} is removed from your list.`);
   }
 
   async #delete(model) {
@@ -1086,7 +1235,7 @@ const ready = new Promise((resolve) => {
 });
 
 class ModelRegistryElement extends HTMLElement {
-  static observedAttributes = ["src", "token", "can-share", "heading"];
+  static observedAttributes = ["src", "token", "can-share", "user-id", "heading"];
 
   #page;
   #getToken = null;
@@ -1264,6 +1413,8 @@ label, legend { font-size: .875rem; font-weight: 600; }
 .giving > summary { width: fit-content; }
 .check { display: inline-flex; gap: .5rem; align-items: center; font-weight: 400; margin-right: 1rem; min-height: 1.75rem; }
 .hint, .more, .description { color: var(--muted); font-size: .875rem; overflow-wrap: anywhere; }
+.url { overflow-wrap: anywhere; }
+.notice { color: var(--text); font-size: .875rem; overflow-wrap: anywhere; }
 .hint:empty, .error:empty, .result:empty:not([role]) { display: none; }
 .error, [role=alert], .bad { color: var(--danger); font-size: .875rem; overflow-wrap: anywhere; }
 .ok { color: var(--good); }
@@ -1323,6 +1474,7 @@ footer {
   [role=search] { grid-template-columns: 1fr 1fr 1fr; }
   [role=search] > :first-child { grid-column: 1 / -1; }
   .models > li { flex-direction: column; align-items: stretch; gap: .5rem; }
+  .actions { flex-wrap: wrap; }
   .menu { right: auto; left: 0; }
   header button { flex: 1 1 auto; }
 }

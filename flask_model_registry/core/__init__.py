@@ -1,1 +1,0 @@
-"""What a registry of models is; knows neither Flask nor Marshmallow."""

@@ -1,0 +1,95 @@
+"""Foreign keys that cascade, except on SQLite.
+
+SQLite can change little in a table, so Alembic copies it, drops it and renames the copy. With
+foreign keys on, SQLite deletes all rows of a table before it drops it, and the cascade would delete
+every model with them. Without the cascade SQLite refuses to drop the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.sql.compiler import DDLCompiler
+
+_DIALECT = "model_registry_dialect"  # in the info of a metadata
+_CASCADE, _NO_ACTION = "CASCADE", "NO ACTION"
+
+
+def on_delete(dialect: str | None) -> str:
+    """Return what a foreign key does on this database when the row that it refers to is deleted."""
+    # Where the database is not known, the one that loses nothing.
+    return _CASCADE if dialect and dialect != "sqlite" else _NO_ACTION
+
+
+def find_dialect_by(models: sa.Table, dialect: Callable[[], str]) -> None:
+    """Have the foreign keys know the app's database, or else the one the tables were made in."""
+    sources = models.metadata.info.setdefault(_DIALECT, [])
+
+    def before_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
+        name = connection.dialect.name
+        sources[1:] = [lambda: name]
+
+    if not sources:  # the first registry of these users
+        sa.event.listen(models, "before_create", before_create)
+    sources[:1] = [dialect]
+
+
+class _OnDelete(str):
+    """An ``ondelete`` that Alembic writes as code, so that a script suits each database."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{_NO_ACTION!r} if op.get_context().dialect.name == 'sqlite' else {_CASCADE!r}"
+
+
+class CascadingKey(sa.ForeignKeyConstraint):
+    """A foreign key that is ``ON DELETE CASCADE``, or ``NO ACTION`` on SQLite.
+
+    One metadata serves all databases, and Alembic compares :attr:`ondelete` without naming the
+    database. So it depends on the migration that runs, or else on the app.
+    """
+
+    @property
+    def ondelete(self) -> str:
+        """What happens on the database at hand."""
+        return _OnDelete(on_delete(self._dialect()))
+
+    @ondelete.setter
+    def ondelete(self, _value: str | None) -> None:
+        """Ignore what the constructor sets."""
+
+    def _dialect(self) -> str | None:
+        alembic = sys.modules.get("alembic.context")
+        sources: list[Callable[[], Any]] = (
+            [lambda: alembic.get_context().dialect.name] if alembic else []
+        )
+        table = getattr(self, "parent", None)
+        sources += table.metadata.info.get(_DIALECT, ()) if table is not None else ()
+        for source in sources:
+            # Alembic runs no migration, or there is no app at the moment.
+            with suppress(Exception):
+                return str(source())
+        return None
+
+    def _copy(self, **options: Any) -> Any:
+        """Stay what it is in ``Table.to_metadata``, which would make a plain foreign key of it."""
+        copy = super()._copy(**options)
+        copy.__class__ = type(self)
+        return copy
+
+
+@compiles(CascadingKey)
+def _compiled(key: CascadingKey, compiler: DDLCompiler, **options: Any) -> str | None:
+    text: str | None = compiler.visit_foreign_key_constraint(key, **options)
+    # SQLAlchemy writes no key into another file of SQLite.
+    here = f" ON DELETE {on_delete(compiler.dialect.name)}"
+    return text and text.replace(f" ON DELETE {key.ondelete}", here)

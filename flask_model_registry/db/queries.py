@@ -1,0 +1,225 @@
+"""The statements of a registry, built once, with bind parameters for all that varies."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..policy import Action, Relation
+from .branches import AccessPath, Groups, Places, branches
+from .filters import CONDITIONS
+from .references import ModelLookup
+from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .access import AccessConditions
+    from .filters import QueryKey
+
+_KEPT = 256  # statements of each kind, which is all of one user's
+_LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
+
+
+class Queries:
+    """The statements of one registry."""
+
+    def __init__(self, access: AccessConditions) -> None:
+        self.access = access
+        self._tables = access.tables
+        models = access.tables.models
+        self.visible = ModelLookup(access, lambda _access: [models.c.id, models.c.is_active])
+        self.one = ModelLookup(access, _representation)
+        self.secret = ModelLookup(access, _secret)
+        self.reachable = self._reachable()
+        row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
+        # By whether others may hold the row too.
+        self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
+        self.grants_of_actor = self._grants_of_actor()
+        self.insert = sa.insert(models)
+        self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
+        self.rename_grants = _renaming(access.tables.grants)
+        #: Return the statement for a page, and an actor with such places.
+        self.page = lru_cache(_KEPT)(self._page)
+        self._counts_of_models = lru_cache(_KEPT)(self._count_models)
+        self._counts_of_abilities = lru_cache(_KEPT)(self._count_abilities)
+        self.deletions = [
+            sa.delete(table).where(row_id == sa.bindparam("row_id"))
+            for table, row_id in access.tables.by_model()
+        ]
+
+    def facets(self, shape: QueryKey) -> dict[tuple[str, ...], sa.Select[Any]]:
+        """Return a statement for the facets of these names; its rows are values and a count."""
+        return {
+            ("by_category", "by_provider"): self._counts_of_models(shape),
+            ("by_ability",): self._counts_of_abilities(shape),
+        }
+
+    def defaults(self) -> sa.Select[Any]:
+        """Return the statement for the defaults of some types: the actor's before the app's."""
+        own, app, models = self._tables.defaults, self._tables.app_defaults, self._tables.models
+        is_own = own.c.user_id == sa.bindparam("actor", type_=own.c.user_id.type)
+        chosen = sa.union_all(
+            sa.select(sa.literal_column("0").label("rank"), *_choice(own)).where(is_own),
+            sa.select(sa.literal_column("1").label("rank"), *_choice(app)),
+        ).subquery()
+        return (
+            sa.select(*_secret(self.access), chosen.c.config_type, chosen.c.rank)
+            .join(chosen, models.c.id == chosen.c.model_row_id)
+            .where(self.access.where(Action.USE), models.c.is_active == sa.true())
+            .where(chosen.c.config_type.in_(sa.bindparam("config_types", expanding=True)))
+            .order_by(chosen.c.config_type, chosen.c.rank)
+        )
+
+    def _grants_of_actor(self) -> sa.Select[Any]:
+        grants = self._tables.grants.c
+        granted = (each for each in branches(self.access) if each.relation.is_granted)
+        to_actor = sa.or_(*(each.condition for each in granted))
+        columns = (grants.user_id, grants.group_name, grants.can_edit, grants.can_delete)
+        of_model = grants.model_row_id == sa.bindparam("ref")
+        return sa.select(*columns).where(of_model, to_actor).with_for_update(read=True)
+
+    def _reachable(self) -> sa.Select[Any]:
+        """Return the active models with a key that a ``model_id`` leads to."""
+        models = self._tables.models
+        parts = (
+            sa.select(each.id.label("id"), models.c.model_id, each.priority)
+            .select_from(each.source)
+            .where(each.condition, models.c.is_active == sa.true())
+            for each in branches(self.access)
+        )
+        ranked = sa.union_all(*parts).subquery()
+        place = sa.func.row_number().over(
+            partition_by=ranked.c.model_id, order_by=(ranked.c.rank, ranked.c.id)
+        )
+        placed = sa.select(ranked.c.id, place.label("place")).subquery()
+        return (
+            sa.select(
+                models.c.model_id, models.c.model_provider, models.c.category, models.c.created_at
+            )
+            .join(placed, models.c.id == placed.c.id)
+            .where(placed.c.place == 1, models.c.ciphertext.is_not(None))
+            .order_by(models.c.id)
+        )
+
+    def _page(self, shape: QueryKey, places: Places) -> sa.Select[Any]:
+        """Merge the branches, and what each of them allows, and look up the rows.
+
+        Each ordered branch is a range of one index and stops at the limit, so that the cost of a
+        page does not depend on how many models there are.
+        """
+        models = self._tables.models
+        parts = [self._part(each, shape) for each in self._branches(shape, places)]
+        union = sa.union_all(*parts).subquery()
+        merged = sa.select(
+            union.c.id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
+        )
+        merged = merged.group_by(union.c.id)
+        if shape.is_cut:
+            merged = merged.order_by(_ordered(union.c.id, shape)).limit(_LIMIT)
+        page = merged.subquery()
+        rights = {name: page.c[name] == 1 for name in ACCESS_FLAGS}
+        rows = sa.select(*_shown(models, rights)).join(page, models.c.id == page.c.id)
+        return rows.order_by(_ordered(models.c.id, shape))
+
+    def _part(self, branch: AccessPath, shape: QueryKey) -> sa.Select[Any]:
+        rights = [self.access.right(action, branch.relation) for action in ACCESS_FLAGS.values()]
+        if not branch.is_ordered:
+            rights = [sa.func.max(right) for right in rights]
+        columns = (right.label(name) for right, name in zip(rights, ACCESS_FLAGS, strict=True))
+        part = self._narrowed(branch, shape, *columns)
+        if not branch.is_ordered:
+            part = part.group_by(branch.id)
+        if not shape.is_cut:
+            return part
+        return branch.cut(_along_index(part, branch), _LIMIT, descending=shape.descending)
+
+    def _count_models(self, shape: QueryKey) -> sa.Select[Any]:
+        """Count within the covering indexes, which hold these values."""
+        models = self._tables.models.c
+        union = self._visible(shape, models.category, models.model_provider)
+        values = (union.c.category, union.c.model_provider)
+        return sa.select(*values, sa.func.count()).group_by(*values)
+
+    def _count_abilities(self, shape: QueryKey) -> sa.Select[Any]:
+        union, abilities = self._visible(shape), self._tables.abilities
+        counted = sa.select(abilities.c.ability, sa.func.count()).group_by(abilities.c.ability)
+        return counted.join(union, abilities.c.model_row_id == union.c.id)
+
+    def _visible(self, shape: QueryKey, *columns: sa.Column[Any]) -> sa.Subquery:
+        """Return each model once, with its id and these columns."""
+        parts = (
+            self._narrowed(each, shape, *columns) for each in self._branches(shape, Groups.TOGETHER)
+        )
+        return sa.union(*parts).subquery()
+
+    def _branches(self, shape: QueryKey, places: Places) -> list[AccessPath]:
+        return [
+            branch
+            for branch in branches(self.access, places)
+            if shape.owned in {None, branch.relation is Relation.OWNER}
+        ]
+
+    def _narrowed(
+        self, branch: AccessPath, shape: QueryKey, *columns: sa.ColumnElement[Any]
+    ) -> sa.Select[Any]:
+        """Return what the filters leave of a branch."""
+        after = sa.bindparam("after", type_=sa.BigInteger())
+        statement = sa.select(branch.id.label("id"), *columns).select_from(branch.source)
+        statement = statement.where(branch.condition)
+        if shape.owned is False:
+            statement = statement.where(~self.access.condition(Relation.OWNER))
+        statement = statement.where(branch.id < after if shape.descending else branch.id > after)
+        return statement.where(*(CONDITIONS[name](self._tables) for name in shape.given))
+
+
+def _shown(
+    models: sa.Table, rights: Mapping[str, sa.ColumnElement[bool]]
+) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of a representation in the contract's order, then the version."""
+    columns = (
+        rights[name].label(name) if name in rights else models.c[name] for name in PUBLIC_FIELDS
+    )
+    return [*columns, models.c.version]
+
+
+def _representation(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
+    rights = {name: access.where(action) for name, action in ACCESS_FLAGS.items()}
+    return _shown(access.tables.models, rights)
+
+
+def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
+    """Return the columns that it takes to call a model."""
+    models = access.tables.models.c
+    credential = (models.ciphertext, models.key_id, models.credential_updated_at)
+    return [*_representation(access), models.uuid, models.owner_id, *credential]
+
+
+def _along_index(part: sa.Select[Any], branch: AccessPath) -> sa.Select[Any]:
+    """Have MySQL and MariaDB begin where the page does, and not where the grants do."""
+    for name in ("mysql", "mariadb") if branch.index else ():
+        part = part.with_hint(branch.tables.grants, f"FORCE INDEX FOR JOIN ({branch.index})", name)
+    return part
+
+
+def _choice(defaults: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
+    return defaults.c.config_type, defaults.c.model_row_id
+
+
+def _ability_writers(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
+    row_id: sa.BindParameter[int] = sa.bindparam("row_id")
+    ability: sa.BindParameter[str] = sa.bindparam("the_ability")
+    is_it = (abilities.c.model_row_id == row_id) & (abilities.c.ability == ability)
+    values = {"model_row_id": row_id, "ability": ability}
+    return sa.insert(abilities).values(values), sa.delete(abilities).where(is_it)
+
+
+def _renaming(grants: sa.Table) -> sa.Update:
+    of_model = grants.c.model_row_id == sa.bindparam("row_id")
+    return sa.update(grants).where(of_model).values(model_id=sa.bindparam("handle"))
+
+
+def _ordered(column: sa.ColumnElement[int], shape: QueryKey) -> sa.ColumnElement[int]:
+    return column.desc() if shape.descending else column.asc()

@@ -1,0 +1,53 @@
+"""A model as the user who asks sees it: the 17 published fields, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ..policy import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from ..types import ModelRepresentation
+
+PUBLIC_FIELDS = tuple(
+    "id model_id category model_provider model_name base_url temperature dimension abilities "
+    "description created_at updated_at is_active is_owner can_edit can_delete is_shared".split()
+)
+# The fields that depend on who asks, and what they ask of the policy.
+ACCESS_FLAGS: Mapping[str, Action] = {
+    "is_owner": Action.SHARE,
+    "can_edit": Action.EDIT,
+    "can_delete": Action.DELETE,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A representation, and the version of the model that it shows."""
+
+    representation: ModelRepresentation
+    version: int
+
+    @property
+    def tag(self) -> str:
+        """The entity tag: differs from model to model, and with what its reader may do."""
+        shown: Mapping[str, Any] = self.representation
+        flags = "".join([str(int(shown[name])) for name in ACCESS_FLAGS])
+        return f"{shown['id']}-{self.version}-{flags}"
+
+
+def to_dict(values: Iterable[Any]) -> ModelRepresentation:
+    """Return the representation for the values of ``PUBLIC_FIELDS``, times as RFC 3339."""
+    representation = dict(zip(PUBLIC_FIELDS, values, strict=False))
+    for name in ("created_at", "updated_at"):
+        representation[name] = in_text(representation[name])
+    return cast("ModelRepresentation", representation)
+
+
+def in_text(moment: datetime | None) -> str | None:
+    """Return a moment in UTC as text (RFC 3339)."""
+    return None if moment is None else moment.isoformat(timespec="microseconds") + "Z"

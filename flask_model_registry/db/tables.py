@@ -1,0 +1,109 @@
+"""The tables, declared on the host's own metadata with foreign keys to its users."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm.exc import UnmappedClassError
+
+from ..errors import ConfigError
+from .columns import NAME
+from .models import Models, map_models
+
+_NAMES = {f"{NAME}_{each}" for each in "models abilities grants defaults app_defaults".split()}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The five tables of a registry, and the column that identifies the host's users."""
+
+    user_key: sa.Column[Any]
+    models: sa.Table
+    abilities: sa.Table
+    grants: sa.Table
+    defaults: sa.Table
+    app_defaults: sa.Table
+
+    @classmethod
+    def of(cls, user_key: sa.Column[Any], models: Models) -> Tables:
+        """Return the tables of mapped models."""
+        mapped = (models.model, models.ability, models.grant, models.default, models.app_default)
+        return cls(user_key, *(each.__table__ for each in mapped))
+
+    @cached_property
+    def user_with_key(self) -> sa.Select[Any]:
+        """The statement that finds the user with this key."""
+        key = self.user_key
+        return sa.select(key).where(key == sa.bindparam("user", type_=key.type))
+
+    def by_model(self) -> list[tuple[sa.Table, sa.Column[int]]]:
+        """Return each table with the column that holds a model's id; the models' own last."""
+        others = (self.abilities, self.grants, self.defaults, self.app_defaults)
+        return [*((each, each.c.model_row_id) for each in others), (self.models, self.models.c.id)]
+
+
+def declare_tables(user_model: type) -> tuple[Tables, Models]:
+    """Declare the tables beside the user's and map them, or return what was declared before.
+
+    Raises:
+        ConfigError: The class is not mapped, has a key of several columns, or another class
+            with the same metadata has a registry already.
+    """
+    user_key = _user_key(user_model)
+    metadata = user_key.table.metadata
+    if NAME not in metadata.info:
+        _forget_reflected(metadata)
+        models = map_models(user_model, user_key)
+        metadata.info[NAME] = Tables.of(user_key, models), models
+    declared: tuple[Tables, Models] = metadata.info[NAME]
+    known_key = declared[0].user_key
+    if known_key is not user_key:
+        raise ConfigError(
+            f"these tables already belong to the users of '{known_key.table.name}'; "
+            "one metadata holds one registry"
+        )
+    return declared
+
+
+def _user_key(user_model: type) -> sa.Column[Any]:
+    # This inspection does not configure mappers: the host may declare more classes yet.
+    mapper: sa.orm.Mapper[Any] | None = None
+    with suppress(UnmappedClassError):  # of an AbstractConcreteBase, so far
+        mapper = sa.inspect(user_model, raiseerr=False)
+    if mapper is None:
+        hint = "give the class of your users"
+        if hasattr(user_model, "prepare"):  # of DeferredReflection, automap or a concrete base
+            hint = "it is mapped by prepare(), so call ModelRegistry after that"
+        raise ConfigError(f"{user_model!r} is no mapped class; {hint}")
+    if isinstance(mapper.local_table, (sa.Subquery, sa.Alias, sa.CTE, sa.CompoundSelect)):
+        raise ConfigError(
+            f"{user_model.__name__} is mapped to a query, and foreign keys refer to a table; "
+            "give the class that is mapped to the table of your users"
+        )
+    key = mapper.primary_key
+    # An AbstractConcreteBase has no table; several users of its union may have the same key.
+    if len(key) != 1 or not isinstance(key[0], sa.Column) or not isinstance(key[0].table, sa.Table):
+        raise ConfigError(f"{user_model.__name__} needs a primary key of one column")
+    if isinstance(key[0].type, (sa.LargeBinary, sa.BINARY, sa.VARBINARY)):
+        raise ConfigError(
+            f"{key[0]} holds bytes, and URLs name users by text; give the column a type whose "
+            "values are UUIDs, strings or integers, such as a TypeDecorator around the one it has"
+        )
+    return key[0]
+
+
+def _forget_reflected(metadata: sa.MetaData) -> None:
+    """Take out of the metadata what ``reflect()`` or automap found of tables made before.
+
+    It lacks what databases do not tell, so the registry declares them anew.
+    """
+    named = [each for each in metadata.tables.values() if each.name in _NAMES]
+    ours = [each for each in named if each.schema == metadata.schema]
+    if any(each.name == f"{NAME}_models" and "uuid" not in each.c for each in ours):
+        raise ConfigError(f"your metadata has a table '{NAME}_models' of your own; rename it")
+    for table in ours:
+        metadata.remove(table)

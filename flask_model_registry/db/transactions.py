@@ -1,0 +1,94 @@
+"""What differs between the databases: savepoints, foreign keys, upserts."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_needs_savepoints: ContextVar[bool] = ContextVar("_needs_savepoints", default=True)
+_ENFORCED = "model_registry_foreign_keys"
+_TABLES = "model_registry_"  # what the names of all begin with
+NO_TABLES = (
+    "the registry's tables are missing or of another version; "
+    "run db.create_all() or 'flask db upgrade'"
+)
+
+
+@contextmanager
+def without_savepoints() -> Iterator[None]:
+    """Make no savepoints for what the block does: if it fails, all of the transaction goes."""
+    token = _needs_savepoints.set(False)
+    try:
+        yield
+    finally:
+        _needs_savepoints.reset(token)
+
+
+def use_savepoints() -> None:
+    """Make savepoints again for the rest of such a block: others may go on after a failure."""
+    _needs_savepoints.set(True)
+
+
+@contextmanager
+def savepoint(connection: sa.Connection) -> Iterator[None]:
+    """Write what the block does, or nothing of it if it fails.
+
+    That is a savepoint, but within :func:`without_savepoints`.
+    """
+    # SQLite has no FOR UPDATE: this is the lock that writers wait for, before they look at a row.
+    # And the sqlite3 module opens no transaction for a SAVEPOINT, so its release would commit.
+    dbapi_connection: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not _needs_savepoints.get():
+        yield
+        return
+    failures: list[BaseException] = []
+    try:
+        with connection.begin_nested():
+            try:
+                yield
+            except BaseException as error:
+                failures.append(error)
+                raise
+    except sa.exc.DBAPIError as error:
+        # After a deadlock MySQL has no savepoint to go back to: that must not hide the deadlock.
+        raise (failures or [error])[0] from None
+
+
+def enforces_foreign_keys(connection: sa.Connection) -> bool:
+    """Return whether foreign keys are enforced; on SQLite that is set for each connection."""
+    if connection.dialect.name != "sqlite":
+        return True
+    enforced = connection.info.get(_ENFORCED)
+    if enforced is None:  # asked once for a connection to the file
+        pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
+        enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
+    return bool(enforced)
+
+
+def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
+    """Tell the registry's own statements from those of the host's callbacks."""
+    return _TABLES in (error.statement or "")
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
+) -> None:
+    """Insert a row or, if there is one with this unique key, change it; in one statement."""
+    # The host's engine has loaded its dialect already; the others take long.
+    name = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}.get(connection.dialect.name)
+    insert: Any = import_module(f"sqlalchemy.dialects.{name or 'postgresql'}").insert(table)
+    statement = insert.values({**key, **values})
+    if name == "mysql":
+        statement = statement.on_duplicate_key_update(values)
+    else:
+        statement = statement.on_conflict_do_update(index_elements=[*key], set_=values)
+    connection.execute(statement)

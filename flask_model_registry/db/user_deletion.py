@@ -1,0 +1,284 @@
+"""What goes with a user on SQLite.
+
+PostgreSQL and MariaDB follow the foreign keys. On SQLite these do not cascade, and are off unless
+the app switches them on. So the registry follows deletions there:
+
+- of the ORM, by listeners on the users' class;
+- all others, by a trigger on the users' table that is made and dropped with the registry's tables;
+- what that one does not see, such as ``INSERT OR REPLACE``, and where the tables came from a
+  migration, by temporary triggers on each connection that the registry uses. They are in no schema.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from .transactions import enforces_foreign_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .tables import Tables
+
+TRIGGER = "model_registry_user_deleted"
+UNFOLLOWED = (
+    "foreign keys are off, so that DELETE on the users' table leaves models behind; run PRAGMA "
+    "foreign_keys=ON for each connection, as configure_sqlite(db.engine) does"
+)
+_CHANGED = "the primary key of a user who has models cannot change, nor be given"
+_UPDATED, _INSERTED = "model_registry_user_changed", "model_registry_user_inserted"
+# Whether a connection is followed, and how many of the two tables there are.
+_STATE = (
+    "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = ?), "
+    "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?))"
+)
+_log = logging.getLogger("flask_model_registry")
+
+
+def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
+    """Return the statements that delete all of a user's, in the order of the foreign keys."""
+    return deletions_where(tables, lambda column: column == user)
+
+
+def deletions_where(
+    tables: Tables, is_theirs: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]
+) -> list[sa.Delete]:
+    """Return the statements that delete all of those users whom a condition on their key names."""
+    models = tables.models.c
+    owned = sa.select(models.id).where(is_theirs(models.owner_id))
+    users = ((tables.grants, "user_id"), (tables.defaults, "user_id"))
+    return [
+        *(sa.delete(table).where(is_theirs(table.c[name])) for table, name in users),
+        *(sa.delete(table).where(row_id.in_(owned)) for table, row_id in tables.by_model()[:-1]),
+        sa.delete(tables.models).where(is_theirs(models.owner_id)),
+    ]
+
+
+def orphans(tables: Tables) -> Callable[[sa.Column[Any]], sa.ColumnElement[bool]]:
+    """Return the condition that a column names a user who is gone."""
+    return lambda column: ~sa.exists().where(tables.user_key == column)
+
+
+def cascade_user_deletion(user_model: type, tables: Tables) -> None:
+    """Have the rows of deleted users deleted on SQLite, whether it enforces foreign keys or not."""
+    info = tables.models.metadata.info
+    if TRIGGER in info:
+        return  # another registry of the same users did
+    info[TRIGGER] = True
+    by_key = deletions(tables, sa.bindparam("user", type_=tables.user_key.type))
+
+    def before_delete(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
+        if mapper.primary_key[0] is not tables.user_key:
+            return  # its class has a table and keys of its own, which own nothing here
+        if connection.dialect.name != "sqlite" or not sa.inspect(connection).has_table(
+            tables.models.name, tables.models.schema
+        ):
+            return
+        for statement in by_key:
+            connection.execute(statement, {"user": sa.inspect(user).identity[0]})
+
+    sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
+    _follow_replacements(user_model, tables, by_key)
+    _refuse_inheritance(user_model, tables, by_key)
+    if tables.user_key.table.schema is None:  # triggers do not reach into other files
+        _follow_by_trigger(tables)
+
+
+def _follow_replacements(user_model: type, tables: Tables, by_key: list[sa.Delete]) -> None:
+    """Follow, on each database, a user who is deleted in one flush with a new one of the same key.
+
+    SQLAlchemy makes an UPDATE of the two, which no foreign key and no trigger follows.
+    """
+
+    def before_insert(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
+        if mapper.primary_key[0] is not tables.user_key:
+            return  # with keys of its own
+        session, identity = sa.orm.object_session(user), mapper.identity_key_from_instance(user)
+        known = session and session.identity_map.get(identity)
+        if known is None or known is user:
+            return
+        if sa.inspect(connection).has_table(tables.models.name, tables.models.schema):
+            for statement in by_key:
+                connection.execute(statement, {"user": identity[1][0]})
+
+    sa.event.listen(user_model, "before_insert", before_insert, propagate=True)
+
+
+def _refuse_inheritance(user_model: type, tables: Tables, by_key: list[sa.Delete]) -> None:
+    """Have a new user get nothing of an earlier one with the same key, whom no trigger followed."""
+    is_left = sa.or_(
+        *(
+            sa.exists().where(column == sa.bindparam("user", type_=tables.user_key.type))
+            for column in _columns_of_users(tables)
+        )
+    )
+
+    def after_insert(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
+        if (
+            connection.dialect.name != "sqlite"
+            or mapper.primary_key[0] is not tables.user_key  # with keys of its own
+            or _state(connection, tables)[0]  # by a trigger
+            or not sa.inspect(connection).has_table(tables.models.name, tables.models.schema)
+        ):
+            return
+        key = {"user": mapper.primary_key_from_instance(user)[0]}
+        if not connection.scalar(sa.select(is_left), key):
+            return
+        for statement in by_key:
+            connection.execute(statement, key)
+        _log.warning(
+            "model registry: deleted the models, grants and defaults of an earlier user, who had "
+            "the primary key of a new one; switch foreign keys on (configure_sqlite)",
+            extra={"model_registry_kind": "user-reused"},
+        )
+
+    sa.event.listen(user_model, "after_insert", after_insert, propagate=True)
+
+
+def _columns_of_users(tables: Tables) -> list[sa.Column[Any]]:
+    return [tables.models.c.owner_id, tables.grants.c.user_id, tables.defaults.c.user_id]
+
+
+def _follow_by_trigger(tables: Tables) -> None:
+    def after_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
+        if connection.dialect.name == "sqlite":
+            trigger = _of_deletion(tables, connection.dialect, TRIGGER)
+            connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {trigger}")
+
+    def before_drop(_table: object, connection: sa.Connection, **_options: Any) -> None:
+        if connection.dialect.name == "sqlite":
+            connection.execute(sa.text(f"DROP TRIGGER IF EXISTS {TRIGGER}"))
+
+    sa.event.listen(tables.models, "after_create", after_create)
+    sa.event.listen(tables.models, "before_drop", before_drop)
+
+
+def has_trigger(connection: sa.Connection, tables: Tables) -> bool:
+    """Return whether the users' table has the trigger that is made with the registry's tables."""
+    trigger = sa.text("SELECT 1 FROM sqlite_master WHERE name = :name AND tbl_name = :users")
+    parameters = {"name": TRIGGER, "users": tables.user_key.table.name}
+    return connection.scalar(trigger, parameters) is not None
+
+
+def _state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool]:
+    """Return whether a connection is followed, and whether the tables are there for that."""
+    # Users in another file are not looked for.
+    users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
+    names = (_INSERTED, users.name, tables.models.name)
+    try:  # past SQLAlchemy, as each transaction asks for this
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(_STATE, names)
+        is_followed, count = cursor.fetchone()
+        cursor.close()
+    except Exception:  # again, so that SQLAlchemy wraps the error
+        is_followed, count = connection.exec_driver_sql(_STATE, names).one()
+    return bool(is_followed), count == len({*names[1:]})
+
+
+class Departures:
+    """Follows the users whom SQL deletes or inserts, on each connection that the registry uses."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._has_warned = False
+        self._triggers: dict[bool, list[str]] = {}
+
+    def follow(self, connection: sa.Connection) -> None:
+        """Make temporary triggers on this connection, where they are not there.
+
+        They go when a transaction that made them is rolled back, and with the users' table.
+        """
+        # Triggers do not reach into other files.
+        if connection.dialect.name != "sqlite" or self._tables.models.schema is not None:
+            return
+        is_followed, has_tables = _state(connection, self._tables)
+        if is_followed and not has_tables:  # dropped since, and the triggers would fail
+            for name in (f"{TRIGGER}_here", _UPDATED, _INSERTED):
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS temp.{name}")
+        if is_followed or not has_tables:
+            return
+        enforced = enforces_foreign_keys(connection)
+        if not (enforced or self._has_warned or has_trigger(connection, self._tables)):
+            _log.warning(
+                "model registry: %s",
+                UNFOLLOWED,
+                extra={"model_registry_kind": "foreign-keys-off"},
+            )
+            self._has_warned = True
+        for trigger in self._made(connection.dialect, enforced=enforced):
+            connection.exec_driver_sql(f"CREATE TEMP TRIGGER IF NOT EXISTS {trigger}")
+
+    def _made(self, dialect: sa.Dialect, *, enforced: bool) -> list[str]:
+        if enforced not in self._triggers:
+            makers = [_of_change, _of_insertion] if enforced else _MAKERS
+            self._triggers[enforced] = [make(self._tables, dialect) for make in makers]
+        return self._triggers[enforced]
+
+
+def _of_deletion(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_here") -> str:
+    """Delete what belongs to a user who is deleted."""
+    body = _bodies(deletions(tables, _of_row("OLD", tables, dialect)), dialect)
+    return f"{name} AFTER DELETE ON {_users(tables, dialect)} BEGIN {body}; END"
+
+
+def _of_change(tables: Tables, dialect: sa.Dialect) -> str:
+    """Refuse another primary key for a user who has something, as a foreign key would."""
+    old, new = (_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
+    # By UPDATE OR REPLACE, or after a deletion that no trigger followed, the new one may have some.
+    has_any = sa.or_(
+        *(sa.exists().where((each == old) | (each == new)) for each in _columns_of_users(tables))
+    )
+    refuse: sa.Select[Any] = sa.select(sa.literal_column(f"RAISE(ABORT, '{_CHANGED}')")).where(
+        old != new, has_any
+    )
+    column = dialect.identifier_preparer.quote(tables.user_key.name)
+    when = f"BEFORE UPDATE OF {column} ON {_users(tables, dialect)}"
+    return f"{_UPDATED} {when} BEGIN {_body(refuse, dialect)}; END"
+
+
+def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
+    """Delete what a user left whose primary key a new user gets.
+
+    A user who is there already is replaced, and keeps all.
+    """
+    key, new = tables.user_key, _of_row("NEW", tables, dialect)
+    # What SQLite gives to a user who is inserted without a key.
+    next_key = sa.select(
+        sa.func.coalesce(sa.func.max(sa.type_coerce(key, sa.Integer)), 0) + 1
+    ).scalar_subquery()
+    # A type of the host's may stand for integers.
+    is_integer = isinstance(getattr(key.type, "impl_instance", key.type), sa.Integer)
+    user_missing = orphans(tables)
+
+    def is_left(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        is_next = column == next_key if is_integer else sa.false()
+        return ((column == new) | is_next) & user_missing(column)
+
+    body = _bodies(deletions_where(tables, is_left), dialect)
+    when = f"BEFORE INSERT ON {_users(tables, dialect)}"
+    return f"{_INSERTED} {when} BEGIN {body}; END"
+
+
+# The last one is what tells that all are there.
+_MAKERS = [_of_deletion, _of_change, _of_insertion]
+
+
+def _of_row(row: str, tables: Tables, dialect: sa.Dialect) -> sa.ColumnElement[Any]:
+    name = dialect.identifier_preparer.quote(tables.user_key.name)
+    return sa.literal_column(f"{row}.{name}", tables.user_key.type)
+
+
+def _users(tables: Tables, dialect: sa.Dialect) -> str:
+    return dialect.identifier_preparer.format_table(tables.user_key.table)
+
+
+def _bodies(statements: list[sa.Delete], dialect: sa.Dialect) -> str:
+    return "; ".join(_body(statement, dialect) for statement in statements)
+
+
+def _body(statement: sa.ClauseElement, dialect: sa.Dialect) -> str:
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    return str(compiled)

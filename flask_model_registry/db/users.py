@@ -1,0 +1,101 @@
+"""The host's users, named by their primary keys as strings."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from ..errors import NotFoundError
+from .failures import refuses_a_value
+from .transactions import enforces_foreign_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .tables import Tables
+
+_MAX_LENGTH = 255
+_READERS: dict[type, Callable[[str], Any]] = {
+    int: int,
+    UUID: UUID,
+    date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
+    time: time.fromisoformat,
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the host: by the key, or by the text of it that a client sent."""
+
+    text: str = ""
+    key: Any = None
+
+    def has_key(self, key: Any) -> bool:
+        """Return whether this is the user with that primary key."""
+        return bool(self.key == key) if self.key is not None else _is_text_of(self.text, key)
+
+
+def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
+    """Return the key of a user, as the database has it.
+
+    Raises:
+        NotFoundError: There is no such user.
+    """
+    key = person.key
+    if key is None:
+        key = _looked_up(connection, tables.user_key, person.text)
+    if key is None or user_missing(connection, tables, key):
+        raise NotFoundError("There is no such user.")
+    return key
+
+
+def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
+    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
+
+    It may give the key to the next user, who would inherit what is written now.
+    """
+    if enforces_foreign_keys(connection):
+        return False
+    return connection.execute(tables.user_with_key, {"user": key}).first() is None
+
+
+def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> Any:
+    """Return the key that has this text; databases find more, without regard to case or blanks."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    # With the column's type, because PostgreSQL compares a number or a date with no text.
+    is_it = column == sa.bindparam("key", type_=column.type)
+    for read in _readers(column.type):
+        try:
+            found = connection.execute(sa.select(column).where(is_it), {"key": read(text)}).scalar()
+        except sa.exc.DBAPIError as error:
+            if not refuses_a_value(error):
+                raise
+            return None
+        except (sa.exc.StatementError, ValueError, OverflowError, LookupError):
+            continue  # what the driver or a type of the host's own refuses is not a key either
+        return found if found is not None and _is_text_of(text, found) else None
+    return None
+
+
+def _is_text_of(text: str, key: Any) -> bool:
+    return str(key) in ({text, text.lower()} if isinstance(key, UUID) else {text})
+
+
+def _readers(column_type: sa.types.TypeEngine[Any]) -> list[Callable[[str], Any]]:
+    """Return what makes a key of its text, the likeliest first."""
+    with suppress(NotImplementedError):
+        kind = column_type.python_type
+        if issubclass(kind, Enum):
+            return [{str(each): each for each in kind}.__getitem__]
+        if kind in _READERS:
+            return [_READERS[kind]]
+    # A type of the host's own may take only the UUIDs that it makes of bytes.
+    return [str, UUID]

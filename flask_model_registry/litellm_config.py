@@ -1,0 +1,282 @@
+"""A LiteLLM proxy's configuration, as lines to import: a setting is honoured, or refused by name.
+
+Nothing is guessed: what LiteLLM would look up in its environment, or what changes where an API key
+goes, must stand in the file in a form that the registry can store.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What LiteLLM calls a provider, and what the registry does. Others have no key to import, or call
+# an API of their own.
+PROVIDERS = {
+    "anthropic": "anthropic",
+    "azure": "azure-openai",
+    "cohere": "cohere",
+    "cohere_chat": "cohere",
+    "custom_openai": "openai-compatible",
+    "dashscope": "dashscope",
+    "deepseek": "deepseek",
+    "fireworks_ai": "fireworks",
+    "gemini": "gemini",
+    "groq": "groq",
+    "hosted_vllm": "vllm",
+    "litellm_proxy": "openai-compatible",
+    "lm_studio": "lm-studio",
+    "minimax": "minimax",
+    "mistral": "mistral",
+    "moonshot": "moonshot",
+    "nvidia_nim": "nvidia",
+    "ollama": "ollama",
+    "ollama_chat": "ollama",
+    "openai": "openai",
+    "openai_like": "openai-compatible",
+    "openrouter": "openrouter",
+    "together_ai": "together",
+    "xai": "xai",
+    "xinference": "xinference",
+}
+# Models that LiteLLM takes for OpenAI's without a prefix. It has many more for other providers.
+OPENAI_MODELS = frozenset(
+    "gpt-3.5-turbo gpt-4 gpt-4-turbo gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4o gpt-4o-mini gpt-5 "
+    "gpt-5-mini gpt-5-nano gpt-image-1 o1 o3 o3-mini o4-mini text-embedding-3-large "
+    "text-embedding-3-small text-embedding-ada-002 tts-1 tts-1-hd whisper-1".split()
+)
+_CATEGORIES = {
+    "chat": "llm",
+    "completion": "llm",
+    "responses": "llm",
+    "embedding": "embedding",
+    "image_generation": "image",
+    "audio_speech": "speech",
+    "audio_transcription": "speech",
+    "rerank": "rerank",
+}
+_NEEDS_A_MODE = re.compile(r"embed|rerank|whisper|transcri|tts|dall-e|image|moderation", re.I)
+_KEYLESS = {"lm-studio", "ollama", "vllm", "xinference"}
+_HONOURED = {"api_base", "api_key", "base_url", "model", "temperature"}
+# How a proxy shares its load and its budget. None of it changes what is sent, or to whom.
+_OF_THE_PROXY = set(
+    "additional_drop_params budget_duration cooldown_time drop_params input_cost_per_second "
+    "input_cost_per_token itpm max_budget max_parallel_requests max_retries num_retries order otpm "
+    "output_cost_per_second output_cost_per_token rpd rpm stream_timeout tags timeout tpd tpm "
+    "weight".split()
+)
+_ENTRY = {"model_name", "litellm_params", "model_info"}
+_SECTIONS = {
+    "general_settings": set(
+        "alerting alerting_threshold database_connection_pool_limit database_url "
+        "disable_spend_logs global_max_parallel_requests master_key max_parallel_requests "
+        "proxy_batch_write_at store_model_in_db".split()
+    ),
+    "litellm_settings": set(
+        "allowed_fails cache cache_params callbacks content_policy_fallbacks "
+        "context_window_fallbacks default_fallbacks drop_params failure_callback fallbacks "
+        "json_logs max_budget num_retries request_timeout set_verbose success_callback telemetry "
+        "turn_off_message_logging".split()
+    ),
+    "router_settings": set(
+        "allowed_fails cooldown_time enable_pre_call_checks fallbacks num_retries redis_host "
+        "redis_password redis_port retry_after routing_strategy timeout".split()
+    ),
+}
+_REFERENCE = "os.environ/"
+
+
+class LiteLLMError(ValueError):
+    """Something in the configuration cannot be imported; the message says what to do."""
+
+
+def entries(config: Any) -> list[Any]:
+    """Return the models of a configuration.
+
+    Raises:
+        LiteLLMError: It has no models, or another section that may change how they are called.
+    """
+    models = config.get("model_list") if isinstance(config, dict) else None
+    if not isinstance(models, list) or not models:
+        raise LiteLLMError("there is no model_list with models in it")
+    for name, section in config.items():
+        if name == "model_list":
+            continue
+        known = _SECTIONS.get(name, set())
+        keys = section if isinstance(section, dict) else {"": None}
+        for key in sorted(map(str, {*keys} - known)) if section is not None else ():
+            raise LiteLLMError(
+                f"{name}{'.' if key else ''}{key} may change how models are called. "
+                "Import a copy of the file without it"
+            )
+    return models
+
+
+def lines(
+    models: list[Any], environ: Mapping[str, str], *, share: bool = False
+) -> Iterator[tuple[str, dict[str, Any] | LiteLLMError]]:
+    """Yield the name of each model, and the line to import or the error.
+
+    Args:
+        environ: Where ``os.environ/NAME`` is looked up.
+        share: Whether to share the models with everyone.
+    """
+    seen: dict[Any, int] = {}
+    for number, entry in enumerate(models, 1):
+        name = entry.get("model_name") if isinstance(entry, dict) else None
+        name = name if isinstance(name, str) else ""
+        try:
+            _check_is_first(seen.setdefault(name, number), number)
+            line = _line(entry, environ)
+        except LiteLLMError as error:
+            yield name, error
+        else:
+            yield name, {**line, "share_with_users": share}
+
+
+def _check_is_first(first: int, number: int) -> None:
+    if first != number:
+        raise LiteLLMError(
+            f"entry {first} has this model_name too. The registry does not balance load: "
+            "give each entry a name of its own, or leave one out"
+        )
+
+
+def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("model_name"), str)
+        or not isinstance(entry.get("litellm_params"), dict)
+    ):
+        raise LiteLLMError("must have a model_name, which is text, and litellm_params")
+    if unknown := sorted(map(str, {*entry} - _ENTRY)):
+        raise LiteLLMError(f"{unknown[0]} is not known here; remove it")
+    params = _resolved(entry["litellm_params"], environ)
+    prefix, upstream = _upstream(params.get("model"))
+    if "*" in f"{entry['model_name']}{upstream}":
+        raise LiteLLMError("a wildcard is not a model; list the models that are used")
+    base_url = _base_url(params, prefix, environ)
+    provider = PROVIDERS[prefix]
+    if provider == "openai" and base_url is not None:
+        provider = "openai-compatible"  # or users would take the gateway for OpenAI
+    line = {
+        "model_id": entry["model_name"],
+        "model_provider": provider,
+        "model_name": upstream,
+        "category": _category(entry.get("model_info"), upstream),
+        "base_url": base_url,
+        "api_key": _api_key(params, provider),
+        "temperature": params.get("temperature"),
+    }
+    return {field: value for field, value in line.items() if value is not None}
+
+
+def _resolved(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters that are honoured, those of the environment too."""
+    resolved = {}
+    for field, value in params.items():
+        if field not in _HONOURED | _OF_THE_PROXY:
+            raise LiteLLMError(
+                f"litellm_params.{field} is not imported, and may change where or how the model is "
+                "called. Remove it, or register this model by hand"
+            )
+        if field not in _HONOURED or value is None:
+            continue
+        if isinstance(value, str) and value.startswith(_REFERENCE):
+            variable = value.removeprefix(_REFERENCE)
+            if not environ.get(variable):
+                raise LiteLLMError(f"litellm_params.{field}: {variable} is not set")
+            value = environ[variable]
+        if field == "temperature":
+            value = _number(value)
+        elif not isinstance(value, str) or not value.strip():
+            raise LiteLLMError(f"litellm_params.{field} must be text")
+        resolved[field] = value
+    return resolved
+
+
+def _number(value: Any) -> float:
+    try:
+        if math.isfinite(number := float(value)) and not isinstance(value, bool):
+            return number
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise LiteLLMError("litellm_params.temperature must be a number")
+
+
+def _path(base_url: str) -> str:
+    try:
+        return urlsplit(base_url).path.rstrip("/")
+    except ValueError:  # its message would quote it
+        raise LiteLLMError("litellm_params has a base URL that is none") from None
+
+
+def _upstream(model: str | None) -> tuple[str, str]:
+    """Return LiteLLM's name of the provider, and the provider's name of the model."""
+    if model is None:
+        raise LiteLLMError("litellm_params.model is missing")
+    prefix, slash, upstream = model.partition("/")
+    if not slash and model in OPENAI_MODELS:
+        return "openai", model
+    if not slash:
+        raise LiteLLMError(
+            "litellm_params.model has no provider. Write openai/NAME, anthropic/NAME and so on"
+        )
+    if prefix not in PROVIDERS or not upstream:
+        raise LiteLLMError(
+            f"the provider {prefix!r} is not imported. Register the model by hand, or give "
+            "openai/NAME and an api_base that speaks OpenAI's API"
+        )
+    return prefix, upstream
+
+
+def _base_url(params: Mapping[str, Any], prefix: str, environ: Mapping[str, str]) -> str | None:
+    # LiteLLM lets base_url win over api_base, but not in each of its calls.
+    given = {params[field] for field in ("api_base", "base_url") if field in params}
+    if len(given) > 1:
+        raise LiteLLMError("litellm_params has an api_base and another base_url; remove one")
+    if not given:
+        _check_no_base_in_environment(prefix, environ)
+        return None
+    base_url = str(given.pop())
+    path = _path(base_url)
+    if prefix == "azure" and not path.endswith("/openai/v1"):
+        raise LiteLLMError(
+            "the api_base of Azure must be that of its v1 API, https://NAME.openai.azure.com/"
+            "openai/v1"
+        )
+    if PROVIDERS[prefix] == "ollama" and not path:
+        return f"{base_url.rstrip('/')}/v1"  # where Ollama speaks OpenAI's API
+    return base_url
+
+
+def _check_no_base_in_environment(prefix: str, environ: Mapping[str, str]) -> None:
+    start = prefix.upper().removesuffix("_CHAT")
+    stems = "|".join({start, start.removesuffix("_AI"), "CO" if start == "COHERE" else start})
+    # Such as OPENAI_BASE_URL, and MISTRAL_AZURE_API_BASE.
+    name = re.compile(rf"(?:{stems})_(?:\w+_)?(?:API_BASE|BASE_URL|API_URL)|USE_LITELLM_PROXY")
+    if found := sorted(each for each in environ if name.fullmatch(each) and environ[each]):
+        raise LiteLLMError(
+            f"{found[0]} is set, so LiteLLM may call another server than the provider's. "
+            "Write an api_base, or unset it"
+        )
+
+
+def _api_key(params: Mapping[str, Any], provider: str) -> str | None:
+    api_key: str | None = params.get("api_key")
+    if api_key is not None and api_key.startswith("oidc/"):
+        raise LiteLLMError("litellm_params.api_key names a token file; an API key is needed")
+    return "none" if api_key is None and provider in _KEYLESS else api_key
+
+
+def _category(info: Any, upstream: str) -> str:
+    mode = info.get("mode") if isinstance(info, dict) else None
+    if mode is None and _NEEDS_A_MODE.search(upstream):
+        raise LiteLLMError("say what the model is for, in model_info.mode, such as embedding")
+    if mode is not None and (not isinstance(mode, str) or mode not in _CATEGORIES):
+        raise LiteLLMError(f"model_info.mode: the registry has no models for {str(mode)[:40]!r}")
+    return _CATEGORIES[mode or "chat"]

@@ -1,0 +1,218 @@
+"""Who may do what, which model a ``model_id`` leads to, and what a transfer changes; no SQL.
+
+``db/access.py`` says ``ALLOWED`` in SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ConflictError,
+    ForbiddenError,
+    InactiveModelError,
+    NotFoundError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+
+class Action(Enum):
+    """What a user may do with a model."""
+
+    USE = "use"  # see, list and call it
+    EDIT = "edit"
+    DELETE = "delete"
+    SHARE = "share"  # with everyone; grant it, transfer it
+
+
+class Relation(Enum):
+    """How a user comes by a model."""
+
+    OWNER = "owner"
+    EVERYONE = "shared with everybody"
+    GRANTEE = "granted to the user"
+    GROUP = "granted to a group of the user"
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether it comes from a grant."""
+        return self in {Relation.GRANTEE, Relation.GROUP}
+
+
+# Which relation allows which action; a grant may need a flag for it. The order of USE is the order
+# in which a model_id is looked up: what those may share whom the app trusts comes before a grant,
+# which any user can make. An active model always comes before an inactive one.
+ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
+    Action.USE: {
+        Relation.OWNER: None,
+        Relation.EVERYONE: None,
+        Relation.GRANTEE: None,
+        Relation.GROUP: None,
+    },
+    Action.EDIT: {
+        Relation.OWNER: None,
+        Relation.GRANTEE: "can_edit",
+        Relation.GROUP: "can_edit",
+    },
+    Action.DELETE: {
+        Relation.OWNER: None,
+        Relation.GRANTEE: "can_delete",
+        Relation.GROUP: "can_delete",
+    },
+    Action.SHARE: {Relation.OWNER: None},
+}
+# The fields that only the owner changes; and the provider and the origin of the base URL.
+OWNER_ONLY = frozenset({"model_id", "is_shared"})
+# The fields of a shared model that decide what everyone calls, and who is sent what they ask.
+RELIED_ON = frozenset({"model_id", "model_name", "model_provider", "base_url", "api_key"})
+FIXED_WHILE_SHARED = frozenset({"category", "abilities"})
+
+_REQUIRED = {
+    Action.EDIT: "Only the owner, and grants with can_edit, may do this.",
+    Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
+    Action.SHARE: "Only the owner may do this.",
+}
+_SHARING = "This takes the right to share models with everybody."
+_SHARED = (
+    "The model is shared with everybody: to switch it on, or to change its model_id, model_name, "
+    "model_provider, base_url or api_key, takes the right to share. "
+    "The owner can un-share it first."
+)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The user who asks: primary key, groups, and whether they may share with everyone."""
+
+    key: Any
+    groups: tuple[str, ...] = ()
+    can_share: Callable[[], bool] = lambda: False
+
+
+def allowed_actions(
+    actor: Actor, model: Mapping[Any, Any], grants: Iterable[Mapping[Any, Any]] = ()
+) -> frozenset[Action]:
+    """Return what a user may do with a model; of its grants, those to others change nothing."""
+    actions = set()
+    for relation, grant in _relations(actor, model, grants):
+        for action, allowed in ALLOWED.items():
+            if relation in allowed:
+                flag = allowed[relation]
+                if flag is None or grant[flag]:
+                    actions.add(action)
+    return frozenset(actions)
+
+
+def _relations(
+    actor: Actor, model: Mapping[Any, Any], grants: Iterable[Mapping[Any, Any]]
+) -> Iterator[tuple[Relation, Mapping[Any, Any]]]:
+    if model["owner_id"] == actor.key:
+        yield Relation.OWNER, {}
+    if model["is_shared"]:
+        yield Relation.EVERYONE, {}
+    for grant in grants:
+        if grant["user_id"] is not None and grant["user_id"] == actor.key:
+            yield Relation.GRANTEE, grant
+        if grant["group_name"] in actor.groups:
+            yield Relation.GROUP, grant
+
+
+def check_allowed(action: Action, actions: Collection[Action]) -> None:
+    """Check that an action is among the allowed ones; a hidden model looks like a missing one."""
+    if Action.USE not in actions:
+        raise NotFoundError
+    if action not in actions:
+        raise ForbiddenError(_REQUIRED[action])
+
+
+def check_sharing(actor: Actor, message: str = _SHARING) -> None:
+    """Sharing with everyone, and choosing defaults for everyone, need the host's permission."""
+    if not actor.can_share():
+        raise ForbiddenError(message)
+
+
+def check_change(
+    actor: Actor,
+    actions: Collection[Action],
+    old: Mapping[Any, Any],
+    new: Mapping[Any, Any],
+    *,
+    changed: Collection[str],
+    moved: bool,
+) -> None:
+    """Check a change of a model.
+
+    Args:
+        changed: The names of the fields that change; ``api_key`` when it is set or cleared.
+        moved: Whether the API key would go to another provider or origin.
+    """
+    names = {*changed}
+    if Action.SHARE not in actions and (moved or names & OWNER_ONLY):
+        raise ForbiddenError(
+            "Only the owner may change the model_id, the provider, the host or the sharing."
+        )
+    if not new["is_shared"]:
+        return
+    if not old["is_shared"]:
+        check_sharing(actor)
+        return
+    if names & RELIED_ON or (new["is_active"] and not old["is_active"]):
+        check_sharing(actor, _SHARED)
+    if names & FIXED_WHILE_SHARED:
+        raise ConflictError("A model that is shared keeps its category and abilities.")
+
+
+def check_grantee(model: Mapping[Any, Any], user: Any) -> None:
+    """A model is granted to users who don't own it."""
+    if user == model["owner_id"]:
+        raise ConflictError("The owner of a model needs no grant.")
+
+
+def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
+    """The owner revokes any grant, and a user declines the grant to themselves.
+
+    A group's grant is not a member's alone, so its members don't decline it.
+    """
+    if not is_own:
+        check_allowed(Action.SHARE, actions)
+
+
+def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
+    """Return what changes of a model whose owner gives it to another user.
+
+    It arrives switched off, and the new owner accepts it by switching it on: until then no name
+    leads to it, and no API key is sent to its base URL.
+    """
+    return {"owner_id": to} if keep_active else {"owner_id": to, "is_active": False}
+
+
+def check_active(model: Mapping[Any, Any], message: str = "") -> None:
+    """A model that is switched off is not called: not resolved, not tested, no default."""
+    if not model["is_active"]:
+        raise InactiveModelError(message)
+
+
+def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> None:
+    """A default is active and of the right category; one for everyone is shared as well."""
+    if model["category"] != category:
+        raise ValidationError([("id", f"Must be a model of category {category}.")])
+    check_active(model)
+    if scope == "app" and not model["is_shared"]:
+        raise ConflictError("A default of all users must be a model that is shared with everybody.")
+
+
+def check_released(actions: Collection[Action], own_defaults: Collection[str]) -> None:
+    """Owners clear their own default before they delete, un-share or recategorize its model."""
+    if Action.SHARE in actions and own_defaults:
+        names = ", ".join(sorted(own_defaults))
+        raise ConflictError(f"The model is your default for {names}; take that back first.")
+
+
+def needs_release(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
+    """Return whether a change needs its owner's defaults to be cleared first."""
+    return bool(old["category"] != new["category"] or (old["is_shared"] and not new["is_shared"]))

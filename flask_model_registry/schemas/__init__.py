@@ -1,0 +1,156 @@
+"""Marshmallow schemas of requests and responses, and :func:`load`, the one way in.
+
+Nest a class in a schema of your own, not its name: Marshmallow's registry has none of them.
+
+    >>> from marshmallow import Schema, fields
+    >>> from flask_model_registry.schemas import ModelRepresentation
+    >>> class Assistant(Schema):
+    ...     title = fields.String()
+    ...     model = fields.Nested(ModelRepresentation(only=["id", "model_id"]))
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import marshmallow
+
+from ..errors import MalformedRequestError, ValidationError
+from ..secret import ClearedFrames, Hidden
+from .requests import ModelUpdate, NewModel, Rights
+from .responses import (
+    DefaultModel,
+    Grants,
+    GroupGrant,
+    ModelRepresentation,
+    Problem,
+    Summary,
+    UserGrant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "DefaultModel",
+    "Grants",
+    "GroupGrant",
+    "ModelRepresentation",
+    "ModelUpdate",
+    "NewModel",
+    "Problem",
+    "Rights",
+    "Summary",
+    "UserGrant",
+    "load",
+]
+
+MOST_ERRORS = 50
+# Names of unknown fields are the client's own text: only what looks like a name is repeated.
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.([a-z][a-z0-9_]{0,31}|[0-9]{1,5})){0,3}")
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON (RFC 8259) without what readers understand differently.
+
+    Raises:
+        MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
+            too deeply.
+    """
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        pass  # they hold the body
+    finally:
+        del body
+    raise MalformedRequestError("Send one JSON value in UTF-8, each name once.")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        raise ValueError("a name is given twice")
+    _hide(mapping)
+    return mapping
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def _hide(fields: dict[str, Any]) -> None:
+    """Hide the API key among fields, so that no error report that shows variables shows it."""
+    if fields.get("api_key") is not None:
+        fields["api_key"] = Hidden(fields["api_key"])
+
+
+def load(schema: marshmallow.Schema, given: Any) -> Any:
+    """Load data by a schema, and empty the data if it is a dict.
+
+    An API key may be anywhere in there, as people take one field for another. Marshmallow's own
+    error holds the data, so error reports would show the key.
+
+    Args:
+        schema: An instance, such as ``NewModel()`` or ``ModelUpdate(partial=True)``.
+        given: A dict of JSON values; anything else is not valid.
+
+    Returns:
+        The fields, with the API key as a :class:`~flask_model_registry.Secret`.
+
+    Raises:
+        ValidationError: A field is missing, unknown or not valid; ``errors`` lists them.
+    """
+    try:
+        if isinstance(given, dict) and not isinstance(given.get("api_key"), (Hidden, type(None))):
+            with suppress(TypeError):  # such as request.form, which cannot be changed
+                _hide(given)
+        with ClearedFrames():
+            return schema.load(_with_few_unknown(schema, given))
+    except marshmallow.ValidationError as error:
+        fault = _validation_error(error, schema)
+    finally:
+        if isinstance(given, dict):
+            with suppress(TypeError):
+                given.clear()
+        del given
+    raise fault  # outside, because Marshmallow's error holds the data
+
+
+def _with_few_unknown(schema: marshmallow.Schema, given: Any) -> Any:
+    """Leave out unknown fields that no error would name: to refuse each of thousands takes long."""
+    if not isinstance(given, dict) or len(given) <= len(schema.load_fields) + MOST_ERRORS:
+        return given
+    known = {field.data_key or name for name, field in schema.load_fields.items()}
+    unknown = islice((name for name in given if name not in known), MOST_ERRORS)
+    return {name: given[name] for name in [*known.intersection(given), *unknown]}
+
+
+def _validation_error(
+    error: marshmallow.ValidationError, schema: marshmallow.Schema
+) -> ValidationError:
+    """Return Marshmallow's nested messages as an error with a list of fields."""
+    known = {field.data_key or name for name, field in schema.fields.items()}
+    problems = _flattened(error.messages)
+    errors = [(path if path in known else shown_name(path), text) for path, text in problems]
+    return ValidationError(errors[:MOST_ERRORS])
+
+
+def _flattened(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if not isinstance(messages, dict):
+        for message in [messages] if isinstance(messages, str) else messages:
+            yield path, message
+        return
+    for key, nested in messages.items():
+        inner = "" if key == "_schema" else str(key)
+        yield from _flattened(nested, f"{path}.{inner}" if path else inner)
+
+
+def shown_name(text: str) -> str:
+    """Return the name of a field if it looks like one, or else an empty string."""
+    return text if _FIELD_NAME.fullmatch(text) else ""

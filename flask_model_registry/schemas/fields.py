@@ -1,0 +1,137 @@
+"""Types of fields, what they refuse, and how the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import marshmallow
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Length, Regexp
+
+from ..secret import Hidden, Secret
+from ..text import LINE, LINES
+from .rules import ABILITIES, FIELD_CATEGORIES, MODEL_ID
+
+TEXT = Regexp(
+    LINES,
+    error="Must not hold control or invisible formatting characters.",
+)
+ONE_LINE = Regexp(
+    LINE,
+    error="Must be on one line, without outer blanks, control or invisible characters.",
+)
+MODEL_ID_FORMAT = Regexp(
+    rf"{MODEL_ID.pattern}\Z",
+    error="Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
+    "without empty, '.' or '..' segments.",
+)
+PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PROVIDER = Regexp(
+    rf"{PROVIDER_ID.pattern}\Z",
+    error="Must be 1 to 64 of A-Z a-z 0-9 . _ - beginning with a letter or digit.",
+)
+ABILITY = Regexp(
+    r"[a-z0-9][a-z0-9._:-]{0,63}\Z",
+    error="Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit.",
+)
+API_KEY = [
+    # What can stand in a header.
+    Regexp(r"[\x21-\x7e]{1,8192}\Z", error="Must be 1 to 8192 visible ASCII characters."),
+    # What people paste back from pages that hide a key.
+    Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
+]
+NO_KEY: dict[str, Any] = {
+    "required": "Required; for a server that wants none, any word such as none."
+}
+CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,32}\Z", error="Must come from a Link header.")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+def about(text: str, **more: Any) -> dict[str, Any]:
+    """Return what the description of the API says of a field."""
+    return {"description": text, **more}
+
+
+ABOUT_PROVIDER = about("One of `/providers`, or any other with a `base_url`; in lower case.")
+ABOUT_NAME = about("The provider's name for the model.")
+ABOUT_BASE_URL = about("`https://host[:port][/path]`; the provider's own when null.")
+ABOUT_KEY = about("Write-only: no answer holds it. For a server that wants none, any word.")
+
+
+class Schema(marshmallow.Schema):
+    """A schema that no name leads to: the names that Marshmallow knows are the host's."""
+
+    class Meta:  # noqa: D106
+        register = False
+
+
+class ApiKey(fields.String):
+    """A string that is hidden before and after it is read."""
+
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
+        hidden = value if isinstance(value, Hidden) else Hidden(value)
+        del value
+        return Secret(super()._deserialize(hidden.reveal(), *args, **options) or "")
+
+    def _validate(self, value: Secret) -> None:
+        super()._validate(value.reveal())
+
+
+class JsonNumber(fields.Float):
+    """A JSON number; text is none."""
+
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return (super()._deserialize(value, *args, **options) or 0.0) + 0.0  # no negative zero
+
+
+class QueryInteger(fields.Integer):
+    """A whole number in a query, in digits alone; Python reads more than these."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> int:
+        if not _COUNT.fullmatch(value):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class JsonBoolean(fields.Boolean):
+    """A JSON boolean; 1 and "yes" are none."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no arguments
+    """A list of texts that says so if it is too long, before it looks at each of them."""
+
+    def __init__(self, text: fields.String, *, most: int, **options: Any) -> None:
+        super().__init__(text, **options)
+        self._length = Length(max=most)
+        self.validators.append(self._length)  # for the description of the API
+
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, *args, **options)
+
+
+def unique_items(items: list[str]) -> None:
+    """Refuse a list that names something twice."""
+    if len(set(items)) < len(items):
+        raise ValidationError("Must not name anything twice.")
+
+
+ABOUT_ABILITIES = about(
+    "llm: any, such as chat; {}.".format(
+        "; ".join(f"{name}: {', '.join(sorted(each))}" for name, each in ABILITIES.items())
+    )
+)
+
+
+def category_only(field: str) -> dict[str, Any]:
+    """Say which categories have a field at all."""
+    return about(f"Only for {' and '.join(sorted(FIELD_CATEGORIES[field]))}.")

@@ -1,0 +1,232 @@
+"""Schemas of responses, for the OpenAPI document, for tests and for schemas of the host app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import EXCLUDE, fields
+from marshmallow.validate import OneOf
+
+from ..providers.client import RESULTS
+from .fields import Schema, about
+from .requests import ModelUpdate
+from .rules import CATEGORIES, CONFIG_TYPES
+
+_MAY_EDIT, _MAY_DELETE = about("Whether they may change it."), about("Whether they may delete it.")
+_SENT = ModelUpdate().fields
+
+
+def _as_sent(name: str) -> dict[str, Any]:
+    """Say of a field what is said of it in a request."""
+    return {**_SENT[name].metadata}
+
+
+class Growing(Schema):
+    """The shape of a response. It may get more fields, which clients ignore."""
+
+    class Meta(Schema.Meta):  # noqa: D106
+        unknown = EXCLUDE
+
+
+class Timestamp(fields.AwareDateTime):
+    """A date and time in UTC; calls from Python return it as a string already."""
+
+    def _serialize(self, value: Any, *args: Any, **options: Any) -> Any:
+        return value if isinstance(value, str) else super()._serialize(value, *args, **options)
+
+
+class ModelRepresentation(Growing):
+    """The published response: a model, as the user who asks sees it."""
+
+    id = fields.Integer(required=True, metadata=about("What addresses call the model."))
+    model_id = fields.String(required=True, metadata=_as_sent("model_id"))
+    category = fields.String(
+        required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
+    )
+    model_provider = fields.String(required=True, metadata=_as_sent("model_provider"))
+    model_name = fields.String(required=True, metadata=_as_sent("model_name"))
+    base_url = fields.String(required=True, allow_none=True, metadata=_as_sent("base_url"))
+    temperature = fields.Float(required=True, allow_none=True, metadata=_as_sent("temperature"))
+    dimension = fields.Integer(required=True, allow_none=True, metadata=_as_sent("dimension"))
+    abilities = fields.List(
+        fields.String(), required=True, allow_none=True, metadata=_as_sent("abilities")
+    )
+    description = fields.String(required=True, allow_none=True, metadata=_as_sent("description"))
+    created_at = Timestamp(required=True, allow_none=True, metadata=about("In UTC (RFC 3339)."))
+    updated_at = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata=about("In UTC (RFC 3339); null until the first change."),
+    )
+    is_active = fields.Boolean(required=True, metadata=_as_sent("is_active"))
+    is_owner = fields.Boolean(required=True, metadata=about("Whether it is yours."))
+    can_edit = fields.Boolean(required=True, metadata=about("Whether you may change it."))
+    can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete it."))
+    is_shared = fields.Boolean(
+        required=True, metadata=about("Whether it is shared with everybody.")
+    )
+
+
+def _counts() -> fields.Dict:
+    return fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class Summary(Growing):
+    """How many models there are."""
+
+    total = fields.Integer(required=True)
+    by_category = _counts()
+    by_provider = _counts()
+    by_ability = _counts()
+
+
+class CredentialState(Growing):
+    """What can be told of an API key."""
+
+    is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
+    status = fields.String(
+        required=True,
+        validate=OneOf(["readable", "unreadable"]),
+        metadata=about("Whether there is a key that opens; an unreadable one is to be set again."),
+    )
+    updated_at = Timestamp(
+        required=True, allow_none=True, metadata=about("When the key was last set or taken away.")
+    )
+
+
+class UserGrant(Growing):
+    """What a user was granted."""
+
+    user = fields.String(required=True, metadata=about("The user's primary key, as a string."))
+    can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
+    can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
+
+
+class GroupGrant(Growing):
+    """What a group was granted."""
+
+    group = fields.String(required=True, metadata=about("The name of the group."))
+    can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
+    can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
+
+
+class Grants(Growing):
+    """Whom a model is granted to."""
+
+    users = fields.List(fields.Nested(UserGrant), required=True)
+    groups = fields.List(fields.Nested(GroupGrant), required=True)
+
+
+class DefaultModel(Growing):
+    """A default that holds."""
+
+    config_type = fields.String(required=True, validate=OneOf([*CONFIG_TYPES]))
+    source = fields.String(
+        required=True,
+        validate=OneOf(["user", "app"]),
+        metadata=about("Whose choice it is: your own, or that for all users."),
+    )
+    model = fields.Nested(ModelRepresentation, required=True)
+
+
+class ProviderEntry(Growing):
+    """A known provider."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    aliases = fields.List(
+        fields.String(), required=True, metadata=about("Other names; models get the `id`.")
+    )
+    base_url = fields.String(
+        required=True, allow_none=True, metadata=about("What a model without one is called at.")
+    )
+    needs_base_url = fields.Boolean(
+        required=True, metadata=about("Whether a model must have a `base_url`.")
+    )
+    needs_key = fields.Boolean(
+        required=True, metadata=about("Whether it wants an API key; otherwise any word will do.")
+    )
+    can_be_tested = fields.Boolean(
+        required=True, metadata=about("Whether it can be asked for its models.")
+    )
+    categories = fields.List(
+        fields.String(), required=True, metadata=about("What kinds of models it has.")
+    )
+
+
+class ProbeResult(Growing):
+    """What came of a test."""
+
+    result = fields.String(
+        required=True,
+        validate=OneOf(RESULTS),
+        metadata=about("`ok`, or what went wrong; failures are answered 200 as well."),
+    )
+    latency_ms = fields.Integer(
+        required=True, allow_none=True, metadata=about("How long it took, rounded.")
+    )
+
+
+class ServedModels(Growing):
+    """The names of the models that a provider serves."""
+
+    models = fields.List(fields.String(), required=True)
+
+
+class OpenAIModel(Growing):
+    """A model, as OpenAI lists its own."""
+
+    id = fields.String(required=True)
+    object = fields.String(required=True, validate=OneOf(["model"]))
+    created = fields.Integer(required=True)
+    owned_by = fields.String(required=True, metadata=about("The provider."))
+    category = fields.String(
+        required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
+    )
+
+
+class OpenAIModels(Growing):
+    """A list, as OpenAI's."""
+
+    object = fields.String(required=True, validate=OneOf(["list"]))
+    data = fields.List(fields.Nested(OpenAIModel), required=True)
+
+
+class OpenAPIDocument(Growing):
+    """A description of this API."""
+
+    openapi = fields.String(required=True)
+    info = fields.Dict(required=True)
+    paths = fields.Dict(required=True)
+
+
+class FieldError(Growing):
+    """A field, and what is wrong with it."""
+
+    field = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class OpenAIError(Growing):
+    """What happened, as OpenAI says it."""
+
+    message = fields.String(required=True)
+    type = fields.String(required=True)
+    param = fields.String(required=True, allow_none=True)
+    code = fields.String(required=True, allow_none=True)
+
+
+class Problem(Growing):
+    """Problem details (RFC 9457)."""
+
+    type = fields.String(required=True, metadata=about("What happened, for programs: a URN."))
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(metadata=about("What happened, and often the cure, for people."))
+    errors = fields.List(
+        fields.Nested(FieldError), metadata=about("With 422: which fields are wrong.")
+    )
+    error = fields.Nested(OpenAIError, metadata=about("Below `/v1`: the same for its clients."))
+    result = fields.String(
+        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why the provider did not tell.")
+    )

@@ -1,0 +1,56 @@
+"""What is valid: the limits that all layers share, and what makes a model valid as a whole."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# No empty, '.' or '..' segment: such an id could not be asked for by its address.
+MODEL_ID = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|\Z)))[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}(?<!/)")
+#: The largest id of a row.
+MAX_ID = 2**31 - 1
+#: The longest text to search for, in characters.
+MOST_SOUGHT = 100
+#: How many characters of a column are searched; the cost of a search grows with these.
+MOST_SEARCHED = 512
+# A new one also belongs in types.py, providers/catalogue.py and web/static/model-registry.js.
+CATEGORIES = ("llm", "embedding", "image", "speech", "rerank")
+
+# The abilities of a category; an llm may have any.
+ABILITIES: Mapping[str, frozenset[str]] = {
+    "embedding": frozenset({"embedding"}),
+    "image": frozenset({"generate", "edit"}),
+    "speech": frozenset({"asr", "tts"}),
+    "rerank": frozenset({"rerank"}),
+}
+# The categories that have this field at all.
+FIELD_CATEGORIES: Mapping[str, frozenset[str]] = {
+    "dimension": frozenset({"embedding"}),
+    "temperature": frozenset({"llm", "image"}),
+}
+# For each kind of work the category that a model for it must have.
+CONFIG_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("general", "small_fast", "visual", "compact"), "llm"),
+    "embedding": "embedding",
+    **dict.fromkeys(("image", "image_edit"), "image"),
+    **dict.fromkeys(("asr", "tts"), "speech"),
+    "rerank": "rerank",
+}
+
+
+def problems(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a field and a message for each rule that the model breaks."""
+    category = model["category"]
+    allowed = ABILITIES.get(category)
+    if allowed is not None and not allowed.issuperset(model["abilities"] or ()):
+        yield "abilities", f"The abilities of category {category} are: {_listed(allowed)}."
+    for field, categories in FIELD_CATEGORIES.items():
+        if model[field] is not None and category not in categories:
+            yield field, f"Only for category {_listed(categories)}."
+
+
+def _listed(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))

@@ -1,0 +1,101 @@
+"""Values that do not show themselves, and tracebacks that show none of them."""
+
+from __future__ import annotations
+
+import hmac
+import sys
+import traceback
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+T = TypeVar("T")
+
+
+class Hidden(Generic[T]):
+    """A value that does not show itself: what reads attributes finds no value in any of them."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, value: T) -> None:
+        # Serializers read attributes and slots, and none looks into what a function closes over.
+        self._reveal: Callable[[], T] = lambda: value
+
+    def reveal(self) -> T:
+        """Return the value itself."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('**********')"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __copy__(self) -> Hidden[T]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Hidden[T]:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled; read it again where it is needed")
+
+
+class Secret(Hidden[str]):
+    """A string that does not show itself: ``repr``, ``str``, formatting and serializers hide it.
+
+    Two are equal if their strings are, which takes the same time wherever they differ.
+    """
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._reveal()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_encoded(self), _encoded(other))
+
+    def __hash__(self) -> int:
+        return hash(self.reveal())
+
+
+class ClearedFrames:
+    """Clear the local variables of what an exception passed through inside the block.
+
+    Error reports show local variables. This is for code that is not ours and is given an API key,
+    such as an HTTP client. What the exception passes through outside the block stays unchanged.
+    """
+
+    def __enter__(self) -> None:
+        # What the host was handling before has frames of its own, which are not ours to clear.
+        self._outer = sys.exc_info()[1]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for each in _chain(error, {id(self._outer)}):
+                traceback.clear_frames(each.__traceback__)
+
+
+def _chain(error: BaseException, passed: set[int]) -> Iterator[BaseException]:
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in passed:
+            passed.add(id(each))
+            yield each
+            # Groups of exceptions hold others.
+            waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+
+
+def _encoded(secret: Secret) -> bytes:
+    return secret.reveal().encode("utf-8", "surrogatepass")

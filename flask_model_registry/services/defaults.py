@@ -1,0 +1,184 @@
+"""Defaults: the model that a user, or the whole app, has chosen for a kind of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from .. import signals
+from ..db.access import parameters_of
+from ..db.representation import to_dict
+from ..db.transactions import upsert
+from ..errors import (
+    BlockedAddressError,
+    NoAddressError,
+    NotFoundError,
+    UnreadableCredentialError,
+    ValidationError,
+)
+from ..policy import Action, allowed_actions, check_default, check_released, check_sharing
+from ..schemas.rules import CONFIG_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ..policy import Actor
+    from .credentials import CredentialService
+    from .resolved import ResolvedModel
+    from .rows import LockedModel, ModelRef, Rows
+
+_SOURCES = ("user", "app")  # the nearer one first
+
+
+@dataclass(frozen=True)
+class Default:
+    """A default of a user or of the app, and what is needed to call its model."""
+
+    config_type: str
+    source: str
+    row: Mapping[Any, Any]
+    resolved: ResolvedModel
+
+    def shown(self) -> dict[str, Any]:
+        """Return the default as plain data."""
+        model = to_dict(self.row.values())
+        return {"config_type": self.config_type, "source": self.source, "model": model}
+
+
+class Defaults:
+    """The defaults of one registry in one app."""
+
+    def __init__(self, rows: Rows, credentials: CredentialService) -> None:
+        self._rows = rows
+        self._credentials = credentials
+        self._tables = rows.queries.access.tables
+        self._effective = rows.queries.defaults()
+
+    def list(self, actor: Actor, *, scope: str) -> list[dict[str, Any]]:
+        """Return the defaults that hold for the actor; with scope ``app``, but for their own."""
+        return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES), scope)]
+
+    def get(self, actor: Actor, config_type: str, *, scope: str) -> dict[str, Any]:
+        """Return the default that holds for the actor; with scope ``app``, but for their own."""
+        return self._one(actor, config_type, scope).shown()
+
+    def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
+        """Return what is needed to call the default model."""
+        default = self._one(actor, config_type, "user")
+        self._rows.send_signal(signals.resolved, actor, default.row)
+        return default.resolved
+
+    def set(
+        self, actor: Actor, config_type: str, target: ModelRef, *, scope: str
+    ) -> dict[str, Any]:
+        """Choose a model for the actor or, with scope ``app``, for all users."""
+        table, owner = self._scoped(actor, config_type, scope)
+        # Locked, so that no other request deletes or un-shares it meanwhile.
+        with self._rows.lock_model(actor, target, Action.USE, shared=True) as held:
+            check_default(held.row, category=CONFIG_TYPES[config_type], scope=scope)
+            key = {**owner, "config_type": config_type}
+            upsert(held.connection, table, key, {"model_row_id": held.row["id"]})
+        self._rows.send_signal(
+            signals.default_changed, actor, held.row, config_type=config_type, scope=scope
+        )
+        model = held.shown().representation
+        return {"config_type": config_type, "source": scope, "model": model}
+
+    def clear(self, actor: Actor, config_type: str, *, scope: str) -> None:
+        """Take back what :meth:`set` did.
+
+        Raises:
+            NotFoundError: Nothing was set.
+        """
+        table, owner = self._scoped(actor, config_type, scope)
+        key = {**owner, "config_type": config_type}
+        with self._rows.write_transaction(actor.key) as connection:
+            if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
+                raise NotFoundError
+        self._rows.send_signal(signals.default_changed, actor, config_type=config_type, scope=scope)
+
+    def check_not_own_default(self, held: LockedModel) -> None:
+        """Refuse to remove a model that its owner has chosen as a default."""
+        defaults = self._tables.defaults.c
+        chosen = sa.select(defaults.config_type).where(
+            defaults.model_row_id == held.row["id"], defaults.user_id == held.actor.key
+        )
+        if held.is_owner:
+            types = held.connection.scalars(chosen.with_for_update(read=True)).all()
+            check_released(held.actions, types)
+
+    def clear_all(self, held: LockedModel) -> None:
+        """Remove all defaults that are this model."""
+        for table in (self._tables.defaults, self._tables.app_defaults):
+            held.connection.execute(sa.delete(table).filter_by(model_row_id=held.row["id"]))
+
+    def forget_declined(self, held: LockedModel) -> None:
+        """Remove the actor's defaults that are this model, unless they still see it."""
+        others = [grant for grant in held.grants if grant["user_id"] is None]
+        if Action.USE in allowed_actions(held.actor, held.row, others):
+            return
+        own = {"model_row_id": held.row["id"], "user_id": held.actor.key}
+        held.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
+
+    def clear_invisible(self, held: LockedModel) -> None:
+        """Remove the defaults of those who do not see this model any more."""
+        if held.row["is_shared"]:
+            return
+        row_id, connection = held.row["id"], held.connection
+        connection.execute(sa.delete(self._tables.app_defaults).filter_by(model_row_id=row_id))
+        defaults, grants = self._tables.defaults, self._tables.grants.c
+        # Who is in which group only the host knows: while there are grants to groups, the defaults
+        # of all others stay, and are passed over unless they hold.
+        may_see = sa.exists().where(
+            grants.model_row_id == row_id,
+            grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
+        )
+        is_owner = defaults.c.user_id == held.row["owner_id"]
+        blind = sa.delete(defaults).filter_by(model_row_id=row_id).where(~is_owner, ~may_see)
+        connection.execute(blind)
+
+    def _one(self, actor: Actor, config_type: str, scope: str) -> Default:
+        _checked(config_type)
+        for default in self._in_force(actor, (config_type,), scope):
+            return default
+        raise NotFoundError("There is no default of this kind that you can use.")
+
+    def _in_force(self, actor: Actor, config_types: Iterable[str], scope: str) -> Iterator[Default]:
+        """Yield the nearest default of each type whose model is there to be called."""
+        parameters = {**parameters_of(actor), "config_types": [*config_types]}
+        rows = self._rows.connect().execute(self._effective, parameters).mappings().all()
+        for config_type, candidates in groupby(rows, lambda row: row["config_type"]):
+            usable = (
+                self._usable(config_type, row)
+                for row in candidates
+                if row["rank"] >= _SOURCES.index(scope)
+            )
+            default = next(filter(None, usable), None)
+            if default:
+                yield default
+
+    def _usable(self, config_type: str, row: Mapping[Any, Any]) -> Default | None:
+        try:
+            resolved = self._credentials.resolved(row)
+        except (NoAddressError, BlockedAddressError, UnreadableCredentialError):
+            return None
+        return Default(config_type, _SOURCES[row["rank"]], row, resolved)
+
+    def _scoped(
+        self, actor: Actor, config_type: str, scope: str
+    ) -> tuple[sa.Table, dict[str, Any]]:
+        _checked(config_type)
+        if scope not in _SOURCES:
+            raise ValidationError([("scope", f"Must be one of: {', '.join(_SOURCES)}.")])
+        if scope == "user":
+            return self._tables.defaults, {"user_id": actor.key}
+        check_sharing(actor)
+        return self._tables.app_defaults, {}
+
+
+def _checked(config_type: str) -> None:
+    if config_type not in tuple(CONFIG_TYPES):  # it may be of any type, unhashable too
+        raise NotFoundError(f"There is no such config_type; there are: {', '.join(CONFIG_TYPES)}.")

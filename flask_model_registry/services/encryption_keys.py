@@ -1,0 +1,122 @@
+"""The encryption keys: which API keys are sealed with, and whether they are configured."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from ..errors import MissingKeysError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..db.tables import Tables
+    from .credentials import CredentialService
+
+_log = logging.getLogger("flask_model_registry")
+_CURES = {
+    True: "put it back, or set MODEL_REGISTRY_KEY_CHECK to 'warning' to go on without them",
+    False: "put it back, or have these API keys entered again",
+}
+
+
+@dataclass(frozen=True)
+class KeyCount:
+    """An encryption key that is configured, or that API keys are sealed with, or both.
+
+    Attributes:
+        key_id: Its id and fingerprint, or what the backend calls it, if it does.
+        count: How many API keys are sealed with it.
+        state: What it does now: ``seals``, ``opens``, or neither: it is ``missing``.
+        fault: The problem if it is missing, and the remedy.
+    """
+
+    key_id: str | None
+    count: int
+    state: str
+    fault: str | None
+
+
+class EncryptionKeys:
+    """The encryption keys of one registry in one app."""
+
+    def __init__(self, tables: Tables, credentials: CredentialService, *, is_strict: bool) -> None:
+        self.tables = tables
+        self.credentials = credentials
+        self.is_strict = is_strict
+        self._is_checked = False
+        models = tables.models.c
+        self._first = sa.select(sa.func.min(models.key_id))
+        self._next = self._first.where(models.key_id > sa.bindparam("last"))
+        is_sealed = (models.key_id == sa.bindparam("key")) & models.ciphertext.is_not(None)
+        self._any = sa.select(models.id).where(is_sealed).limit(1)
+
+    def ensure_checked(self, connection: sa.Connection) -> None:
+        """Check, unless that went well before in this process."""
+        if not self._is_checked:
+            self.check(connection)
+            self._is_checked = True
+
+    def check(self, connection: sa.Connection) -> None:
+        """Tell if API keys are sealed with encryption keys that are not configured.
+
+        Raises:
+            MissingKeysError: Some are, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a warning.
+        """
+        if self.credentials.key_ids is None:
+            return
+        missing = [each for each in self.stored(connection) if each not in self.credentials.key_ids]
+        faults = [self._fault(each) for each in missing if self._is_used(connection, each)]
+        if faults and self.is_strict:
+            raise MissingKeysError("; ".join(map(str, faults)))
+        for fault in faults:
+            _log.warning(
+                "model registry: encryption key missing: %s",
+                fault,
+                extra={"model_registry_kind": "key-missing"},
+            )
+
+    def stored(self, connection: sa.Connection) -> Iterator[str]:
+        """Yield the key ids that rows have, by one look into the index for each."""
+        key_id: str | None = connection.scalar(self._first)
+        while key_id is not None:
+            yield key_id
+            key_id = connection.scalar(self._next, {"last": key_id})
+
+    def counts(self, connection: sa.Connection) -> list[KeyCount]:
+        """Return all encryption keys, the configured ones first; reads all models."""
+        models = self.tables.models.c
+        sealed = sa.select(models.key_id, sa.func.count()).where(models.ciphertext.is_not(None))
+        counts = dict(map(tuple, connection.execute(sealed.group_by(models.key_id))))
+        configured = self.credentials.key_ids or filter(None, [self.credentials.key_id])
+        return [
+            self._counted(key_id, counts.get(key_id, 0))
+            for key_id in dict.fromkeys([*configured, *sorted(counts, key=str)])
+        ]
+
+    def _is_used(self, connection: sa.Connection, key_id: str) -> bool:
+        return connection.execute(self._any, {"key": key_id}).first() is not None
+
+    def _counted(self, key_id: str | None, count: int) -> KeyCount:
+        fault = self._fault(key_id)
+        state = "seals" if key_id == self.credentials.key_id else "missing" if fault else "opens"
+        return KeyCount(key_id, count, state, fault)
+
+    def _fault(self, key_id: str | None) -> str | None:
+        configured = self.credentials.key_ids
+        if configured is None or key_id in configured:
+            return None
+        if key_id is None:
+            return "API keys have no key id, so they do not open; have them entered again"
+        what = f"API keys are sealed with {key_id!r}"
+        bare = key_id.partition("#")[0]
+        for other in configured:
+            if other.partition("#")[0] == bare:
+                return (
+                    f"{what}, but {bare!r} has other bytes now, {other!r}; "
+                    "put the old ones back, and give new ones another id"
+                )
+        return f"{what}, an encryption key that is not configured; {_CURES[self.is_strict]}"

@@ -1,0 +1,135 @@
+"""Why a reference leads a user to a model, or does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..db.access import parameters_of
+from ..db.representation import ACCESS_FLAGS
+from ..errors import ConfigError, NoAddressError, NotFoundError, RegistryError
+from ..policy import Action
+from .rows import kind_of_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ..policy import Actor
+    from .credentials import CredentialService
+    from .rows import Rows
+
+_AT_MOST = 10  # models are named
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What ``resolve`` finds for a user, and why.
+
+    It is for the host's developer: it tells of models that the user cannot see. It holds no
+    secret. ``str()`` makes lines of text of it.
+
+    Attributes:
+        ref: The reference that was asked for.
+        id: The model it leads to, or ``None``.
+        model_id: Its handle.
+        owner: The text of its owner's key.
+        relations: Why the user sees it: owner, shared with everyone, granted to the user,
+            granted to a group of the user.
+        actions: What the user may do: use, edit, delete, share.
+        base_url: Where it would be called.
+        key_id: The encryption key that its API key is sealed with.
+        namesakes: Other models that the user sees, of the same ``model_id``; that leads to the
+            nearest active one.
+        problems: What keeps ``resolve`` from answering, with the remedy; empty if nothing does.
+    """
+
+    ref: int | str
+    id: int | None = None
+    model_id: str | None = None
+    owner: str | None = None
+    relations: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    base_url: str | None = None
+    key_id: str | None = None
+    namesakes: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        # With repr(), so that nothing in the database speaks to a terminal.
+        return "\n".join(f"{name}: {value!r}" for name, value in vars(self).items() if value)
+
+
+class Explainer:
+    """Explains the references of one registry in one app."""
+
+    def __init__(self, rows: Rows, credentials: CredentialService) -> None:
+        self._rows = rows
+        self._credentials = credentials
+        self._access = rows.queries.access
+        self._models = rows.queries.access.tables.models.c
+
+    def explain(self, actor: Actor, ref: int | str) -> Explanation:
+        """Return why the reference leads the actor to a model, or does not."""
+        try:
+            row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
+        except NotFoundError:
+            return Explanation(ref, problems=(self._unseen(ref),))
+        except ConfigError as error:  # of the encryption keys
+            return Explanation(ref, problems=(str(error),))
+        return Explanation(
+            ref,
+            row["id"],
+            model_id=row["model_id"],
+            owner=str(row["owner_id"]),
+            relations=self._relations(actor, row["id"]),
+            actions=(
+                Action.USE.value,
+                *(action.value for name, action in ACCESS_FLAGS.items() if row[name]),
+            ),
+            base_url=self._address(row),
+            key_id=row["key_id"],
+            namesakes=self._namesakes(actor, row),
+            problems=tuple(self._problems(row)),
+        )
+
+    def _address(self, row: Mapping[Any, Any]) -> str | None:
+        try:
+            return self._credentials.address(row)
+        except NoAddressError:
+            return None
+
+    def _relations(self, actor: Actor, row_id: int) -> tuple[str, ...]:
+        conditions = self._access.reasons(Action.USE)
+        statement = sa.select(*conditions.values()).where(self._models.id == row_id)
+        row = self._rows.connect().execute(statement, parameters_of(actor)).first() or ()
+        return tuple(name for name, holds in zip(conditions, row, strict=False) if holds)
+
+    def _namesakes(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
+        is_namesake = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
+        statement = sa.select(self._models.id).where(is_namesake, self._access.where(Action.USE))
+        statement = statement.order_by(self._models.id).limit(_AT_MOST)
+        return tuple(self._rows.connect().scalars(statement, parameters_of(actor)))
+
+    def _problems(self, row: Mapping[Any, Any]) -> Iterator[str]:
+        if not row["is_active"]:
+            yield "The model is inactive; set is_active."
+        try:
+            self._credentials.resolved(row)
+        except RegistryError as error:
+            yield error.detail
+
+    def _unseen(self, ref: int | str) -> str:
+        ids = ", ".join(map(str, self._all_with(ref)))
+        if not ids:
+            return "There is no such model; register it."
+        return f"The user does not see model {ids}; the owner can grant or share it."
+
+    def _all_with(self, ref: int | str) -> Sequence[int]:
+        try:
+            column = {int: self._models.id, str: self._models.model_id}[kind_of_ref(ref)]
+        except NotFoundError:
+            return ()
+        statement = sa.select(self._models.id).where(column == ref).order_by(self._models.id)
+        return self._rows.connect().scalars(statement.limit(_AT_MOST)).all()

@@ -1,0 +1,269 @@
+"""Create, read, change and delete models; the caller's transaction commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from .. import signals
+from ..db.access import parameters_of
+from ..db.branches import parameters_for, places_for
+from ..db.filters import QueryKey
+from ..db.representation import Model, in_text, to_dict
+from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
+from ..policy import Action, check_active, check_change, check_sharing, needs_release
+from ..schemas import rules
+from .rows import LockedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import sqlalchemy as sa
+
+    from .. import types
+    from ..policy import Actor
+    from ..providers.endpoints import Providers
+    from ..schemas.filters import Filters
+    from .credentials import CredentialService
+    from .defaults import Defaults
+    from .resolved import ResolvedModel
+    from .rows import ModelRef, Rows
+
+# The columns that take a field of the request unchanged.
+_PLAIN = (
+    "model_id category model_name base_url temperature dimension abilities description is_active"
+).split()
+_ADDRESS = ("model_provider", "base_url")
+_SILENT = {"shared_model_id", "ciphertext", "key_id"}
+
+
+class ModelService:
+    """The models of one registry in one app."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        credentials: CredentialService,
+        defaults: Defaults,
+        *,
+        endpoints: Providers,
+        clock: Callable[[], datetime],
+        new_uuid: Callable[[], UUID],
+    ) -> None:
+        self._rows = rows
+        self._queries = rows.queries
+        self._credentials = credentials
+        self._defaults = defaults
+        self._endpoints = endpoints
+        self._clock = clock
+        self._new_uuid = new_uuid
+
+    def create(self, actor: Actor, fields: Mapping[str, Any]) -> Model:
+        """Register a model for the actor, from valid fields of the published request."""
+        row = self._merged(self._new_row(actor), fields)
+        self._check(row, _ADDRESS)
+        if row["is_shared"]:
+            check_sharing(actor)
+        row |= self._credentials.seal(row, fields["api_key"])
+        row["credential_updated_at"] = row["created_at"]
+        with self._rows.write_transaction(actor.key) as connection:
+            result = connection.execute(self._queries.insert, row)
+            row["id"] = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
+            self._write_abilities(connection, row["id"], (), row["abilities"] or ())
+        self._rows.send_signal(signals.created, actor, row)
+        if row["is_shared"]:
+            self._rows.send_signal(signals.shared, actor, row)
+        return LockedModel(connection, actor, row, (), self._queries.access).shown()
+
+    def get(self, actor: Actor, ref: int | str) -> Model:
+        """Return the model with this id or ``model_id``, if the actor may see it."""
+        row = self._rows.find_model(self._queries.one, actor, ref)
+        return Model(to_dict(row), row.version)
+
+    def list(self, actor: Actor, filters: Filters) -> list[types.ModelRepresentation]:
+        """Return the models that the actor may see, ordered by id."""
+        filters = self._canonical(filters)
+        connection = self._rows.connect()
+        shape = QueryKey.of(filters)
+        places = places_for(actor, connection.dialect, shape.most_places)
+        parameters = {**shape.parameters(filters), **parameters_for(actor, places)}
+        rows = connection.execute(self._queries.page(shape, places), parameters).all()
+        return [to_dict(row) for row in rows]
+
+    def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
+        """Return the active models with a key that a ``model_id`` leads the actor to, by id."""
+        rows = self._rows.connect().execute(self._queries.reachable, parameters_of(actor))
+        return rows.mappings().all()
+
+    def reached(self, actor: Actor, handle: str) -> Mapping[Any, Any]:
+        """Return the one of these with this ``model_id``.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        row: Mapping[Any, Any] = self._rows.find_model(self._queries.secret, actor, handle)._mapping
+        if not row["is_active"] or row["ciphertext"] is None:
+            raise NotFoundError
+        return row
+
+    def summary(self, actor: Actor, filters: Filters) -> types.Summary:
+        """Count the models that :meth:`list` would return, all pages of them."""
+        filters = replace(self._canonical(filters), after=None, limit=None)
+        shape = QueryKey.of(filters)
+        parameters = {**shape.parameters(filters), **parameters_of(actor)}
+        counts: dict[str, Counter[str]] = {}
+        for names, statement in self._queries.facets(shape).items():
+            counts |= {name: Counter() for name in names}
+            for *values, count in self._rows.connect().execute(statement, parameters):
+                for name, value in zip(names, values, strict=True):
+                    counts[name][value] += count
+        total = counts["by_category"].total()
+        sums = {name: dict(sorted(each.items())) for name, each in counts.items()}
+        return cast("types.Summary", {"total": total, **sums})
+
+    def resolve(self, actor: Actor, ref: int | str) -> ResolvedModel:
+        """Return what is needed to call the model, if the actor may use it."""
+        row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
+        check_active(row)
+        model = self._credentials.resolved(row)
+        self._rows.send_signal(signals.resolved, actor, row)
+        return model
+
+    def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
+        """Return the state of a model's API key, never the API key itself."""
+        row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
+        try:
+            self._credentials.open(row)
+            status = "readable"
+        except UnreadableCredentialError:
+            status = "unreadable"
+        return {
+            "is_set": row["ciphertext"] is not None,
+            "status": status,
+            "updated_at": in_text(row["credential_updated_at"]),
+        }
+
+    def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
+        """Change the fields that are given; what they do not change is not written.
+
+        Raises:
+            ForbiddenError: Only the owner may change this; or it takes the right to share.
+            ValidationError: The model would not be valid, or the key would go to a new address.
+            ConflictError: The model is shared, or a default, and cannot change so.
+        """
+        with self._rows.lock_model(actor, target, Action.EDIT) as held:
+            new = self._merged(held.row, fields)
+            self._check_change(held, new, fields)
+            if "api_key" in fields:
+                new |= self._credentials.seal(new, fields["api_key"])
+            changed = _difference(held.row, new)
+            if "ciphertext" in changed:
+                # With the key id in any case, as rotation may come between where nothing locks.
+                changed["key_id"] = new["key_id"]
+            if changed:
+                held = self._changed(held, changed)
+        if changed:
+            self._announce_change(held, changed)
+        return held.shown()
+
+    def delete(self, actor: Actor, target: ModelRef) -> None:
+        """Delete the model with its key, grants and defaults."""
+        with self._rows.lock_model(actor, target, Action.DELETE) as held:
+            self._defaults.check_not_own_default(held)
+            for statement in self._queries.deletions:
+                held.connection.execute(statement, {"row_id": held.row["id"]})
+        self._rows.send_signal(signals.deleted, actor, held.row)
+
+    def _canonical(self, filters: Filters) -> Filters:
+        if filters.model_provider is None:
+            return filters
+        provider = self._endpoints.canonical(filters.model_provider)
+        return replace(filters, model_provider=provider)
+
+    def _new_row(self, actor: Actor) -> dict[str, Any]:
+        return {
+            "uuid": self._new_uuid().hex,
+            "owner_id": actor.key,
+            "is_active": True,
+            "version": 1,
+            "created_at": self._clock(),
+            "updated_at": None,
+        }
+
+    def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        new = {**row, **{name: fields[name] for name in _PLAIN if name in fields}}
+        if "model_provider" in fields:
+            new["model_provider"] = self._endpoints.canonical(fields["model_provider"])
+        if "share_with_users" in fields:
+            new["is_shared"] = fields["share_with_users"]
+        new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
+        return new
+
+    def _check(self, row: Mapping[str, Any], changed: Iterable[str]) -> None:
+        faults = [*rules.problems(row)]
+        if not {*_ADDRESS}.isdisjoint(changed):
+            faults += self._endpoints.faults(row["model_provider"], row["base_url"])
+        if faults:
+            raise ValidationError(faults)
+
+    def _check_change(
+        self, held: LockedModel, new: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> None:
+        old, has_key = held.row, held.row["ciphertext"] is not None
+        changed = {*_difference(old, new)}
+        if "api_key" in fields and (has_key or fields["api_key"] is not None):
+            changed.add("api_key")
+        moved = self._credentials.key_origin(old) != self._credentials.key_origin(new)
+        check_change(held.actor, held.actions, old, new, changed=changed, moved=moved)
+        self._check(new, changed)
+        if moved and has_key and "api_key" not in fields:
+            raise ValidationError([("api_key", "Needed again for another provider or address.")])
+        if needs_release(old, new):
+            self._defaults.check_not_own_default(held)
+
+    def _changed(self, held: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
+        old, connection = held.row, held.connection
+        moments = {"updated_at": self._clock()}
+        if "ciphertext" in changed:
+            moments["credential_updated_at"] = moments["updated_at"]
+        held = held.write({**changed, **moments})
+        if "abilities" in changed:
+            self._write_abilities(
+                connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
+            )
+        if "model_id" in changed:
+            connection.execute(
+                self._queries.rename_grants, {"row_id": old["id"], "handle": changed["model_id"]}
+            )
+        if "category" in changed:
+            self._defaults.clear_all(held)
+        if "is_shared" in changed:
+            self._defaults.clear_invisible(held)
+        return held
+
+    def _announce_change(self, held: LockedModel, changed: Mapping[str, Any]) -> None:
+        names = sorted({*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set()))
+        self._rows.send_signal(signals.updated, held.actor, held.row, changed=names)
+        if "is_shared" in changed:
+            signal = signals.shared if changed["is_shared"] else signals.unshared
+            self._rows.send_signal(signal, held.actor, held.row)
+
+    def _write_abilities(
+        self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
+    ) -> None:
+        # Row by row, as MariaDB locks the gaps between rows that a wider DELETE does not find.
+        changes = (
+            (self._queries.delete_ability, {*old} - {*new}),
+            (self._queries.insert_ability, {*new} - {*old}),
+        )
+        for statement, abilities in changes:
+            if abilities:
+                rows = [{"row_id": row_id, "the_ability": each} for each in sorted(abilities)]
+                connection.execute(statement, rows)
+
+
+def _difference(old: Mapping[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in new.items() if value != old[name]}

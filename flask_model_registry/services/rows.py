@@ -1,0 +1,301 @@
+"""The rows of models: found for the user who asks, and locked against other writers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+from .. import signals
+from ..db.access import parameters_of
+from ..db.branches import parameters_for, places_for
+from ..db.failures import breaks_a_constraint, violated_constraint
+from ..db.models import Registered
+from ..db.references import Lookup
+from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
+from ..db.transactions import savepoint
+from ..db.user_deletion import Departures
+from ..db.users import user_missing
+from ..errors import (
+    ConflictError,
+    ModelIdTakenError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from ..policy import Action, allowed_actions, check_allowed
+from ..schemas.rules import MAX_ID, MODEL_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from blinker import NamedSignal
+
+    from ..db.access import AccessConditions
+    from ..db.queries import Queries
+    from ..db.references import ModelLookup
+    from ..policy import Actor
+    from .encryption_keys import EncryptionKeys
+
+_public_values = itemgetter(*PUBLIC_FIELDS)
+_REFUSED = "The database refused the model; its owner may be gone."
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """The model that is meant.
+
+    Attributes:
+        is_expected: A condition on its entity tag, if there is one.
+    """
+
+    ref: int | str
+    is_expected: Callable[[str], bool] | None = None
+
+
+@dataclass(frozen=True)
+class LockedModel:
+    """A model's row, locked until the transaction ends, and how it is related to the actor."""
+
+    connection: sa.Connection
+    actor: Actor
+    row: Mapping[Any, Any]
+    grants: tuple[Mapping[Any, Any], ...]
+    access: AccessConditions
+
+    @cached_property
+    def actions(self) -> frozenset[Action]:
+        """What the actor may do."""
+        return allowed_actions(self.actor, self.row, self.grants)
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the actor owns the model."""
+        return Action.SHARE in self.actions
+
+    def shown(self) -> Model:
+        """Return the model as the actor sees it."""
+        flags = {name: action in self.actions for name, action in ACCESS_FLAGS.items()}
+        whole = {**self.row, **flags}
+        return Model(to_dict(_public_values(whole)), whole["version"])
+
+    def write(self, columns: Mapping[str, Any]) -> LockedModel:
+        """Change the row, and return it with the changes."""
+        models = self.access.tables.models
+        version = self.row["version"]
+        # The lock may be gone, on a connection that commits by itself.
+        is_still = (models.c.id == self.row["id"]) & (models.c.version == version)
+        values = {**columns, "version": version + 1}
+        if self.connection.execute(sa.update(models).where(is_still), values).rowcount != 1:
+            raise ConflictError("The model was changed at the same time; try again.")
+        return replace(self, row={**self.row, **values})
+
+
+class Rows:
+    """The models' rows of one registry in one app.
+
+    Args:
+        sender: Returns the sender of signals.
+        keys: Checked when the database is first asked for something.
+    """
+
+    def __init__(
+        self, queries: Queries, session: Any, sender: Callable[[], Any], keys: EncryptionKeys
+    ) -> None:
+        self.queries = queries
+        self.session = session
+        self._access = queries.access
+        self._sender = sender
+        self._keys = keys
+        self._departures = Departures(queries.access.tables)
+        # What a session that routes reads to a replica sends to the primary.
+        self._change = sa.update(queries.access.tables.models)
+        self._writing: WeakSet[Any] = WeakSet()  # transactions of sessions
+
+    def connect(self, *, to_write: bool = False) -> sa.Connection:
+        """Return the connection of the host's session, to the database that holds its users.
+
+        Args:
+            to_write: Connect to the primary if the session routes reads to a replica, and so for
+                the rest of the transaction: what is written must not depend on old rows.
+
+        Raises:
+            ConfigError: Stored API keys are sealed with encryption keys that are not configured.
+        """
+        connection = self._connection(to_write=to_write)
+        self._keys.ensure_checked(connection)
+        self._departures.follow(connection)
+        return connection
+
+    def check_keys(self) -> None:
+        """Check the encryption keys, whether that was done before or not."""
+        self._keys.check(self._connection())
+
+    def engine(self) -> sa.Engine:
+        """Return the engine of the database that holds the host's users."""
+        bind = self.session.get_bind(clause=self._change)
+        engine: sa.Engine = bind.engine  # of a connection too
+        return engine
+
+    def find_model(self, references: ModelLookup, actor: Actor, ref: int | str) -> Any:
+        """Return the row of the model that a reference leads the actor to.
+
+        A ``model_id`` passes over inactive models as long as it leads to an active one.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+        """
+        by_id = kind_of_ref(ref) is int
+        for lookup in (None,) if by_id else (Lookup.ACTIVE, Lookup.ANY):
+            row = self._found(references, actor, ref, lookup)
+            if row is not None:
+                return row
+        raise NotFoundError
+
+    def _to_change(self, actor: Actor, ref: int | str) -> Any:
+        """Return the id of the model that the actor wants to change.
+
+        That is the nearest, if it is active or the only one. Otherwise a ``model_id`` would lead
+        from one model to another as soon as the first is switched off, or given away.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+            ConflictError: The ``model_id`` may mean several.
+        """
+        if kind_of_ref(ref) is int:
+            return self.find_model(self.queries.visible, actor, ref).id
+        row = self._found(self.queries.visible, actor, ref, Lookup.ANY)
+        if row is None:
+            raise NotFoundError
+        if not row.is_active and self._found(
+            self.queries.visible, actor, ref, Lookup.OTHER, besides=row.id
+        ):
+            raise ConflictError(
+                f"You see several models with this model_id, and the nearest, {row.id}, is "
+                "inactive. Name the one you mean by its id."
+            )
+        return row.id
+
+    def _found(
+        self,
+        references: ModelLookup,
+        actor: Actor,
+        ref: int | str,
+        lookup: Lookup | None,
+        **parameters: Any,
+    ) -> Any:
+        connection = self.connect()
+        places = places_for(actor, connection.dialect)
+        parameters |= {"ref": ref, **parameters_for(actor, places)}
+        return connection.execute(references.statement(lookup, places), parameters).first()
+
+    @contextmanager
+    def write_transaction(self, user: Any = None) -> Iterator[sa.Connection]:
+        """Write all of the block or nothing; what will belong to the user.
+
+        Raises:
+            ConflictError: The database refused what the block wrote, or the user is gone.
+        """
+        connection = self.connect(to_write=True)  # flushes; what fails then is the host's
+        try:
+            with savepoint(connection):
+                if user is not None and user_missing(connection, self._access.tables, user):
+                    raise ConflictError(_REFUSED)
+                yield connection
+        except sa.exc.DBAPIError as error:
+            if not breaks_a_constraint(error):
+                raise
+            raise self._conflict(error) from None
+        # The host may have loaded what has changed. What it has changed itself stays so, and is
+        # refused at flush.
+        session = self.session()
+        for row in session.identity_map.values():
+            if isinstance(row, Registered):
+                state = sa.inspect(row)
+                if not (state.expired or state.modified):
+                    session.expire(row)
+
+    @contextmanager
+    def lock_model(
+        self, actor: Actor, target: ModelRef, action: Action, *, shared: bool = False
+    ) -> Iterator[LockedModel]:
+        """Hold a model while the block writes; with ``shared``, others may hold it so too.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+            ForbiddenError: The actor may see it, but not do this.
+            ConflictError: The ``model_id`` may mean several models.
+            PreconditionFailedError: It is not in the state that the actor expects.
+        """
+        self._connection(to_write=True)  # for the look too
+        # Whoever cannot see the model does not wait for its lock: that would tell of it.
+        if shared:  # so it does not change, and is chosen as for a call
+            row_id = self.find_model(self.queries.visible, actor, target.ref).id
+        else:
+            row_id = self._to_change(actor, target.ref)
+        with self.write_transaction(actor.key) as connection:
+            held = self._locked(connection, actor, row_id, self.queries.locked[shared])
+            if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
+                raise NotFoundError
+            check_allowed(action, held.actions)
+            if target.is_expected is not None and not target.is_expected(held.shown().tag):
+                raise PreconditionFailedError("The tag is not that of the model now; get it again.")
+            yield held
+
+    def send_signal(
+        self,
+        signal: NamedSignal,
+        actor: Actor | None,
+        row: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> None:
+        """Send a signal, about a model or none in particular."""
+        if row is not None:
+            facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
+        signals.send_signal(signal, self._sender(), actor=actor and actor.key, **facts)
+
+    def _connection(self, *, to_write: bool = False) -> sa.Connection:
+        session = self.session()
+        if session.autoflush:
+            session.flush()  # as every query of the session would
+        to_write = to_write or session.get_transaction() in self._writing
+        bind = {"clause": self._change if to_write else self._access.tables.models}
+        connection: sa.Connection = session.connection(bind_arguments=bind)
+        if to_write:
+            self._writing.add(session.get_transaction())
+        return connection
+
+    def _locked(
+        self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]
+    ) -> LockedModel:
+        row = connection.execute(statement, {"ref": row_id}).mappings().first()
+        if row is None:
+            raise NotFoundError
+        held = LockedModel(connection, actor, row, (), self._access)
+        if not held.is_owner:
+            parameters = {"ref": row_id, **parameters_of(actor)}
+            grants = connection.execute(self.queries.grants_of_actor, parameters)
+            held = replace(held, grants=tuple(grants.mappings()))
+        check_allowed(Action.USE, held.actions)
+        return held
+
+    def _conflict(self, error: sa.exc.DBAPIError) -> ConflictError:
+        constraint = violated_constraint(error, self._access.tables.models) or ""
+        if constraint.endswith("owner_model_id"):
+            return ModelIdTakenError("The owner already has a model with this model_id.")
+        if constraint.endswith("shared_model_id"):
+            return ModelIdTakenError("A model with this model_id is already shared with everybody.")
+        return ConflictError(_REFUSED)
+
+
+def kind_of_ref(ref: int | str) -> type:
+    """Tell the two kinds of reference apart; what no model can have is not looked up."""
+    if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
+        return int
+    if isinstance(ref, str) and MODEL_ID.fullmatch(ref):
+        return str
+    raise NotFoundError

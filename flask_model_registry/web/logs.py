@@ -1,0 +1,26 @@
+"""What a log line says to programs: attributes of its record."""
+
+from __future__ import annotations
+
+import re
+
+from flask import has_request_context, request
+
+# The client chooses the header, so it must not forge lines in a log.
+_REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+
+
+def facts(kind: str) -> dict[str, str]:
+    """Return the attributes of a record: the kind, and the request if there is one.
+
+    All have a prefix because logging raises KeyError for an attribute that a host's record
+    factory has set too.
+    """
+    attributes = {"model_registry_kind": kind}
+    if has_request_context():
+        attributes["model_registry_method"] = request.method
+        attributes["model_registry_endpoint"] = request.endpoint or ""
+        request_id = request.headers.get("X-Request-ID", "")
+        if _REQUEST_ID.fullmatch(request_id):
+            attributes["model_registry_request_id"] = request_id
+    return attributes

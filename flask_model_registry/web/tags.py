@@ -1,0 +1,45 @@
+"""Entity tags, and what proxies and compression make of them."""
+
+from __future__ import annotations
+
+import re
+
+# A quoted tag may hold commas, so a comma ends an entry only outside quotes.
+_ENTRY = re.compile(r'(?:"[^"]*(?:"|$)|[^",])+')
+_BEFORE = re.compile(r'^(?:W/|["\s])*', re.IGNORECASE)
+# The content codings that IANA registers, and short names for them that servers use: `-gzip`
+# (Apache, Caddy, lighttpd), `--gzip` (Jetty, Spring), `:br` (Flask-Compress), `;gz` (LiteSpeed).
+_AFTER = re.compile(
+    r"(?:[\"\s]|[-;:+._]{1,2}(?:(?:x-)?(?:gzip|compress)|deflate|br|zstd|dcb|dcz|identity"
+    r"|gz|df|brotli))*",
+    re.IGNORECASE,
+)
+
+
+def lists(header: str | None, tag: str) -> bool:
+    """Return whether an ``If-Match`` or ``If-None-Match`` header lists a tag, or is ``*``.
+
+    A server that compresses a response marks its tag: weak (``W/"1"``, nginx), or with the name
+    of the coding (``"1-gzip"``, Apache). The client sends the marked tag back. Our tags name a
+    version of a row, not the bytes of a response, so the marks don't matter. That's why weak
+    comparison is right for ``If-Match`` too, where RFC 9110, section 13.1.1, asks for strong
+    comparison of tags that stand for bytes.
+
+    Args:
+        header: The header's value; None without the header.
+        tag: Our tag, without quotes.
+
+    Example:
+        >>> lists('"x", W/"5-1-111-gzip"', "5-1-111")
+        True
+        >>> lists('"5-12-111"', "5-1-111")
+        False
+    """
+    if header is None:
+        return False
+    return header.strip() == "*" or any(_names(each, tag) for each in _ENTRY.findall(header))
+
+
+def _names(entry: str, tag: str) -> bool:
+    rest = _BEFORE.sub("", entry)
+    return rest.startswith(tag) and _AFTER.fullmatch(rest, len(tag)) is not None

@@ -1,0 +1,24 @@
+"""What each route does: read the request, make one call, return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import connections, credentials, defaults, description, model, model_list, openai, sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..routes import Route
+
+#: Every route by its endpoint, in the order of the OpenAPI document.
+ROUTES: Mapping[str, Route] = {
+    **description.routes.by_endpoint,
+    **model_list.routes.by_endpoint,
+    **openai.routes.by_endpoint,
+    **connections.routes.by_endpoint,
+    **model.routes.by_endpoint,
+    **credentials.routes.by_endpoint,
+    **sharing.routes.by_endpoint,
+    **defaults.routes.by_endpoint,
+}

@@ -1,0 +1,51 @@
+"""Providers, and tests of connections to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import NotFoundError
+from ...schemas.fields import PROVIDER_ID
+from ...schemas.requests import ConnectionTest, ProviderCredentials
+from ...schemas.responses import ProbeResult, ProviderEntry, ServedModels
+from ..names import model_ref
+from ..routes import Routes, after_commit, reads, returns
+
+if TYPE_CHECKING:
+    from ...policy import Actor
+    from ...services.services import Services
+    from ..routes import Returned
+
+routes = Routes("providers")
+
+
+@routes.get("/providers", endpoint="providers", name="listProviders")
+@returns({200: ProviderEntry(many=True)})
+def list_providers(services: Services, _actor: Actor) -> Returned:
+    """List the known providers."""
+    return services.endpoints.providers()
+
+
+@routes.post("/providers/<provider>/models", endpoint="provider_models", name="listProviderModels")
+@reads(ProviderCredentials())
+@returns({200: ServedModels()}, errors=(429, 502, 504))
+def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str, Any]) -> Returned:
+    """Ask a provider which models it serves, with the key of the request."""
+    if not PROVIDER_ID.fullmatch(provider):
+        raise NotFoundError
+    return after_commit(services.probes.names(actor, {**body, "model_provider": provider}))
+
+
+@routes.post("/test-connection", name="testConnection")
+@reads(ConnectionTest())
+@returns({200: ProbeResult()}, errors=(429,))
+def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
+    """Test a model that need not be saved, with the key of the request."""
+    return after_commit(services.probes.of_submitted(actor, body))
+
+
+@routes.post("/<id>/test", name="testModel")
+@returns({200: ProbeResult()}, errors=(409, 429))
+def test_model(services: Services, actor: Actor, id: str) -> Returned:
+    """Test an active model with its stored key, at its stored address."""
+    return after_commit(services.probes.of_saved(actor, model_ref(id)))

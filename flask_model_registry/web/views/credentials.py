@@ -1,0 +1,42 @@
+"""The API key of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...schemas.requests import Credential
+from ...schemas.responses import CredentialState
+from ..names import model_ref, model_target
+from ..routes import Routes, reads, returns
+
+if TYPE_CHECKING:
+    from ...policy import Actor
+    from ...services.services import Services
+    from ..routes import Returned
+
+routes = Routes("credentials")
+
+
+@routes.get("/<id>/credential", endpoint="credential", name="getCredential")
+@returns({200: CredentialState()})
+def get_credential(services: Services, actor: Actor, id: str) -> Returned:
+    """Tell whether a model has a key that can be read; the key is never told."""
+    return services.models.credential(actor, model_ref(id))
+
+
+@routes.put("/<id>/credential", endpoint="credential", name="setCredential")
+@reads(Credential(), is_conditional=True)
+@returns({204: None}, errors=(403, 409))
+def set_credential(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
+    """Give a model a new key."""
+    services.models.update(actor, model_target(id), body)
+    return "", 204
+
+
+@routes.delete("/<id>/credential", endpoint="credential", name="deleteCredential")
+@reads(is_conditional=True)
+@returns({204: None}, errors=(403, 409))
+def clear_credential(services: Services, actor: Actor, id: str) -> Returned:
+    """Take a model's key away."""
+    services.models.update(actor, model_target(id), {"api_key": None})
+    return "", 204

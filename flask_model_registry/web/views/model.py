@@ -1,0 +1,71 @@
+"""One model: read it, change it, delete it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+from ...schemas.requests import ModelUpdate
+from ...schemas.responses import ModelRepresentation
+from ..names import model_ref, model_target
+from ..routes import Routes, reads, returns
+from ..tags import lists
+
+if TYPE_CHECKING:
+    from ...policy import Actor
+    from ...services.services import Services
+    from ..routes import Returned
+
+routes = Routes("models")
+
+
+@routes.get("/by-id/<path:model_id>", endpoint="model_by_handle", name="getModelByModelId")
+@routes.get("/<id>", endpoint="model", name="getModel")
+@returns({200: ModelRepresentation(), 304: None})
+def get_model(services: Services, actor: Actor, **path: str) -> Returned:
+    """Return one model."""
+    model = services.models.get(actor, model_ref(**path))
+    headers = {"ETag": f'"{model.tag}"'}
+    known = request.headers.get("If-None-Match")
+    if known is not None and lists(known, model.tag):
+        return "", 304, headers
+    return model.representation, 200, headers
+
+
+@routes.patch("/by-id/<path:model_id>", endpoint="model_by_handle", name="updateModelByModelId")
+@routes.patch("/<id>", endpoint="model", name="updateModel")
+@reads(ModelUpdate(partial=True), is_conditional=True)
+@returns({200: ModelRepresentation()}, errors=(403, 409))
+def change_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
+    """Change some of a model.
+
+    What is left out stays, and null clears. Another provider, or another scheme, host or port of
+    the ``base_url``, needs ``api_key`` in the same request: a stored key goes to no new address.
+    """
+    model = services.models.update(actor, model_target(**path), body)
+    return model.representation, 200, {"ETag": f'"{model.tag}"'}
+
+
+@routes.put("/by-id/<path:model_id>", endpoint="model_by_handle", name="replaceModelByModelId")
+@routes.put("/<id>", endpoint="model", name="replaceModel")
+@reads(ModelUpdate(), is_conditional=True)
+@returns({200: ModelRepresentation()}, errors=(403, 409))
+def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
+    """Replace all of a model but, if it is left out, the API key.
+
+    All else that is left out gets its default: the model becomes active, and is not shared. As
+    for PATCH, another provider or host needs ``api_key``.
+    """
+    model = services.models.update(actor, model_target(**path), body)
+    return model.representation, 200, {"ETag": f'"{model.tag}"'}
+
+
+@routes.delete("/by-id/<path:model_id>", endpoint="model_by_handle", name="deleteModelByModelId")
+@routes.delete("/<id>", endpoint="model", name="deleteModel")
+@reads(is_conditional=True)
+@returns({204: None}, errors=(403, 409))
+def delete_model(services: Services, actor: Actor, **path: str) -> Returned:
+    """Delete one model, with its key, grants and defaults."""
+    services.models.delete(actor, model_target(**path))
+    return "", 204

@@ -1,0 +1,74 @@
+"""Grants of a model, and its transfer to another user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...db.users import Person
+from ...schemas.requests import Rights, TransferRequest
+from ...schemas.responses import Grants, GroupGrant, UserGrant
+from ..names import grantee, model_ref, model_target
+from ..routes import Routes, reads, returns
+
+if TYPE_CHECKING:
+    from ...policy import Actor
+    from ...services.services import Services
+    from ..routes import Returned
+
+_RIGHTS = Rights()
+routes = Routes("sharing")
+
+
+@routes.get("/<id>/grants", endpoint="grants", name="listGrants")
+@returns({200: Grants()}, errors=(403,))
+def list_grants(services: Services, actor: Actor, id: str) -> Returned:
+    """List whom a model is granted to, for its owner."""
+    return services.grants.list(actor, model_ref(id))
+
+
+@routes.put("/<id>/grants/users/<path:user>", endpoint="user_grant", name="setUserGrant")
+@reads(_RIGHTS, is_conditional=True)
+@returns({200: UserGrant(), 201: UserGrant()}, errors=(403, 409))
+def put_user_grant(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
+    """Grant a model to a user."""
+    return _put_grant(services, actor, body, **path)
+
+
+@routes.put("/<id>/grants/groups/<path:group>", endpoint="group_grant", name="setGroupGrant")
+@reads(_RIGHTS, is_conditional=True)
+@returns({200: GroupGrant(), 201: GroupGrant()}, errors=(403, 409))
+def put_group_grant(
+    services: Services, actor: Actor, body: dict[str, Any], **path: str
+) -> Returned:
+    """Grant a model to a group."""
+    return _put_grant(services, actor, body, **path)
+
+
+def _put_grant(
+    services: Services, actor: Actor, rights: dict[str, Any], id: str, **name: str
+) -> Returned:
+    grant, is_new = services.grants.set_grant(actor, model_target(id), grantee(id, **name), rights)
+    return grant, 201 if is_new else 200
+
+
+@routes.delete("/<id>/grants/users/<path:user>", endpoint="user_grant", name="deleteUserGrant")
+@routes.delete("/<id>/grants/groups/<path:group>", endpoint="group_grant", name="deleteGroupGrant")
+@reads(is_conditional=True)
+@returns({204: None}, errors=(403, 409))
+def delete_grant(services: Services, actor: Actor, id: str, **name: str) -> Returned:
+    """Revoke a grant, as the owner of the model. Users may also decline the grant to themselves."""
+    services.grants.revoke(actor, model_target(id), grantee(id, **name))
+    return "", 204
+
+
+@routes.post("/<id>/transfer", name="transferModel")
+@reads(TransferRequest(), is_conditional=True)
+@returns({204: None}, errors=(403, 409))
+def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
+    """Give a model to another user.
+
+    Its grants are dropped, and it arrives switched off: the new owner accepts it by switching it
+    on. The API key goes along, and a shared model stays shared.
+    """
+    services.ownership.transfer(actor, model_target(id), Person(body["user"]))
+    return "", 204

@@ -1,0 +1,74 @@
+"""What people do with the page, what holds its requests back, and hosts that show it."""
+
+from flask import url_for
+from flask_jwt_extended import create_access_token
+
+PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
+<script type="module" src="{}"></script><script type="module" src="/host.js"></script></html>"""
+
+
+def row(page, name):
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.locator("model-registry .models > li").filter(has=heading)
+
+
+def choose(page, name, item):
+    """Choose from the menu of a model."""
+    page.get_by_label(f"More for {name}", exact=True).click()
+    row(page, name).get_by_role("button", name=item, exact=True).click()
+    return page.get_by_role("dialog")
+
+
+def fill(dialog, **texts):
+    for label, text in texts.items():
+        dialog.get_by_label(label.replace("_", " "), exact=True).fill(text)
+
+
+def opened_form(page):
+    page.get_by_role("button", name="Register a model").click()
+    return page.get_by_role("dialog", name="Register a model")
+
+
+def hold(page, pattern, method="GET"):
+    """Hold requests back; returns the list that they are in."""
+    held = []
+
+    def keep(route):
+        held.append(route) if route.request.method == method else route.fallback()
+
+    page.route(pattern, keep)
+    return held
+
+
+def until(page, held, count=1):
+    for _ in range(200):
+        if len(held) >= count:
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("no such request was sent")
+
+
+def add_pages(element, script="", login=None):
+    """Return what adds a page with the element, and a script of the host's, to a host app."""
+
+    def add(host):
+        @host.app.get("/page")
+        def page():
+            token = create_access_token(str(host.user("alice")))
+            address = url_for("model_registry.static", filename="model-registry.js")
+            response = host.app.make_response(PAGE.format(element.format(token=token), address))
+            if login:
+                login(response, token)
+            return response
+
+        @host.app.get("/host.js")
+        def host_script():
+            token = create_access_token(str(host.user("alice")))
+            return script.replace("TOKEN", token), {"Content-Type": "text/javascript"}
+
+        @host.app.after_request
+        def with_policy(response):
+            response.headers["Content-Security-Policy"] = "default-src 'self'"
+            return response
+
+    return add

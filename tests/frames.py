@@ -1,0 +1,114 @@
+"""What an error report could show of an exception: the local variables of all it passed through."""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from functools import cache, partial
+from pathlib import Path
+
+import flask_model_registry
+from tests.conftest import traces
+
+PACKAGE = Path(flask_model_registry.__file__).parent
+TESTS = Path(__file__).parent
+_DEPTH = 6
+# What belongs to the host is the host's, and a traceback shows no more of it than its repr.
+_HOSTS = {"blinker", "flask", "flask_sqlalchemy", "marshmallow", "sqlalchemy", "tests", "werkzeug"}
+_LEAVES = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType)
+
+
+def frames(error):
+    """Yield the frames of an exception, and of those that it came of, hidden or not."""
+    seen, waiting = set(), [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+        traceback = error.__traceback__
+        while traceback is not None:
+            yield traceback.tb_frame
+            traceback = traceback.tb_next
+
+
+@cache
+def _folders(path):
+    return {*Path(path).parents}
+
+
+def is_ours(frame):
+    return PACKAGE in _folders(frame.f_code.co_filename)
+
+
+def is_no_test(frame):
+    return TESTS not in _folders(frame.f_code.co_filename)
+
+
+def is_called_by_us(frame):
+    """Return whether a frame is ours, or of a library that we call."""
+    above = {"flask", "werkzeug"} & {each.name for each in _folders(frame.f_code.co_filename)}
+    return is_no_test(frame) and not above
+
+
+def leaks(error, which=is_ours, *, known=()):
+    """Return the local variables that hold an API key, as ``file:function:name``.
+
+    Args:
+        known: The ``id`` of objects that live long and are looked at elsewhere.
+    """
+    found = {}
+    for frame in filter(which, frames(error)):
+        code = frame.f_code
+        for name, value in dict(frame.f_locals).items():
+            place = f"{Path(code.co_filename).name}:{code.co_name}:{name}"
+            found.setdefault(place, []).extend(texts(value, known))
+    if not traces(text for each in found.values() for text in each):  # at once, as that is faster
+        return []
+    return [place for place in found if traces(found[place])]
+
+
+def texts(value, known=()):
+    """Return as text all that is in a value, up to a depth."""
+    return [text for each in objects(value, known) for text in _spelled(each)]
+
+
+def objects(value, known=(), depth=_DEPTH):
+    """Return what is in a value, up to a depth."""
+    found, waiting = {}, deque([(value, depth)])
+    while waiting:
+        value, depth = waiting.popleft()
+        if id(value) not in found and id(value) not in known:
+            found[id(value)] = value
+            if depth:
+                waiting += [(each, depth - 1) for each in _inside(value)]
+    return [*found.values()]
+
+
+def _spelled(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        yield bytes(value).decode("latin-1")
+    for spell in (repr, str):
+        try:
+            yield spell(value)
+        except Exception as error:
+            yield f"cannot be shown: {type(error).__name__}"
+
+
+def _inside(value):
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return [*value]
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, types.MethodType):
+        return [value.__self__]
+    kind = type(value)
+    if isinstance(value, _LEAVES) or kind.__module__.partition(".")[0] in _HOSTS:
+        return []
+    slots = [vars(each).get("__slots__", ()) for each in kind.__mro__]
+    names = [name for each in slots for name in ([each] if isinstance(each, str) else each)]
+    held = [getattr(value, name) for name in names if hasattr(value, name)]
+    return [*held, *getattr(value, "__dict__", {}).values(), *getattr(value, "args", ())]

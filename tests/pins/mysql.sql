@@ -1,0 +1,87 @@
+CREATE TABLE model_registry_models (
+	id INTEGER NOT NULL AUTO_INCREMENT, 
+	uuid VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	owner_id INTEGER NOT NULL, 
+	model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	category VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_provider VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
+	base_url VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin, 
+	temperature DOUBLE, 
+	dimension INTEGER, 
+	abilities JSON, 
+	description VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+	is_active BOOL NOT NULL, 
+	is_shared BOOL NOT NULL, 
+	shared_model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin, 
+	version INTEGER NOT NULL, 
+	created_at DATETIME(6) NOT NULL, 
+	updated_at DATETIME(6), 
+	ciphertext BLOB, 
+	key_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin, 
+	credential_updated_at DATETIME(6), 
+	CONSTRAINT model_registry_pk_models PRIMARY KEY (id), 
+	CONSTRAINT model_registry_fk_models_owner FOREIGN KEY(owner_id) REFERENCES user (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_uq_models_uuid UNIQUE (uuid), 
+	CONSTRAINT model_registry_uq_models_owner_model_id UNIQUE (owner_id, model_id), 
+	CONSTRAINT model_registry_uq_models_shared_model_id UNIQUE (shared_model_id), 
+	CONSTRAINT model_registry_ck_models_shared_model_id CHECK ((is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id) OR (NOT is_shared AND shared_model_id IS NULL))
+);
+
+CREATE INDEX model_registry_ix_models_key ON model_registry_models (key_id, id);
+
+CREATE INDEX model_registry_ix_models_owner ON model_registry_models (owner_id, id, is_active, category, model_provider);
+
+CREATE INDEX model_registry_ix_models_shared ON model_registry_models (is_shared, id, is_active, category, model_provider);
+
+CREATE TABLE model_registry_abilities (
+	model_row_id INTEGER NOT NULL, 
+	ability VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	CONSTRAINT model_registry_pk_abilities PRIMARY KEY (model_row_id, ability), 
+	CONSTRAINT model_registry_fk_abilities_model FOREIGN KEY(model_row_id) REFERENCES model_registry_models (id) ON DELETE CASCADE
+);
+
+CREATE INDEX model_registry_ix_abilities_ability ON model_registry_abilities (ability, model_row_id);
+
+CREATE TABLE model_registry_grants (
+	id INTEGER NOT NULL AUTO_INCREMENT, 
+	model_row_id INTEGER NOT NULL, 
+	user_id INTEGER, 
+	group_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+	model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	can_edit BOOL NOT NULL, 
+	can_delete BOOL NOT NULL, 
+	CONSTRAINT model_registry_pk_grants PRIMARY KEY (id), 
+	CONSTRAINT model_registry_fk_grants_model FOREIGN KEY(model_row_id) REFERENCES model_registry_models (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_fk_grants_user FOREIGN KEY(user_id) REFERENCES user (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_ck_grants_one_grantee CHECK ((user_id IS NULL) <> (group_name IS NULL)), 
+	CONSTRAINT model_registry_uq_grants_user_model UNIQUE (user_id, model_row_id), 
+	CONSTRAINT model_registry_uq_grants_group_model UNIQUE (group_name, model_row_id)
+);
+
+CREATE INDEX model_registry_ix_grants_model ON model_registry_grants (model_row_id);
+
+CREATE INDEX model_registry_ix_grants_model_id_group ON model_registry_grants (model_id, group_name, model_row_id);
+
+CREATE INDEX model_registry_ix_grants_model_id_user ON model_registry_grants (model_id, user_id, model_row_id);
+
+CREATE TABLE model_registry_defaults (
+	user_id INTEGER NOT NULL, 
+	config_type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_row_id INTEGER NOT NULL, 
+	CONSTRAINT model_registry_pk_defaults PRIMARY KEY (user_id, config_type), 
+	CONSTRAINT model_registry_fk_defaults_user FOREIGN KEY(user_id) REFERENCES user (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_fk_defaults_model FOREIGN KEY(model_row_id) REFERENCES model_registry_models (id) ON DELETE CASCADE
+);
+
+CREATE INDEX model_registry_ix_defaults_model ON model_registry_defaults (model_row_id);
+
+CREATE TABLE model_registry_app_defaults (
+	config_type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_row_id INTEGER NOT NULL, 
+	CONSTRAINT model_registry_pk_app_defaults PRIMARY KEY (config_type), 
+	CONSTRAINT model_registry_fk_app_defaults_model FOREIGN KEY(model_row_id) REFERENCES model_registry_models (id) ON DELETE CASCADE
+);
+
+CREATE INDEX model_registry_ix_app_defaults_model ON model_registry_app_defaults (model_row_id);
+

@@ -1,0 +1,12 @@
+"""A host app as servers run it, on this machine's own network, set up by environment variables."""
+
+from tests.hosts import services_of
+from tests.reliability import served_app
+
+
+def create_app():
+    """Be found by Gunicorn."""
+    app = served_app.create_app()
+    # Made anew when a model is first tested, as in a host's own app.
+    del services_of(app).endpoints.prober._transport
+    return app
