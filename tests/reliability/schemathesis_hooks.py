@@ -36,7 +36,9 @@ def before_call(context, case, **kwargs):
             case.headers.pop(name, None)
     if isinstance(case.body, dict):
         repair(case.body)
-        if case.method == "POST" and "model_id" in case.body and case.id[0].islower():
+        if "model_id" in case.body and (
+            is_linked or (case.method == "POST" and case.id[0].islower())
+        ):
             case.body["model_id"] = f"m-{case.id}"  # not all are to be in conflict
         if "/providers/" in case.path:
             case.body["base_url"] = BASE_URL
