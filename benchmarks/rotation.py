@@ -19,7 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_model_registry import ModelRegistry
 from flask_model_registry.cli import new_key
-from flask_model_registry.services.resolved import Secret
+from flask_model_registry.services.resolved_model import Secret
 from flask_model_registry.services.rotation import Rotation
 from flask_model_registry.web.transactions import retrying
 

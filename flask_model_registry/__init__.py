@@ -25,7 +25,7 @@ from .providers.catalogue import Provider
 from .schemas.filters import Filters
 from .services.encryption import AesGcmBox, CannotOpenError, SecretBox
 from .services.explanation import Explanation
-from .services.resolved import ResolvedModel, Secret
+from .services.resolved_model import ResolvedModel, Secret
 from .version import __version__ as __version__
 from .web.problems import problem_response
 

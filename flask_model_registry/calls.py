@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from . import types
+    from .services.app_services import Services
     from .services.explanation import Explanation
-    from .services.resolved import ResolvedModel
-    from .services.services import Services
+    from .services.resolved_model import ResolvedModel
     from .unset import Unset
     from .users import Proxied, Users
 

@@ -32,7 +32,7 @@ from .web.views.description import description_of
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from .services.services import Services
+    from .services.app_services import Services
 
 _DESCRIPTION = "model_registry.openapi"
 _batch_size = click.option(
@@ -145,8 +145,8 @@ def doctor() -> None:
     for name, value in services.settings.shown().items():
         click.echo(f"setting  {name} = {value}")
     with connected(services) as connection, connection.begin():
-        users, endpoints = services.users, services.endpoints
-        found = [*findings(connection, services.keys, users=users, endpoints=endpoints)]
+        users, providers = services.users, services.providers
+        found = [*findings(connection, services.keys, users=users, providers=providers)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
     fail_if(any(finding.level == "error" for finding in found))

@@ -21,7 +21,7 @@ from .services.rotation import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .services.services import Services
+    from .services.app_services import Services
 
 
 def find_services() -> Services:

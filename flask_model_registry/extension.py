@@ -8,17 +8,17 @@ from weakref import WeakKeyDictionary, ref
 from .calls import Calls
 from .config import EXTENSION, Settings
 from .db.access import AccessConditions
-from .db.cascade import find_dialect_by
+from .db.declare import declare_tables
+from .db.foreign_keys import find_dialect_by
 from .db.queries import Queries
 from .db.sessions import HostSession
-from .db.tables import declare_tables
 from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
+from .providers.base_urls import Providers
 from .providers.catalogue import Catalogue
-from .providers.endpoints import Providers
 from .secret import Hidden
+from .services.app_services import Services
 from .services.encryption import AesGcmBox, SecretBox
-from .services.services import Services
 from .unset import UNSET
 from .users import User, Users
 from .web.blueprint import build_blueprint, mount
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask
 
     from .db import models
+    from .db.declare import Tables
     from .db.sessions import Database
-    from .db.tables import Tables
     from .providers.catalogue import Provider
     from .unset import Unset
     from .users import Proxied
@@ -141,7 +141,7 @@ class ModelRegistry(Calls[User]):
             users=self._users,
             sender=ref(app),
             secret_box=secret_box,
-            endpoints=Providers.of(self._catalogue, settings),
+            providers=Providers.of(self._catalogue, settings),
             settings=settings,
         )
         mount(build_blueprint(services), app if parent is None else parent, settings.url_prefix)
@@ -205,6 +205,6 @@ def _check_callbacks(**callbacks: Any) -> None:
 
 def _jwt_user() -> Callable[[], Any]:
     # Hosts with another login need not load what checks tokens.
-    from .web.auth import jwt_user
+    from .web.jwt_user import jwt_user
 
     return jwt_user

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_model_registry.db.access import AccessConditions, parameters_of
-from flask_model_registry.db.branches import parameters_for, places_for
+from flask_model_registry.db.access_paths import parameters_for, places_for
 from flask_model_registry.db.filters import QueryKey
 from flask_model_registry.db.queries import Queries
 from flask_model_registry.db.representation import ACCESS_FLAGS

@@ -560,7 +560,7 @@ def test_an_answer_of_the_hosts_to_some_requests_is_shown(run):
 
 def test_users_who_have_chosen_all_their_defaults_keep_them(run, pytester):
     leak = """
-    from flask_model_registry.schemas.rules import CONFIG_TYPES
+    from flask_model_registry.schemas.categories import CONFIG_TYPES
 
     with app.app_context():
         db.create_all()

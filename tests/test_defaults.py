@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry import ConflictError, NotFoundError, ValidationError
-from flask_model_registry.schemas.rules import CONFIG_TYPES
+from flask_model_registry.schemas.categories import CONFIG_TYPES
 from tests.hosts import CANARY, PREFIX, granted, model, register
 
 

@@ -10,7 +10,7 @@ import flask_model_registry
 from flask_model_registry import errors, signals
 from flask_model_registry.cli import model_registry
 from flask_model_registry.config import _NAMES, Settings
-from flask_model_registry.db.tables import Tables
+from flask_model_registry.db.declare import Tables
 from flask_model_registry.providers.catalogue import PROVIDERS
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import CANARY

@@ -9,7 +9,7 @@ from flask import url_for
 
 import flask_model_registry
 from flask_model_registry.providers.client import RESULTS
-from flask_model_registry.schemas.rules import ABILITIES, CATEGORIES, CONFIG_TYPES
+from flask_model_registry.schemas.categories import ABILITIES, CATEGORIES, CONFIG_TYPES
 from tests.hosts import PREFIX
 
 pytestmark = pytest.mark.databases("sqlite")

@@ -6,7 +6,7 @@ The host app's lookup of the user comes on top.
 import pytest
 import sqlalchemy as sa
 
-from flask_model_registry.schemas.rules import MAX_ID
+from flask_model_registry.schemas.limits import MAX_ID
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX, model, register
 from tests.scene import BY_NAME, Scene

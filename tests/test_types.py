@@ -10,7 +10,7 @@ import pytest
 from flask_model_registry import Filters, types
 from flask_model_registry.db.representation import PUBLIC_FIELDS
 from flask_model_registry.schemas import requests, responses
-from flask_model_registry.schemas.rules import CATEGORIES, CONFIG_TYPES
+from flask_model_registry.schemas.categories import CATEGORIES, CONFIG_TYPES
 from tests.reading import ROOT
 
 SCHEMAS = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..policy import Actor
-    from .tables import Tables
+    from .declare import Tables
 
 Condition: TypeAlias = sa.ColumnElement[bool]
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import conv
 
-from .cascade import CascadingKey
+from .foreign_keys import CascadingKey
 
 NAME = "model_registry"
 # UTC without a zone, to the microsecond: the one form that all of them keep alike.

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from ..schemas.rules import MAX_ID
-from .branches import MOST_PLACES
+from ..schemas.limits import MAX_ID
+from .access_paths import MOST_PLACES
 from .search import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..schemas.filters import Filters
-    from .tables import Tables
+    from .declare import Tables
 
 _FEW_PLACES = 8  # each takes 50 KiB of a statement
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..policy import Action, Relation
-from .branches import AccessPath, Groups, Places, branches
+from .access_paths import AccessPath, Groups, Places, branches
 from .filters import CONDITIONS
-from .references import ModelLookup
+from .lookup import ModelLookup
 from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
 
 if TYPE_CHECKING:

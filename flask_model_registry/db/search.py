@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from ..schemas.rules import MOST_SEARCHED
+from ..schemas.limits import MOST_SEARCHED
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler

@@ -21,7 +21,7 @@ from .transactions import enforces_foreign_keys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .tables import Tables
+    from .declare import Tables
 
 TRIGGER = "model_registry_user_deleted"
 UNFOLLOWED = (

@@ -18,7 +18,7 @@ from .transactions import enforces_foreign_keys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .tables import Tables
+    from .declare import Tables
 
 _MAX_LENGTH = 255
 _READERS: dict[type, Callable[[str], Any]] = {

@@ -11,7 +11,8 @@ from marshmallow.validate import Length, Regexp
 
 from ..secret import Hidden, Secret
 from ..text import LINE, LINES
-from .rules import ABILITIES, FIELD_CATEGORIES, MODEL_ID
+from .categories import ABILITIES, FIELD_CATEGORIES
+from .limits import MODEL_ID
 
 TEXT = Regexp(
     LINES,

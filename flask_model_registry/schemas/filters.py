@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ValidationError
 from ..text import LINES
-from .rules import CATEGORIES, MAX_ID, MOST_SOUGHT
+from .categories import CATEGORIES
+from .limits import MAX_ID, MOST_SOUGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf, Range
 
+from .categories import CATEGORIES
 from .fields import (
     ABILITY,
     ABOUT_ABILITIES,
@@ -33,7 +34,7 @@ from .fields import (
     unique_items,
 )
 from .filters import Filters
-from .rules import CATEGORIES, MAX_ID, MOST_SEARCHED, MOST_SOUGHT
+from .limits import MAX_ID, MOST_SEARCHED, MOST_SOUGHT
 
 PAGE_SIZE = 50
 

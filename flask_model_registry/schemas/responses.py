@@ -8,9 +8,9 @@ from marshmallow import EXCLUDE, fields
 from marshmallow.validate import OneOf
 
 from ..providers.client import RESULTS
+from .categories import CATEGORIES, CONFIG_TYPES
 from .fields import Schema, about
 from .requests import ModelUpdate
-from .rules import CATEGORIES, CONFIG_TYPES
 
 _MAY_EDIT, _MAY_DELETE = about("Whether they may change it."), about("Whether they may delete it.")
 _SENT = ModelUpdate().fields

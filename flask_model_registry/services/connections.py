@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..policy import Actor
-    from ..providers.endpoints import Providers
+    from ..providers.base_urls import Providers
     from .credentials import CredentialService
-    from .resolved import Secret
+    from .resolved_model import Secret
     from .rows import Rows
 
     # What is left to do when the connection to the database has been given back.
@@ -42,12 +42,12 @@ class ConnectionService:
     """
 
     def __init__(
-        self, rows: Rows, credentials: CredentialService, endpoints: Providers, *, concurrency: int
+        self, rows: Rows, credentials: CredentialService, providers: Providers, *, concurrency: int
     ) -> None:
         self._rows = rows
         self._credentials = credentials
-        self._endpoints = endpoints
-        self._prober = endpoints.prober
+        self._providers = providers
+        self._prober = providers.prober
         self._concurrency = concurrency
         self._running: Counter[Any] = Counter()
         self._lock = Lock()
@@ -93,8 +93,8 @@ class ConnectionService:
         return partial(self._names, actor, self._checked(fields))
 
     def _checked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        provider = self._endpoints.canonical(fields["model_provider"])
-        faults = [*self._endpoints.faults(provider, fields["base_url"])]
+        provider = self._providers.canonical(fields["model_provider"])
+        faults = [*self._providers.faults(provider, fields["base_url"])]
         if not self._prober.can_ask(provider):
             faults.append(("model_provider", "This provider cannot be tested."))
         if faults:

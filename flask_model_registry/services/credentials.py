@@ -14,12 +14,12 @@ from ..errors import (
 )
 from ..secret import ClearedFrames
 from .encryption import CannotOpenError
-from .resolved import ResolvedModel, Secret
+from .resolved_model import ResolvedModel, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..providers.endpoints import Providers
+    from ..providers.base_urls import Providers
     from .encryption import SecretBox
 
 _KEY_ID = re.compile(r"[!-~]{1,255}")
@@ -28,9 +28,9 @@ _KEY_ID = re.compile(r"[!-~]{1,255}")
 class CredentialService:
     """Seals and opens the keys of one registry in one app."""
 
-    def __init__(self, secret_box: SecretBox, endpoints: Providers) -> None:
+    def __init__(self, secret_box: SecretBox, providers: Providers) -> None:
         self._secret_box = secret_box
-        self._endpoints = endpoints
+        self._providers = providers
         key_ids = getattr(secret_box, "key_ids", None)
         #: The ids of all the encryption keys that open, if the backend tells.
         self.key_ids = None if key_ids is None else tuple(map(_checked, key_ids))
@@ -100,7 +100,7 @@ class CredentialService:
         base_url = self.address(row)
         api_key = self.open(row)
         # The providers' own addresses were checked when the app was made.
-        if row["base_url"] is not None and (fault := self._endpoints.fault(base_url)):
+        if row["base_url"] is not None and (fault := self._providers.fault(base_url)):
             raise BlockedAddressError(fault)
         return ResolvedModel(
             id=row["id"],
@@ -109,12 +109,12 @@ class CredentialService:
             model_provider=row["model_provider"],
             model_name=row["model_name"],
             base_url=base_url,
-            dialect=self._endpoints.dialect(row["model_provider"]),
+            dialect=self._providers.dialect(row["model_provider"]),
             temperature=row["temperature"],
             dimension=row["dimension"],
             abilities=tuple(row["abilities"] or ()),
             api_key=api_key,
-            _open_client=self._endpoints.open_client,
+            _open_client=self._providers.open_client,
         )
 
     def address(self, row: Mapping[str, Any]) -> str:
@@ -123,7 +123,7 @@ class CredentialService:
         Raises:
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
         """
-        address = self._endpoints.address(row["model_provider"], row["base_url"])
+        address = self._providers.address(row["model_provider"], row["base_url"])
         if address is None:
             raise NoAddressError("The provider is not known any more; give the model a base_url.")
         return address
@@ -131,7 +131,7 @@ class CredentialService:
     def key_origin(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """Return whom the key may be sent to: the provider, and the origin of the address."""
         provider = row["model_provider"]
-        return provider, self._endpoints.origin(provider, row["base_url"])
+        return provider, self._providers.origin(provider, row["base_url"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
         # With the key's id, so that a row under another key's does not open: rotation would pass it

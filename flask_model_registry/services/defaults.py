@@ -20,14 +20,14 @@ from ..errors import (
     ValidationError,
 )
 from ..policy import Action, allowed_actions, check_default, check_released, check_sharing
-from ..schemas.rules import CONFIG_TYPES
+from ..schemas.categories import CONFIG_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..policy import Actor
     from .credentials import CredentialService
-    from .resolved import ResolvedModel
+    from .resolved_model import ResolvedModel
     from .rows import LockedModel, ModelRef, Rows
 
 _SOURCES = ("user", "app")  # the nearer one first

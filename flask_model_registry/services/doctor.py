@@ -13,8 +13,8 @@ from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..db.tables import Tables
-    from ..providers.endpoints import Providers
+    from ..db.declare import Tables
+    from ..providers.base_urls import Providers
     from ..users import Users
     from .encryption_keys import EncryptionKeys
 
@@ -28,7 +28,7 @@ class Finding:
 
 
 def findings(
-    connection: sa.Connection, keys: EncryptionKeys, *, users: Users, endpoints: Providers
+    connection: sa.Connection, keys: EncryptionKeys, *, users: Users, providers: Providers
 ) -> Iterator[Finding]:
     """Yield what can be told without opening an API key."""
     tables = keys.tables
@@ -46,7 +46,7 @@ def findings(
         )
     yield from _counts(connection, tables)
     yield from _grants(connection, tables)
-    yield from _models(connection, tables, endpoints)
+    yield from _models(connection, tables, providers)
     yield from _keys(connection, keys)
 
 
@@ -127,7 +127,7 @@ def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _models(connection: sa.Connection, tables: Tables, endpoints: Providers) -> Iterator[Finding]:
+def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> Iterator[Finding]:
     models = tables.models.c
     without_key = sa.select(sa.func.count()).where(models.ciphertext.is_(None))
     if count := connection.scalar(without_key):
@@ -135,7 +135,7 @@ def _models(connection: sa.Connection, tables: Tables, endpoints: Providers) -> 
     places = (models.model_provider, models.base_url)
     statement = sa.select(*places, sa.func.count(), sa.func.min(models.id)).group_by(*places)
     for provider, base_url, count, first in connection.execute(statement):
-        for _field, fault in endpoints.faults(provider, base_url):
+        for _field, fault in providers.faults(provider, base_url):
             yield Finding("warning", f"{count} models such as {first} cannot be called: {fault}")
 
 

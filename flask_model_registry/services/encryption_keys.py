@@ -13,7 +13,7 @@ from ..errors import MissingKeysError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..db.tables import Tables
+    from ..db.declare import Tables
     from .credentials import CredentialService
 
 _log = logging.getLogger("flask_model_registry")

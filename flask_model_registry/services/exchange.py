@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..policy import Actor
-    from .services import Services
+    from .app_services import Services
 
 CONFLICTS = ("error", "skip", "update")
 _BATCH = 200
@@ -101,14 +101,14 @@ class Export:
     def _address(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
         if has_another_address(self._services, row):
-            return self._services.endpoints.address(row["model_provider"], None)
+            return self._services.providers.address(row["model_provider"], None)
         return cast("str | None", row["base_url"])
 
 
 def has_another_address(services: Services, model: Mapping[Any, Any]) -> bool:
     """Return whether a model is called at the URL of a provider that only this app has."""
-    provider = services.endpoints.canonical(model["model_provider"])
-    own = services.endpoints.address(provider, None)
+    provider = services.providers.canonical(model["model_provider"])
+    own = services.providers.address(provider, None)
     return model.get("base_url") is None and own != Catalogue().get(provider).base_url
 
 
@@ -200,7 +200,7 @@ class Import:
         if fields.get("api_key") is None:
             return False
         credentials, provider = self._services.keys.credentials, fields["model_provider"]
-        moved = {**fields, "model_provider": self._services.endpoints.canonical(provider)}
+        moved = {**fields, "model_provider": self._services.providers.canonical(provider)}
         if credentials.key_origin(own) != credentials.key_origin(moved):
             return False
         try:

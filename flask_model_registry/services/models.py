@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import signals
 from ..db.access import parameters_of
-from ..db.branches import parameters_for, places_for
+from ..db.access_paths import parameters_for, places_for
 from ..db.filters import QueryKey
 from ..db.representation import Model, in_text, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
 from ..policy import Action, check_active, check_change, check_sharing, needs_release
-from ..schemas import rules
+from ..schemas.categories import problems
 from .rows import LockedModel
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from .. import types
     from ..policy import Actor
-    from ..providers.endpoints import Providers
+    from ..providers.base_urls import Providers
     from ..schemas.filters import Filters
     from .credentials import CredentialService
     from .defaults import Defaults
-    from .resolved import ResolvedModel
+    from .resolved_model import ResolvedModel
     from .rows import ModelRef, Rows
 
 # The columns that take a field of the request unchanged.
@@ -49,7 +49,7 @@ class ModelService:
         credentials: CredentialService,
         defaults: Defaults,
         *,
-        endpoints: Providers,
+        providers: Providers,
         clock: Callable[[], datetime],
         new_uuid: Callable[[], UUID],
     ) -> None:
@@ -57,7 +57,7 @@ class ModelService:
         self._queries = rows.queries
         self._credentials = credentials
         self._defaults = defaults
-        self._endpoints = endpoints
+        self._providers = providers
         self._clock = clock
         self._new_uuid = new_uuid
 
@@ -180,7 +180,7 @@ class ModelService:
     def _canonical(self, filters: Filters) -> Filters:
         if filters.model_provider is None:
             return filters
-        provider = self._endpoints.canonical(filters.model_provider)
+        provider = self._providers.canonical(filters.model_provider)
         return replace(filters, model_provider=provider)
 
     def _new_row(self, actor: Actor) -> dict[str, Any]:
@@ -196,16 +196,16 @@ class ModelService:
     def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
         new = {**row, **{name: fields[name] for name in _PLAIN if name in fields}}
         if "model_provider" in fields:
-            new["model_provider"] = self._endpoints.canonical(fields["model_provider"])
+            new["model_provider"] = self._providers.canonical(fields["model_provider"])
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
         return new
 
     def _check(self, row: Mapping[str, Any], changed: Iterable[str]) -> None:
-        faults = [*rules.problems(row)]
+        faults = [*problems(row)]
         if not {*_ADDRESS}.isdisjoint(changed):
-            faults += self._endpoints.faults(row["model_provider"], row["base_url"])
+            faults += self._providers.faults(row["model_provider"], row["base_url"])
         if faults:
             raise ValidationError(faults)
 

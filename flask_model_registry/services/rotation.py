@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tenacity import Retrying
 
     from .encryption_keys import EncryptionKeys
-    from .resolved import Secret
+    from .resolved_model import Secret
 
     Row: TypeAlias = Mapping[Any, Any]
 

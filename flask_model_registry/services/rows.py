@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from .. import signals
 from ..db.access import parameters_of
-from ..db.branches import parameters_for, places_for
+from ..db.access_paths import parameters_for, places_for
 from ..db.failures import breaks_a_constraint, violated_constraint
+from ..db.lookup import Lookup
 from ..db.models import Registered
-from ..db.references import Lookup
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.transactions import savepoint
 from ..db.user_deletion import Departures
@@ -28,7 +28,7 @@ from ..errors import (
     PreconditionFailedError,
 )
 from ..policy import Action, allowed_actions, check_allowed
-from ..schemas.rules import MAX_ID, MODEL_ID
+from ..schemas.limits import MAX_ID, MODEL_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from blinker import NamedSignal
 
     from ..db.access import AccessConditions
+    from ..db.lookup import ModelLookup
     from ..db.queries import Queries
-    from ..db.references import ModelLookup
     from ..policy import Actor
     from .encryption_keys import EncryptionKeys
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from werkzeug.routing import MapAdapter, Rule
 
-    from ..db.tables import Tables
-    from ..services.services import Services
+    from ..db.declare import Tables
+    from ..services.app_services import Services
 
 _BLUEPRINT = "model_registry"
 

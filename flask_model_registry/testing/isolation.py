@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..schemas.rules import MAX_ID
+from ..schemas.limits import MAX_ID
 from ..web.views import ROUTES
 from .visitor import told
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .. import signals
-from ..schemas.rules import CONFIG_TYPES
+from ..schemas.categories import CONFIG_TYPES
 from .canary import Canary
 from .host import fail
 from .visitor import two_users
@@ -129,7 +129,7 @@ def scene_of(host: Host, users: Any) -> Iterator[Scene]:
 
 def _never_asked(host: Host) -> str:
     """Return a provider that cannot be tested: not even a host that lets all in would call it."""
-    providers = host.services.endpoints.providers()
+    providers = host.services.providers.described()
     return next((each["id"] for each in providers if not each["can_be_tested"]), "bedrock")
 
 

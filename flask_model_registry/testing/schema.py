@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..db.cascade import on_delete
+from ..db.foreign_keys import on_delete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

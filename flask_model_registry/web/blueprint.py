@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
 
     from ..policy import Actor
-    from ..services.services import Services
+    from ..services.app_services import Services
     from .routes import Operation, Route
 
 

@@ -60,7 +60,7 @@ def login_of(
 def _has_jwts(app: Flask, load_user: Callable[[], Any]) -> bool:
     if "flask-jwt-extended" not in app.extensions:
         return False
-    from .auth import jwt_user  # hosts with another login need not load it
+    from .jwt_user import jwt_user  # hosts with another login need not load it
 
     # A loader of the host's may read a JWT too, but Flask-Login is there for sessions.
     return load_user is jwt_user or not hasattr(app, "login_manager")

@@ -12,10 +12,11 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
+from ..schemas.categories import CONFIG_TYPES
 from ..schemas.fields import PROVIDER_ID, QueryInteger
+from ..schemas.limits import MODEL_ID
 from ..schemas.requests import PAGE_SIZE
 from ..schemas.responses import ModelRepresentation, Problem
-from ..schemas.rules import CONFIG_TYPES, MODEL_ID
 from ..text import LINE, UNSAFE
 from ..version import __version__
 

@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 import schemathesis
 from schemathesis import GenerationMode
 
+from flask_model_registry.schemas.categories import ABILITIES, FIELD_CATEGORIES
 from flask_model_registry.schemas.requests import cursor
-from flask_model_registry.schemas.rules import ABILITIES, FIELD_CATEGORIES
 from tests.hosts import CANARY
 from tests.reliability.sizes import SEEDS
 

@@ -13,7 +13,7 @@ from ..routes import Routes, after_commit, reads, returns
 
 if TYPE_CHECKING:
     from ...policy import Actor
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 routes = Routes("providers")
@@ -23,7 +23,7 @@ routes = Routes("providers")
 @returns({200: ProviderEntry(many=True)})
 def list_providers(services: Services, _actor: Actor) -> Returned:
     """List the known providers."""
-    return services.endpoints.providers()
+    return services.providers.described()
 
 
 @routes.post("/providers/<provider>/models", endpoint="provider_models", name="listProviderModels")
@@ -33,7 +33,7 @@ def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str
     """Ask a provider which models it serves, with the key of the request."""
     if not PROVIDER_ID.fullmatch(provider):
         raise NotFoundError
-    return after_commit(services.probes.names(actor, {**body, "model_provider": provider}))
+    return after_commit(services.connections.names(actor, {**body, "model_provider": provider}))
 
 
 @routes.post("/test-connection", name="testConnection")
@@ -41,11 +41,11 @@ def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str
 @returns({200: ProbeResult()}, errors=(429,))
 def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
     """Test a model that need not be saved, with the key of the request."""
-    return after_commit(services.probes.of_submitted(actor, body))
+    return after_commit(services.connections.of_submitted(actor, body))
 
 
 @routes.post("/<id>/test", name="testModel")
 @returns({200: ProbeResult()}, errors=(409, 429))
 def test_model(services: Services, actor: Actor, id: str) -> Returned:
     """Test an active model with its stored key, at its stored address."""
-    return after_commit(services.probes.of_saved(actor, model_ref(id)))
+    return after_commit(services.connections.of_saved(actor, model_ref(id)))

@@ -13,7 +13,7 @@ from ..login import login_of
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 _PATH = "/openapi.json"

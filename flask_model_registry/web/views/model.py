@@ -14,7 +14,7 @@ from ..tags import lists
 
 if TYPE_CHECKING:
     from ...policy import Actor
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 routes = Routes("models")

@@ -16,7 +16,7 @@ from ..routes import Routes, reads, returns
 if TYPE_CHECKING:
     from ...policy import Actor
     from ...schemas.filters import Filters
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 routes = Routes("models")

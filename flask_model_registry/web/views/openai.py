@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...policy import Actor
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 routes = Routes("openai")

@@ -12,7 +12,7 @@ from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
     from ...policy import Actor
-    from ...services.services import Services
+    from ...services.app_services import Services
     from ..routes import Returned
 
 _RIGHTS = Rights()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..policy import Action
-from .branches import branches
+from .access_paths import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .access import AccessConditions
-    from .branches import AccessPath, Places
+    from .access_paths import AccessPath, Places
 
 
 class Lookup(Enum):

@@ -31,18 +31,18 @@ class Providers:
 
     @classmethod
     def of(cls, catalogue: Catalogue, settings: Settings) -> Providers:
-        """Return the endpoints under an app's settings, on this machine's network.
+        """Return the providers under an app's settings, on this machine's network.
 
         Raises:
             ConfigError: A provider is at an address that the settings do not allow.
         """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         opening = partial(_transport, policy, settings.probe_timeout)
-        endpoints = cls(catalogue, policy, ProviderClient(catalogue, policy, opening))
+        providers = cls(catalogue, policy, ProviderClient(catalogue, policy, opening))
         for provider in catalogue:
-            if provider.base_url and (fault := endpoints.fault(provider.base_url)):
+            if provider.base_url and (fault := providers.fault(provider.base_url)):
                 raise ConfigError(f"the base_url of Provider {provider.id!r} is refused: {fault}")
-        return endpoints
+        return providers
 
     @cached_property
     def _call_transport(self) -> Transport:
@@ -67,7 +67,7 @@ class Providers:
 
         return open_client
 
-    def providers(self) -> list[dict[str, Any]]:
+    def described(self) -> list[dict[str, Any]]:
         """Return the known providers as plain data."""
         return [provider.shown() for provider in self.catalogue]
 

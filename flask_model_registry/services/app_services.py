@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..db.queries import Queries
-    from ..providers.endpoints import Providers
+    from ..providers.base_urls import Providers
     from ..users import Users
     from .encryption import SecretBox
 
@@ -38,8 +38,8 @@ class Services:
     ownership: Ownership
     defaults: Defaults
     explainer: Explainer
-    endpoints: Providers
-    probes: ConnectionService
+    providers: Providers
+    connections: ConnectionService
     keys: EncryptionKeys
     settings: Settings
 
@@ -52,7 +52,7 @@ class Services:
         users: Users,
         sender: Callable[[], Any],
         secret_box: SecretBox,
-        endpoints: Providers,
+        providers: Providers,
         settings: Settings,
     ) -> Services:
         """Return the services of an app.
@@ -60,7 +60,7 @@ class Services:
         Args:
             sender: Returns the sender of signals, or services kept by app would keep the app.
         """
-        credentials = CredentialService(secret_box, endpoints)
+        credentials = CredentialService(secret_box, providers)
         keys = EncryptionKeys(
             queries.access.tables, credentials, is_strict=settings.key_check == "error"
         )
@@ -70,15 +70,15 @@ class Services:
             users=users,
             rows=rows,
             models=ModelService(
-                rows, credentials, defaults, endpoints=endpoints, clock=_now, new_uuid=uuid4
+                rows, credentials, defaults, providers=providers, clock=_now, new_uuid=uuid4
             ),
             grants=Grants(rows, defaults, users),
             ownership=Ownership(rows, defaults, users, _now),
             defaults=defaults,
             explainer=Explainer(rows, credentials),
-            endpoints=endpoints,
-            probes=ConnectionService(
-                rows, credentials, endpoints, concurrency=settings.probe_concurrency
+            providers=providers,
+            connections=ConnectionService(
+                rows, credentials, providers, concurrency=settings.probe_concurrency
             ),
             keys=keys,
             settings=settings,

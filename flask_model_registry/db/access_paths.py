@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..policy import Actor
     from .access import AccessConditions, Condition
-    from .tables import Tables
+    from .declare import Tables
 
 
 class Groups(Enum):

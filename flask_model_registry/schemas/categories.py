@@ -1,21 +1,12 @@
-"""What is valid: the limits that all layers share, and what makes a model valid as a whole."""
+"""The categories of models: which abilities, fields and uses each has."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# No empty, '.' or '..' segment: such an id could not be asked for by its address.
-MODEL_ID = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|\Z)))[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}(?<!/)")
-#: The largest id of a row.
-MAX_ID = 2**31 - 1
-#: The longest text to search for, in characters.
-MOST_SOUGHT = 100
-#: How many characters of a column are searched; the cost of a search grows with these.
-MOST_SEARCHED = 512
 # A new one also belongs in types.py, providers/catalogue.py and web/static/model-registry.js.
 CATEGORIES = ("llm", "embedding", "image", "speech", "rerank")
 
