@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from flask import current_app
 
-from .db.transactions import use_savepoints
+from .db.transactions import needs_savepoints
 from .db.users import Person
 from .errors import ConfigError, ValidationError
 from .schemas import ModelUpdate, NewModel, Rights, load
@@ -297,5 +297,5 @@ class Calls(Generic[User]):
         services = self._app_services.get(proxy._get_current_object())
         if services is None:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
-        use_savepoints()  # the host's code may call from within a request to the registry
+        needs_savepoints.set(True)  # the host's code may call from within a request to the registry
         return services

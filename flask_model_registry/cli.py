@@ -25,11 +25,12 @@ from .secret import ClearedFrames, Hidden
 from .services.doctor import findings
 from .services.exchange import CONFLICTS, Export, Import, Outcome, has_another_address
 from .services.rotation import Progress, Rotation
-from .signals import collect_signals
-from .web.transactions import TRIES, retrying, send_collected, transaction
+from .web.transactions import TRIES, retrying, send_signals, transaction
 from .web.views.description import description_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import sqlalchemy as sa
 
     from .services.app_services import Services
@@ -271,7 +272,8 @@ def _register(
     with failures_told():
         # A retry could not repeat what the host has written before.
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
-            with attempt, collect_signals() as sendings, transaction(session, commit=False):
+            calls: list[Callable[[], Any]] = []  # of receivers
+            with attempt, transaction(session, commit=False, calls=calls):
                 importing = Import(services, owner=owner, on_conflict=on_conflict)
                 outcomes = [*importing.outcomes(lines)]
                 counts = Counter(outcome.act for outcome in outcomes)
@@ -282,7 +284,7 @@ def _register(
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
     click.echo(told + ("; nothing was changed" if is_undone else ""))
     if not is_undone:
-        send_collected(session, sendings)
+        send_signals(session, calls)
     fail_if(bool(counts["fail"]))
 
 

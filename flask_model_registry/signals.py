@@ -8,7 +8,6 @@ calls at once.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blinker import Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from blinker import NamedSignal
 
@@ -37,26 +36,16 @@ default_changed = namespace.signal(
 )
 resolved = namespace.signal("resolved", "The host's code has the key in hand.")
 
-_outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("_outbox", default=None)
+# Takes the calls of receivers that a transaction holds back until it is committed.
+outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("outbox", default=None)
 
 
 def send_signal(signal: NamedSignal, sender: Any, **facts: Any) -> None:
-    """Send a signal, or keep it while signals are collected."""
-    outbox = _outbox.get()
-    if outbox is None:
+    """Send a signal, or put it into the outbox if there is one."""
+    waiting = outbox.get()
+    if waiting is None:
         signal.send(sender, event=signal.name, **facts)
         return
     # One by one, so that a receiver that fails does not keep it from the others.
     for receiver in signal.receivers_for(sender):
-        outbox.append(partial(receiver, sender, event=signal.name, **facts))
-
-
-@contextmanager
-def collect_signals() -> Iterator[list[Callable[[], Any]]]:
-    """Collect the calls of receivers for what the block announces, to be made later."""
-    outbox: list[Callable[[], Any]] = []
-    token = _outbox.set(outbox)
-    try:
-        yield outbox
-    finally:
-        _outbox.reset(token)
+        waiting.append(partial(receiver, sender, event=signal.name, **facts))

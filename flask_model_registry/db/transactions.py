@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_needs_savepoints: ContextVar[bool] = ContextVar("_needs_savepoints", default=True)
+# Whether others may go on after a failure, or all of the transaction goes then.
+needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
 _TABLES = "model_registry_"  # what the names of all begin with
 NO_TABLES = (
@@ -21,35 +22,21 @@ NO_TABLES = (
 )
 
 
-@contextmanager
-def without_savepoints() -> Iterator[None]:
-    """Make no savepoints for what the block does: if it fails, all of the transaction goes."""
-    token = _needs_savepoints.set(False)
-    try:
-        yield
-    finally:
-        _needs_savepoints.reset(token)
-
-
-def use_savepoints() -> None:
-    """Make savepoints again for the rest of such a block: others may go on after a failure."""
-    _needs_savepoints.set(True)
-
-
-@contextmanager
-def savepoint(connection: sa.Connection) -> Iterator[None]:
+def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:
     """Write what the block does, or nothing of it if it fails.
 
-    That is a savepoint, but within :func:`without_savepoints`.
+    That is a savepoint, unless all of the transaction goes then.
     """
     # SQLite has no FOR UPDATE: this is the lock that writers wait for, before they look at a row.
     # And the sqlite3 module opens no transaction for a SAVEPOINT, so its release would commit.
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if not _needs_savepoints.get():
-        yield
-        return
+    return _savepoint(connection) if needs_savepoints.get() else nullcontext()
+
+
+@contextmanager
+def _savepoint(connection: sa.Connection) -> Iterator[None]:
     failures: list[BaseException] = []
     try:
         with connection.begin_nested():

@@ -47,28 +47,22 @@ class EncryptionKeys:
         self.tables = tables
         self.credentials = credentials
         self.is_strict = is_strict
-        self._is_checked = False
+        self.are_checked = False
         models = tables.models.c
         self._first = sa.select(sa.func.min(models.key_id))
         self._next = self._first.where(models.key_id > sa.bindparam("last"))
         is_sealed = (models.key_id == sa.bindparam("key")) & models.ciphertext.is_not(None)
         self._any = sa.select(models.id).where(is_sealed).limit(1)
 
-    def ensure_checked(self, connection: sa.Connection) -> None:
-        """Check, unless that went well before in this process."""
-        if not self._is_checked:
-            self.check(connection)
-            self._is_checked = True
-
     def check(self, connection: sa.Connection) -> None:
-        """Tell if API keys are sealed with encryption keys that are not configured.
+        """Check that API keys are sealed with configured encryption keys only.
 
         Raises:
             MissingKeysError: Some are, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a warning.
         """
-        if self.credentials.key_ids is None:
-            return
-        missing = [each for each in self.stored(connection) if each not in self.credentials.key_ids]
+        configured = self.credentials.key_ids
+        stored = () if configured is None else self.stored(connection)
+        missing = [each for each in stored if each not in (configured or ())]
         faults = [self._fault(each) for each in missing if self._is_used(connection, each)]
         if faults and self.is_strict:
             raise MissingKeysError("; ".join(map(str, faults)))
@@ -78,6 +72,7 @@ class EncryptionKeys:
                 fault,
                 extra={"model_registry_kind": "key-missing"},
             )
+        self.are_checked = True
 
     def stored(self, connection: sa.Connection) -> Iterator[str]:
         """Yield the key ids that rows have, by one look into the index for each."""

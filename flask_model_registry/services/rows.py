@@ -126,14 +126,24 @@ class Rows:
         Raises:
             ConfigError: Stored API keys are sealed with encryption keys that are not configured.
         """
-        connection = self._connection(to_write=to_write)
-        self._keys.ensure_checked(connection)
-        self._departures.follow(connection)
+        session = self.session()
+        if session.autoflush:
+            session.flush()  # as every query of the session would
+        to_write = to_write or session.get_transaction() in self._writing
+        bind = {"clause": self._change if to_write else self._access.tables.models}
+        connection: sa.Connection = session.connection(bind_arguments=bind)
+        if to_write:
+            self._writing.add(session.get_transaction())
+        if not self._keys.are_checked:
+            self._keys.check(connection)
+        if connection.dialect.name == "sqlite":
+            self._departures.follow(connection)
         return connection
 
     def check_keys(self) -> None:
         """Check the encryption keys, whether that was done before or not."""
-        self._keys.check(self._connection())
+        self._keys.are_checked = False
+        self.connect()
 
     def engine(self) -> sa.Engine:
         """Return the engine of the database that holds the host's users."""
@@ -141,7 +151,13 @@ class Rows:
         engine: sa.Engine = bind.engine  # of a connection too
         return engine
 
-    def find_model(self, references: ModelLookup, actor: Actor, ref: int | str) -> Any:
+    def find_model(
+        self,
+        references: ModelLookup,
+        actor: Actor,
+        ref: int | str,
+        connection: sa.Connection | None = None,
+    ) -> Any:
         """Return the row of the model that a reference leads the actor to.
 
         A ``model_id`` passes over inactive models as long as it leads to an active one.
@@ -149,15 +165,16 @@ class Rows:
         Raises:
             NotFoundError: There is none that the actor may see.
         """
-        by_id = kind_of_ref(ref) is int
-        for lookup in (None,) if by_id else (Lookup.ACTIVE, Lookup.ANY):
-            row = self._found(references, actor, ref, lookup)
+        lookups = (None,) if kind_of_ref(ref) is int else (Lookup.ACTIVE, Lookup.ANY)
+        connection = connection or self.connect()
+        for lookup in lookups:
+            row = _found(connection, references, actor, ref, lookup=lookup)
             if row is not None:
                 return row
         raise NotFoundError
 
-    def _to_change(self, actor: Actor, ref: int | str) -> Any:
-        """Return the id of the model that the actor wants to change.
+    def _model_to_change(self, connection: sa.Connection, actor: Actor, ref: int | str) -> Any:
+        """Return the row of the model that the actor wants to change.
 
         That is the nearest, if it is active or the only one. Otherwise a ``model_id`` would lead
         from one model to another as soon as the first is switched off, or given away.
@@ -166,41 +183,33 @@ class Rows:
             NotFoundError: There is none that the actor may see.
             ConflictError: The ``model_id`` may mean several.
         """
-        if kind_of_ref(ref) is int:
-            return self.find_model(self.queries.visible, actor, ref).id
-        row = self._found(self.queries.visible, actor, ref, Lookup.ANY)
+        visible = self.queries.visible
+        if isinstance(ref, int):
+            return self.find_model(visible, actor, ref, connection)
+        kind_of_ref(ref)  # or there is none
+        row = _found(connection, visible, actor, ref, lookup=Lookup.ANY)
         if row is None:
             raise NotFoundError
-        if not row.is_active and self._found(
-            self.queries.visible, actor, ref, Lookup.OTHER, besides=row.id
+        if not row.is_active and _found(
+            connection, visible, actor, ref, lookup=Lookup.OTHER, besides=row.id
         ):
             raise ConflictError(
                 f"You see several models with this model_id, and the nearest, {row.id}, is "
                 "inactive. Name the one you mean by its id."
             )
-        return row.id
-
-    def _found(
-        self,
-        references: ModelLookup,
-        actor: Actor,
-        ref: int | str,
-        lookup: Lookup | None,
-        **parameters: Any,
-    ) -> Any:
-        connection = self.connect()
-        places = places_for(actor, connection.dialect)
-        parameters |= {"ref": ref, **parameters_for(actor, places)}
-        return connection.execute(references.statement(lookup, places), parameters).first()
+        return row
 
     @contextmanager
-    def write_transaction(self, user: Any = None) -> Iterator[sa.Connection]:
+    def write_transaction(
+        self, user: Any = None, connection: sa.Connection | None = None
+    ) -> Iterator[sa.Connection]:
         """Write all of the block or nothing; what will belong to the user.
 
         Raises:
             ConflictError: The database refused what the block wrote, or the user is gone.
         """
-        connection = self.connect(to_write=True)  # flushes; what fails then is the host's
+        # This flushes; what fails then is the host's.
+        connection = connection or self.connect(to_write=True)
         try:
             with savepoint(connection):
                 if user is not None and user_missing(connection, self._access.tables, user):
@@ -231,14 +240,14 @@ class Rows:
             ConflictError: The ``model_id`` may mean several models.
             PreconditionFailedError: It is not in the state that the actor expects.
         """
-        self._connection(to_write=True)  # for the look too
+        connection = self.connect(to_write=True)
         # Whoever cannot see the model does not wait for its lock: that would tell of it.
         if shared:  # so it does not change, and is chosen as for a call
-            row_id = self.find_model(self.queries.visible, actor, target.ref).id
+            row = self.find_model(self.queries.visible, actor, target.ref, connection)
         else:
-            row_id = self._to_change(actor, target.ref)
-        with self.write_transaction(actor.key) as connection:
-            held = self._locked(connection, actor, row_id, self.queries.locked[shared])
+            row = self._model_to_change(connection, actor, target.ref)
+        with self.write_transaction(actor.key, connection):
+            held = self._locked(connection, actor, row.id, self.queries.locked[shared])
             if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
                 raise NotFoundError
             check_allowed(action, held.actions)
@@ -258,17 +267,6 @@ class Rows:
             facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
         signals.send_signal(signal, self._sender(), actor=actor and actor.key, **facts)
 
-    def _connection(self, *, to_write: bool = False) -> sa.Connection:
-        session = self.session()
-        if session.autoflush:
-            session.flush()  # as every query of the session would
-        to_write = to_write or session.get_transaction() in self._writing
-        bind = {"clause": self._change if to_write else self._access.tables.models}
-        connection: sa.Connection = session.connection(bind_arguments=bind)
-        if to_write:
-            self._writing.add(session.get_transaction())
-        return connection
-
     def _locked(
         self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]
     ) -> LockedModel:
@@ -280,7 +278,6 @@ class Rows:
             parameters = {"ref": row_id, **parameters_of(actor)}
             grants = connection.execute(self.queries.grants_of_actor, parameters)
             held = replace(held, grants=tuple(grants.mappings()))
-        check_allowed(Action.USE, held.actions)
         return held
 
     def _conflict(self, error: sa.exc.DBAPIError) -> ConflictError:
@@ -290,6 +287,20 @@ class Rows:
         if constraint.endswith("shared_model_id"):
             return ModelIdTakenError("A model with this model_id is already shared with everybody.")
         return ConflictError(_REFUSED)
+
+
+def _found(
+    connection: sa.Connection,
+    references: ModelLookup,
+    actor: Actor,
+    ref: int | str,
+    *,
+    lookup: Lookup | None,
+    **parameters: Any,
+) -> Any:
+    places = places_for(actor, connection.dialect)
+    parameters |= {"ref": ref, **parameters_for(actor, places)}
+    return connection.execute(references.statement(lookup, places), parameters).first()
 
 
 def kind_of_ref(ref: int | str) -> type:

@@ -12,7 +12,7 @@ from flask import Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from ..db.failures import Failure, driver_failure, failure_of, misses_a_table, refuses_a_value
-from ..db.transactions import NO_TABLES, is_of_the_registry, without_savepoints
+from ..db.transactions import NO_TABLES, is_of_the_registry
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
@@ -24,7 +24,6 @@ from ..errors import (
     ValidationError,
 )
 from ..schemas.requests import NoQuery
-from ..signals import collect_signals
 from .logs import facts
 from .names import rule_class_with_names
 from .openai_errors import NO_PROXY, error_object
@@ -32,7 +31,7 @@ from .page import STATIC, PageBlueprint
 from .problems import MIMETYPE, sayable
 from .request import RequestReader
 from .routes import after_commit
-from .transactions import TRIES, retrying, send_collected, told, transaction
+from .transactions import TRIES, run, told
 from .views import ROUTES
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from flask.sansio.app import App
     from flask.sansio.blueprints import BlueprintSetupState
 
-    from ..policy import Actor
     from ..services.app_services import Services
     from .routes import Operation, Route
 
@@ -156,9 +154,8 @@ class _Requests:
         if request.method != "OPTIONS" and name not in _PUBLIC:
             if (name, request.method) in _WITH_BODY:
                 self._reader.read_body()
-            # A retry could not repeat what the host has written in this request.
             g.model_registry_is_alone = not self._session().in_transaction()
-            g.model_registry_actor = self._actor()
+            self._identify()
 
     def view_function(self, name: str, route: Route) -> Callable[..., Response]:
         """Return a function with a name, as extensions such as Flask-WTF expect."""
@@ -187,36 +184,26 @@ class _Requests:
             self._reader.query(_NO_QUERY)
         if operation.body is not None:
             arguments["body"] = self._reader.body(operation.body)
-        returned, sendings = self._run(operation.view, arguments)
-        if sendings:
-            send_collected(self._session, sendings)
+
+        def work() -> Any:
+            return operation.view(self._services, g.get("model_registry_actor"), **arguments)
+
+        returned = run(
+            work,
+            self._session,
+            commit=request.method not in _READING,
+            # What the host has written in this request, no retry could repeat.
+            tries=TRIES if g.get("model_registry_is_alone") else 1,
+            before_retry=self._identify,  # the user may be gone
+        )
         if isinstance(returned, after_commit):
             return _response(returned.make_body())
         return _response(*returned) if isinstance(returned, tuple) else _response(returned)
 
-    def _run(
-        self, view: Callable[..., Any], arguments: Mapping[str, Any]
-    ) -> tuple[Any, list[Callable[[], Any]]]:
-        """Run a view in a transaction, retrying after a deadlock or serialization failure.
-
-        Signals have not been sent yet.
-        """
-        commit = request.method not in _READING
-        for attempt in retrying(TRIES if g.get("model_registry_is_alone") else 1):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:  # the user may be gone
-                    g.model_registry_actor = self._actor()
-                with (
-                    collect_signals() as sendings,
-                    transaction(self._session, commit=commit),
-                    without_savepoints(),
-                ):
-                    returned = view(self._services, g.get("model_registry_actor"), **arguments)
-        return returned, sendings
-
-    def _actor(self) -> Actor:
+    def _identify(self) -> None:
+        """Find out who asks."""
         try:
-            return self._services.users.actor()
+            g.model_registry_actor = self._services.users.actor()
         except (sa.exc.DBAPIError, OSError) as error:
             failure = driver_failure(error)
             # Not every driver shows that its connection is dead. This does, where the error can

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app
 from tenacity import (
@@ -16,6 +16,8 @@ from tenacity import (
 )
 
 from ..db.failures import Failure, driver_failure, failure_of, is_transient
+from ..db.transactions import needs_savepoints
+from ..signals import outbox
 from .logs import facts
 
 if TYPE_CHECKING:
@@ -23,13 +25,50 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
+T = TypeVar("T")
 TRIES = 4  # of a transaction, in all
 _PATIENCE = 2.0  # seconds, after which nothing is tried again
 
 
+def run(
+    work: Callable[[], T],
+    session: Any,
+    *,
+    commit: bool,
+    tries: int,
+    before_retry: Callable[[], Any],
+) -> T:
+    """Do some work in a transaction, and again after a deadlock or serialization failure.
+
+    All of it is committed or nothing, so it makes no savepoints. Its signals are sent afterwards.
+    """
+    for attempt in retrying(tries):
+        with attempt:
+            if attempt.retry_state.attempt_number > 1:
+                before_retry()
+            calls: list[Callable[[], Any]] = []
+            with transaction(session, commit=commit, calls=calls, savepoints=False):
+                result = work()
+    if calls:
+        send_signals(session, calls)
+    return result
+
+
 @contextmanager
-def transaction(session: Any, *, commit: bool) -> Iterator[None]:
-    """Commit what the block did, or roll it back."""
+def transaction(
+    session: Any,
+    *,
+    commit: bool,
+    calls: list[Callable[[], Any]] | None = None,
+    savepoints: bool = True,
+) -> Iterator[None]:
+    """Commit what the block did, or roll it back.
+
+    Args:
+        calls: Takes the calls of the signals' receivers; without it, they are made at once.
+        savepoints: Whether what the block does may fail in part.
+    """
+    collecting, splitting = outbox.set(calls), needs_savepoints.set(savepoints)
     try:
         yield
         if commit:
@@ -39,14 +78,17 @@ def transaction(session: Any, *, commit: bool) -> Iterator[None]:
         if failure := driver_failure(error):
             raise failure from error
         raise
+    finally:
+        needs_savepoints.reset(splitting)
+        outbox.reset(collecting)
 
 
-def send_collected(session: Any, sendings: Iterable[Callable[[], Any]]) -> None:
-    """Send signals, and commit what the receivers wrote; what was announced stands if one fails."""
-    for send in sendings:
+def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
+    """Call receivers, and commit what they wrote; what was announced stands if one fails."""
+    for call in calls:
         try:
             with transaction(session, commit=True):
-                send()
+                call()
         except Exception:
             current_app.logger.exception(
                 "model registry: a receiver of a signal failed", extra=facts("receiver-failed")
