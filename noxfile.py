@@ -45,7 +45,7 @@ os.environ["PATH"] = os.pathsep.join([*map(str, PYENV.glob("3.*/bin")), os.envir
 def matrix(session: nox.Session, bounds: list[str]) -> None:
     """Run the tests that need neither a database server, a browser nor the SDKs of providers."""
     session.install(*bounds, "-e", ".")
-    session.install("-e", ".[test]")  # what is there already stays as it is
+    session.install("-e", ".[test]")  # keeps what is already installed
     session.run("python", "-c", VERSIONS)
     options = ["-p", "no:cacheprovider", "-k", "not postgresql and not mariadb"]
     # They need a browser and servers, whatever the libraries.

@@ -133,4 +133,4 @@ class Load:
         answer = connection.getresponse()
         answer.read()
         if answer.status >= 400:
-            raise RuntimeError(f"{method} {path} was answered {answer.status}")
+            raise RuntimeError(f"{method} {path} returned {answer.status}")

@@ -96,7 +96,7 @@ def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
     for field, each in schema["properties"].items():
         default = "required" if field in schema.get("required", ()) else _default(each)
         if name.endswith("Changes"):
-            default = "as it is"
+            default = "unchanged"
         yield f"| `{field}` | {_type(each)} | {default} | {each['description']} |"
 
 

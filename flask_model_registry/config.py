@@ -152,7 +152,9 @@ class Settings:
 def _refuse_unknown(config: Mapping[str, Any]) -> None:
     given = {name.removeprefix(PREFIX) for name in config if name.startswith(PREFIX)}
     if unknown := sorted(given - set(_NAMES)):
-        raise ConfigError(f"{PREFIX}{unknown[0]} is no setting; there are: {', '.join(_NAMES)}")
+        raise ConfigError(
+            f"{PREFIX}{unknown[0]} is not a setting. The settings are: {', '.join(_NAMES)}"
+        )
 
 
 def _url_prefix(config: Mapping[str, Any]) -> str:

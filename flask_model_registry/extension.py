@@ -55,7 +55,7 @@ class ModelRegistry(Calls[User]):
         user_model: The mapped class of the host's users; its key may be of any type.
         user_loader: Returns the user of the request, or ``None``. Default: the user of the
             Flask-JWT-Extended access token, by the host's ``user_lookup_loader``.
-        can_share: Tells whether a user may share models with everyone. Default: by the user's
+        can_share: Returns whether a user may share models with everyone. Default: by the user's
             ``is_admin``.
         groups: Returns the names of the groups that a user is in. Default: none.
         can_grant: Returns whether a user may grant or transfer a model to another user, or grant

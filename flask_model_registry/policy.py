@@ -34,7 +34,7 @@ class Relation(Enum):
     """How a user comes by a model."""
 
     OWNER = "owner"
-    EVERYONE = "shared with everybody"
+    EVERYONE = "shared with everyone"
     GRANTEE = "granted to the user"
     GROUP = "granted to a group of the user"
 
@@ -77,10 +77,10 @@ _REQUIRED = {
     Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
-_SHARING = "This takes the right to share models with everybody."
+_SHARING = "You need permission to share models with everyone."
 _SHARED = (
-    "The model is shared with everybody: to switch it on, or to change its model_id, model_name, "
-    "model_provider, base_url or api_key, takes the right to share. "
+    "The model is shared with everyone. You need the right to share to switch it on, or to change "
+    "its model_id, model_name, model_provider, base_url or api_key. "
     "The owner can un-share it first."
 )
 
@@ -203,7 +203,7 @@ def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> Non
         raise ValidationError([("id", f"Must be a model of category {category}.")])
     check_active(model)
     if scope == "app" and not model["is_shared"]:
-        raise ConflictError("A default of all users must be a model that is shared with everybody.")
+        raise ConflictError("A default for all users must be a model shared with everyone.")
 
 
 def check_released(actions: Collection[Action], own_defaults: Collection[str]) -> None:

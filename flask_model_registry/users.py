@@ -66,8 +66,8 @@ class Users:
 
         Raises:
             MissingUserError: The user is ``None``.
-            AuthenticationError: There is no user.
-            ConfigError: It is not a user of the host's, or a callback of the host's is wrong.
+            AuthenticationError: No user was found.
+            ConfigError: It is not a user of the host app, or a callback of the host app is wrong.
         """
         if user is not UNSET:
             hint = ", or leave 'user' out to act for the user of the request"
@@ -141,7 +141,7 @@ class Users:
     def _may_share(self, user: Any) -> bool:
         if self._can_share is not None:
             return _is_true(self._can_share(user), "can_share's answer")
-        return _flag(user, "is_admin", default=False, cure="; or pass can_share")
+        return _flag(user, "is_admin", default=False, hint="; or pass can_share")
 
     def _requesting_user(self) -> Any:
         if not has_request_context():
@@ -224,7 +224,7 @@ def _is_switched_on(user: Any) -> bool:
     return all(flags)
 
 
-def _flag(user: Any, name: str, *, default: bool, cure: str = "") -> bool:
+def _flag(user: Any, name: str, *, default: bool, hint: str = "") -> bool:
     """Return whether an attribute of a user is true; the default, if there is none."""
     attribute = f"{type(user).__name__}.{name}"
     try:
@@ -233,16 +233,16 @@ def _flag(user: Any, name: str, *, default: bool, cure: str = "") -> bool:
         if inspect.getattr_static(user, name, _ABSENT) is _ABSENT:
             return default
         # Its own code failed. To take that for a missing attribute would let everyone in.
-        raise ConfigError(f"{attribute} is there, but raised an AttributeError{cure}") from None
-    return _is_true(value, attribute, cure)
+        raise ConfigError(f"{attribute} is there, but raised an AttributeError{hint}") from None
+    return _is_true(value, attribute, hint)
 
 
-def _is_true(value: Any, name: str, cure: str = "") -> bool:
+def _is_true(value: Any, name: str, hint: str = "") -> bool:
     """Return whether a value is true as a database has it: a boolean, a number or NULL."""
     # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
     if value is None or isinstance(value, (bool, int, float, Decimal)):
         return bool(value)
-    raise ConfigError(f"{name} must be a boolean, {_described(value)}{cure}")
+    raise ConfigError(f"{name} must be a boolean, {_described(value)}{hint}")
 
 
 def _described(value: Any) -> str:

@@ -15,7 +15,7 @@ class Scene:
         self.host, self.role = host, role
         owner = host.client("owner")
         (self.id,) = register(owner, "m/1", abilities=["chat"])
-        (self.foreign,) = register(host.client("somebody else"), "foreign")
+        (self.foreign,) = register(host.client("another user"), "foreign")
         if role == "everyone":
             models = host.registry.tables.models
             host.execute(

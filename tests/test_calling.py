@@ -133,7 +133,7 @@ def test_the_example_answers_when_a_provider_fails(ask):
 
 # LiteLLM picks a provider and a URL from these names unless the app passes its own.
 NAMES = [
-    "somebody/replicate", "replicate/x", "github_copilot/x", "chatgpt/x", "huggingface/o/x", "clarifai/x",
+    "acme/replicate", "replicate/x", "github_copilot/x", "chatgpt/x", "huggingface/o/x", "clarifai/x",
     "ft:gpt-3.5-turbo:x", "azure/x", "bedrock/x", "vertex_ai/x", "ollama/x", "anthropic/claude-2", "claude-2",
     "litellm_proxy/x", "custom/x", "mistral/x", "perplexity/x", "http://127.0.0.1:1/x", "../x", "?x", "x#y",
 ]  # fmt: skip

@@ -545,15 +545,15 @@ def test_the_credential_tells_of_the_key_without_it(alice, full):
     assert response.json == {"is_set": True, "status": "readable", "updated_at": created_at}
 
 
-def test_an_unreadable_key_is_told_and_mended(host, alice, full):
+def test_an_unreadable_key_is_reported_and_replaced(host, alice, full):
     models = host.registry.tables.models
     host.execute(sa.update(models).values(base_url="https://evil.example.com"))
 
     unreadable = alice.get(f"{PREFIX}/{full}/credential").json
-    mended = alice.put(f"{PREFIX}/{full}/credential", json={"api_key": "sk-new"})
+    replaced = alice.put(f"{PREFIX}/{full}/credential", json={"api_key": "sk-new"})
 
     assert (unreadable["is_set"], unreadable["status"]) == (True, "unreadable")
-    assert mended.status_code == 204
+    assert replaced.status_code == 204
     assert alice.get(f"{PREFIX}/{full}/credential").json["status"] == "readable"
 
 

@@ -158,7 +158,7 @@ def test_a_wrong_setting_names_itself(name, values, message):
 
 
 def test_a_misspelt_setting_is_refused():
-    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ALOWED_HOSTS is no setting"):
+    with pytest.raises(ConfigError, match="MODEL_REGISTRY_ALOWED_HOSTS is not a setting"):
         read(ENCRYPTION_KEYS=KEY, ALOWED_HOSTS=["x"])
 
 

@@ -118,7 +118,7 @@ def test_a_good_host_passes(run, host):
     assert failures == set(), output
 
 
-NOBODY, TWO = "test_no_route_answers_without_a_token", "test_the_two_users_are_two"
+LETS_IN, TWO = "test_no_route_answers_without_a_token", "test_the_two_users_are_two"
 ABSENT, LISTS = (
     "test_a_model_of_somebody_else_is_as_absent_as_none",
     "test_a_model_of_somebody_else_is_in_no_list",
@@ -155,27 +155,27 @@ LISTEN = """
 """
 # For each leak: the kind of host, what its app does more, the tests that fail, what they say.
 LEAKS = {
-    "a loader that lets anybody in": (
+    "a loader that lets anyone in": (
         "tokens",
         """
     from flask_model_registry import AuthenticationError
     load = registry._users._load_user
 
-    def anybody():
+    def anyone():
         try:
             return load()
         except AuthenticationError:
             return db.session.get(User, 1)
 
-    registry._users._load_user = anybody
+    registry._users._load_user = anyone
 """,
-        {NOBODY},
+        {LETS_IN},
         "GET /api/models/ with no token answered 200",
     ),
     "a hook that answers before": (
         "tokens",
         HEAR.format("return 'all of it' if request.path.endswith('/summary') else None"),
-        {NOBODY},
+        {LETS_IN},
         "GET /api/models/summary with no token answered 200: 'all of it'",
     ),
     "a loader that finds the same user for all": (
@@ -420,7 +420,7 @@ def rows(path):
     return {name: rows for name, rows in content.items() if name != "sqlite_sequence"}
 
 
-@pytest.mark.parametrize("leak", [None, "a loader that lets anybody in", "a filter that goes missing",
+@pytest.mark.parametrize("leak", [None, "a loader that lets anyone in", "a filter that goes missing",
                                   "an echo in a header", "a loader that finds the same user for all"])  # fmt: skip
 def test_what_was_in_the_database_is_all_that_is_left_in_it(run, pytester, leak):
     source = HOSTS["tokens"] if leak is None else leaking(*LEAKS[leak][:2])
@@ -554,7 +554,7 @@ def test_an_answer_of_the_hosts_to_some_requests_is_shown(run):
 
     failures, output = run(leaking("tokens", leak))
 
-    assert failures == {NOBODY, ANSWERS, LOGS, ABSENT}
+    assert failures == {LETS_IN, ANSWERS, LOGS, ABSENT}
     assert re.search(r"PATCH /api/models/\d+ by the first user must be answered 200, but", output)
 
 
@@ -731,7 +731,7 @@ def test_the_canary_does_not_show_itself():
 
 
 def test_listening_leaves_the_loggers_as_they_were():
-    root, own = logging.getLogger(), logging.getLogger("heard by nobody else")
+    root, own = logging.getLogger(), logging.getLogger("without other listeners")
     own.propagate = False
     before = (root.level, [*root.handlers], [*own.handlers], sys.stdout)
 

@@ -200,10 +200,10 @@ def test_the_operations_show_parameters_fields_and_statuses():
     assert "errors 400, 401, 403, 405, 409, 413, 415, 422, 503, 507." in register
     assert "\nRegister a model.\nGenerated clients call it `registerModel`.\n" in register
     assert "| `If-Match` | header | string |  | An `ETag`: " in patch
-    assert "| as it is | Only for image and llm. |" in patch
+    assert "| unchanged | Only for image and llm. |" in patch
     assert "\n\nWhat is left out stays, and null clears. " in patch
     assert (
-        "| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | as it is |"
+        "| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | unchanged |"
         in patch
     )
     assert (

@@ -362,9 +362,9 @@ def views(hosts):
 
 @pytest.mark.databases("sqlite")
 def test_errors_in_a_view_of_the_hosts_are_answered_as_under_the_prefix(views):
-    alice, nobody = views.client("alice"), views.client()
+    alice, visitor = views.client("alice"), views.client()
     missing = alice.get("/resolve/nothing"), alice.get(f"{PREFIX}/by-id/nothing")
-    refused = nobody.get("/resolve/nothing"), nobody.get(f"{PREFIX}/by-id/nothing")
+    refused = visitor.get("/resolve/nothing"), visitor.get(f"{PREFIX}/by-id/nothing")
 
     for theirs, ours in (missing, refused):
         assert (theirs.status_code, theirs.mimetype) == (ours.status_code, ours.mimetype)

@@ -204,7 +204,7 @@ def test_a_model_without_a_key_waits_for_one(host, alice, file):
         ({"owner": "\x00"}, "gpt-4o: There is no such user."),
         ({"owner": ...}, "owner: Missing data"),
         ({"owner": 7}, 'owner: Must be the text of a key, such as "1".'),
-        ({"share_with_users": True}, "gpt-4o: This takes the right to share"),
+        ({"share_with_users": True}, "gpt-4o: You need permission to share"),
         ({"base_url": "https://10.0.0.1/v1"}, "MODEL_REGISTRY_ALLOWED_HOSTS"),
         ({"api_key": "sk-***"}, "api_key: This is a mask"),
         ({"api_key": f"{CANARY}\r\n"}, "api_key: Must be 1 to 8192 visible"),
@@ -336,7 +336,7 @@ def test_a_new_key_or_the_same_for_a_new_address_is_written(host, alice, file):
     assert [each.api_key.reveal() for each in keys] == ["another", CANARY]
 
 
-def test_a_key_that_does_not_open_is_mended_by_an_import(host, alice, file):
+def test_a_key_that_does_not_open_is_replaced_by_an_import(host, alice, file):
     host.run("import", file(line(host)))
     host.execute(host.registry.tables.models.update().values(ciphertext=b"x"))
 
@@ -373,7 +373,7 @@ def test_a_shared_model_of_somebody_else_is_in_the_way(host, admin, file, policy
     output, status = host.run("import", "--on-conflict", policy, lines)
 
     assert (acts(output), status) == ([act], int(act == "fail"))
-    assert ("already shared with everybody" in output) is (act == "fail")
+    assert ("already shared with everyone" in output) is (act == "fail")
     assert [row.owner_id for row in host.rows("models")] == [host.user("admin")]
 
 
@@ -411,7 +411,7 @@ def test_an_import_changes_no_model_of_somebody_else(host, admin, alice, bob, fi
 
     output, status = host.run("import", "--on-conflict", "update", lines)
     assert (acts(output), status) == (["create", "fail"], 1)
-    assert "already shared with everybody" in output
+    assert "already shared with everyone" in output
     host.run("import", file(line(host, model_id="given", description="mine")))
 
     rows = host.rows("models")
@@ -443,7 +443,7 @@ def test_lines_come_from_standard_input_too(host, alice):
 @pytest.mark.forces_errors
 def test_what_receivers_write_is_kept_and_one_that_fails_undoes_nothing_else(host, alice, file):
     def receiver(_app, **facts):
-        host.db.session.add(host.User(name=f"told of {facts['model_id']}"))
+        host.db.session.add(host.User(name=f"received {facts['model_id']}"))
         if facts["model_id"] == "b":
             host.db.session.flush()
             raise ValueError("a fault of the receiver's")
@@ -457,7 +457,7 @@ def test_what_receivers_write_is_kept_and_one_that_fails_undoes_nothing_else(hos
     assert len(listed(alice)) == 3
     with host.app.app_context():
         names = host.db.session.scalars(sa.select(host.User.name)).all()
-    assert {*names} == {"alice", "told of a", "told of c"}
+    assert {*names} == {"alice", "received a", "received c"}
 
 
 def test_a_receiver_may_register_models_of_its_own(host, alice, file):

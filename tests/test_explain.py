@@ -44,7 +44,7 @@ def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
     explanation = explain("m", "bob")
 
     assert explanation.relations == (
-        "shared with everybody",
+        "shared with everyone",
         "granted to the user",
         "granted to a group of the user",
     )
@@ -118,7 +118,7 @@ def test_an_explanation_is_plain_values(explain, alice):
 def test_more_models_that_are_not_seen_than_fit_are_cut(host, explain):
     ids = [register(host.client(f"user {i}"), "m")[0] for i in range(12)]
 
-    (problem,) = explain("m", "nobody").problems
+    (problem,) = explain("m", "bob").problems
 
     assert f"does not see model {', '.join(map(str, ids[:10]))};" in problem
 

@@ -181,10 +181,10 @@ def test_the_owner_needs_no_grant(host, alice):
     assert host.rows("grants") == []
 
 
-NOBODY = ["999999", "0", "-1", "007", "+1", "1.0", " 1", "１", "1_0", "abc", "9" * 19, "%00", "\U0001f642", "1%2F2", "null"]  # fmt: skip
+UNKNOWN = ["999999", "0", "-1", "007", "+1", "1.0", " 1", "１", "1_0", "abc", "9" * 19, "%00", "\U0001f642", "1%2F2", "null"]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", NOBODY)
+@pytest.mark.parametrize("key", UNKNOWN)
 def test_nobody_is_granted_by_what_is_no_key(host, alice, key):
     (row_id,) = register(alice, "m")
     host.user("ten users, so that 1_0 could be one of them")
@@ -339,7 +339,7 @@ def test_a_key_of_a_type_of_the_hosts_own(hosts):
 
         def process_bind_param(self, value, dialect):
             if not value.startswith("login-"):
-                raise ValueError("not one of ours")
+                raise ValueError("not a login")
             return value
 
     column = host.registry.tables.user_key

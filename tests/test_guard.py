@@ -86,7 +86,7 @@ BAD_TOKENS = {
     "no subject": lambda host: token(host, sub=None),
     "unknown user": lambda host: token(host, sub="987654321"),
     "subject of another type": lambda host: token(host, sub={"id": 1}),
-    "subject that is no key": lambda host: token(host, sub="not a number"),
+    "subject that is not a primary key": lambda host: token(host, sub="not a number"),
     "cut short": lambda host: token(host)[:-4],
     "changed": lambda host: token(host)[:-4] + "AAAA",
     "two parts": lambda host: token(host).rpartition(".")[0],
@@ -256,13 +256,13 @@ def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(h
     host = hosts()
     manager = host.app.extensions["flask-jwt-extended"]
     manager.user_lookup_loader(lambda header, claims: int(claims["sub"]))
-    bad = token(host, sub="somebody")
+    bad = token(host, sub="not-a-number")
 
     response = host.client().get(f"{PREFIX}/", headers={"Authorization": f"Bearer {bad}"})
 
     assert response.status_code == 401
     assert "token refused: ValueError" in caplog.text
-    assert "somebody" not in caplog.text
+    assert "not-a-number" not in caplog.text
 
 
 def test_a_user_who_is_switched_off_is_nobody(hosts, monkeypatch):

@@ -153,7 +153,7 @@ def no_tls(upstream, connection):
 ALSO = {
     "never ends its handshake": ("https://localhost", is_silent, "timeout"),
     "speaks no TLS": ("https://localhost", no_tls, "tls_error"),
-    "has a certificate of nobody": ("https://localhost", answers(LISTING), "tls_error"),
+    "has an untrusted certificate": ("https://localhost", answers(LISTING), "tls_error"),
     "is looked up slowly": ("https://slow.example.com", answers(LISTING), "unreachable"),
 }
 

@@ -96,10 +96,10 @@ def test_the_check_can_be_a_warning_so_that_keys_can_be_entered_again(process, c
     alice = later.client("alice")
 
     credential = alice.get(f"{PREFIX}/{row_id}/credential").json
-    mended = alice.put(f"{PREFIX}/{row_id}/credential", json={"api_key": CANARY})
+    replaced = alice.put(f"{PREFIX}/{row_id}/credential", json={"api_key": CANARY})
 
     assert credential["status"] == "unreadable"
-    assert mended.status_code == 204
+    assert replaced.status_code == 204
     assert opened(later, "m") == [CANARY]
     warnings = [each for each in caplog.records if each.name == "flask_model_registry"]
     assert [each.levelno for each in warnings] == [logging.WARNING]
@@ -316,7 +316,7 @@ def test_what_is_sealed_is_opened_and_compared_before_it_is_stored(process, boxe
 
     output, status = rotating.run("rotate-keys")
 
-    assert (status, "does not open what it seals" in output) == (1, True)
+    assert (status, "can't decrypt what it encrypted" in output) == (1, True)
     assert stored(old) == before
 
 
@@ -511,7 +511,7 @@ DAMAGES = {
     "without a label": lambda *_: {"key_id": None},
     "base_url edited": lambda *_: {"base_url": "http://127.0.0.1:{port}/v1"},
     "base_url no address": lambda *_: {"base_url": "evil"},
-    "base_url taken away": lambda *_: {"base_url": None},
+    "base_url removed": lambda *_: {"base_url": None},
     "provider edited": lambda *_: {"base_url": None, "model_provider": "deepseek"},
     "another identity": lambda *_: {"uuid": uuid.uuid4().hex},
     "no identity": lambda *_: {"uuid": "zzz"},
@@ -532,7 +532,7 @@ def evil():
             server.accept()
 
 
-def test_a_damaged_row_is_listed_never_sent_and_mended_by_a_new_key(process, evil, subtests):
+def test_a_damaged_row_is_listed_never_sent_and_replaced_by_a_new_key(process, evil, subtests):
     here = {"base_url": "https://a.example.com/v1", "model_provider": "openai"}
     ids = register(process(OLD).client("alice"), "a", "b", **here)
     allowed = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["127.0.0.1"], "MODEL_REGISTRY_KEY_CHECK": "warning"}
@@ -726,15 +726,15 @@ def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
 
 
 @pytest.mark.databases("sqlite")
-def test_the_doctor_says_if_nobody_may_share_with_everybody(hosts, monkeypatch):
+def test_the_doctor_says_if_nobody_may_share_with_everyone(hosts, monkeypatch):
     host, asked = hosts(), hosts(can_share=lambda _user: False)
     known, _ = host.run("doctor")
     monkeypatch.setattr(host.registry._users, "knows_who_shares", False)
 
     unknown, status = host.run("doctor")
 
-    assert "warning  nobody may share models with everybody, as users have no is_admin" in unknown
-    assert "nobody may share" not in known + asked.run("doctor")[0]
+    assert "warning  no user may share models with everyone: users have no is_admin" in unknown
+    assert "no user may share" not in known + asked.run("doctor")[0]
     assert status == 0
     stranger = Users(None, type("User", (), {}), lambda: None, can_share=None, groups=None)
     assert not stranger.knows_who_shares

@@ -160,9 +160,9 @@ def test_the_openai_sdk_lists_retrieves_and_understands(base_url, host, alice):
             client.embeddings.create(model="mine", input="x")
         with pytest.raises(openai.NotFoundError, match="This is a registry"):
             client.responses.create(model="mine", input="x")
-    nobody = openai.OpenAI(api_key="nobody", **options)
-    with nobody, pytest.raises(openai.AuthenticationError) as refused:
-        nobody.models.list()
+    visitor = openai.OpenAI(api_key="invalid", **options)
+    with visitor, pytest.raises(openai.AuthenticationError) as refused:
+        visitor.models.list()
 
     assert listed == [("mine", "llm"), ("meta/llama:3", "llm")]
     assert (one.id, one.object, one.owned_by) == ("meta/llama:3", "model", "openai")

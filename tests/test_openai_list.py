@@ -30,9 +30,9 @@ def test_the_openai_sdk_lists_what_the_bearer_of_a_token_may_use(address, host, 
 
     assert [each.id for each in listed] == ["mine", "mine/too"]
     assert {(each.object, each.owned_by) for each in listed} == {("model", "openai")}
-    nobody = openai.OpenAI(base_url=f"{address}/v1", api_key="nobody", max_retries=0)
-    with nobody, pytest.raises(openai.AuthenticationError):
-        nobody.models.list()
+    visitor = openai.OpenAI(base_url=f"{address}/v1", api_key="invalid", max_retries=0)
+    with visitor, pytest.raises(openai.AuthenticationError):
+        visitor.models.list()
 
 
 def test_the_answer_has_the_shape_of_openais(alice, monkeypatch):

@@ -18,7 +18,7 @@ FILE = Path(flask_model_registry.__file__).parent / "web" / "static" / "model-re
 ADDRESS = f"{PREFIX}/static/model-registry.js"
 
 
-def test_everybody_gets_the_file(host):
+def test_everyone_gets_the_file(host):
     with host.client().get(ADDRESS) as response:
         assert response.data == FILE.read_bytes()
         assert response.mimetype == "text/javascript"

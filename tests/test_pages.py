@@ -125,7 +125,7 @@ REASONS = {
     "ExpiredSignatureError": {"exp": 1},
     "InvalidSubjectError": {"sub": 1},
     "UserLookupError": {"sub": "99"},
-    "ValueError": {"sub": "nobody"},
+    "ValueError": {"sub": "not-a-number"},
     "WrongTokenError": {"type": "refresh"},
 }
 OTHERS = {"RevokedTokenError", "CSRFError"}  # of what is not in the token
@@ -135,14 +135,14 @@ def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
     world = make_world()
     page = (ROOT / "docs" / "guard.md").read_text()
 
-    nobody = world.app.test_client().get(f"{PREFIX}/")
+    visitor = world.app.test_client().get(f"{PREFIX}/")
     monkeypatch.setattr(world.names["User"], "is_active", False, raising=False)
     switched_off = world.client().get(f"{PREFIX}/")
 
-    for answer in (nobody, switched_off):
+    for answer in (visitor, switched_off):
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert f"| `Bearer` | {answer.json['detail']} |" in page
-    assert nobody.json["detail"] != switched_off.json["detail"]
+    assert visitor.json["detail"] != switched_off.json["detail"]
 
 
 def test_the_guards_page_names_errors_that_exist():

@@ -128,7 +128,7 @@ def facts(relation, flag, actor):
         Relation.GRANTEE: [{"user_id": actor.key, "group_name": None, **rights}],
         Relation.GROUP: [{"user_id": None, "group_name": actor.groups[0], **rights}],
     }
-    owner = actor.key if relation is Relation.OWNER else "somebody else"
+    owner = actor.key if relation is Relation.OWNER else "another user"
     model = {"owner_id": owner, "is_shared": relation is Relation.EVERYONE}
     return model, grants.get(relation, [])
 

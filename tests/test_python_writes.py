@@ -63,7 +63,7 @@ REFUSED = {
     "grant to no group": (ValidationError, lambda host, alice, bob: host.registry.grant("m", group=" ", user=alice)),
     "grant what is no right": (ValidationError, lambda host, alice, bob: host.registry.grant("m", to=bob, can_edit="yes", user=alice)),
     "grant to both": (ValidationError, lambda host, alice, bob: host.registry.grant("m", to=bob, group="g", user=alice)),
-    "grant to nobody": (ValidationError, lambda host, alice, bob: host.registry.grant("m", user=alice)),
+    "grant without a grantee": (ValidationError, lambda host, alice, bob: host.registry.grant("m", user=alice)),
     "grant to a number": (ConfigError, lambda host, alice, bob: host.registry.grant("m", to=5, user=alice)),
     "grants": (ForbiddenError, lambda host, alice, bob: host.registry.grants("m", user=bob)),
     "revoke": (NotFoundError, lambda host, alice, bob: host.registry.revoke("m", group="h", user=alice)),

@@ -103,7 +103,7 @@ def test_processes_that_want_one_id(crowd):
 
 
 @pytest.mark.races
-def test_many_who_share_one_id_with_everybody(crowd):
+def test_many_who_share_one_id_with_everyone(crowd):
     host, _, _ = crowd
     tokens = [host.token(f"admin {number}", is_admin=True) for number in range(THREADS)]
 

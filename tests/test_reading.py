@@ -58,7 +58,7 @@ def test_invisible_is_absent_to_the_byte(alice, bob):
     assert len({str(response.headers) for response in invisible + absent}) == 1
 
 
-def test_a_model_shared_with_everybody_is_read_but_not_owned(admin, bob):
+def test_a_model_shared_with_everyone_is_read_but_not_owned(admin, bob):
     (row_id,) = register(admin, "common", share_with_users=True)
 
     seen = bob.get(f"{PREFIX}/{row_id}").json

@@ -113,7 +113,7 @@ def test_ids_differ_by_case(alice):
     assert alice.post(f"{PREFIX}/register", json=model(model_id="GPT-4")).status_code == 201
 
 
-def test_models_shared_with_everybody_have_unique_ids_among_themselves(host, admin):
+def test_models_shared_with_everyone_have_unique_ids_among_themselves(host, admin):
     admin.post(f"{PREFIX}/register", json=model(share_with_users=True))
     other = host.client("other admin", is_admin=True)
 

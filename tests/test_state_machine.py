@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 RUNS, STEPS = map(int, os.environ.get("TEST_STATE_MACHINE", "2x60").split("x"))
 
 people = st.sampled_from(PEOPLE)
-whoever = st.one_of(st.none(), st.none(), people)  # none: the owner
+actors = st.one_of(st.none(), st.none(), people)  # none: the owner
 numbers = st.integers(0, 11)
 names = st.sampled_from(["m", "n", "o/p", "q"])
 urls = st.sampled_from(
@@ -105,12 +105,12 @@ def machine(host):
                 self.oracle.models[response.json["id"]] = expected
 
         @precondition(lambda self: self.oracle.models)
-        @rule(user=whoever, number=numbers, fields=changes)
+        @rule(user=actors, number=numbers, fields=changes)
         def patch(self, user, number, fields):
             self.change(user, number, fields)
 
         @precondition(lambda self: self.oracle.models)
-        @rule(user=whoever, number=numbers, shared=st.booleans())
+        @rule(user=actors, number=numbers, shared=st.booleans())
         def share(self, user, number, shared):
             self.change(user, number, {"share_with_users": shared})
 
@@ -150,7 +150,7 @@ def machine(host):
             self.compare()
 
         @precondition(lambda self: self.oracle.models)
-        @rule(user=st.one_of(people, whoever), number=numbers)
+        @rule(user=st.one_of(people, actors), number=numbers)
         def delete(self, user, number):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
@@ -167,7 +167,7 @@ def machine(host):
             self.compare()
 
         @precondition(lambda self: self.oracle.models)
-        @rule(number=numbers, grantee=grantees, rights=rights, user=whoever)
+        @rule(number=numbers, grantee=grantees, rights=rights, user=actors)
         def grant(self, number, grantee, rights, user):
             row_id, (kind, name) = self.row_id(number), grantee
             user = user or self.owner(row_id)
@@ -177,7 +177,7 @@ def machine(host):
             self.compare()
 
         @precondition(lambda self: self.oracle.models)
-        @rule(number=numbers, grantee=grantees, user=whoever)
+        @rule(number=numbers, grantee=grantees, user=actors)
         def revoke(self, number, grantee, user):
             self.take_back(number, grantee, user)
 
@@ -213,7 +213,7 @@ def machine(host):
             return self.oracle.models.get(row_id, {"owner": "ann"})["owner"]
 
         @precondition(lambda self: self.oracle.models)
-        @rule(user=whoever, number=numbers, to=people)
+        @rule(user=actors, number=numbers, to=people)
         def transfer(self, user, number, to):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)

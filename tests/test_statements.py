@@ -16,7 +16,7 @@ from tests.scene import BY_NAME, Scene
 def statements(host):
     """Collect the statements that reach the database."""
     seen = []
-    host.client("somebody").get(f"{PREFIX}/")  # the first request of a process looks at the keys
+    host.client("first user").get(f"{PREFIX}/")  # the first request of a process looks at the keys
     with host.app.app_context():
         engine = host.db.engine
 

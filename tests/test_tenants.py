@@ -315,9 +315,9 @@ def test_people_are_colleagues_only(world):
 
 @pytest.mark.databases("sqlite")
 def test_who_has_no_valid_login_gets_401(world, row_id):
-    sent = [{}, {"Authorization": "Bearer x"}, {"X-User": "nobody"}]
+    sent = [{}, {"Authorization": "Bearer x"}, {"X-User": "unknown"}]
     with world.app.app_context():
-        tokens = [create_access_token(each) for each in ("999", "nobody")]
+        tokens = [create_access_token(each) for each in ("999", "unknown")]
         tokens.append(create_refresh_token(str(world.users["alice"])))
     sent += [{"Authorization": f"Bearer {token}"} for token in tokens]
     paths = [f"/{row_id}/grants/users/1", f"/{row_id}/grants/groups/x", f"/{row_id}/transfer"]

@@ -240,7 +240,7 @@ def test_a_call_that_is_refused_leaves_no_key_in_a_frame(edged, name):
         {CANARY: "x"},
         {"base_url": "https://10.0.0.1", "api_key": CANARY},
         {"model_id": "m"} if name == "create" else {"ref": "none"},
-        {"user": "nobody"},
+        {"user": "unknown"},
     ]
 
     for each in changes:

@@ -467,7 +467,7 @@ NAMES_A_USER = [
     for parameter in inspect.signature(function).parameters.values()
     if "[User]" in str(parameter.annotation)
 ]
-NOBODY = [
+NOT_USERS = [
     lambda: None,
     lambda: LocalProxy(lambda: None),
     lambda: LocalProxy(lambda: LocalProxy(lambda: None)),
@@ -504,9 +504,9 @@ def test_an_explicit_nobody_raises_and_does_nothing(host, call, argument):
     granted(alice, row_id, user=host.user("bob"))
     before = [host.rows(table) for table in ("models", "grants", "defaults")]
 
-    for nobody in NOBODY:
+    for not_a_user in NOT_USERS:
         with called(host, "alice"):  # who is not meant
-            given = arguments(host, call, **{argument: nobody()})
+            given = arguments(host, call, **{argument: not_a_user()})
             with pytest.raises(MissingUserError, match=f"'{argument}' is (None|a visi)") as caught:
                 getattr(host.registry, call)(**given)
             host.db.session.commit()

@@ -170,7 +170,7 @@ def begin():
         model_id="house-model",
         model_name="demo-large",
         abilities=["chat", "tool_calling"],
-        description="For everybody who works here.",
+        description="For everyone who works here.",
         share_with_users=True,
         **stand_in,
     )
@@ -219,7 +219,7 @@ def main():
     models = f"{HOME}/api/models"
     print("This is a DEMO: its users, tokens and keys are made up, and each start begins afresh.")
     print("Do not put real API keys in.\n")
-    print(f"Token of alice, who may share with everybody:\n{token_of['alice']}\n")
+    print(f"Token of alice, who may share with everyone:\n{token_of['alice']}\n")
     print(f"Token of bob:\n{token_of['bob']}\n")
     print("Register a model as alice:\n")
     print(curl("POST", f"{models}/register", token_of["alice"], MODEL))

@@ -61,7 +61,7 @@ class Destination:
         return asked in (self.endpoint, self.alias)
 
     def request(self, request: Any) -> httpcore.Request:
-        """Return an SDK's request as it is sent: to this server, whatever else it asks for."""
+        """Return the request to send for an SDK's: always to this server."""
         timeout = dict(request.extensions.get("timeout", {}))
         timeout["connect"] = min(timeout.get("connect") or CONNECT_TIMEOUT, CONNECT_TIMEOUT)
         return httpcore.Request(

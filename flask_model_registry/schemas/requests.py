@@ -55,7 +55,7 @@ class NewModel(StrictSchema):
         required=True,
         validate=MODEL_ID_FORMAT,
         metadata=about(
-            "Your name for the model: unique among yours, and among those shared with everybody."
+            "Your name for the model: unique among yours, and among those shared with everyone."
         ),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
@@ -103,7 +103,7 @@ class NewModel(StrictSchema):
     )
     share_with_users = JsonBoolean(
         load_default=False,
-        metadata=about("Share with everybody, if you may; answers call it `is_shared`."),
+        metadata=about("Share with everyone, if you may; responses call it `is_shared`."),
     )
 
 
@@ -115,7 +115,7 @@ class ModelUpdate(NewModel):
         load_only=True,
         validate=API_KEY,
         metadata=about(
-            "Write-only: no answer holds it. Left out, it stays; null takes it away. Needed again "
+            "Write-only: no answer holds it. Left out, it stays; null removes it. Needed again "
             "for another provider, or another scheme, host or port."
         ),
     )
@@ -279,7 +279,7 @@ class ListQuery(ModelFilter):
     )
     after = fields.String(
         validate=CURSOR,
-        metadata=about("Where to go on: from the `Link` header of the page before, as it is."),
+        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
     )
 
     @post_load

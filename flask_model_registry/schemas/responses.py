@@ -17,7 +17,7 @@ _SENT = ModelUpdate().fields
 
 
 def _as_sent(name: str) -> dict[str, Any]:
-    """Say of a field what is said of it in a request."""
+    """Return the description that a field has in a request."""
     return {**_SENT[name].metadata}
 
 
@@ -62,9 +62,7 @@ class ModelRepresentation(Growing):
     is_owner = fields.Boolean(required=True, metadata=about("Whether it is yours."))
     can_edit = fields.Boolean(required=True, metadata=about("Whether you may change it."))
     can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete it."))
-    is_shared = fields.Boolean(
-        required=True, metadata=about("Whether it is shared with everybody.")
-    )
+    is_shared = fields.Boolean(required=True, metadata=about("Whether it is shared with everyone."))
 
 
 def _counts() -> fields.Dict:
@@ -81,7 +79,7 @@ class Summary(Growing):
 
 
 class CredentialState(Growing):
-    """What can be told of an API key."""
+    """What the owner can see of an API key."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
     status = fields.String(
@@ -90,7 +88,7 @@ class CredentialState(Growing):
         metadata=about("Whether there is a key that opens; an unreadable one is to be set again."),
     )
     updated_at = Timestamp(
-        required=True, allow_none=True, metadata=about("When the key was last set or taken away.")
+        required=True, allow_none=True, metadata=about("When the key was last set or removed.")
     )
 
 
@@ -160,7 +158,7 @@ class ProbeResult(Growing):
     result = fields.String(
         required=True,
         validate=OneOf(RESULTS),
-        metadata=about("`ok`, or what went wrong; failures are answered 200 as well."),
+        metadata=about("`ok`, or what went wrong; the status is 200 either way."),
     )
     latency_ms = fields.Integer(
         required=True, allow_none=True, metadata=about("How long it took, rounded.")
@@ -201,7 +199,7 @@ class OpenAPIDocument(Growing):
 
 
 class FieldError(Growing):
-    """A field, and what is wrong with it."""
+    """A field, and why it was refused."""
 
     field = fields.String(required=True)
     message = fields.String(required=True)
@@ -222,7 +220,7 @@ class Problem(Growing):
     type = fields.String(required=True, metadata=about("What happened, for programs: a URN."))
     title = fields.String(required=True)
     status = fields.Integer(required=True)
-    detail = fields.String(metadata=about("What happened, and often the cure, for people."))
+    detail = fields.String(metadata=about("What happened, and often how to fix it, for people."))
     errors = fields.List(
         fields.Nested(FieldError), metadata=about("With 422: which fields are wrong.")
     )

@@ -87,7 +87,7 @@ class CredentialService:
         with suppress(UnreadableCredentialError):
             if self.open({**row, **columns}) == api_key:
                 return columns
-        raise ConfigError("the secret_box does not open what it seals; that row is left as it is")
+        raise ConfigError("the secret_box can't decrypt what it encrypted; the row was not changed")
 
     def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
         """Return what is needed to call the model of the row.

@@ -42,7 +42,7 @@ def findings(
     if not users.knows_who_shares:
         yield Finding(
             "warning",
-            "nobody may share models with everybody, as users have no is_admin; pass can_share",
+            "no user may share models with everyone: users have no is_admin; pass can_share",
         )
     yield from _counts(connection, tables)
     yield from _grants(connection, tables)

@@ -285,7 +285,7 @@ class Rows:
         if constraint.endswith("owner_model_id"):
             return ModelIdTakenError("The owner already has a model with this model_id.")
         if constraint.endswith("shared_model_id"):
-            return ModelIdTakenError("A model with this model_id is already shared with everybody.")
+            return ModelIdTakenError("A model with this model_id is already shared with everyone.")
         return ConflictError(_REFUSED)
 
 

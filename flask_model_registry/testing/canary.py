@@ -19,7 +19,7 @@ _PIECE = 8
 
 
 class Canary:
-    """An API key of nobody's.
+    """An API key that no provider gave out.
 
     It is found unchanged, in base64 and in hexadecimal, in either case, whole or eight characters.
     """

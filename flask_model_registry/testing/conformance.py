@@ -98,7 +98,7 @@ class ModelRegistryConformance:
             fail("The database holds an API key in the clear; the secret_box must encrypt it.")
 
     def test_no_route_answers_without_a_token(self, model_registry_scene: Scene) -> None:
-        """Nobody gets in, whatever the address and the method, but to the API's description."""
+        """Every URL and method refuses a request without a token, except the API's description."""
         scene = model_registry_scene
         _fail_if([*_let_in(scene)], "Without a valid token, the answer must be 401:")
 
@@ -151,7 +151,7 @@ class ModelRegistryConformance:
     def test_a_model_of_somebody_else_is_in_no_list(
         self, model_registry_scene: Scene, asker: str
     ) -> None:
-        """It is not listed, counted or a default for anybody else."""
+        """It is not listed, counted or a default for another user."""
         owner, other = _roles(model_registry_scene, asker)
         own = model_registry_scene.register(other, "own")
         before = lists_of(model_registry_scene, other)

@@ -71,9 +71,9 @@ class Visitor:
 
 
 def nobody(host: Host) -> Visitor:
-    """Return who has not logged in."""
+    """Return a visitor who has not logged in."""
     # Not by `app.test_client()`: the host's class of clients may log in by itself.
-    return Visitor("nobody", host, FlaskClient(host.app, host.app.response_class))
+    return Visitor("a visitor", host, FlaskClient(host.app, host.app.response_class))
 
 
 def two_users(host: Host, users: Any) -> tuple[Visitor, Visitor]:

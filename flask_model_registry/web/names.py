@@ -19,7 +19,7 @@ _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 # uWSGI and waitress the second.
 _RAW = ("RAW_URI", "REQUEST_URI")
 _SLASHES = re.compile("/|%2f", re.IGNORECASE)
-_CHANGED = "A server or proxy in front changed this name. Have it pass the path on as it is."
+_CHANGED = "A server or proxy in front changed this name. Have it pass the path on unchanged."
 _ENCODE = "Send each slash in a name as %2F."
 
 

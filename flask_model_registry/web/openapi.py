@@ -42,8 +42,8 @@ _ABOUT_CONDITIONS = {
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
-    "model_id": "Your own model comes before one shared with everybody, that before one granted to "
-    "you, and that before one granted to a group of yours; active ones come before inactive ones. "
+    "model_id": "Your own model comes before one shared with everyone, that before one granted to "
+    "you, and that before one granted to your group; active ones come before inactive ones. "
     "A change is refused with 409 if the nearest is inactive and not the only one. Slashes may "
     "stay as they are.",
     "provider": "The `id` of a provider, or any other name if there is a `base_url`.",
@@ -58,7 +58,7 @@ _ABOUT_HEADERS = {
     "Link": 'While there are more models: `<...>; rel="next"`, the address of the next page.',
     "Location": "The address of what was made.",
     "Retry-After": "In how many seconds to try again.",
-    "WWW-Authenticate": "That a bearer token is wanted, and what is wrong with this one.",
+    "WWW-Authenticate": "A bearer token is needed. With `error`, the one sent was refused.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
@@ -69,7 +69,7 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
 }
 _TAGS: Mapping[str, str] = {
     "models": "Register, find, change and delete models.",
-    "credentials": "See whether a model has an API key, set it, and take it away.",
+    "credentials": "See whether a model has an API key, set it, and remove it.",
     "sharing": "Grant models to users and groups, and give them away.",
     "defaults": "Choose which model is used for each kind of work.",
     "providers": "Find out what providers serve, and test connections to them.",
@@ -127,7 +127,7 @@ def described(
     about = _about(prefix, login)
     spec = APISpec("Model registry", __version__, "3.1.0", plugins=[plugin], **about)
     converter: Any = plugin.converter
-    converter.attribute_functions.remove(converter.field2pattern)  # of one pattern, as it is
+    converter.attribute_functions.remove(converter.field2pattern)  # it copies one pattern unchanged
     converter.add_attribute_function(_pattern)
     converter.attribute_functions.remove(converter.field2default)
     converter.add_attribute_function(_default)
@@ -288,7 +288,7 @@ def _content(shape: marshmallow.Schema) -> dict[str, Any]:
 
 
 def _default(converter: Any, field: Any, **options: Any) -> dict[str, Any]:
-    """Give the default of a field, but for changes: what these leave out stays as it is."""
+    """Return the default of a field; none for changes, which leave missing fields unchanged."""
     is_change = getattr(field.parent, "partial", None)
     default: dict[str, Any] = {} if is_change else converter.field2default(field, **options)
     return default

@@ -117,7 +117,7 @@ def test_what_one_person_writes_is_text_to_another(demo, markup):
     dialog = opened_form(mine)
     dialog.get_by_label("Provider", exact=True).select_option("stand-in")
     fill(dialog, Name="harmless", Model=markup, Description=markup, API_key="demo-key")
-    dialog.get_by_label("Share with everybody").check()
+    dialog.get_by_label("Share with everyone").check()
 
     dialog.get_by_role("button", name="Register", exact=True).click()
     theirs = demo.open("carol")

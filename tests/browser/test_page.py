@@ -83,7 +83,7 @@ def test_what_is_needed_is_marked(demo):
     assert fault(dialog, "Name") == fault(dialog, "Model") == "Missing data for required field."
 
 
-def test_a_fault_that_is_mended_is_not_said_any_more(demo):
+def test_a_fixed_error_is_no_longer_shown(demo):
     page = demo.open("bob")
     dialog = opened_form(page)
     dialog.get_by_label("Provider", exact=True).select_option(label="Another")
@@ -217,7 +217,7 @@ def test_an_edit_of_what_somebody_else_has_changed_is_refused(demo):
     fill(dialog, Description="Slower")
     dialog.get_by_role("button", name="Save").click()
 
-    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else changed this model")
+    expect(dialog.get_by_role("alert")).to_contain_text("Another user changed this model")
     assert demo.ask("bob", "GET", "/by-id/bobs-own")["description"] == "Faster"
 
 
@@ -260,7 +260,7 @@ def test_a_group_gets_a_model_and_somebody_unknown_does_not(demo):
     page = demo.open("bob")
     dialog = choose(page, "bobs-own", "Share…")
 
-    fill(dialog, Who="nobody")
+    fill(dialog, Who="unknown")
     dialog.get_by_role("button", name="Share", exact=True).click()
     expect(dialog.get_by_role("alert")).not_to_be_empty()
     dialog.get_by_label("With", exact=True).select_option("groups")
@@ -305,7 +305,7 @@ def test_people_of_one_name_are_told_apart(demo):
         "8",
     ]
 
-    for typed, key in [("Alex (3)", "3"), ("2", "2"), ("nobody", "nobody")]:
+    for typed, key in [("Alex (3)", "3"), ("2", "2"), ("unknown", "unknown")]:
         fill(dialog, Who=typed)
         with page.expect_request(lambda request: request.method == "PUT") as sent:
             dialog.get_by_role("button", name="Share", exact=True).click()
@@ -378,14 +378,14 @@ def test_without_suggestions_keys_are_typed(demo):
     assert "bobs-own" in demo.names("carol")
 
 
-def test_only_who_may_is_offered_to_share_with_everybody(demo):
+def test_only_who_may_is_offered_to_share_with_everyone(demo):
     admin, page = demo.open("alice"), demo.open("bob")
-    expect(opened_form(page).get_by_label("Share with everybody")).to_have_count(0)
+    expect(opened_form(page).get_by_label("Share with everyone")).to_have_count(0)
 
     dialog = choose(admin, "team-search", "Share…")
-    dialog.get_by_label("Share with everybody").check()
+    dialog.get_by_label("Share with everyone").check()
 
-    expect(row(admin, "team-search")).to_contain_text("Shared with everybody")
+    expect(row(admin, "team-search")).to_contain_text("Shared with everyone")
     assert demo.ask("carol", "GET", "/by-id/team-search")["is_shared"] is True
 
 
@@ -406,7 +406,7 @@ def test_a_default_is_chosen_and_taken_back(demo):
     expect(dialog.get_by_role("listitem")).to_have_count(10)
 
 
-def test_a_default_for_everybody_is_chosen_by_who_may(demo):
+def test_a_default_for_everyone_is_chosen_by_who_may(demo):
     page = demo.open("alice")
     page.get_by_label("More for house-model").click()
     row(page, "house-model").get_by_role("button", name="Use as default…").click()

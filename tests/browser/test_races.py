@@ -160,7 +160,7 @@ def test_a_box_shows_what_the_server_knows(demo, fails):
     page = demo.open("alice")
     model_id = demo.ask("alice", "GET", "/by-id/team-search")["id"]
     dialog = choose(page, "team-search", "Share…")
-    box = dialog.get_by_label("Share with everybody")
+    box = dialog.get_by_label("Share with everyone")
     expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("research")
     held = hold(page, f"**/api/models/{model_id}", "PATCH")
 

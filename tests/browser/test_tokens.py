@@ -15,7 +15,7 @@ def registers_and_deletes(page):
     dialog.get_by_role("button", name="Register", exact=True).click()
     expect(row(page, "mine")).to_be_visible()
     choose(page, "mine", "Delete…").get_by_role("button", name="Delete").click()
-    expect(page.locator(".empty")).to_contain_text("There are no models yet")
+    expect(page.locator(".empty")).to_contain_text("No models yet")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ print(json.dumps([*told, len(listed.json) - len(answers)]))
 """
 
 
-@pytest.fixture(params=["as it is", "configured"])
+@pytest.fixture(params=["default", "configured"])
 def host(request, tmp_path, canary):
     host = make_host(f"sqlite:///{tmp_path / 'host.sqlite'}")
     if request.param == "configured":
@@ -172,7 +172,7 @@ def counted(path):
 
 
 def test_other_databases_are_left_alone(monkeypatch):
-    engine = sa.create_engine("postgresql+psycopg://nobody@localhost/none")
+    engine = sa.create_engine("postgresql+psycopg://unknown@localhost/none")
     monkeypatch.delattr(sa.event, "listen")
 
     configure_sqlite(engine)

@@ -260,7 +260,7 @@ def ask_registry(app, canary):
     model = {
         "model_id": "m", "model_provider": "openai", "model_name": "n", "api_key": canary,
     }  # fmt: skip
-    client, other, nobody = (app.test_client() for _ in range(3))
+    client, other, visitor = (app.test_client() for _ in range(3))
     client.get("/sign-in/1")
     other.get("/sign-in/2")
     created = client.post(f"{PREFIX}/register", json=model)
@@ -275,7 +275,7 @@ def ask_registry(app, canary):
         "answers": [
             ask(client, "GET", f"{PREFIX}/"),
             ask(other, "GET", f"{PREFIX}/"),
-            ask(nobody, "GET", f"{PREFIX}/"),
+            ask(visitor, "GET", f"{PREFIX}/"),
             ask(client, "GET", path, headers={"Accept-Encoding": "gzip"}),
             ask(other, "GET", path),
             ask(client, "POST", f"{PREFIX}/register", json=model),
@@ -286,8 +286,8 @@ def ask_registry(app, canary):
             ask(client, "PUT", f"{PREFIX}/defaults/general", json={"id": created.json["id"]}),
             ask(client, "GET", f"{PREFIX}/elsewhere/none"),
             ask(client, "TRACE", f"{PREFIX}/summary"),
-            ask(nobody, "OPTIONS", f"{PREFIX}/", headers={"Origin": "https://elsewhere.example"}),
-            ask(nobody, "GET", f"{PREFIX}/openapi.json"),
+            ask(visitor, "OPTIONS", f"{PREFIX}/", headers={"Origin": "https://elsewhere.example"}),
+            ask(visitor, "GET", f"{PREFIX}/openapi.json"),
             ask(client, "GET", f"{PREFIX}/static/model-registry.js"),
         ],
     }

@@ -71,7 +71,7 @@ const told = (words, word) => Object.hasOwn(words, word) ? words[word] : String(
 
 let fields = 0;
 
-/** Put a label before a control; a hint, notes and room for what is wrong with it behind. */
+/** Put a label before a control; after it a hint, notes and room for its errors. */
 function field(name, label, control, hint = "", ...notes) {
   const id = `field-${++fields}`;
   const tip = h("p", { class: "hint", id: `${id}-hint` }, hint);
@@ -89,7 +89,7 @@ function check(name, label, checked = false, attributes = {}) {
   return h("label", { class: "check", "data-field": name }, box, h("span", {}, label));
 }
 
-/** Make a group of check boxes, with room for what is wrong with them. */
+/** Make a group of check boxes, with room for their errors. */
 function checks(name, legend, labels, checked) {
   const error = h("p", { class: "error", id: `field-${++fields}-error` });
   const boxes = labels.map((label) => check(name, label, checked.includes(label), { value: label }));
@@ -165,7 +165,7 @@ class Destination {
 
 // ------------------------------------------------------------------------------------------ server
 
-/** What the server refused: a status, and what is wrong with which field (RFC 9457). */
+/** What the server refused: a status, and the errors of each field (RFC 9457). */
 class Problem extends Error {
   constructor(status, told) {
     const { detail, title, errors, result } = told ?? {};
@@ -198,7 +198,7 @@ class Client {
     this.#element = element;
   }
 
-  /** Begin anew, perhaps as somebody else: whatever is under way ends with an AbortError. */
+  /** Start over, perhaps as another user: requests under way end with an AbortError. */
   begin() {
     this.#session.abort();
     this.#session = new AbortController();
@@ -284,7 +284,7 @@ class ModelForm {
   /**
    * @param providers The catalogue.
    * @param model The model to change, or null for a new one.
-   * @param mayShare Whether to offer to share with everybody.
+   * @param mayShare Whether to offer to share with everyone.
    */
   constructor(providers, model, mayShare) {
     this.providers = providers;
@@ -295,7 +295,7 @@ class ModelForm {
     this.category = h("select", { onchange: () => this.follow() },
       options(CATEGORIES, model?.category));
     this.provider = h("select", { onchange: () => this.follow() });
-    // Browsers put the password of the login where they are told that it is off.
+    // With `off`, browsers fill in the password of the login.
     this.key = h("input", { type: "password", autocomplete: "new-password", spellcheck: "false" });
     this.destination = h("p", { class: "hint" });
     this.access = h("p", { class: "hint" });
@@ -320,7 +320,7 @@ class ModelForm {
       description: field("description", "Description",
         h("textarea", { rows: 2 }, model?.description ?? "")),
     };
-    this.shared = mayShare && check("share_with_users", "Share with everybody", model?.is_shared);
+    this.shared = mayShare && check("share_with_users", "Share with everyone", model?.is_shared);
     this.known = known;
     this.abilityControls = {};
     this.fillProviders();
@@ -385,7 +385,7 @@ class ModelForm {
     return place.hidden ? "" : place.querySelector("input, select, textarea").value.trim();
   }
 
-  /** Numbers as numbers; other text as it is, for the server to say what is wrong with it. */
+  /** Return numbers as numbers, and other text unchanged, so that the server reports it. */
   #number(name, pattern) {
     const text = this.#value(name);
     if (text === "") return null;
@@ -503,7 +503,7 @@ class FormDialog {
       await this.page.client.send("PATCH", `/${model.id}`, { body: changes, headers: ifMatch(this.tag) });
     } catch (error) {
       if (error.status !== 412) throw error;
-      throw problem("Somebody else changed this model meanwhile. Cancel, and open it again.", 412);
+      throw problem("Another user changed this model meanwhile. Cancel, and open it again.", 412);
     }
     this.page.changed(model.id);
     return `${changes.model_id ?? model.model_id} is saved.`;
@@ -575,7 +575,7 @@ function resultOf({ result, latency_ms: latency }) {
   return [`${told(RESULTS, result)}${time}.`, result === "ok" ? "ok" : "bad"];
 }
 
-/** Share a model with users and groups, or with everybody, or give it away. */
+/** Share a model with users and groups, or with everyone, or give it away. */
 class SharingDialog {
   constructor(page, model) {
     this.page = page;
@@ -587,7 +587,7 @@ class SharingDialog {
     this.whom = h("input", { list: this.people.id, autocomplete: "off", required: true });
     this.heir = h("input", { list: this.people.id, autocomplete: "off", required: true });
     this.box = h("div", {},
-      page.mayShare ? this.#everybody() : null, this.grants, this.people, this.groups,
+      page.mayShare ? this.#everyone() : null, this.grants, this.people, this.groups,
       this.#newGrant(), h("p", { role: "alert", tabindex: "-1" }), this.#away(),
       h("footer", {}, button("Done", () => this.dialog.close())));
     this.dialog = page.open(`Share ${model.model_id}`, `${model.id}:more`, this.box);
@@ -608,8 +608,8 @@ class SharingDialog {
     });
   }
 
-  #everybody() {
-    return this.#box("Share with everybody", this.model.is_shared, async (box) => {
+  #everyone() {
+    return this.#box("Share with everyone", this.model.is_shared, async (box) => {
       const body = { share_with_users: box.checked };
       try {
         ({ content: this.model } = await this.page.client.send("PATCH", `/${this.model.id}`, { body }));
@@ -744,14 +744,14 @@ function distinct(people) {
   return new Map(named.map((each, i) => [each[0], isClear ? labels[i] : withKey(each)]));
 }
 
-/** Choose defaults: those that a model can be, or take back any. */
+/** Choose defaults: set those that a model can be, or clear any. */
 class DefaultsDialog {
   constructor(page, model) {
     this.page = page;
     this.model = model;
     this.kinds = Object.entries(KINDS).filter(([, [category]]) => !model || model.category === category);
     this.list = h("ul", { class: "grants", role: "list", "aria-label": "Defaults" });
-    this.scope = h("select", { onchange: () => this.#load() }, options({ user: "Me", app: "Everybody" }));
+    this.scope = h("select", { onchange: () => this.#load() }, options({ user: "Me", app: "Everyone" }));
     this.done = button("Done", () => this.dialog.close());
     this.box = h("div", {},
       page.mayShare ? field("scope", "For", this.scope) : null, this.list,
@@ -839,7 +839,7 @@ class Page {
     return this.element.getAttribute("user-id");
   }
 
-  /** Begin anew, perhaps for somebody else, who sees nothing of what was here. */
+  /** Start over, perhaps for another user, who sees nothing of what was here. */
   begin() {
     this.client.begin();
     this.forget();
@@ -882,7 +882,7 @@ class Page {
     }
   }
 
-  /** Show what the server has now, unless somebody is in the middle of something. */
+  /** Show what the server has now, unless a dialog or a menu is open. */
   lookAgain() {
     if (!this.root.querySelector("dialog[open], details[open]")) this.refresh();
   }
@@ -1002,7 +1002,7 @@ class Page {
 
   #nothing() {
     const isFiltered = this.#query() !== "?is_active=all";
-    return isFiltered ? "No model is like this." : "There are no models yet. Register the first one.";
+    return isFiltered ? "No model is like this." : "No models yet. Register the first one.";
   }
 
   #row(model) {
@@ -1037,7 +1037,7 @@ class Page {
     const kinds = this.defaults.filter((each) => each.model.id === model.id).map((each) => each.config_type);
     const badges = [
       model.is_owner ? null : "Shared with me",
-      model.is_shared ? "Shared with everybody" : null,
+      model.is_shared ? "Shared with everyone" : null,
       model.is_active ? null : "Switched off",
       ...kinds.map((kind) => `Default: ${Object.hasOwn(KINDS, kind) ? KINDS[kind][1] : kind}`),
       ...(model.abilities ?? []),
@@ -1112,7 +1112,7 @@ class Page {
     await this.#told(id, `${content.model_id} is switched ${content.is_active ? "on" : "off"}.`);
   }
 
-  /** Switch a model on as it is now; if it is called elsewhere, after a question. */
+  /** Switch on the model that the server has now; ask first if its URL is not the provider's own. */
   async #switchOn({ id }) {
     const { content: model, tag } = await this.client.send("GET", `/${id}`);
     if (!await this.#mayBeCalled(model)) return;
@@ -1151,7 +1151,7 @@ class Page {
   }
 
   async #delete(model) {
-    const text = `${model.model_id} and its API key will be gone for everybody who uses it.`;
+    const text = `${model.model_id} and its API key will be gone for everyone who uses it.`;
     if (!await this.confirm("Delete this model?", text, "Delete", `${model.id}:more`)) return;
     await this.client.send("DELETE", `/${model.id}`);
     await this.#told(model.id, `${model.model_id} is deleted.`);

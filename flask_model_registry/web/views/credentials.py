@@ -20,7 +20,7 @@ routes = Routes("credentials")
 @routes.get("/<id>/credential", endpoint="credential", name="getCredential")
 @returns({200: CredentialState()})
 def get_credential(services: Services, actor: Actor, id: str) -> Returned:
-    """Tell whether a model has a key that can be read; the key is never told."""
+    """Return whether a model has an API key that can be decrypted, never the key itself."""
     return services.models.credential(actor, model_ref(id))
 
 

@@ -49,7 +49,7 @@ def set_default(
 ) -> Returned:
     """Choose a default.
 
-    With ``scope=app`` it is that of all users, and must be a model shared with everybody.
+    ``scope=app`` sets the default for all users. The model must be shared with everyone.
     """
     return services.defaults.set(actor, config_type, ModelRef(body["id"]), **query)
 

@@ -29,7 +29,7 @@ _LIST_QUERY = ListQuery()
 def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see.
 
-    While there are more, a ``Link`` header leads to the next page. Follow it as it is: pages
+    While there are more, a ``Link`` header leads to the next page. Follow it unchanged: pages
     neither repeat nor miss a model, whatever is written meanwhile.
     """
     largest = services.settings.max_page_size
