@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import signals
-from ..db.access import parameters_of
-from ..db.access_paths import parameters_for, places_for
+from ..db.access import parameters_of, paths_for
 from ..db.filters import QueryKey
 from ..db.representation import Model, in_text, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
@@ -85,12 +84,11 @@ class ModelService:
 
     def list(self, actor: Actor, filters: Filters) -> list[types.ModelRepresentation]:
         """Return the models that the actor may see, ordered by id."""
-        filters = self._canonical(filters)
+        key, parameters = QueryKey.of(self._canonical(filters))
         connection = self._rows.connect()
-        shape = QueryKey.of(filters)
-        places = places_for(actor, connection.dialect, shape.most_places)
-        parameters = {**shape.parameters(filters), **parameters_for(actor, places)}
-        rows = connection.execute(self._queries.page(shape, places), parameters).all()
+        group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
+        statement = self._queries.page(key, group_paths)
+        rows = connection.execute(statement, {**parameters, **of_actor}).all()
         return [to_dict(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
@@ -112,10 +110,10 @@ class ModelService:
     def summary(self, actor: Actor, filters: Filters) -> types.Summary:
         """Count the models that :meth:`list` would return, all pages of them."""
         filters = replace(self._canonical(filters), after=None, limit=None)
-        shape = QueryKey.of(filters)
-        parameters = {**shape.parameters(filters), **parameters_of(actor)}
+        key, parameters = QueryKey.of(filters)
+        parameters |= parameters_of(actor)
         counts: dict[str, Counter[str]] = {}
-        for names, statement in self._queries.facets(shape).items():
+        for names, statement in self._queries.facets(key).items():
             counts |= {name: Counter() for name in names}
             for *values, count in self._rows.connect().execute(statement, parameters):
                 for name, value in zip(names, values, strict=True):

@@ -12,11 +12,10 @@ from weakref import WeakSet
 import sqlalchemy as sa
 
 from .. import signals
-from ..db.access import parameters_of
-from ..db.access_paths import parameters_for, places_for
+from ..db.access import parameters_of, paths_for
 from ..db.failures import breaks_a_constraint, violated_constraint
-from ..db.lookup import Lookup
 from ..db.models import Registered
+from ..db.queries import Lookup
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.transactions import savepoint
 from ..db.user_deletion import Departures
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from blinker import NamedSignal
 
     from ..db.access import AccessConditions
-    from ..db.lookup import ModelLookup
-    from ..db.queries import Queries
+    from ..db.queries import ModelLookup, Queries
     from ..policy import Actor
     from .encryption_keys import EncryptionKeys
 
@@ -189,9 +187,9 @@ class Rows:
         **parameters: Any,
     ) -> Any:
         connection = self.connect()
-        places = places_for(actor, connection.dialect)
-        parameters |= {"ref": ref, **parameters_for(actor, places)}
-        return connection.execute(references.statement(lookup, places), parameters).first()
+        group_paths, of_actor = paths_for(actor, connection.dialect)
+        parameters |= {"ref": ref, **of_actor}
+        return connection.execute(references.statement(lookup, group_paths), parameters).first()
 
     @contextmanager
     def write_transaction(self, user: Any = None) -> Iterator[sa.Connection]:
