@@ -68,18 +68,13 @@ def _next_page(page: list[Any], filters: Filters) -> dict[str, str]:
 
 
 def _url(endpoint: str, **values: Any) -> str:
-    # With the variables of a parent blueprint's rule, if it has any.
-    return url_for(endpoint, **{**_variables(), **values})
-
-
-def _variables() -> dict[str, Any]:
-    """Return the variables in the URL of the request, those of parent blueprints too.
+    """Return a URL with the variables of this request's, such as those of a parent blueprint.
 
     A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``.
     """
-    given = request.view_args or {}
-    urls = request_ctx.url_adapter
-    if urls is None or request.url_rule is None or request.url_rule.arguments <= {*given}:
-        return given
-    _rule, matched = urls.match(return_rule=True)
-    return {**matched, **given}
+    variables = request.view_args or {}
+    urls, rule = request_ctx.url_adapter, request.url_rule
+    if urls is not None and rule is not None and not rule.arguments <= {*variables}:
+        _rule, matched = urls.match(return_rule=True)
+        variables = {**matched, **variables}
+    return url_for(endpoint, **{**variables, **values})
