@@ -70,7 +70,7 @@ class ConnectionService:
             raise UnreadableCredentialError(
                 "The model has no readable API key. Enter one."
             ) from None
-        self._credentials.address(row)
+        self._providers.base_url(row)
         if not self._prober.can_ask(row["model_provider"]):
             raise ConflictError("This provider cannot be tested.")
         return partial(self._probe, actor, row, api_key)
@@ -93,12 +93,12 @@ class ConnectionService:
         return partial(self._names, actor, self._checked(fields))
 
     def _checked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        provider = self._providers.canonical(fields["model_provider"])
-        faults = [*self._providers.faults(provider, fields["base_url"])]
+        provider = self._providers.catalogue.canonical(fields["model_provider"])
+        problems = [*self._providers.problems(provider, fields["base_url"])]
         if not self._prober.can_ask(provider):
-            faults.append(("model_provider", "This provider cannot be tested."))
-        if faults:
-            raise ValidationError(faults)
+            problems.append(("model_provider", "This provider cannot be tested."))
+        if problems:
+            raise ValidationError(problems)
         return {**fields, "model_provider": provider}
 
     def _probe(self, actor: Actor, model: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:

@@ -135,8 +135,8 @@ def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> 
     places = (models.model_provider, models.base_url)
     statement = sa.select(*places, sa.func.count(), sa.func.min(models.id)).group_by(*places)
     for provider, base_url, count, first in connection.execute(statement):
-        for _field, fault in providers.faults(provider, base_url):
-            yield Finding("warning", f"{count} models such as {first} cannot be called: {fault}")
+        for _field, problem in providers.problems(provider, base_url):
+            yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")
 
 
 def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from ..errors import (
     UnavailableError,
     UnreadableCredentialError,
 )
-from ..providers.catalogue import Catalogue
+from ..providers.base_urls import Catalogue
 from ..schemas import load, parse_json
 from ..schemas.requests import ExchangedModel
 from ..secret import Hidden, Secret
@@ -101,15 +101,16 @@ class Export:
     def _address(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
         if has_another_address(self._services, row):
-            return self._services.providers.address(row["model_provider"], None)
+            return self._services.providers.catalogue[row["model_provider"]].base_url
         return cast("str | None", row["base_url"])
 
 
 def has_another_address(services: Services, model: Mapping[Any, Any]) -> bool:
     """Return whether a model is called at the URL of a provider that only this app has."""
-    provider = services.providers.canonical(model["model_provider"])
-    own = services.providers.address(provider, None)
-    return model.get("base_url") is None and own != Catalogue().get(provider).base_url
+    catalogue = services.providers.catalogue
+    provider = catalogue.canonical(model["model_provider"])
+    own = catalogue[provider].base_url
+    return model.get("base_url") is None and own != Catalogue()[provider].base_url
 
 
 class Import:
@@ -199,12 +200,12 @@ class Import:
         """Return whether this key is the stored one, for the same address."""
         if fields.get("api_key") is None:
             return False
-        credentials, provider = self._services.keys.credentials, fields["model_provider"]
-        moved = {**fields, "model_provider": self._services.providers.canonical(provider)}
-        if credentials.key_origin(own) != credentials.key_origin(moved):
+        providers = self._services.providers
+        provider = providers.catalogue.canonical(fields["model_provider"])
+        if providers.is_moved(own, {**fields, "model_provider": provider}):
             return False
         try:
-            return bool(credentials.open(own) == fields["api_key"])
+            return bool(self._services.keys.credentials.open(own) == fields["api_key"])
         except UnreadableCredentialError:
             return False
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..policy import Actor
+    from ..providers.base_urls import Providers
     from .credentials import CredentialService
     from .rows import Rows
 
@@ -64,9 +65,10 @@ class Explanation:
 class Explainer:
     """Explains the references of one registry in one app."""
 
-    def __init__(self, rows: Rows, credentials: CredentialService) -> None:
+    def __init__(self, rows: Rows, credentials: CredentialService, providers: Providers) -> None:
         self._rows = rows
         self._credentials = credentials
+        self._providers = providers
         self._access = rows.queries.access
         self._models = rows.queries.access.tables.models.c
 
@@ -88,15 +90,15 @@ class Explainer:
                 Action.USE.value,
                 *(action.value for name, action in ACCESS_FLAGS.items() if row[name]),
             ),
-            base_url=self._address(row),
+            base_url=self._base_url(row),
             key_id=row["key_id"],
             namesakes=self._namesakes(actor, row),
             problems=tuple(self._problems(row)),
         )
 
-    def _address(self, row: Mapping[Any, Any]) -> str | None:
+    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
         try:
-            return self._credentials.address(row)
+            return self._providers.base_url(row)
         except NoAddressError:
             return None
 

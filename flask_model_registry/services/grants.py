@@ -109,5 +109,4 @@ def _named(grant: Any) -> dict[str, Any]:
 
 def _shown(grant: Any) -> Any:
     ((kind, value),) = _named(grant).items()
-    rights = {name: grant[name] for name in ("can_edit", "can_delete")}
-    return {kind: str(value), **rights}
+    return {kind: str(value), "can_edit": grant["can_edit"], "can_delete": grant["can_delete"]}

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import signals
 from ..db.access import parameters_of, paths_for
 from ..db.filters import QueryKey
-from ..db.representation import Model, in_text, to_dict
+from ..db.representation import RFC_3339, Model, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
 from ..policy import Action, check_active, check_change, check_sharing, needs_release
 from ..schemas.categories import problems
 from .rows import LockedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -62,8 +62,16 @@ class ModelService:
 
     def create(self, actor: Actor, fields: Mapping[str, Any]) -> Model:
         """Register a model for the actor, from valid fields of the published request."""
-        row = self._merged(self._new_row(actor), fields)
-        self._check(row, _ADDRESS)
+        new = {
+            "uuid": self._new_uuid().hex,
+            "owner_id": actor.key,
+            "is_active": True,
+            "version": 1,
+            "created_at": self._clock(),
+            "updated_at": None,
+        }
+        row = self._merged(new, fields)
+        self._check(row, changed=_ADDRESS)
         if row["is_shared"]:
             check_sharing(actor)
         row |= self._credentials.seal(row, fields["api_key"])
@@ -133,6 +141,7 @@ class ModelService:
     def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
         """Return the state of a model's API key, never the API key itself."""
         row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
+        updated_at = row["credential_updated_at"]
         try:
             self._credentials.open(row)
             status = "readable"
@@ -141,7 +150,7 @@ class ModelService:
         return {
             "is_set": row["ciphertext"] is not None,
             "status": status,
-            "updated_at": in_text(row["credential_updated_at"]),
+            "updated_at": None if updated_at is None else updated_at.strftime(RFC_3339),
         }
 
     def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
@@ -154,17 +163,21 @@ class ModelService:
         """
         with self._rows.lock_model(actor, target, Action.EDIT) as held:
             new = self._merged(held.row, fields)
-            self._check_change(held, new, fields)
+            changed = {name: value for name, value in new.items() if value != held.row[name]}
+            self._check_change(held, new, fields, changed)
             if "api_key" in fields:
-                new |= self._credentials.seal(new, fields["api_key"])
-            changed = _difference(held.row, new)
-            if "ciphertext" in changed:
-                # With the key id in any case, as rotation may come between where nothing locks.
-                changed["key_id"] = new["key_id"]
+                sealed = self._credentials.seal(new, fields["api_key"])
+                if sealed["ciphertext"] != held.row["ciphertext"]:
+                    # With the key id in any case, as rotation may come between where nothing locks.
+                    changed |= sealed
             if changed:
-                held = self._changed(held, changed)
+                held = self._write(held, changed)
         if changed:
-            self._announce_change(held, changed)
+            names = {*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set())
+            self._rows.send_signal(signals.updated, actor, held.row, changed=sorted(names))
+            if "is_shared" in changed:
+                signal = signals.shared if changed["is_shared"] else signals.unshared
+                self._rows.send_signal(signal, actor, held.row)
         return held.shown()
 
     def delete(self, actor: Actor, target: ModelRef) -> None:
@@ -178,51 +191,48 @@ class ModelService:
     def _canonical(self, filters: Filters) -> Filters:
         if filters.model_provider is None:
             return filters
-        provider = self._providers.canonical(filters.model_provider)
+        provider = self._providers.catalogue.canonical(filters.model_provider)
         return replace(filters, model_provider=provider)
 
-    def _new_row(self, actor: Actor) -> dict[str, Any]:
-        return {
-            "uuid": self._new_uuid().hex,
-            "owner_id": actor.key,
-            "is_active": True,
-            "version": 1,
-            "created_at": self._clock(),
-            "updated_at": None,
-        }
-
     def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-        new = {**row, **{name: fields[name] for name in _PLAIN if name in fields}}
+        new = dict(row)
+        for name in _PLAIN:
+            if name in fields:
+                new[name] = fields[name]
         if "model_provider" in fields:
-            new["model_provider"] = self._providers.canonical(fields["model_provider"])
+            new["model_provider"] = self._providers.catalogue.canonical(fields["model_provider"])
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
         return new
 
-    def _check(self, row: Mapping[str, Any], changed: Iterable[str]) -> None:
-        faults = [*problems(row)]
-        if not {*_ADDRESS}.isdisjoint(changed):
-            faults += self._providers.faults(row["model_provider"], row["base_url"])
-        if faults:
-            raise ValidationError(faults)
+    def _check(self, row: Mapping[str, Any], *, changed: Collection[str]) -> None:
+        found = [*problems(row)]
+        if "model_provider" in changed or "base_url" in changed:
+            found += self._providers.problems(row["model_provider"], row["base_url"])
+        if found:
+            raise ValidationError(found)
 
     def _check_change(
-        self, held: LockedModel, new: Mapping[str, Any], fields: Mapping[str, Any]
+        self,
+        held: LockedModel,
+        new: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        changed: Collection[str],
     ) -> None:
         old, has_key = held.row, held.row["ciphertext"] is not None
-        changed = {*_difference(old, new)}
+        names = {*changed}
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
-            changed.add("api_key")
-        moved = self._credentials.key_origin(old) != self._credentials.key_origin(new)
-        check_change(held.actor, held.actions, old, new, changed=changed, moved=moved)
-        self._check(new, changed)
+            names.add("api_key")
+        moved = self._providers.is_moved(old, new)
+        check_change(held.actor, held.actions, old, new, changed=names, moved=moved)
+        self._check(new, changed=changed)
         if moved and has_key and "api_key" not in fields:
             raise ValidationError([("api_key", "Needed again for another provider or address.")])
         if needs_release(old, new):
             self._defaults.check_not_own_default(held)
 
-    def _changed(self, held: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
+    def _write(self, held: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
         old, connection = held.row, held.connection
         moments = {"updated_at": self._clock()}
         if "ciphertext" in changed:
@@ -242,13 +252,6 @@ class ModelService:
             self._defaults.clear_invisible(held)
         return held
 
-    def _announce_change(self, held: LockedModel, changed: Mapping[str, Any]) -> None:
-        names = sorted({*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set()))
-        self._rows.send_signal(signals.updated, held.actor, held.row, changed=names)
-        if "is_shared" in changed:
-            signal = signals.shared if changed["is_shared"] else signals.unshared
-            self._rows.send_signal(signal, held.actor, held.row)
-
     def _write_abilities(
         self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
     ) -> None:
@@ -261,7 +264,3 @@ class ModelService:
             if abilities:
                 rows = [{"row_id": row_id, "the_ability": each} for each in sorted(abilities)]
                 connection.execute(statement, rows)
-
-
-def _difference(old: Mapping[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in new.items() if value != old[name]}
