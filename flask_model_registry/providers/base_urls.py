@@ -151,10 +151,8 @@ class Providers:
 
     def is_moved(self, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
         """Return whether the API key would go to another provider or origin than before."""
-        if old["model_provider"] != new["model_provider"]:
-            return True
-        is_same = old["base_url"] == new["base_url"]
-        return not is_same and self.key_origin(old) != self.key_origin(new)
+        is_same_provider = old["model_provider"] == new["model_provider"]
+        return not is_same_provider or self.key_origin(old) != self.key_origin(new)
 
 
 def _transport(policy: AddressPolicy, timeout: float) -> Transport:

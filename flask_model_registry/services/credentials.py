@@ -40,7 +40,9 @@ class CredentialService:
     def key_id(self) -> str | None:
         """The id of the encryption key that seals now, if the backend tells."""
         key_id = getattr(self._secret_box, "key_id", None)
-        return None if key_id is None else _checked(key_id)
+        if key_id is None or key_id in (self.key_ids or ()):  # which are checked already
+            return key_id
+        return _checked(key_id)
 
     def seal(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
         """Return the columns that hold a new key, or none, for the row."""

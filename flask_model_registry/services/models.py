@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _PLAIN = (
     "model_id category model_name base_url temperature dimension abilities description is_active"
 ).split()
-_ADDRESS = ("model_provider", "base_url")
 _SILENT = {"shared_model_id", "ciphertext", "key_id"}
 
 
@@ -71,7 +70,7 @@ class ModelService:
             "updated_at": None,
         }
         row = self._merged(new, fields)
-        self._check(row, changed=_ADDRESS)
+        self._check(row, is_new_base_url=True)
         if row["is_shared"]:
             check_sharing(actor)
         row |= self._credentials.seal(row, fields["api_key"])
@@ -206,9 +205,9 @@ class ModelService:
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
         return new
 
-    def _check(self, row: Mapping[str, Any], *, changed: Collection[str]) -> None:
+    def _check(self, row: Mapping[str, Any], *, is_new_base_url: bool) -> None:
         found = [*problems(row)]
-        if "model_provider" in changed or "base_url" in changed:
+        if is_new_base_url:
             found += self._providers.problems(row["model_provider"], row["base_url"])
         if found:
             raise ValidationError(found)
@@ -224,9 +223,10 @@ class ModelService:
         names = {*changed}
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
             names.add("api_key")
-        moved = self._providers.is_moved(old, new)
+        is_new_base_url = "model_provider" in changed or "base_url" in changed
+        moved = is_new_base_url and self._providers.is_moved(old, new)
         check_change(held.actor, held.actions, old, new, changed=names, moved=moved)
-        self._check(new, changed=changed)
+        self._check(new, is_new_base_url=is_new_base_url)
         if moved and has_key and "api_key" not in fields:
             raise ValidationError([("api_key", "Needed again for another provider or address.")])
         if needs_release(old, new):
