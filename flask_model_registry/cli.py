@@ -89,7 +89,7 @@ def list_keys() -> None:
         counts = services.keys.counts(connection)
     for key in counts:
         click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
-    fail_if(any(key.fault for key in counts))
+    fail_if(any(key.problem for key in counts))
 
 
 @model_registry.command()
@@ -174,16 +174,16 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     """
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
-    faults = []
+    problems = []
     services = find_services()
     with connected(services) as connection, opened(output) as file:
         for line in Export(services, connection, owner).lines(with_secrets=with_secrets):
             with ClearedFrames():
                 click.echo(line.text.reveal(), file)
-            faults += [line.fault] if line.fault else []
-    for fault in faults:
-        click.echo(fault, err=True)
-    fail_if(bool(faults))
+            problems += [line.problem] if line.problem else []
+    for problem in problems:
+        click.echo(problem, err=True)
+    fail_if(bool(problems))
 
 
 @model_registry.command("import")
@@ -217,12 +217,12 @@ def import_litellm(
     """
     services = find_services()
     with ClearedFrames():  # the API keys are in the file
-        lines, faults = _read_litellm(services, config, share=share)
-    if faults:
-        for fault in faults:
-            click.echo(fault)
-        click.echo(f"{len(faults)} fail; nothing was changed")
-    fail_if(bool(faults))
+        lines, problems = _read_litellm(services, config, share=share)
+    if problems:
+        for problem in problems:
+            click.echo(problem)
+        click.echo(f"{len(problems)} fail; nothing was changed")
+    fail_if(bool(problems))
     _register(lines, owner, on_conflict, dry_run=dry_run)
 
 
@@ -230,7 +230,7 @@ def _read_litellm(
     services: Services, config: BinaryIO, *, share: bool
 ) -> tuple[list[Hidden[bytes]], list[Outcome]]:
     """Return the lines to import, and what came of the models that cannot be."""
-    lines, faults = [], []
+    lines, problems = [], []
     try:
         models = entries(_yaml(config))
     except LiteLLMError as error:
@@ -241,10 +241,10 @@ def _read_litellm(
                 "this app has a provider of its own by this name; write an api_base"
             )
         if isinstance(line, LiteLLMError):
-            faults.append(Outcome(number, "fail", f"{name!r}: {line}"))
+            problems.append(Outcome(number, "fail", f"{name!r}: {line}"))
         else:
             lines.append(Hidden(json.dumps(line).encode()))
-    return lines, faults
+    return lines, problems
 
 
 def _yaml(config: BinaryIO) -> Any:

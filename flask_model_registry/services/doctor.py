@@ -144,8 +144,8 @@ def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:
         yield Finding("warning", "the secret_box has no key_ids; only verify-keys tells what opens")
     for key in keys.counts(connection):
         told = f"API keys sealed with {key.key_id!r}: {key.count}"
-        if key.fault:
-            yield Finding("error" if keys.is_strict else "warning", f"{told}; {key.fault}")
+        if key.problem:
+            yield Finding("error" if keys.is_strict else "warning", f"{told}; {key.problem}")
         elif key.state == "opens" and key.count:
             yield Finding("warning", f"{told}; run 'flask model-registry rotate-keys'")
         elif key.state == "opens":

@@ -89,10 +89,10 @@ class AesGcmBox:
         try:
             return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
         except InvalidTag:
-            fault = "it was changed or moved, or its encryption key was"
+            problem = "it was changed or moved, or its encryption key was"
         except UnicodeDecodeError:
-            fault = "it holds no text"
-        raise CannotOpenError(fault)  # outside, as a UnicodeDecodeError holds what was opened
+            problem = "it holds no text"
+        raise CannotOpenError(problem)  # outside, as a UnicodeDecodeError holds what was opened
 
 
 def _encoded(plaintext: str) -> bytes:

@@ -45,7 +45,7 @@ class Line:
     """A model in text, and the problem with its API key."""
 
     text: Hidden[str]
-    fault: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class Export:
     def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> Line:
         model = {"owner": str(row["owner_id"]), **{name: row[name] for name in _COLUMNS}}
         model["share_with_users"] = row["is_shared"]
-        fault = None
+        problem = None
         if with_secrets and row["ciphertext"] is not None:
             try:
                 model["api_key"] = self._services.keys.credentials.open(row)
                 model["base_url"] = self._address(row)
             except UnreadableCredentialError as error:
-                fault = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
-        return Line(Hidden(json.dumps(model, default=Secret.reveal)), fault)
+                problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
+        return Line(Hidden(json.dumps(model, default=Secret.reveal)), problem)
 
     def _address(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
