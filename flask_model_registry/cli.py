@@ -23,7 +23,7 @@ from .litellm_config import LiteLLMError, entries
 from .litellm_config import lines as lines_of_litellm
 from .secret import ClearedFrames, Hidden
 from .services.doctor import findings
-from .services.exchange import CONFLICTS, Export, Import, Outcome, has_another_address
+from .services.exchange import CONFLICTS, Export, Import, ImportResult, has_another_address
 from .services.rotation import Progress, Rotation
 from .signals import collect_signals
 from .web.transactions import TRIES, retrying, send_collected, transaction
@@ -228,7 +228,7 @@ def import_litellm(
 
 def _read_litellm(
     services: Services, config: BinaryIO, *, share: bool
-) -> tuple[list[Hidden[bytes]], list[Outcome]]:
+) -> tuple[list[Hidden[bytes]], list[ImportResult]]:
     """Return the lines to import, and what came of the models that cannot be."""
     lines, problems = [], []
     try:
@@ -241,7 +241,7 @@ def _read_litellm(
                 "this app has a provider of its own by this name; write an api_base"
             )
         if isinstance(line, LiteLLMError):
-            problems.append(Outcome(number, "fail", f"{name!r}: {line}"))
+            problems.append(ImportResult(number, "fail", f"{name!r}: {line}"))
         else:
             lines.append(Hidden(json.dumps(line).encode()))
     return lines, problems
@@ -273,12 +273,12 @@ def _register(
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
             with attempt, collect_signals() as sendings, transaction(session, commit=False):
                 importing = Import(services, owner=owner, on_conflict=on_conflict)
-                outcomes = [*importing.outcomes(lines)]
-                counts = Counter(outcome.act for outcome in outcomes)
+                results = [*importing.results(lines)]
+                counts = Counter(result.act for result in results)
                 is_undone = bool(counts["fail"]) or dry_run
                 (session.rollback if is_undone else session.commit)()
-    for outcome in outcomes:
-        click.echo(outcome)
+    for result in results:
+        click.echo(result)
     told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
     click.echo(told + ("; nothing was changed" if is_undone else ""))
     if not is_undone:

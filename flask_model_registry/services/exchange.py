@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ExportLine:
     """A model in text, and the problem with its API key."""
 
     text: Hidden[str]
@@ -49,7 +49,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImportResult:
     """What came of a line.
 
     Attributes:
@@ -78,7 +78,7 @@ class Export:
             key = find_user(connection, services.rows.queries.access.tables, Person(owner))
             self._page = self._page.where(models.c.owner_id == key)
 
-    def lines(self, *, with_secrets: bool) -> Iterator[Line]:
+    def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
         """Yield a line for each model, in the order of their ids."""
         after = 0
         while rows := self._connection.execute(self._page, {"after": after}).mappings().all():
@@ -86,7 +86,7 @@ class Export:
                 yield self._line(row, with_secrets=with_secrets)
             after = rows[-1]["id"]
 
-    def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> Line:
+    def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
         model = {"owner": str(row["owner_id"]), **{name: row[name] for name in _COLUMNS}}
         model["share_with_users"] = row["is_shared"]
         problem = None
@@ -96,7 +96,7 @@ class Export:
                 model["base_url"] = self._address(row)
             except UnreadableCredentialError as error:
                 problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
-        return Line(Hidden(json.dumps(model, default=Secret.reveal)), problem)
+        return ExportLine(Hidden(json.dumps(model, default=Secret.reveal)), problem)
 
     def _address(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
@@ -131,23 +131,23 @@ class Import:
         self._model = ExchangedModel()
         self._users: dict[str, Actor] = {}
 
-    def outcomes(self, lines: Iterable[Hidden[bytes]]) -> Iterator[Outcome]:
+    def results(self, lines: Iterable[Hidden[bytes]]) -> Iterator[ImportResult]:
         """Yield what comes of each line, but for the blank ones."""
         for number, line in enumerate(lines, 1):
             if _text(number, line).strip():
-                yield self._outcome(number, line)
+                yield self._result(number, line)
 
-    def _outcome(self, number: int, text: Hidden[bytes]) -> Outcome:
+    def _result(self, number: int, text: Hidden[bytes]) -> ImportResult:
         about = ""
         try:
             line = Hidden(self._owned(parse_json(_text(number, text))))
             names = load(self._names, copy(line.reveal()))
             about = names["model_id"]
-            return Outcome(number, self._done(names, line), about)
+            return ImportResult(number, self._done(names, line), about)
         except UnavailableError:
             raise  # for all lines
         except RegistryError as error:
-            return Outcome(number, "fail", f"{about}: {error}" if about else str(error))
+            return ImportResult(number, "fail", f"{about}: {error}" if about else str(error))
 
     def _owned(self, line: Any) -> Any:
         """Return the line with the owner that was asked for."""
