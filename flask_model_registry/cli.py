@@ -18,7 +18,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
-from .console import connected, fail_if, failures_told, find_services, opened, watched
+from .console import connected, exit_if, find_services, output_file, report_failures, show_progress
 from .litellm_config import LiteLLMError, entries
 from .litellm_config import lines as lines_of_litellm
 from .secret import ClearedFrames, Hidden
@@ -89,7 +89,7 @@ def list_keys() -> None:
         counts = services.keys.counts(connection)
     for key in counts:
         click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
-    fail_if(any(key.problem for key in counts))
+    exit_if(any(key.problem for key in counts))
 
 
 @model_registry.command()
@@ -103,7 +103,7 @@ def verify_keys(batch_size: int) -> None:
     services = find_services()
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
-        progress = watched(rotation.verify(), rotation.count())
+        progress = show_progress(rotation.verify(), rotation.count())
     click.echo(f"{progress.seen - len(progress.unreadable)} of {progress.seen} API keys open.")
     _report(progress)
 
@@ -124,7 +124,9 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
         total = rotation.count(only_old=True)
-        progress = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
+        progress = show_progress(
+            rotation.verify(only_old=True) if dry_run else rotation.rotate(), total
+        )
     if dry_run:
         click.echo(
             f"{progress.seen - len(progress.unreadable)} API keys would be sealed with {newest}."
@@ -149,7 +151,7 @@ def doctor() -> None:
         found = [*findings(connection, services.keys, users=users, providers=providers)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
-    fail_if(any(finding.level == "error" for finding in found))
+    exit_if(any(finding.level == "error" for finding in found))
 
 
 @model_registry.command()
@@ -176,14 +178,14 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
         raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
     problems = []
     services = find_services()
-    with connected(services) as connection, opened(output) as file:
+    with connected(services) as connection, output_file(output) as file:
         for line in Export(services, connection, owner).lines(with_secrets=with_secrets):
             with ClearedFrames():
                 click.echo(line.text.reveal(), file)
             problems += [line.problem] if line.problem else []
     for problem in problems:
         click.echo(problem, err=True)
-    fail_if(bool(problems))
+    exit_if(bool(problems))
 
 
 @model_registry.command("import")
@@ -222,7 +224,7 @@ def import_litellm(
         for problem in problems:
             click.echo(problem)
         click.echo(f"{len(problems)} fail; nothing was changed")
-    fail_if(bool(problems))
+    exit_if(bool(problems))
     _register(lines, owner, on_conflict, dry_run=dry_run)
 
 
@@ -268,7 +270,7 @@ def _register(
 ) -> None:
     services = find_services()
     session = services.rows.session
-    with failures_told():
+    with report_failures():
         # A retry could not repeat what the host has written before.
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
             with attempt, collect_signals() as sendings, transaction(session, commit=False):
@@ -279,11 +281,11 @@ def _register(
                 (session.rollback if is_undone else session.commit)()
     for result in results:
         click.echo(result)
-    told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
-    click.echo(told + ("; nothing was changed" if is_undone else ""))
+    counted = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
+    click.echo(counted + ("; nothing was changed" if is_undone else ""))
     if not is_undone:
         send_collected(session, sendings)
-    fail_if(bool(counts["fail"]))
+    exit_if(bool(counts["fail"]))
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
@@ -294,4 +296,4 @@ def _rotation(services: Services, connection: sa.Connection, batch_size: int) ->
 def _report(progress: Progress) -> None:
     for each in progress.unreadable:
         click.echo(each)
-    fail_if(bool(progress.unreadable))
+    exit_if(bool(progress.unreadable))
