@@ -104,7 +104,9 @@ def verify_keys(batch_size: int) -> None:
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
         progress = show_progress(rotation.verify(), rotation.count())
-    click.echo(f"{progress.seen - len(progress.unreadable)} of {progress.seen} API keys open.")
+    click.echo(
+        f"{progress.processed - len(progress.unreadable)} of {progress.processed} API keys open."
+    )
     _report(progress)
 
 
@@ -129,7 +131,7 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
         )
     if dry_run:
         click.echo(
-            f"{progress.seen - len(progress.unreadable)} API keys would be sealed with {newest}."
+            f"{progress.processed - len(progress.unreadable)} API keys would be sealed with {newest}."
         )
     else:
         click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")

@@ -85,12 +85,12 @@ def show_progress(progresses: Iterable[Progress], total: int) -> Progress:
             length=total, label="API keys", show_pos=True, file=sys.stderr
         ) as bar:
             for progress in progresses:
-                bar.update(max(progress.seen - bar.pos, 0))
+                bar.update(max(progress.processed - bar.pos, 0))
         return progress
     for progress in progresses:
-        if progress.seen * 10 // max(total, 1) > tenths:
-            tenths = progress.seen * 10 // max(total, 1)
-            click.echo(f"{progress.seen} of {total} looked at", err=True)
+        if progress.processed * 10 // max(total, 1) > tenths:
+            tenths = progress.processed * 10 // max(total, 1)
+            click.echo(f"{progress.processed} of {total} looked at", err=True)
     return progress
 
 

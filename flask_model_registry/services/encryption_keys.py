@@ -68,7 +68,9 @@ class EncryptionKeys:
         """
         if self.credentials.key_ids is None:
             return
-        missing = [each for each in self.stored(connection) if each not in self.credentials.key_ids]
+        missing = [
+            each for each in self.key_ids_in_use(connection) if each not in self.credentials.key_ids
+        ]
         problems = [self._problem(each) for each in missing if self._is_used(connection, each)]
         if problems and self.is_strict:
             raise MissingKeysError("; ".join(map(str, problems)))
@@ -79,7 +81,7 @@ class EncryptionKeys:
                 extra={"model_registry_kind": "key-missing"},
             )
 
-    def stored(self, connection: sa.Connection) -> Iterator[str]:
+    def key_ids_in_use(self, connection: sa.Connection) -> Iterator[str]:
         """Yield the key ids that rows have, by one look into the index for each."""
         key_id: str | None = connection.scalar(self._first)
         while key_id is not None:
