@@ -77,7 +77,7 @@ class Explainer:
         try:
             row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
         except NotFoundError:
-            return Explanation(ref, problems=(self._unseen(ref),))
+            return Explanation(ref, problems=(self._not_visible(ref),))
         except ConfigError as error:  # of the encryption keys
             return Explanation(ref, problems=(str(error),))
         return Explanation(
@@ -92,7 +92,7 @@ class Explainer:
             ),
             base_url=self._base_url(row),
             key_id=row["key_id"],
-            namesakes=self._namesakes(actor, row),
+            namesakes=self._same_model_id(actor, row),
             problems=tuple(self._problems(row)),
         )
 
@@ -108,9 +108,9 @@ class Explainer:
         row = self._rows.connect().execute(statement, parameters_of(actor)).first() or ()
         return tuple(name for name, holds in zip(conditions, row, strict=False) if holds)
 
-    def _namesakes(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
-        is_namesake = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
-        statement = sa.select(self._models.id).where(is_namesake, self._access.where(Action.USE))
+    def _same_model_id(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
+        is_same = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
+        statement = sa.select(self._models.id).where(is_same, self._access.where(Action.USE))
         statement = statement.order_by(self._models.id).limit(_AT_MOST)
         return tuple(self._rows.connect().scalars(statement, parameters_of(actor)))
 
@@ -122,7 +122,7 @@ class Explainer:
         except RegistryError as error:
             yield error.detail
 
-    def _unseen(self, ref: int | str) -> str:
+    def _not_visible(self, ref: int | str) -> str:
         ids = ", ".join(map(str, self._all_with(ref)))
         if not ids:
             return "There is no such model; register it."
