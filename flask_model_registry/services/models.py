@@ -160,32 +160,32 @@ class ModelService:
             ValidationError: The model would not be valid, or the key would go to a new address.
             ConflictError: The model is shared, or a default, and cannot change so.
         """
-        with self._rows.lock_model(actor, target, Action.EDIT) as held:
-            new = self._merged(held.row, fields)
-            changed = {name: value for name, value in new.items() if value != held.row[name]}
-            self._check_change(held, new, fields, changed)
+        with self._rows.lock_model(actor, target, Action.EDIT) as locked:
+            new = self._merged(locked.row, fields)
+            changed = {name: value for name, value in new.items() if value != locked.row[name]}
+            self._check_change(locked, new, fields, changed)
             if "api_key" in fields:
                 sealed = self._credentials.seal(new, fields["api_key"])
-                if sealed["ciphertext"] != held.row["ciphertext"]:
+                if sealed["ciphertext"] != locked.row["ciphertext"]:
                     # With the key id in any case, as rotation may come between where nothing locks.
                     changed |= sealed
             if changed:
-                held = self._write(held, changed)
+                locked = self._write(locked, changed)
         if changed:
             names = {*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set())
-            self._rows.send_signal(signals.updated, actor, held.row, changed=sorted(names))
+            self._rows.send_signal(signals.updated, actor, locked.row, changed=sorted(names))
             if "is_shared" in changed:
                 signal = signals.shared if changed["is_shared"] else signals.unshared
-                self._rows.send_signal(signal, actor, held.row)
-        return held.shown()
+                self._rows.send_signal(signal, actor, locked.row)
+        return locked.shown()
 
     def delete(self, actor: Actor, target: ModelRef) -> None:
         """Delete the model with its key, grants and defaults."""
-        with self._rows.lock_model(actor, target, Action.DELETE) as held:
-            self._defaults.check_not_own_default(held)
+        with self._rows.lock_model(actor, target, Action.DELETE) as locked:
+            self._defaults.check_not_own_default(locked)
             for statement in self._queries.deletions:
-                held.connection.execute(statement, {"row_id": held.row["id"]})
-        self._rows.send_signal(signals.deleted, actor, held.row)
+                locked.connection.execute(statement, {"row_id": locked.row["id"]})
+        self._rows.send_signal(signals.deleted, actor, locked.row)
 
     def _canonical(self, filters: Filters) -> Filters:
         if filters.model_provider is None:
@@ -214,30 +214,30 @@ class ModelService:
 
     def _check_change(
         self,
-        held: LockedModel,
+        locked: LockedModel,
         new: Mapping[str, Any],
         fields: Mapping[str, Any],
         changed: Collection[str],
     ) -> None:
-        old, has_key = held.row, held.row["ciphertext"] is not None
+        old, has_key = locked.row, locked.row["ciphertext"] is not None
         names = {*changed}
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
             names.add("api_key")
         is_new_base_url = "model_provider" in changed or "base_url" in changed
         moved = is_new_base_url and self._providers.is_moved(old, new)
-        check_change(held.actor, held.actions, old, new, changed=names, moved=moved)
+        check_change(locked.actor, locked.actions, old, new, changed=names, moved=moved)
         self._check(new, is_new_base_url=is_new_base_url)
         if moved and has_key and "api_key" not in fields:
             raise ValidationError([("api_key", "Needed again for another provider or address.")])
         if needs_release(old, new):
-            self._defaults.check_not_own_default(held)
+            self._defaults.check_not_own_default(locked)
 
-    def _write(self, held: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
-        old, connection = held.row, held.connection
+    def _write(self, locked: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
+        old, connection = locked.row, locked.connection
         moments = {"updated_at": self._clock()}
         if "ciphertext" in changed:
             moments["credential_updated_at"] = moments["updated_at"]
-        held = held.write({**changed, **moments})
+        locked = locked.write({**changed, **moments})
         if "abilities" in changed:
             self._write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
@@ -247,10 +247,10 @@ class ModelService:
                 self._queries.rename_grants, {"row_id": old["id"], "handle": changed["model_id"]}
             )
         if "category" in changed:
-            self._defaults.clear_all(held)
+            self._defaults.clear_all(locked)
         if "is_shared" in changed:
-            self._defaults.clear_invisible(held)
-        return held
+            self._defaults.clear_invisible(locked)
+        return locked
 
     def _write_abilities(
         self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
