@@ -194,7 +194,7 @@ class Queries:
             merged = merged.order_by(_ordered(union.c.id, key)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in ACCESS_FLAGS}
-        rows = sa.select(*_shown(models, rights)).join(page, models.c.id == page.c.id)
+        rows = sa.select(*_public_columns(models, rights)).join(page, models.c.id == page.c.id)
         return rows.order_by(_ordered(models.c.id, key))
 
     def _part(self, path: AccessPath, key: QueryKey) -> sa.Select[Any]:
@@ -246,7 +246,7 @@ class Queries:
         return statement.where(*(CONDITIONS[name](self._tables) for name in key.given))
 
 
-def _shown(
+def _public_columns(
     models: sa.Table, rights: Mapping[str, sa.ColumnElement[bool]]
 ) -> list[sa.ColumnElement[Any]]:
     """Return the columns of a representation in the contract's order, then the version."""
@@ -258,7 +258,7 @@ def _shown(
 
 def _representation(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
     rights = {name: access.where(action) for name, action in ACCESS_FLAGS.items()}
-    return _shown(access.tables.models, rights)
+    return _public_columns(access.tables.models, rights)
 
 
 def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:

@@ -115,7 +115,7 @@ class Defaults:
         for table in (self._tables.defaults, self._tables.app_defaults):
             locked.connection.execute(sa.delete(table).filter_by(model_row_id=locked.row["id"]))
 
-    def forget_declined(self, locked: LockedModel) -> None:
+    def clear_declined(self, locked: LockedModel) -> None:
         """Remove the actor's defaults that are this model, unless they still see it."""
         others = [grant for grant in locked.grants if grant["user_id"] is None]
         if Action.USE in allowed_actions(locked.actor, locked.row, others):

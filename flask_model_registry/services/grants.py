@@ -39,8 +39,8 @@ class Grants:
         check_allowed(Action.SHARE, {Action.USE, *actions})
         grants = sa.select(self._tables.grants).filter_by(model_row_id=model.id)
         rows = self._rows.connect().execute(grants.order_by("id")).mappings().all()
-        users = [_shown(row) for row in rows if row["group_name"] is None]
-        return {"users": users, "groups": [_shown(row) for row in rows if row["user_id"] is None]}
+        users = [_to_dict(row) for row in rows if row["group_name"] is None]
+        return {"users": users, "groups": [_to_dict(row) for row in rows if row["user_id"] is None]}
 
     def set_grant(
         self, actor: Actor, target: ModelRef, grantee: Person | str, rights: dict[str, bool]
@@ -59,7 +59,7 @@ class Grants:
             values = {**rights, "model_id": locked.row["model_id"]}
             upsert(locked.connection, self._tables.grants, key, values)
         self._rows.send_signal(signals.granted, actor, locked.row, **_named(key), **rights)
-        return _shown({**key, **rights}), is_new
+        return _to_dict({**key, **rights}), is_new
 
     def revoke(self, actor: Actor, target: ModelRef, grantee: Person | str) -> None:
         """Revoke a grant, or decline the one to the actor; with the defaults that rest on it.
@@ -78,7 +78,7 @@ class Grants:
             if locked.is_owner:
                 self._defaults.clear_invisible(locked)
             else:
-                self._defaults.forget_declined(locked)
+                self._defaults.clear_declined(locked)
         self._rows.send_signal(signals.revoked, actor, locked.row, **_named(key))
 
     def _key_of_grant(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
@@ -109,6 +109,6 @@ def _named(grant: Any) -> dict[str, Any]:
     return {"user": grant["user_id"]}
 
 
-def _shown(grant: Any) -> Any:
+def _to_dict(grant: Any) -> Any:
     ((kind, value),) = _named(grant).items()
     return {kind: str(value), "can_edit": grant["can_edit"], "can_delete": grant["can_delete"]}
