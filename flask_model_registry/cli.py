@@ -104,9 +104,7 @@ def verify_keys(batch_size: int) -> None:
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
         progress = show_progress(rotation.verify(), rotation.count())
-    click.echo(
-        f"{progress.processed - len(progress.unreadable)} of {progress.processed} API keys open."
-    )
+    click.echo(f"{progress.readable} of {progress.processed} API keys open.")
     _report(progress)
 
 
@@ -130,9 +128,7 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
             rotation.verify(only_old=True) if dry_run else rotation.rotate(), total
         )
     if dry_run:
-        click.echo(
-            f"{progress.processed - len(progress.unreadable)} API keys would be sealed with {newest}."
-        )
+        click.echo(f"{progress.readable} API keys would be sealed with {newest}.")
     else:
         click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")
     _report(progress)

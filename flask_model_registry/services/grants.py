@@ -90,10 +90,9 @@ class Grants:
     def _key(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         """Return the columns that identify the grant."""
         if isinstance(grantee, Person):
-            is_own = grantee.has_key(locked.actor.key)
-            user = (
-                locked.actor.key if is_own else find_user(locked.connection, self._tables, grantee)
-            )
+            user = locked.actor.key
+            if not grantee.has_key(user):
+                user = find_user(locked.connection, self._tables, grantee)
             return {"user_id": user, "model_row_id": locked.row["id"]}
         if not self._access.has_groups:
             raise NotFoundError("This app has no groups.")

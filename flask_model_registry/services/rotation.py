@@ -39,6 +39,11 @@ class Progress:
     sealed: int = 0
     skipped: int = 0
 
+    @property
+    def readable(self) -> int:
+        """How many of the rows in this pass open."""
+        return self.processed - len(self.unreadable)
+
 
 class Rotation:
     """Walks over the stored API keys, on a connection of its own.
