@@ -52,10 +52,9 @@ def insert(host, drawn):
 def flagged(host, queries, actor, action):
     """Return the ids of the models in a page that say that the actor may do this."""
     (flag,) = [name for name, each in ACCESS_FLAGS.items() if each is action]
-    filters = Filters(limit=100)
     with host.app.app_context():
         connection = host.db.session.connection()
-        key, parameters = QueryKey.of(filters)
+        key, parameters = QueryKey.of(Filters(), limit=100)
         group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
         rows = connection.execute(queries.page(key, group_paths), {**parameters, **of_actor})
         return {row.id for row in rows if getattr(row, flag)}

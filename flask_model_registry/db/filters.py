@@ -33,16 +33,16 @@ class QueryKey(NamedTuple):
     is_cut: bool
 
     @classmethod
-    def of(cls, filters: Filters) -> tuple[QueryKey, dict[str, Any]]:
+    def of(cls, filters: Filters, limit: int | None = None) -> tuple[QueryKey, dict[str, Any]]:
         """Return the key of the statement for these filters, and its bind parameters."""
         parameters = {}
         for name in CONDITIONS:
             value = getattr(filters, name)
             if value is not None:
                 parameters[name] = value
-        key = cls(tuple(parameters), filters.owned, filters.descending, filters.limit is not None)
+        key = cls(tuple(parameters), filters.owned, filters.descending, limit is not None)
         first = MAX_ID + 1 if filters.descending else 0
-        return key, {**parameters, "after": filters.after or first, "limit": filters.limit}
+        return key, {**parameters, "after": filters.after or first, "limit": limit}
 
     @property
     def most_groups(self) -> int:

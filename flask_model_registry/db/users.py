@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ..errors import NotFoundError
 from .failures import refuses_a_value
-from .transactions import enforces_foreign_keys
+from .user_deletion import user_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,16 +57,6 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
     if key is None:
         raise NotFoundError("There is no such user.")
     return key
-
-
-def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
-    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
-
-    It may give the key to the next user, who would inherit what is written now.
-    """
-    if enforces_foreign_keys(connection):
-        return False
-    return connection.execute(tables.user_with_key, {"user": key}).first() is None
 
 
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:

@@ -109,5 +109,7 @@ def _named(grant: Any) -> dict[str, Any]:
 
 
 def _to_dict(grant: Any) -> Any:
-    ((kind, value),) = _named(grant).items()
-    return {kind: str(value), "can_edit": grant["can_edit"], "can_delete": grant["can_delete"]}
+    rights = {"can_edit": grant["can_edit"], "can_delete": grant["can_delete"]}
+    if grant.get("group_name") is not None:
+        return {"group": grant["group_name"], **rights}
+    return {"user": str(grant["user_id"]), **rights}

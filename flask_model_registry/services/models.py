@@ -89,9 +89,15 @@ class ModelService:
         row = self._rows.find_model(self._queries.one, actor, ref)
         return Model(to_dict(row), row.version)
 
-    def list(self, actor: Actor, filters: Filters) -> list[types.ModelRepresentation]:
-        """Return the models that the actor may see, ordered by id."""
-        key, parameters = QueryKey.of(self._canonical(filters))
+    def list(
+        self, actor: Actor, filters: Filters, *, limit: int | None = None
+    ) -> list[types.ModelRepresentation]:
+        """Return the models that the actor may see, ordered by id.
+
+        Args:
+            limit: At most so many, whatever the filters say.
+        """
+        key, parameters = QueryKey.of(self._canonical(filters), limit or filters.limit)
         connection = self._rows.connect()
         group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
         statement = self._queries.page(key, group_paths)
@@ -116,8 +122,7 @@ class ModelService:
 
     def summary(self, actor: Actor, filters: Filters) -> types.Summary:
         """Count the models that :meth:`list` would return, all pages of them."""
-        filters = replace(self._canonical(filters), after=None, limit=None)
-        key, parameters = QueryKey.of(filters)
+        key, parameters = QueryKey.of(replace(self._canonical(filters), after=None))
         parameters |= parameters_of(actor)
         counts: dict[str, Counter[str]] = {}
         for names, statement in self._queries.facets(key).items():

@@ -18,8 +18,7 @@ from ..db.models import Registered
 from ..db.queries import Lookup
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.transactions import savepoint
-from ..db.user_deletion import Departures
-from ..db.users import user_missing
+from ..db.user_deletion import Departures, user_missing
 from ..errors import (
     ConflictError,
     ModelIdTakenError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -36,7 +35,7 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     size = query.limit or min(PAGE_SIZE, largest)
     if size > largest:
         raise ValidationError([("limit", f"Must be at most {largest}.")])
-    models = services.models.list(actor, replace(query, limit=size + 1))
+    models = services.models.list(actor, query, limit=size + 1)
     page = models[:size]
     return page, 200, _next_page(page, query) if len(models) > size else {}
 
