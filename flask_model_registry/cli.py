@@ -23,7 +23,7 @@ from .litellm_config import LiteLLMError, entries
 from .litellm_config import lines as lines_of_litellm
 from .secret import ClearedFrames, Hidden
 from .services.doctor import findings
-from .services.exchange import CONFLICTS, Export, Import, ImportResult, has_another_address
+from .services.exchange import CONFLICTS, Export, Import, ImportResult, has_another_base_url
 from .services.rotation import Progress, Rotation
 from .signals import collect_signals
 from .web.transactions import TRIES, retrying, send_collected, transaction
@@ -236,7 +236,7 @@ def _read_litellm(
     except LiteLLMError as error:
         raise click.ClickException(str(error)) from None
     for number, (name, line) in enumerate(lines_of_litellm(models, os.environ, share=share), 1):
-        if not isinstance(line, LiteLLMError) and has_another_address(services, line):
+        if not isinstance(line, LiteLLMError) and has_another_base_url(services, line):
             line = LiteLLMError(
                 "this app has a provider of its own by this name; write an api_base"
             )

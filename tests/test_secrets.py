@@ -58,7 +58,7 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
         "ciphertext": bytes.fromhex(blob),
     }
     credentials = CredentialService(
-        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), prober=None)
+        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), client=None)
     )
 
     assert credentials.open(row).reveal() == "sk-known"

@@ -59,14 +59,14 @@ class Providers:
 
     catalogue: Catalogue
     policy: AddressPolicy
-    prober: ProviderClient
+    client: ProviderClient
 
     @classmethod
     def of(cls, catalogue: Catalogue, settings: Settings) -> Providers:
         """Return the providers under an app's settings, on this machine's network.
 
         Raises:
-            ConfigError: A provider is at an address that the settings do not allow.
+            ConfigError: The settings do not allow the base URL of a provider.
         """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
         opening = partial(_transport, policy, settings.probe_timeout)

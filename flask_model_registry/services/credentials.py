@@ -1,4 +1,4 @@
-"""The API keys of models: sealed for a row and its address, opened for nothing else."""
+"""The API keys of models: encrypted for a model and its base URL, decrypted for nothing else."""
 
 from __future__ import annotations
 

@@ -93,19 +93,19 @@ class Export:
         if with_secrets and row["ciphertext"] is not None:
             try:
                 model["api_key"] = self._services.keys.credentials.open(row)
-                model["base_url"] = self._address(row)
+                model["base_url"] = self._base_url(row)
             except UnreadableCredentialError as error:
                 problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
         return ExportLine(Hidden(json.dumps(model, default=Secret.reveal)), problem)
 
-    def _address(self, row: Mapping[Any, Any]) -> str | None:
+    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
-        if has_another_address(self._services, row):
+        if has_another_base_url(self._services, row):
             return self._services.providers.catalogue[row["model_provider"]].base_url
         return cast("str | None", row["base_url"])
 
 
-def has_another_address(services: Services, model: Mapping[Any, Any]) -> bool:
+def has_another_base_url(services: Services, model: Mapping[Any, Any]) -> bool:
     """Return whether a model is called at the URL of a provider that only this app has."""
     catalogue = services.providers.catalogue
     provider = catalogue.canonical(model["model_provider"])
@@ -197,7 +197,7 @@ class Import:
         return self._services.rows.connect().execute(statement).mappings().first()
 
     def _has_key(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
-        """Return whether this key is the stored one, for the same address."""
+        """Return whether this key is the stored one, for the same base URL."""
         if fields.get("api_key") is None:
             return False
         providers = self._services.providers

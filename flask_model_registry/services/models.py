@@ -162,7 +162,7 @@ class ModelService:
 
         Raises:
             ForbiddenError: Only the owner may change this; or it takes the right to share.
-            ValidationError: The model would not be valid, or the key would go to a new address.
+            ValidationError: The model would not be valid, or the API key would go to a new origin.
             ConflictError: The model is shared, or a default, and cannot change so.
         """
         with self._rows.lock_model(actor, target, Action.EDIT) as locked:
