@@ -18,12 +18,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
-from .console import connected, fail_if, failures_told, find_services, opened, watched
+from .console import connected, exit_if, find_services, output_file, report_failures, show_progress
 from .litellm_config import LiteLLMError, entries
 from .litellm_config import lines as lines_of_litellm
 from .secret import ClearedFrames, Hidden
 from .services.doctor import findings
-from .services.exchange import CONFLICTS, Export, Import, Outcome, has_another_address
+from .services.exchange import CONFLICTS, Export, Import, ImportResult, has_another_base_url
 from .services.rotation import Progress, Rotation
 from .web.transactions import TRIES, retrying, send_signals, transaction
 from .web.views.description import description_of
@@ -90,7 +90,7 @@ def list_keys() -> None:
         counts = services.keys.counts(connection)
     for key in counts:
         click.echo(f"{key.count:>8}  {key.state:<7}  {key.key_id!r}")
-    fail_if(any(key.fault for key in counts))
+    exit_if(any(key.problem for key in counts))
 
 
 @model_registry.command()
@@ -104,8 +104,8 @@ def verify_keys(batch_size: int) -> None:
     services = find_services()
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
-        progress = watched(rotation.verify(), rotation.count())
-    click.echo(f"{progress.seen - len(progress.unreadable)} of {progress.seen} API keys open.")
+        progress = show_progress(rotation.verify(), rotation.count())
+    click.echo(f"{progress.readable} of {progress.processed} API keys open.")
     _report(progress)
 
 
@@ -125,11 +125,11 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     with connected(services) as connection:
         rotation = _rotation(services, connection, batch_size)
         total = rotation.count(only_old=True)
-        progress = watched(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
-    if dry_run:
-        click.echo(
-            f"{progress.seen - len(progress.unreadable)} API keys would be sealed with {newest}."
+        progress = show_progress(
+            rotation.verify(only_old=True) if dry_run else rotation.rotate(), total
         )
+    if dry_run:
+        click.echo(f"{progress.readable} API keys would be sealed with {newest}.")
     else:
         click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")
     _report(progress)
@@ -150,7 +150,7 @@ def doctor() -> None:
         found = [*findings(connection, services.keys, users=users, providers=providers)]
     for finding in found:
         click.echo(f"{finding.level:<7}  {finding.text}")
-    fail_if(any(finding.level == "error" for finding in found))
+    exit_if(any(finding.level == "error" for finding in found))
 
 
 @model_registry.command()
@@ -175,16 +175,16 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     """
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
-    faults = []
+    problems = []
     services = find_services()
-    with connected(services) as connection, opened(output) as file:
+    with connected(services) as connection, output_file(output) as file:
         for line in Export(services, connection, owner).lines(with_secrets=with_secrets):
             with ClearedFrames():
                 click.echo(line.text.reveal(), file)
-            faults += [line.fault] if line.fault else []
-    for fault in faults:
-        click.echo(fault, err=True)
-    fail_if(bool(faults))
+            problems += [line.problem] if line.problem else []
+    for problem in problems:
+        click.echo(problem, err=True)
+    exit_if(bool(problems))
 
 
 @model_registry.command("import")
@@ -218,34 +218,34 @@ def import_litellm(
     """
     services = find_services()
     with ClearedFrames():  # the API keys are in the file
-        lines, faults = _read_litellm(services, config, share=share)
-    if faults:
-        for fault in faults:
-            click.echo(fault)
-        click.echo(f"{len(faults)} fail; nothing was changed")
-    fail_if(bool(faults))
+        lines, problems = _read_litellm(services, config, share=share)
+    if problems:
+        for problem in problems:
+            click.echo(problem)
+        click.echo(f"{len(problems)} fail; nothing was changed")
+    exit_if(bool(problems))
     _register(lines, owner, on_conflict, dry_run=dry_run)
 
 
 def _read_litellm(
     services: Services, config: BinaryIO, *, share: bool
-) -> tuple[list[Hidden[bytes]], list[Outcome]]:
+) -> tuple[list[Hidden[bytes]], list[ImportResult]]:
     """Return the lines to import, and what came of the models that cannot be."""
-    lines, faults = [], []
+    lines, problems = [], []
     try:
         models = entries(_yaml(config))
     except LiteLLMError as error:
         raise click.ClickException(str(error)) from None
     for number, (name, line) in enumerate(lines_of_litellm(models, os.environ, share=share), 1):
-        if not isinstance(line, LiteLLMError) and has_another_address(services, line):
+        if not isinstance(line, LiteLLMError) and has_another_base_url(services, line):
             line = LiteLLMError(
                 "this app has a provider of its own by this name; write an api_base"
             )
         if isinstance(line, LiteLLMError):
-            faults.append(Outcome(number, "fail", f"{name!r}: {line}"))
+            problems.append(ImportResult(number, "fail", f"{name!r}: {line}"))
         else:
             lines.append(Hidden(json.dumps(line).encode()))
-    return lines, faults
+    return lines, problems
 
 
 def _yaml(config: BinaryIO) -> Any:
@@ -269,23 +269,23 @@ def _register(
 ) -> None:
     services = find_services()
     session = services.rows.session
-    with failures_told():
+    with report_failures():
         # A retry could not repeat what the host has written before.
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
             calls: list[Callable[[], Any]] = []  # of receivers
             with attempt, transaction(session, commit=False, calls=calls):
                 importing = Import(services, owner=owner, on_conflict=on_conflict)
-                outcomes = [*importing.outcomes(lines)]
-                counts = Counter(outcome.act for outcome in outcomes)
+                results = [*importing.results(lines)]
+                counts = Counter(result.act for result in results)
                 is_undone = bool(counts["fail"]) or dry_run
                 (session.rollback if is_undone else session.commit)()
-    for outcome in outcomes:
-        click.echo(outcome)
-    told = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
-    click.echo(told + ("; nothing was changed" if is_undone else ""))
+    for result in results:
+        click.echo(result)
+    counted = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
+    click.echo(counted + ("; nothing was changed" if is_undone else ""))
     if not is_undone:
         send_signals(session, calls)
-    fail_if(bool(counts["fail"]))
+    exit_if(bool(counts["fail"]))
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
@@ -296,4 +296,4 @@ def _rotation(services: Services, connection: sa.Connection, batch_size: int) ->
 def _report(progress: Progress) -> None:
     for each in progress.unreadable:
         click.echo(each)
-    fail_if(bool(progress.unreadable))
+    exit_if(bool(progress.unreadable))

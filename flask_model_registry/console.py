@@ -34,14 +34,14 @@ def find_services() -> Services:
 
 
 @contextmanager
-def failures_told() -> Iterator[None]:
+def report_failures() -> Iterator[None]:
     """End the command with a message, and not with a traceback."""
     try:
         yield
     except (ConfigError, RegistryError) as error:
         raise click.ClickException(str(error)) from None
     except sa.exc.SQLAlchemyError as error:
-        raise click.ClickException(_told(error)) from None
+        raise click.ClickException(_description(error)) from None
 
 
 @contextmanager
@@ -50,12 +50,12 @@ def connected(services: Services) -> Iterator[sa.Connection]:
     engine = services.rows.engine()
     # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-    with failures_told(), engine.connect().execution_options(**options) as connection:
+    with report_failures(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
 @contextmanager
-def opened(output: str | None) -> Iterator[IO[str]]:
+def output_file(output: str | None) -> Iterator[IO[str]]:
     """Open a new file, which stays empty until all is written, or standard output."""
     if output is None or output == "-":
         yield sys.stdout
@@ -77,7 +77,7 @@ def opened(output: str | None) -> Iterator[IO[str]]:
         raise
 
 
-def watched(progresses: Iterable[Progress], total: int) -> Progress:
+def show_progress(progresses: Iterable[Progress], total: int) -> Progress:
     """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
     progress, tenths = Progress(), 0
     if sys.stderr.isatty():
@@ -85,22 +85,22 @@ def watched(progresses: Iterable[Progress], total: int) -> Progress:
             length=total, label="API keys", show_pos=True, file=sys.stderr
         ) as bar:
             for progress in progresses:
-                bar.update(max(progress.seen - bar.pos, 0))
+                bar.update(max(progress.processed - bar.pos, 0))
         return progress
     for progress in progresses:
-        if progress.seen * 10 // max(total, 1) > tenths:
-            tenths = progress.seen * 10 // max(total, 1)
-            click.echo(f"{progress.seen} of {total} looked at", err=True)
+        if progress.processed * 10 // max(total, 1) > tenths:
+            tenths = progress.processed * 10 // max(total, 1)
+            click.echo(f"{progress.processed} of {total} looked at", err=True)
     return progress
 
 
-def fail_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
+def exit_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
     """End the command with exit status 1."""
     if is_bad:
         raise click.exceptions.Exit(1)
 
 
-def _told(error: sa.exc.SQLAlchemyError) -> str:
+def _description(error: sa.exc.SQLAlchemyError) -> str:
     if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
         return NO_TABLES
     return f"the database failed: {str(getattr(error, 'orig', error))[:500]!r}; nothing is lost"

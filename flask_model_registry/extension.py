@@ -14,8 +14,7 @@ from .db.queries import Queries
 from .db.sessions import HostSession
 from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
-from .providers.base_urls import Providers
-from .providers.catalogue import Catalogue
+from .providers.base_urls import Catalogue, Providers
 from .secret import Hidden
 from .services.app_services import Services
 from .services.encryption import AesGcmBox, SecretBox

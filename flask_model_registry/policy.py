@@ -18,7 +18,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 class Action(Enum):
@@ -110,16 +110,18 @@ def allowed_actions(
 
 def _relations(
     actor: Actor, model: Mapping[Any, Any], grants: Iterable[Mapping[Any, Any]]
-) -> Iterator[tuple[Relation, Mapping[Any, Any]]]:
+) -> list[tuple[Relation, Mapping[Any, Any]]]:
+    relations: list[tuple[Relation, Mapping[Any, Any]]] = []
     if model["owner_id"] == actor.key:
-        yield Relation.OWNER, {}
+        relations.append((Relation.OWNER, {}))
     if model["is_shared"]:
-        yield Relation.EVERYONE, {}
+        relations.append((Relation.EVERYONE, {}))
     for grant in grants:
         if grant["user_id"] is not None and grant["user_id"] == actor.key:
-            yield Relation.GRANTEE, grant
+            relations.append((Relation.GRANTEE, grant))
         if grant["group_name"] in actor.groups:
-            yield Relation.GROUP, grant
+            relations.append((Relation.GROUP, grant))
+    return relations
 
 
 def check_allowed(action: Action, actions: Collection[Action]) -> None:

@@ -414,7 +414,7 @@ def create_app(declared, url, *, mount=None, **config):
     (mount or registry.init_app)(app)
     # No test calls the world.
     host = Host(app, db, User, registry, new_user_key)
-    transport = host.services.providers.prober._transport
+    transport = host.services.providers.client._transport
     transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
     return host
 

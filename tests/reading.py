@@ -137,7 +137,7 @@ class World:
 
     def take(self, app):
         """Go on with an app; nothing of it calls the world."""
-        transport = services_of(app).providers.prober._transport
+        transport = services_of(app).providers.client._transport
         transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
         self._apps.append(app)
         self.app = self.names["app"] = app

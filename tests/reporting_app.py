@@ -97,7 +97,7 @@ def with_a_broken_database(host):
 
 
 def with_a_broken_network(host):
-    prober = host.services.providers.prober
+    prober = host.services.providers.client
     ticks = iter(range(5))
     transport = prober._transport
     transport._network = replace(transport._network, clock=lambda: next(ticks))

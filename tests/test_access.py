@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_model_registry.db.access import AccessConditions, parameters_of
-from flask_model_registry.db.access_paths import parameters_for, places_for
+from flask_model_registry.db.access import AccessConditions, parameters_of, paths_for
 from flask_model_registry.db.filters import QueryKey
 from flask_model_registry.db.queries import Queries
 from flask_model_registry.db.representation import ACCESS_FLAGS
@@ -53,13 +52,11 @@ def insert(host, drawn):
 def flagged(host, queries, actor, action):
     """Return the ids of the models in a page that say that the actor may do this."""
     (flag,) = [name for name, each in ACCESS_FLAGS.items() if each is action]
-    filters = Filters(limit=100)
     with host.app.app_context():
         connection = host.db.session.connection()
-        shape = QueryKey.of(filters)
-        places = places_for(actor, connection.dialect, shape.most_places)
-        parameters = {**shape.parameters(filters), **parameters_for(actor, places)}
-        rows = connection.execute(queries.page(shape, places), parameters)
+        key, parameters = QueryKey.of(Filters(), limit=100)
+        group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
+        rows = connection.execute(queries.page(key, group_paths), {**parameters, **of_actor})
         return {row.id for row in rows if getattr(row, flag)}
 
 

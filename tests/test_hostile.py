@@ -41,7 +41,7 @@ def on_network(host, names):
             raise OSError("unknown")
         return [found]
 
-    transport = host.services.providers.prober._transport
+    transport = host.services.providers.client._transport
     transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
 
 
@@ -163,7 +163,7 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
     at_once = {"MODEL_REGISTRY_PROBE_CONCURRENCY": len(HOSTILE) + len(ALSO)}
     host = hosts(config={**config, **at_once, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
-    transport = host.services.providers.prober._transport
+    transport = host.services.providers.client._transport
     looked_up = []
 
     def look_up(name, port):

@@ -768,7 +768,7 @@ def test_look_ups_of_tests_do_not_hold_up_calls(host, alice, serve):
     """There are so many at once; users can make those of tests take long."""
     upstream = serve(answers())
     register(alice, "m", base_url=f"http://localhost:{upstream.port}/v1")
-    look_ups = host.services.providers.prober._transport._look_ups
+    look_ups = host.services.providers.client._transport._look_ups
     taken = sum(iter(lambda: look_ups.acquire(blocking=False), False))
     with host.app.app_context():
         model = host.registry.resolve("m", user=host.load("alice"))

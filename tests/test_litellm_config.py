@@ -19,7 +19,7 @@ from flask_model_registry.litellm_config import (
     entries,
     lines,
 )
-from flask_model_registry.providers.catalogue import Catalogue
+from flask_model_registry.providers.base_urls import Catalogue
 from tests.hosts import CANARY
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -482,7 +482,7 @@ def test_litellm_reads_prefixes_and_addresses_alike():
         if base:
             assert (made["base_url"], address) == (base, base)
         elif address and PROVIDERS[prefix] != "ollama":
-            own = Catalogue().get(made["model_provider"]).base_url
+            own = Catalogue()[made["model_provider"]].base_url
             host = urlsplit(address).hostname
             assert urlsplit(own).hostname == SAME.get(host, host)
 

@@ -16,8 +16,7 @@ from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCrede
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
 from flask_model_registry.providers.addresses import AddressPolicy
-from flask_model_registry.providers.base_urls import Providers
-from flask_model_registry.providers.catalogue import Catalogue
+from flask_model_registry.providers.base_urls import Catalogue, Providers
 from flask_model_registry.services.credentials import CredentialService
 from flask_model_registry.services.encryption import AesGcmBox
 from tests.conftest import traces
@@ -59,7 +58,7 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
         "ciphertext": bytes.fromhex(blob),
     }
     credentials = CredentialService(
-        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), prober=None)
+        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), client=None)
     )
 
     assert credentials.open(row).reveal() == "sk-known"

@@ -144,7 +144,7 @@ def prepare(host, edges, base_url):
     for part in (host.services.models, host.services.ownership):
         for name in {"_clock", "_new_uuid"} & vars(part).keys():
             setattr(part, name, edges.wrap(getattr(part, name)))
-    transport = host.services.providers.prober._transport
+    transport = host.services.providers.client._transport
     transport._network = replace(transport._network, clock=edges.wrap(transport._network.clock))
     host.receiver = edges.wrap(lambda sender, **facts: None)
     for signal in signals.namespace.values():
@@ -519,7 +519,7 @@ def test_a_provider_that_fails_leaves_no_key_in_a_frame(edged, raised, name):
 
     try:
         assert send(edged, "POST", f"{PREFIX}/providers/vllm/models", json=body) == []
-        prober = edged.services.providers.prober
+        prober = edged.services.providers.client
         if name != "echoes":
             with pytest.raises(UpstreamError) as caught:
                 prober.names("vllm", body["base_url"], CANARY)

@@ -1,9 +1,17 @@
-"""The policy in SQL: the conditions under which each relation holds, and allows an action."""
+"""The policy in SQL: the conditions under which a relation allows an action, and access paths.
+
+An access path leads to what an actor may use by one relation: a range of one index, in the order
+of the models' ids. What is granted to one group is such a range, what is granted to several is not.
+So PostgreSQL does a part of a statement for each element of an array, and others have a part for
+each group, unless these are too many.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
@@ -11,7 +19,7 @@ import sqlalchemy as sa
 from ..policy import ALLOWED, Action, Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..policy import Actor
     from .declare import Tables
@@ -28,12 +36,12 @@ class RelationCondition:
     Attributes:
         table: The name of the table whose rows say so: that of the models or that of the grants.
         condition: The condition on a row of it.
-        handle: The column that finds a model by its ``model_id`` within this relation.
+        model_id: The column that finds a model by its ``model_id`` within this relation.
     """
 
     table: str
     condition: Callable[[Tables], Condition]
-    handle: str = "model_id"
+    model_id: str = "model_id"
 
 
 def _is_owner(tables: Tables) -> Condition:
@@ -122,3 +130,130 @@ class AccessConditions:
             return condition
         same_model = self.tables.grants.c.model_row_id == self.tables.models.c.id
         return sa.exists().where(same_model, condition)
+
+
+class Groups(Enum):
+    """How a statement looks for the grants to an actor's groups, if not by a path for each."""
+
+    EACH = "each"  # LATERAL
+    TOGETHER = "together"  # in no order
+
+
+# A number: so many paths of a statement lead to the grants of one group each.
+GroupPaths: TypeAlias = int | Groups
+MOST_GROUPS = 64
+_GROUP_PARAMETERS = tuple(f"actor_group_{number}" for number in range(MOST_GROUPS))
+
+
+def paths_for(
+    actor: Actor, dialect: sa.Dialect, most: int = MOST_GROUPS
+) -> tuple[GroupPaths, dict[str, Any]]:
+    """Return the paths to what is granted to the actor's groups, and all bind parameters.
+
+    There are few numbers of paths, for few statements.
+
+    Args:
+        most: If the actor is in more groups, and the database has no LATERAL, their grants are
+            looked for together.
+    """
+    count, parameters = len(actor.groups), parameters_of(actor)
+    if count == 0:
+        return 0, parameters
+    if dialect.name == "postgresql" and most:
+        return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
+    if count > most:
+        return Groups.TOGETHER, parameters
+    paths = 1 << (count - 1).bit_length()
+    return paths, {**parameters, **dict(zip_longest(_GROUP_PARAMETERS[:paths], actor.groups))}
+
+
+def access_paths(
+    access: AccessConditions, group_paths: GroupPaths = Groups.TOGETHER
+) -> Iterator[AccessPath]:
+    """Yield the paths for actors with such paths to the grants of their groups, nearest first."""
+    tables = access.tables
+    for rank, (relation, condition) in enumerate(access.relations(Action.USE)):
+        if relation is not Relation.GROUP:
+            yield AccessPath(tables, relation, rank, condition)
+        elif group_paths is Groups.TOGETHER:
+            yield AccessPath(tables, relation, rank, condition, is_ordered=False)
+        elif group_paths is Groups.EACH:
+            each = _each_group()
+            in_group = tables.grants.c.group_name == each.c.name
+            yield AccessPath(tables, relation, rank, in_group, each)
+        else:
+            name = tables.grants.c.group_name
+            for parameter in _GROUP_PARAMETERS[:group_paths]:
+                in_group = name == sa.bindparam(parameter, type_=name.type)
+                yield AccessPath(tables, relation, rank, in_group)
+
+
+def _each_group() -> sa.TableValuedAlias:
+    names = sa.bindparam("actor_group_array", type_=sa.ARRAY(sa.String()))
+    return sa.func.unnest(names).table_valued(sa.column("name", sa.String())).render_derived()
+
+
+_GRANTEES = {Relation.GRANTEE: "user_id", Relation.GROUP: "group_name"}
+
+
+@dataclass(frozen=True)
+class AccessPath:
+    """Rows of one table that an actor may use by one relation.
+
+    Attributes:
+        rank: How near the relation is; 0 is the nearest.
+        condition: Which rows of the relation's table these are.
+        each: What the path is taken for each row of, if it is.
+        is_ordered: Whether they are a range of an index; if not, a model may be there twice.
+    """
+
+    tables: Tables
+    relation: Relation
+    rank: int
+    condition: Condition
+    each: sa.TableValuedAlias | None = None
+    is_ordered: bool = True
+
+    @property
+    def id(self) -> sa.Column[int]:
+        """The column that holds the id of the model."""
+        is_granted = self.relation.is_granted
+        return self.tables.grants.c.model_row_id if is_granted else self.tables.models.c.id
+
+    @property
+    def model_id(self) -> sa.Column[str]:
+        """The column that finds the ``model_id``, in an index with that of the condition."""
+        condition = RELATION_CONDITIONS[self.relation]
+        table: sa.Table = getattr(self.tables, condition.table)
+        return table.c[condition.model_id]
+
+    @property
+    def source(self) -> sa.FromClause:
+        """The models, or the grants joined with theirs."""
+        if not self.relation.is_granted:
+            return self.tables.models
+        return self.tables.grants.join(self.tables.models, self.tables.models.c.id == self.id)
+
+    @property
+    def index(self) -> str | None:
+        """The name of the index that grants stand in, if that is what the path is a range of."""
+        column = _GRANTEES.get(self.relation, "")
+        for constraint in self.tables.grants.constraints if self.is_ordered else ():
+            if isinstance(constraint, sa.UniqueConstraint) and column in constraint.columns:
+                return str(constraint.name)
+        return None
+
+    @property
+    def priority(self) -> sa.Label[int]:
+        """The rank, as a column."""
+        return sa.literal_column(str(self.rank), sa.Integer()).label("rank")
+
+    def limited(
+        self, part: sa.Select[Any], limit: int | sa.BindParameter[int], *, descending: bool = False
+    ) -> sa.Select[Any]:
+        """Return the first rows of a part of a statement that selects along this path."""
+        part = part.order_by(self.id.desc() if descending else self.id).limit(limit)
+        if self.each is None:
+            return sa.select(part.subquery())
+        lateral = part.lateral()
+        return sa.select(lateral).select_from(self.each.join(lateral, sa.true()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 
 from ..schemas.limits import MAX_ID
-from .access_paths import MOST_PLACES
+from .access import MOST_GROUPS
 from .search import Holds
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..schemas.filters import Filters
     from .declare import Tables
 
-_FEW_PLACES = 8  # each takes 50 KiB of a statement
+_FEW_GROUPS = 8  # each takes 50 KiB of a statement
 
 
 class QueryKey(NamedTuple):
@@ -33,23 +33,23 @@ class QueryKey(NamedTuple):
     is_cut: bool
 
     @classmethod
-    def of(cls, filters: Filters) -> QueryKey:
-        """Return the key of the statement for these filters."""
-        given = tuple(name for name in CONDITIONS if getattr(filters, name) is not None)
-        return cls(given, filters.owned, filters.descending, filters.limit is not None)
-
-    def parameters(self, filters: Filters) -> dict[str, Any]:
-        """Return the values of the bind parameters for filters with this key."""
-        values = {name: getattr(filters, name) for name in self.given}
-        first = MAX_ID + 1 if self.descending else 0
-        return {**values, "after": filters.after or first, "limit": filters.limit}
+    def of(cls, filters: Filters, limit: int | None = None) -> tuple[QueryKey, dict[str, Any]]:
+        """Return the key of the statement for these filters, and its bind parameters."""
+        parameters = {}
+        for name in CONDITIONS:
+            value = getattr(filters, name)
+            if value is not None:
+                parameters[name] = value
+        key = cls(tuple(parameters), filters.owned, filters.descending, limit is not None)
+        first = MAX_ID + 1 if filters.descending else 0
+        return key, {**parameters, "after": filters.after or first, "limit": limit}
 
     @property
-    def most_places(self) -> int:
-        """For how many groups a statement may have a branch each; there are many other shapes."""
+    def most_groups(self) -> int:
+        """For how many groups a statement may have a path each; there are many other keys."""
         if not self.is_cut:
             return 0
-        return MOST_PLACES if {*self.given} <= {"is_active"} else _FEW_PLACES
+        return MOST_GROUPS if {*self.given} <= {"is_active"} else _FEW_GROUPS
 
 
 def _has_ability(tables: Tables) -> sa.ColumnElement[bool]:

@@ -2,25 +2,98 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from ..policy import Action, Relation
-from .access_paths import AccessPath, Groups, Places, branches
+from .access import Groups, access_paths
 from .filters import CONDITIONS
-from .lookup import ModelLookup
 from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from .access import AccessConditions
+    from .access import AccessConditions, AccessPath, GroupPaths
     from .filters import QueryKey
 
 _KEPT = 256  # statements of each kind, which is all of one user's
 _LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
+
+
+class Lookup(Enum):
+    """Which of the models that a ``model_id`` leads to is found: the nearest of these."""
+
+    ACTIVE = "active"
+    ANY = "any"
+    OTHER = "other"  # than the one whose id is the parameter ``besides``
+
+
+class ModelLookup:
+    """Statements that return the same columns of one model.
+
+    Args:
+        columns: Returns the columns, some of which may depend on who asks.
+    """
+
+    def __init__(
+        self,
+        access: AccessConditions,
+        columns: Callable[[AccessConditions], list[sa.ColumnElement[Any]]],
+    ) -> None:
+        self._access = access
+        self._columns = columns
+        self._kept: dict[tuple[Lookup | None, bool | GroupPaths], sa.Select[Any]] = {}
+
+    def statement(self, lookup: Lookup | None, group_paths: GroupPaths) -> sa.Select[Any]:
+        """Return the statement for a ``model_id``, and an actor with such paths to grants.
+
+        Args:
+            lookup: None for an id, which leads to one model only.
+        """
+        key = (lookup, bool(group_paths) if lookup is None else group_paths)
+        statement = self._kept.get(key)
+        if statement is None:
+            # Most are in no group, and need not be asked for any.
+            access = self._access if group_paths else self._access.without_groups
+            by_id = lookup is None
+            statement = (
+                self._by_id(access) if by_id else self._by_model_id(access, group_paths, lookup)
+            )
+            self._kept[key] = statement
+        return statement
+
+    def _by_id(self, access: AccessConditions) -> sa.Select[Any]:
+        is_it = access.tables.models.c.id == sa.bindparam("ref")
+        return sa.select(*self._columns(access)).where(is_it, access.where(Action.USE))
+
+    def _by_model_id(
+        self, access: AccessConditions, group_paths: GroupPaths, lookup: Lookup | None
+    ) -> sa.Select[Any]:
+        """Let the nearest relation win, in the order of the policy.
+
+        Each ordered path is one look into an index of whose it is, the ``model_id`` and the id.
+        """
+        parts = (self._first(path, lookup) for path in access_paths(access, group_paths))
+        union = sa.union_all(*parts).subquery()
+        nearest = sa.select(union.c.id).order_by(union.c.rank, union.c.id).limit(1).subquery()
+        models = access.tables.models
+        return sa.select(*self._columns(access)).join(nearest, models.c.id == nearest.c.id)
+
+    @staticmethod
+    def _first(path: AccessPath, lookup: Lookup | None) -> sa.Select[Any]:
+        ref: sa.BindParameter[str] = sa.bindparam("ref")
+        columns: list[sa.ColumnElement[Any]] = [path.id.label("id"), path.priority]
+        # By the model's own too: a grant that was left behind must not lead to it, or hide others.
+        is_it = (path.model_id == ref) & (path.tables.models.c.model_id == ref)
+        part = sa.select(*columns).select_from(path.source).where(path.condition, is_it)
+        if lookup is Lookup.ACTIVE:
+            part = part.where(path.tables.models.c.is_active == sa.true())
+        elif lookup is Lookup.OTHER:
+            part = part.where(path.id != sa.bindparam("besides", type_=sa.Integer()))
+        return path.limited(part, limit=1)
 
 
 class Queries:
@@ -41,7 +114,7 @@ class Queries:
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
-        #: Return the statement for a page, and an actor with such places.
+        #: Return the statement for a page, and an actor with such paths to grants.
         self.page = lru_cache(_KEPT)(self._page)
         self._counts_of_models = lru_cache(_KEPT)(self._count_models)
         self._counts_of_abilities = lru_cache(_KEPT)(self._count_abilities)
@@ -50,11 +123,11 @@ class Queries:
             for table, row_id in access.tables.by_model()
         ]
 
-    def facets(self, shape: QueryKey) -> dict[tuple[str, ...], sa.Select[Any]]:
+    def facets(self, key: QueryKey) -> dict[tuple[str, ...], sa.Select[Any]]:
         """Return a statement for the facets of these names; its rows are values and a count."""
         return {
-            ("by_category", "by_provider"): self._counts_of_models(shape),
-            ("by_ability",): self._counts_of_abilities(shape),
+            ("by_category", "by_provider"): self._counts_of_models(key),
+            ("by_ability",): self._counts_of_abilities(key),
         }
 
     def defaults(self) -> sa.Select[Any]:
@@ -75,7 +148,7 @@ class Queries:
 
     def _grants_of_actor(self) -> sa.Select[Any]:
         grants = self._tables.grants.c
-        granted = (each for each in branches(self.access) if each.relation.is_granted)
+        granted = (each for each in access_paths(self.access) if each.relation.is_granted)
         to_actor = sa.or_(*(each.condition for each in granted))
         columns = (grants.user_id, grants.group_name, grants.can_edit, grants.can_delete)
         of_model = grants.model_row_id == sa.bindparam("ref")
@@ -88,7 +161,7 @@ class Queries:
             sa.select(each.id.label("id"), models.c.model_id, each.priority)
             .select_from(each.source)
             .where(each.condition, models.c.is_active == sa.true())
-            for each in branches(self.access)
+            for each in access_paths(self.access)
         )
         ranked = sa.union_all(*parts).subquery()
         place = sa.func.row_number().over(
@@ -104,78 +177,76 @@ class Queries:
             .order_by(models.c.id)
         )
 
-    def _page(self, shape: QueryKey, places: Places) -> sa.Select[Any]:
-        """Merge the branches, and what each of them allows, and look up the rows.
+    def _page(self, key: QueryKey, group_paths: GroupPaths) -> sa.Select[Any]:
+        """Merge the paths, and what each of them allows, and look up the rows.
 
-        Each ordered branch is a range of one index and stops at the limit, so that the cost of a
+        Each ordered path is a range of one index and stops at the limit, so that the cost of a
         page does not depend on how many models there are.
         """
         models = self._tables.models
-        parts = [self._part(each, shape) for each in self._branches(shape, places)]
+        parts = [self._part(each, key) for each in self._paths(key, group_paths)]
         union = sa.union_all(*parts).subquery()
         merged = sa.select(
             union.c.id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
         )
         merged = merged.group_by(union.c.id)
-        if shape.is_cut:
-            merged = merged.order_by(_ordered(union.c.id, shape)).limit(_LIMIT)
+        if key.is_cut:
+            merged = merged.order_by(_ordered(union.c.id, key)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in ACCESS_FLAGS}
-        rows = sa.select(*_shown(models, rights)).join(page, models.c.id == page.c.id)
-        return rows.order_by(_ordered(models.c.id, shape))
+        rows = sa.select(*_public_columns(models, rights)).join(page, models.c.id == page.c.id)
+        return rows.order_by(_ordered(models.c.id, key))
 
-    def _part(self, branch: AccessPath, shape: QueryKey) -> sa.Select[Any]:
-        rights = [self.access.right(action, branch.relation) for action in ACCESS_FLAGS.values()]
-        if not branch.is_ordered:
+    def _part(self, path: AccessPath, key: QueryKey) -> sa.Select[Any]:
+        rights = [self.access.right(action, path.relation) for action in ACCESS_FLAGS.values()]
+        if not path.is_ordered:
             rights = [sa.func.max(right) for right in rights]
         columns = (right.label(name) for right, name in zip(rights, ACCESS_FLAGS, strict=True))
-        part = self._narrowed(branch, shape, *columns)
-        if not branch.is_ordered:
-            part = part.group_by(branch.id)
-        if not shape.is_cut:
+        part = self._narrowed(path, key, *columns)
+        if not path.is_ordered:
+            part = part.group_by(path.id)
+        if not key.is_cut:
             return part
-        return branch.cut(_along_index(part, branch), _LIMIT, descending=shape.descending)
+        return path.limited(_along_index(part, path), _LIMIT, descending=key.descending)
 
-    def _count_models(self, shape: QueryKey) -> sa.Select[Any]:
+    def _count_models(self, key: QueryKey) -> sa.Select[Any]:
         """Count within the covering indexes, which hold these values."""
         models = self._tables.models.c
-        union = self._visible(shape, models.category, models.model_provider)
+        union = self._visible(key, models.category, models.model_provider)
         values = (union.c.category, union.c.model_provider)
         return sa.select(*values, sa.func.count()).group_by(*values)
 
-    def _count_abilities(self, shape: QueryKey) -> sa.Select[Any]:
-        union, abilities = self._visible(shape), self._tables.abilities
+    def _count_abilities(self, key: QueryKey) -> sa.Select[Any]:
+        union, abilities = self._visible(key), self._tables.abilities
         counted = sa.select(abilities.c.ability, sa.func.count()).group_by(abilities.c.ability)
         return counted.join(union, abilities.c.model_row_id == union.c.id)
 
-    def _visible(self, shape: QueryKey, *columns: sa.Column[Any]) -> sa.Subquery:
+    def _visible(self, key: QueryKey, *columns: sa.Column[Any]) -> sa.Subquery:
         """Return each model once, with its id and these columns."""
-        parts = (
-            self._narrowed(each, shape, *columns) for each in self._branches(shape, Groups.TOGETHER)
-        )
+        parts = (self._narrowed(each, key, *columns) for each in self._paths(key, Groups.TOGETHER))
         return sa.union(*parts).subquery()
 
-    def _branches(self, shape: QueryKey, places: Places) -> list[AccessPath]:
+    def _paths(self, key: QueryKey, group_paths: GroupPaths) -> list[AccessPath]:
         return [
-            branch
-            for branch in branches(self.access, places)
-            if shape.owned in {None, branch.relation is Relation.OWNER}
+            path
+            for path in access_paths(self.access, group_paths)
+            if key.owned in {None, path.relation is Relation.OWNER}
         ]
 
     def _narrowed(
-        self, branch: AccessPath, shape: QueryKey, *columns: sa.ColumnElement[Any]
+        self, path: AccessPath, key: QueryKey, *columns: sa.ColumnElement[Any]
     ) -> sa.Select[Any]:
-        """Return what the filters leave of a branch."""
+        """Return what the filters leave of a path."""
         after = sa.bindparam("after", type_=sa.BigInteger())
-        statement = sa.select(branch.id.label("id"), *columns).select_from(branch.source)
-        statement = statement.where(branch.condition)
-        if shape.owned is False:
+        statement = sa.select(path.id.label("id"), *columns).select_from(path.source)
+        statement = statement.where(path.condition)
+        if key.owned is False:
             statement = statement.where(~self.access.condition(Relation.OWNER))
-        statement = statement.where(branch.id < after if shape.descending else branch.id > after)
-        return statement.where(*(CONDITIONS[name](self._tables) for name in shape.given))
+        statement = statement.where(path.id < after if key.descending else path.id > after)
+        return statement.where(*(CONDITIONS[name](self._tables) for name in key.given))
 
 
-def _shown(
+def _public_columns(
     models: sa.Table, rights: Mapping[str, sa.ColumnElement[bool]]
 ) -> list[sa.ColumnElement[Any]]:
     """Return the columns of a representation in the contract's order, then the version."""
@@ -187,7 +258,7 @@ def _shown(
 
 def _representation(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
     rights = {name: access.where(action) for name, action in ACCESS_FLAGS.items()}
-    return _shown(access.tables.models, rights)
+    return _public_columns(access.tables.models, rights)
 
 
 def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
@@ -197,10 +268,10 @@ def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
     return [*_representation(access), models.uuid, models.owner_id, *credential]
 
 
-def _along_index(part: sa.Select[Any], branch: AccessPath) -> sa.Select[Any]:
+def _along_index(part: sa.Select[Any], path: AccessPath) -> sa.Select[Any]:
     """Have MySQL and MariaDB begin where the page does, and not where the grants do."""
-    for name in ("mysql", "mariadb") if branch.index else ():
-        part = part.with_hint(branch.tables.grants, f"FORCE INDEX FOR JOIN ({branch.index})", name)
+    for name in ("mysql", "mariadb") if path.index else ():
+        part = part.with_hint(path.tables.grants, f"FORCE INDEX FOR JOIN ({path.index})", name)
     return part
 
 
@@ -221,5 +292,5 @@ def _renaming(grants: sa.Table) -> sa.Update:
     return sa.update(grants).where(of_model).values(model_id=sa.bindparam("handle"))
 
 
-def _ordered(column: sa.ColumnElement[int], shape: QueryKey) -> sa.ColumnElement[int]:
-    return column.desc() if shape.descending else column.asc()
+def _ordered(column: sa.ColumnElement[int], key: QueryKey) -> sa.ColumnElement[int]:
+    return column.desc() if key.descending else column.asc()

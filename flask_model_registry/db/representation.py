@@ -9,7 +9,6 @@ from ..policy import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from ..types import ModelRepresentation
 
@@ -23,6 +22,8 @@ ACCESS_FLAGS: Mapping[str, Action] = {
     "can_edit": Action.EDIT,
     "can_delete": Action.DELETE,
 }
+# Times are kept in UTC.
+RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Model:
     @property
     def tag(self) -> str:
         """The entity tag: differs from model to model, and with what its reader may do."""
-        shown: Mapping[str, Any] = self.representation
-        flags = "".join([str(int(shown[name])) for name in ACCESS_FLAGS])
+        shown = self.representation
+        flags = f"{shown['is_owner']:d}{shown['can_edit']:d}{shown['can_delete']:d}"
         return f"{shown['id']}-{self.version}-{flags}"
 
 
@@ -44,10 +45,6 @@ def to_dict(values: Iterable[Any]) -> ModelRepresentation:
     """Return the representation for the values of ``PUBLIC_FIELDS``, times as RFC 3339."""
     representation = dict(zip(PUBLIC_FIELDS, values, strict=False))
     for name in ("created_at", "updated_at"):
-        representation[name] = in_text(representation[name])
+        if representation[name] is not None:
+            representation[name] = representation[name].strftime(RFC_3339)
     return cast("ModelRepresentation", representation)
-
-
-def in_text(moment: datetime | None) -> str | None:
-    """Return a moment in UTC as text (RFC 3339)."""
-    return None if moment is None else moment.isoformat(timespec="microseconds") + "Z"

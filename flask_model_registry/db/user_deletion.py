@@ -38,6 +38,16 @@ _STATE = (
 _log = logging.getLogger("flask_model_registry")
 
 
+def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
+    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
+
+    It may give the key to the next user, who would inherit what is written now.
+    """
+    if enforces_foreign_keys(connection):
+        return False
+    return connection.execute(tables.user_with_key, {"user": key}).first() is None
+
+
 def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
     """Return the statements that delete all of a user's, in the order of the foreign keys."""
     return deletions_where(tables, lambda column: column == user)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ..errors import NotFoundError
 from .failures import refuses_a_value
-from .transactions import enforces_foreign_keys
+from .user_deletion import user_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,9 @@ class Person:
 
     def has_key(self, key: Any) -> bool:
         """Return whether this is the user with that primary key."""
-        return bool(self.key == key) if self.key is not None else _is_text_of(self.text, key)
+        if self.key is not None:
+            return bool(self.key == key)
+        return str(key) in {self.text, self.text.lower() if isinstance(key, UUID) else self.text}
 
 
 def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
@@ -48,26 +50,18 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
     Raises:
         NotFoundError: There is no such user.
     """
-    key = person.key
+    if person.key is None:
+        key = _looked_up(connection, tables.user_key, person)
+    else:
+        key = None if user_missing(connection, tables, person.key) else person.key
     if key is None:
-        key = _looked_up(connection, tables.user_key, person.text)
-    if key is None or user_missing(connection, tables, key):
         raise NotFoundError("There is no such user.")
     return key
 
 
-def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
-    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
-
-    It may give the key to the next user, who would inherit what is written now.
-    """
-    if enforces_foreign_keys(connection):
-        return False
-    return connection.execute(tables.user_with_key, {"user": key}).first() is None
-
-
-def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> Any:
+def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
     """Return the key that has this text; databases find more, without regard to case or blanks."""
+    text = person.text
     if len(text) > _MAX_LENGTH:
         return None
     # With the column's type, because PostgreSQL compares a number or a date with no text.
@@ -81,12 +75,8 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], text: str) -> 
             return None
         except (sa.exc.StatementError, ValueError, OverflowError, LookupError):
             continue  # what the driver or a type of the host's own refuses is not a key either
-        return found if found is not None and _is_text_of(text, found) else None
+        return found if found is not None and person.has_key(found) else None
     return None
-
-
-def _is_text_of(text: str, key: Any) -> bool:
-    return str(key) in ({text, text.lower()} if isinstance(key, UUID) else {text})
 
 
 def _readers(column_type: sa.types.TypeEngine[Any]) -> list[Callable[[str], Any]]:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConfigError
 from .addresses import BadAddressError, parse_base_url
 from .apis import DIALECTS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_ALIKE = 0.75  # of 1, by difflib; less would suggest names that have little in common
 
 
 @dataclass(frozen=True)
@@ -164,43 +159,12 @@ PROVIDERS = (
 )
 
 
-class Catalogue:
-    """The known providers; those of the host replace built-in ones of the same id."""
+def check_provider(provider: Provider) -> None:
+    """Check a provider of the host.
 
-    def __init__(self, providers: Sequence[Provider] = ()) -> None:
-        for provider in providers:
-            _check(provider)
-        names = [name for provider in providers for name in (provider.id, *provider.aliases)]
-        if len({*names}) < len(names):
-            raise ConfigError("two of the providers have the same id or alias")
-        self._by_id = {provider.id: provider for provider in (*PROVIDERS, *providers)}
-        self._aliases = {
-            alias: provider.id for provider in self._by_id.values() for alias in provider.aliases
-        }
-
-    def __iter__(self) -> Iterator[Provider]:
-        return iter(self._by_id.values())
-
-    def canonical(self, name: str) -> str:
-        """Return the id of a provider by its id or alias; an unknown name stays, in lower case."""
-        name = name.lower()
-        return name if name in self._by_id else self._aliases.get(name, name)
-
-    def get(self, provider_id: str) -> Provider:
-        """Return a provider; one that is not known speaks the OpenAI dialect."""
-        return self._by_id.get(provider_id, Provider(provider_id, provider_id))
-
-    def knows(self, provider_id: str) -> bool:
-        """Return whether a provider is in the catalogue."""
-        return provider_id in self._by_id
-
-    def like(self, name: str) -> str | None:
-        """Return the id or alias that an unknown name was probably meant to be."""
-        known = [*self._by_id, *self._aliases]
-        return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
-
-
-def _check(provider: Provider) -> None:
+    Raises:
+        ConfigError: It can't be used.
+    """
     if not isinstance(provider, Provider):
         raise ConfigError(f"providers must be Provider objects, not {type(provider).__name__}")
     if isinstance(provider.aliases, str) or isinstance(provider.categories, str):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .addresses import AddressPolicy
     from .apis import ListApi
-    from .catalogue import Catalogue
+    from .base_urls import Catalogue
     from .transport import Transport
 
 RESULTS = (
@@ -64,7 +64,7 @@ class ProviderClient:
 
     def can_ask(self, provider: str) -> bool:
         """Return whether a provider lists its models for an API key."""
-        return self._catalogue.get(provider).dialect is not None
+        return self._catalogue[provider].dialect is not None
 
     def probe(
         self, provider: str, base_url: str | None, model_name: str, api_key: str
@@ -90,7 +90,7 @@ class ProviderClient:
             UpstreamError: It did not tell.
         """
         try:
-            address = base_url or self._catalogue.get(provider).base_url or ""
+            address = base_url or self._catalogue[provider].base_url or ""
             self._policy.check(parse_base_url(address))
             dialect = self._dialect(provider)
             answer = self._transport.get(dialect.url(address), dialect.headers(api_key))
@@ -107,7 +107,7 @@ class ProviderClient:
         return [name for name in names if is_name(name)]
 
     def _dialect(self, provider: str) -> ListApi:
-        return DIALECTS[self._catalogue.get(provider).dialect or "openai"]
+        return DIALECTS[self._catalogue[provider].dialect or "openai"]
 
 
 def _names(dialect: ListApi, status: int, body: bytes) -> list[str] | None:

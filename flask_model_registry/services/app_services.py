@@ -75,7 +75,7 @@ class Services:
             grants=Grants(rows, defaults, users),
             ownership=Ownership(rows, defaults, users, _now),
             defaults=defaults,
-            explainer=Explainer(rows, credentials),
+            explainer=Explainer(rows, credentials, providers),
             providers=providers,
             connections=ConnectionService(
                 rows, credentials, providers, concurrency=settings.probe_concurrency

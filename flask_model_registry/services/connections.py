@@ -47,13 +47,13 @@ class ConnectionService:
         self._rows = rows
         self._credentials = credentials
         self._providers = providers
-        self._prober = providers.prober
+        self._client = providers.client
         self._concurrency = concurrency
         self._running: Counter[Any] = Counter()
         self._lock = Lock()
 
     def of_saved(self, actor: Actor, ref: int | str) -> Rest:
-        """Test a model with its stored key, at its stored address.
+        """Test a model with its stored API key, at its stored base URL.
 
         Raises:
             NotFoundError: There is none that the actor may see.
@@ -70,8 +70,8 @@ class ConnectionService:
             raise UnreadableCredentialError(
                 "The model has no readable API key. Enter one."
             ) from None
-        self._credentials.address(row)
-        if not self._prober.can_ask(row["model_provider"]):
+        self._providers.base_url(row)
+        if not self._client.can_ask(row["model_provider"]):
             raise ConflictError("This provider cannot be tested.")
         return partial(self._probe, actor, row, api_key)
 
@@ -79,7 +79,7 @@ class ConnectionService:
         """Test what was sent, which need not be saved.
 
         Raises:
-            ValidationError: The address may not be called, or the provider cannot be tested.
+            ValidationError: The base URL may not be called, or the provider cannot be tested.
         """
         fields = self._checked(fields)
         return partial(self._probe, actor, fields, fields["api_key"])
@@ -88,28 +88,28 @@ class ConnectionService:
         """Ask a provider which models it serves.
 
         Raises:
-            ValidationError: The address may not be called, or the provider cannot be asked.
+            ValidationError: The base URL may not be called, or the provider cannot be asked.
         """
         return partial(self._names, actor, self._checked(fields))
 
     def _checked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        provider = self._providers.canonical(fields["model_provider"])
-        faults = [*self._providers.faults(provider, fields["base_url"])]
-        if not self._prober.can_ask(provider):
-            faults.append(("model_provider", "This provider cannot be tested."))
-        if faults:
-            raise ValidationError(faults)
+        provider = self._providers.catalogue.canonical(fields["model_provider"])
+        problems = [*self._providers.problems(provider, fields["base_url"])]
+        if not self._client.can_ask(provider):
+            problems.append(("model_provider", "This provider cannot be tested."))
+        if problems:
+            raise ValidationError(problems)
         return {**fields, "model_provider": provider}
 
     def _probe(self, actor: Actor, model: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
         with self._slot(actor):
-            address = (model["model_provider"], model["base_url"])
-            return asdict(self._prober.probe(*address, model["model_name"], api_key.reveal()))
+            where = (model["model_provider"], model["base_url"])
+            return asdict(self._client.probe(*where, model["model_name"], api_key.reveal()))
 
     def _names(self, actor: Actor, fields: Mapping[str, Any]) -> dict[str, Any]:
         with self._slot(actor):
-            address = (fields["model_provider"], fields["base_url"])
-            return {"models": self._prober.names(*address, fields["api_key"].reveal())}
+            where = (fields["model_provider"], fields["base_url"])
+            return {"models": self._client.names(*where, fields["api_key"].reveal())}
 
     @contextmanager
     def _slot(self, actor: Actor) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The API keys of models: sealed for a row and its address, opened for nothing else."""
+"""The API keys of models: encrypted for a model and its base URL, decrypted for nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import (
     BlockedAddressError,
     ConfigError,
-    NoAddressError,
     UnreadableCredentialError,
 )
 from ..secret import ClearedFrames
@@ -41,7 +40,9 @@ class CredentialService:
     def key_id(self) -> str | None:
         """The id of the encryption key that seals now, if the backend tells."""
         key_id = getattr(self._secret_box, "key_id", None)
-        return None if key_id is None else _checked(key_id)
+        if key_id is None or key_id in (self.key_ids or ()):  # which are checked already
+            return key_id
+        return _checked(key_id)
 
     def seal(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
         """Return the columns that hold a new key, or none, for the row."""
@@ -97,11 +98,11 @@ class CredentialService:
             BlockedAddressError: The host does not allow its address, or not any more.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
         """
-        base_url = self.address(row)
+        base_url = self._providers.base_url(row)
         api_key = self.open(row)
         # The providers' own addresses were checked when the app was made.
-        if row["base_url"] is not None and (fault := self._providers.fault(base_url)):
-            raise BlockedAddressError(fault)
+        if row["base_url"] is not None and (problem := self._providers.problem(base_url)):
+            raise BlockedAddressError(problem)
         return ResolvedModel(
             id=row["id"],
             model_id=row["model_id"],
@@ -109,7 +110,7 @@ class CredentialService:
             model_provider=row["model_provider"],
             model_name=row["model_name"],
             base_url=base_url,
-            dialect=self._providers.dialect(row["model_provider"]),
+            dialect=self._providers.catalogue[row["model_provider"]].dialect,
             temperature=row["temperature"],
             dimension=row["dimension"],
             abilities=tuple(row["abilities"] or ()),
@@ -117,26 +118,10 @@ class CredentialService:
             _open_client=self._providers.open_client,
         )
 
-    def address(self, row: Mapping[str, Any]) -> str:
-        """Return where the model is called.
-
-        Raises:
-            NoAddressError: It has no ``base_url``, and its provider is not known any more.
-        """
-        address = self._providers.address(row["model_provider"], row["base_url"])
-        if address is None:
-            raise NoAddressError("The provider is not known any more; give the model a base_url.")
-        return address
-
-    def key_origin(self, row: Mapping[str, Any]) -> tuple[str, str]:
-        """Return whom the key may be sent to: the provider, and the origin of the address."""
-        provider = row["model_provider"]
-        return provider, self._providers.origin(provider, row["base_url"])
-
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
         # With the key's id, so that a row under another key's does not open: rotation would pass it
         # over, and taking its own key out would lose it.
-        return f"{row['uuid']} {key_id} {self.key_origin(row)[1]}"
+        return f"{row['uuid']} {key_id} {self._providers.key_origin(row)}"
 
 
 def _checked(key_id: Any) -> str:

@@ -77,14 +77,14 @@ class Defaults:
         """Choose a model for the actor or, with scope ``app``, for all users."""
         table, owner = self._scoped(actor, config_type, scope)
         # Locked, so that no other request deletes or un-shares it meanwhile.
-        with self._rows.lock_model(actor, target, Action.USE, shared=True) as held:
-            check_default(held.row, category=CONFIG_TYPES[config_type], scope=scope)
+        with self._rows.lock_model(actor, target, Action.USE, shared=True) as locked:
+            check_default(locked.row, category=CONFIG_TYPES[config_type], scope=scope)
             key = {**owner, "config_type": config_type}
-            upsert(held.connection, table, key, {"model_row_id": held.row["id"]})
+            upsert(locked.connection, table, key, {"model_row_id": locked.row["id"]})
         self._rows.send_signal(
-            signals.default_changed, actor, held.row, config_type=config_type, scope=scope
+            signals.default_changed, actor, locked.row, config_type=config_type, scope=scope
         )
-        model = held.shown().representation
+        model = locked.shown().representation
         return {"config_type": config_type, "source": scope, "model": model}
 
     def clear(self, actor: Actor, config_type: str, *, scope: str) -> None:
@@ -100,34 +100,34 @@ class Defaults:
                 raise NotFoundError
         self._rows.send_signal(signals.default_changed, actor, config_type=config_type, scope=scope)
 
-    def check_not_own_default(self, held: LockedModel) -> None:
+    def check_not_own_default(self, locked: LockedModel) -> None:
         """Refuse to remove a model that its owner has chosen as a default."""
         defaults = self._tables.defaults.c
         chosen = sa.select(defaults.config_type).where(
-            defaults.model_row_id == held.row["id"], defaults.user_id == held.actor.key
+            defaults.model_row_id == locked.row["id"], defaults.user_id == locked.actor.key
         )
-        if held.is_owner:
-            types = held.connection.scalars(chosen.with_for_update(read=True)).all()
-            check_released(held.actions, types)
+        if locked.is_owner:
+            types = locked.connection.scalars(chosen.with_for_update(read=True)).all()
+            check_released(locked.actions, types)
 
-    def clear_all(self, held: LockedModel) -> None:
+    def clear_all(self, locked: LockedModel) -> None:
         """Remove all defaults that are this model."""
         for table in (self._tables.defaults, self._tables.app_defaults):
-            held.connection.execute(sa.delete(table).filter_by(model_row_id=held.row["id"]))
+            locked.connection.execute(sa.delete(table).filter_by(model_row_id=locked.row["id"]))
 
-    def forget_declined(self, held: LockedModel) -> None:
+    def clear_declined(self, locked: LockedModel) -> None:
         """Remove the actor's defaults that are this model, unless they still see it."""
-        others = [grant for grant in held.grants if grant["user_id"] is None]
-        if Action.USE in allowed_actions(held.actor, held.row, others):
+        others = [grant for grant in locked.grants if grant["user_id"] is None]
+        if Action.USE in allowed_actions(locked.actor, locked.row, others):
             return
-        own = {"model_row_id": held.row["id"], "user_id": held.actor.key}
-        held.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
+        own = {"model_row_id": locked.row["id"], "user_id": locked.actor.key}
+        locked.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
 
-    def clear_invisible(self, held: LockedModel) -> None:
+    def clear_invisible(self, locked: LockedModel) -> None:
         """Remove the defaults of those who do not see this model any more."""
-        if held.row["is_shared"]:
+        if locked.row["is_shared"]:
             return
-        row_id, connection = held.row["id"], held.connection
+        row_id, connection = locked.row["id"], locked.connection
         connection.execute(sa.delete(self._tables.app_defaults).filter_by(model_row_id=row_id))
         defaults, grants = self._tables.defaults, self._tables.grants.c
         # Who is in which group only the host knows: while there are grants to groups, the defaults
@@ -136,7 +136,7 @@ class Defaults:
             grants.model_row_id == row_id,
             grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
         )
-        is_owner = defaults.c.user_id == held.row["owner_id"]
+        is_owner = defaults.c.user_id == locked.row["owner_id"]
         blind = sa.delete(defaults).filter_by(model_row_id=row_id).where(~is_owner, ~may_see)
         connection.execute(blind)
 

@@ -30,7 +30,7 @@ class Finding:
 def findings(
     connection: sa.Connection, keys: EncryptionKeys, *, users: Users, providers: Providers
 ) -> Iterator[Finding]:
-    """Yield what can be told without opening an API key."""
+    """Yield what can be found out without opening an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
     if missing := [table.name for table, _ in tables.by_model() if not _works(connection, table)]:
@@ -135,20 +135,20 @@ def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> 
     places = (models.model_provider, models.base_url)
     statement = sa.select(*places, sa.func.count(), sa.func.min(models.id)).group_by(*places)
     for provider, base_url, count, first in connection.execute(statement):
-        for _field, fault in providers.faults(provider, base_url):
-            yield Finding("warning", f"{count} models such as {first} cannot be called: {fault}")
+        for _field, problem in providers.problems(provider, base_url):
+            yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")
 
 
 def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:
     if keys.credentials.key_ids is None:
         yield Finding("warning", "the secret_box has no key_ids; only verify-keys tells what opens")
     for key in keys.counts(connection):
-        told = f"API keys sealed with {key.key_id!r}: {key.count}"
-        if key.fault:
-            yield Finding("error" if keys.is_strict else "warning", f"{told}; {key.fault}")
+        counted = f"API keys sealed with {key.key_id!r}: {key.count}"
+        if key.problem:
+            yield Finding("error" if keys.is_strict else "warning", f"{counted}; {key.problem}")
         elif key.state == "opens" and key.count:
-            yield Finding("warning", f"{told}; run 'flask model-registry rotate-keys'")
+            yield Finding("warning", f"{counted}; run 'flask model-registry rotate-keys'")
         elif key.state == "opens":
-            yield Finding("ok", f"{told}; put it in front to use it, or keep it for backups")
+            yield Finding("ok", f"{counted}; put it in front to use it, or keep it for backups")
         else:
-            yield Finding("ok", f"{told}; it seals new ones")
+            yield Finding("ok", f"{counted}; it seals new ones")

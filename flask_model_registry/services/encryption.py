@@ -81,7 +81,11 @@ class AesGcmBox:
 
     def open(self, blob: bytes, context: str) -> str:
         """Decrypt with the key that the blob names."""
-        header, nonce, ciphertext = _split(blob)
+        header_end = 2 + blob[1] if len(blob) > 1 else 2
+        nonce_end = header_end + _NONCE_BYTES
+        if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
+            raise CannotOpenError("it is no sealed key, or was cut short")
+        header, nonce, ciphertext = blob[:header_end], blob[header_end:nonce_end], blob[nonce_end:]
         key = header[2:].decode("ascii", "replace")
         cipher = self._ciphers.get(key)
         if cipher is None:
@@ -89,10 +93,10 @@ class AesGcmBox:
         try:
             return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
         except InvalidTag:
-            fault = "it was changed or moved, or its encryption key was"
+            problem = "it was changed or moved, or its encryption key was"
         except UnicodeDecodeError:
-            fault = "it holds no text"
-        raise CannotOpenError(fault)  # outside, as a UnicodeDecodeError holds what was opened
+            problem = "it holds no text"
+        raise CannotOpenError(problem)  # outside, as a UnicodeDecodeError holds what was opened
 
 
 def _encoded(plaintext: str) -> bytes:
@@ -103,11 +107,3 @@ def _encoded(plaintext: str) -> bytes:
     finally:
         del plaintext
     raise ValueError("an API key must be text that UTF-8 can hold")
-
-
-def _split(blob: bytes) -> tuple[bytes, bytes, bytes]:
-    end = 2 + blob[1] if len(blob) > 1 else 2
-    nonce_end = end + _NONCE_BYTES
-    if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
-        raise CannotOpenError("it is no sealed key, or was cut short")
-    return blob[:end], blob[end:nonce_end], blob[nonce_end:]

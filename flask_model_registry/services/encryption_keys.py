@@ -31,13 +31,13 @@ class KeyCount:
         key_id: Its id and fingerprint, or what the backend calls it, if it does.
         count: How many API keys are sealed with it.
         state: What it does now: ``seals``, ``opens``, or neither: it is ``missing``.
-        fault: The problem if it is missing, and the remedy.
+        problem: The problem if it is missing, and the remedy.
     """
 
     key_id: str | None
     count: int
     state: str
-    fault: str | None
+    problem: str | None
 
 
 class EncryptionKeys:
@@ -61,20 +61,20 @@ class EncryptionKeys:
             MissingKeysError: Some are, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a warning.
         """
         configured = self.credentials.key_ids
-        stored = () if configured is None else self.stored(connection)
+        stored = () if configured is None else self.key_ids_in_use(connection)
         missing = [each for each in stored if each not in (configured or ())]
-        faults = [self._fault(each) for each in missing if self._is_used(connection, each)]
-        if faults and self.is_strict:
-            raise MissingKeysError("; ".join(map(str, faults)))
-        for fault in faults:
+        problems = [self._problem(each) for each in missing if self._is_used(connection, each)]
+        if problems and self.is_strict:
+            raise MissingKeysError("; ".join(map(str, problems)))
+        for problem in problems:
             _log.warning(
                 "model registry: encryption key missing: %s",
-                fault,
+                problem,
                 extra={"model_registry_kind": "key-missing"},
             )
         self.are_checked = True
 
-    def stored(self, connection: sa.Connection) -> Iterator[str]:
+    def key_ids_in_use(self, connection: sa.Connection) -> Iterator[str]:
         """Yield the key ids that rows have, by one look into the index for each."""
         key_id: str | None = connection.scalar(self._first)
         while key_id is not None:
@@ -96,11 +96,11 @@ class EncryptionKeys:
         return connection.execute(self._any, {"key": key_id}).first() is not None
 
     def _counted(self, key_id: str | None, count: int) -> KeyCount:
-        fault = self._fault(key_id)
-        state = "seals" if key_id == self.credentials.key_id else "missing" if fault else "opens"
-        return KeyCount(key_id, count, state, fault)
+        problem = self._problem(key_id)
+        state = "seals" if key_id == self.credentials.key_id else "missing" if problem else "opens"
+        return KeyCount(key_id, count, state, problem)
 
-    def _fault(self, key_id: str | None) -> str | None:
+    def _problem(self, key_id: str | None) -> str | None:
         configured = self.credentials.key_ids
         if configured is None or key_id in configured:
             return None

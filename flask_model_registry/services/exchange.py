@@ -18,7 +18,7 @@ from ..errors import (
     UnavailableError,
     UnreadableCredentialError,
 )
-from ..providers.catalogue import Catalogue
+from ..providers.base_urls import Catalogue
 from ..schemas import load, parse_json
 from ..schemas.requests import ExchangedModel
 from ..secret import Hidden, Secret
@@ -41,15 +41,15 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ExportLine:
     """A model in text, and the problem with its API key."""
 
     text: Hidden[str]
-    fault: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImportResult:
     """What came of a line.
 
     Attributes:
@@ -78,7 +78,7 @@ class Export:
             key = find_user(connection, services.rows.queries.access.tables, Person(owner))
             self._page = self._page.where(models.c.owner_id == key)
 
-    def lines(self, *, with_secrets: bool) -> Iterator[Line]:
+    def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
         """Yield a line for each model, in the order of their ids."""
         after = 0
         while rows := self._connection.execute(self._page, {"after": after}).mappings().all():
@@ -86,30 +86,31 @@ class Export:
                 yield self._line(row, with_secrets=with_secrets)
             after = rows[-1]["id"]
 
-    def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> Line:
+    def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
         model = {"owner": str(row["owner_id"]), **{name: row[name] for name in _COLUMNS}}
         model["share_with_users"] = row["is_shared"]
-        fault = None
+        problem = None
         if with_secrets and row["ciphertext"] is not None:
             try:
                 model["api_key"] = self._services.keys.credentials.open(row)
-                model["base_url"] = self._address(row)
+                model["base_url"] = self._base_url(row)
             except UnreadableCredentialError as error:
-                fault = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
-        return Line(Hidden(json.dumps(model, default=Secret.reveal)), fault)
+                problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
+        return ExportLine(Hidden(json.dumps(model, default=Secret.reveal)), problem)
 
-    def _address(self, row: Mapping[Any, Any]) -> str | None:
+    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
         """Return the base URL that goes with the API key into another app."""
-        if has_another_address(self._services, row):
-            return self._services.providers.address(row["model_provider"], None)
+        if has_another_base_url(self._services, row):
+            return self._services.providers.catalogue[row["model_provider"]].base_url
         return cast("str | None", row["base_url"])
 
 
-def has_another_address(services: Services, model: Mapping[Any, Any]) -> bool:
+def has_another_base_url(services: Services, model: Mapping[Any, Any]) -> bool:
     """Return whether a model is called at the URL of a provider that only this app has."""
-    provider = services.providers.canonical(model["model_provider"])
-    own = services.providers.address(provider, None)
-    return model.get("base_url") is None and own != Catalogue().get(provider).base_url
+    catalogue = services.providers.catalogue
+    provider = catalogue.canonical(model["model_provider"])
+    own = catalogue[provider].base_url
+    return model.get("base_url") is None and own != Catalogue()[provider].base_url
 
 
 class Import:
@@ -130,23 +131,23 @@ class Import:
         self._model = ExchangedModel()
         self._users: dict[str, Actor] = {}
 
-    def outcomes(self, lines: Iterable[Hidden[bytes]]) -> Iterator[Outcome]:
+    def results(self, lines: Iterable[Hidden[bytes]]) -> Iterator[ImportResult]:
         """Yield what comes of each line, but for the blank ones."""
         for number, line in enumerate(lines, 1):
             if _text(number, line).strip():
-                yield self._outcome(number, line)
+                yield self._result(number, line)
 
-    def _outcome(self, number: int, text: Hidden[bytes]) -> Outcome:
+    def _result(self, number: int, text: Hidden[bytes]) -> ImportResult:
         about = ""
         try:
             line = Hidden(self._owned(parse_json(_text(number, text))))
             names = load(self._names, copy(line.reveal()))
             about = names["model_id"]
-            return Outcome(number, self._done(names, line), about)
+            return ImportResult(number, self._done(names, line), about)
         except UnavailableError:
             raise  # for all lines
         except RegistryError as error:
-            return Outcome(number, "fail", f"{about}: {error}" if about else str(error))
+            return ImportResult(number, "fail", f"{about}: {error}" if about else str(error))
 
     def _owned(self, line: Any) -> Any:
         """Return the line with the owner that was asked for."""
@@ -196,15 +197,15 @@ class Import:
         return self._services.rows.connect().execute(statement).mappings().first()
 
     def _has_key(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
-        """Return whether this key is the stored one, for the same address."""
+        """Return whether this key is the stored one, for the same base URL."""
         if fields.get("api_key") is None:
             return False
-        credentials, provider = self._services.keys.credentials, fields["model_provider"]
-        moved = {**fields, "model_provider": self._services.providers.canonical(provider)}
-        if credentials.key_origin(own) != credentials.key_origin(moved):
+        providers = self._services.providers
+        provider = providers.catalogue.canonical(fields["model_provider"])
+        if providers.is_moved(own, {**fields, "model_provider": provider}):
             return False
         try:
-            return bool(credentials.open(own) == fields["api_key"])
+            return bool(self._services.keys.credentials.open(own) == fields["api_key"])
         except UnreadableCredentialError:
             return False
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..policy import Actor
+    from ..providers.base_urls import Providers
     from .credentials import CredentialService
     from .rows import Rows
 
@@ -64,9 +65,10 @@ class Explanation:
 class Explainer:
     """Explains the references of one registry in one app."""
 
-    def __init__(self, rows: Rows, credentials: CredentialService) -> None:
+    def __init__(self, rows: Rows, credentials: CredentialService, providers: Providers) -> None:
         self._rows = rows
         self._credentials = credentials
+        self._providers = providers
         self._access = rows.queries.access
         self._models = rows.queries.access.tables.models.c
 
@@ -75,7 +77,7 @@ class Explainer:
         try:
             row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
         except NotFoundError:
-            return Explanation(ref, problems=(self._unseen(ref),))
+            return Explanation(ref, problems=(self._not_visible(ref),))
         except ConfigError as error:  # of the encryption keys
             return Explanation(ref, problems=(str(error),))
         return Explanation(
@@ -88,15 +90,15 @@ class Explainer:
                 Action.USE.value,
                 *(action.value for name, action in ACCESS_FLAGS.items() if row[name]),
             ),
-            base_url=self._address(row),
+            base_url=self._base_url(row),
             key_id=row["key_id"],
-            namesakes=self._namesakes(actor, row),
+            namesakes=self._same_model_id(actor, row),
             problems=tuple(self._problems(row)),
         )
 
-    def _address(self, row: Mapping[Any, Any]) -> str | None:
+    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
         try:
-            return self._credentials.address(row)
+            return self._providers.base_url(row)
         except NoAddressError:
             return None
 
@@ -106,9 +108,9 @@ class Explainer:
         row = self._rows.connect().execute(statement, parameters_of(actor)).first() or ()
         return tuple(name for name, holds in zip(conditions, row, strict=False) if holds)
 
-    def _namesakes(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
-        is_namesake = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
-        statement = sa.select(self._models.id).where(is_namesake, self._access.where(Action.USE))
+    def _same_model_id(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
+        is_same = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
+        statement = sa.select(self._models.id).where(is_same, self._access.where(Action.USE))
         statement = statement.order_by(self._models.id).limit(_AT_MOST)
         return tuple(self._rows.connect().scalars(statement, parameters_of(actor)))
 
@@ -120,7 +122,7 @@ class Explainer:
         except RegistryError as error:
             yield error.detail
 
-    def _unseen(self, ref: int | str) -> str:
+    def _not_visible(self, ref: int | str) -> str:
         ids = ", ".join(map(str, self._all_with(ref)))
         if not ids:
             return "There is no such model; register it."

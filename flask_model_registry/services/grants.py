@@ -39,27 +39,27 @@ class Grants:
         check_allowed(Action.SHARE, {Action.USE, *actions})
         grants = sa.select(self._tables.grants).filter_by(model_row_id=model.id)
         rows = self._rows.connect().execute(grants.order_by("id")).mappings().all()
-        users = [_shown(row) for row in rows if row["group_name"] is None]
-        return {"users": users, "groups": [_shown(row) for row in rows if row["user_id"] is None]}
+        users = [_to_dict(row) for row in rows if row["group_name"] is None]
+        return {"users": users, "groups": [_to_dict(row) for row in rows if row["user_id"] is None]}
 
     def set_grant(
         self, actor: Actor, target: ModelRef, grantee: Person | str, rights: dict[str, bool]
     ) -> tuple[types.UserGrant | types.GroupGrant, bool]:
         """Grant a model, or change the grant; return it, and whether it is new."""
-        with self._rows.lock_model(actor, target, Action.SHARE) as held:
-            key = self._key(held, grantee)
+        with self._rows.lock_model(actor, target, Action.SHARE) as locked:
+            key = self._key(locked, grantee)
             if "user_id" in key:
-                check_grantee(held.row, key["user_id"])
-                self._users.check_recipient(key["user_id"], held.row["owner_id"])
+                check_grantee(locked.row, key["user_id"])
+                self._users.check_recipient(key["user_id"], locked.row["owner_id"])
             else:
-                self._users.check_group(key["group_name"], held.row["owner_id"])
+                self._users.check_group(key["group_name"], locked.row["owner_id"])
             # Only for the answer: on MariaDB this may not see what was written a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
-            is_new = held.connection.execute(known).first() is None
-            values = {**rights, "model_id": held.row["model_id"]}
-            upsert(held.connection, self._tables.grants, key, values)
-        self._rows.send_signal(signals.granted, actor, held.row, **_named(key), **rights)
-        return _shown({**key, **rights}), is_new
+            is_new = locked.connection.execute(known).first() is None
+            values = {**rights, "model_id": locked.row["model_id"]}
+            upsert(locked.connection, self._tables.grants, key, values)
+        self._rows.send_signal(signals.granted, actor, locked.row, **_named(key), **rights)
+        return _to_dict({**key, **rights}), is_new
 
     def revoke(self, actor: Actor, target: ModelRef, grantee: Person | str) -> None:
         """Revoke a grant, or decline the one to the actor; with the defaults that rest on it.
@@ -68,36 +68,37 @@ class Grants:
             NotFoundError: There is no such grant.
             ForbiddenError: It is neither the owner's to revoke nor the actor's to decline.
         """
-        with self._rows.lock_model(actor, target, Action.USE) as held:
+        with self._rows.lock_model(actor, target, Action.USE) as locked:
             is_own = isinstance(grantee, Person) and grantee.has_key(actor.key)
-            check_revocation(held.actions, is_own=is_own)
-            key = self._key_of_grant(held, grantee)
+            check_revocation(locked.actions, is_own=is_own)
+            key = self._key_of_grant(locked, grantee)
             grant = sa.delete(self._tables.grants).filter_by(**key)
-            if not held.connection.execute(grant).rowcount:
+            if not locked.connection.execute(grant).rowcount:
                 raise NotFoundError("There is no such grant.")
-            if held.is_owner:
-                self._defaults.clear_invisible(held)
+            if locked.is_owner:
+                self._defaults.clear_invisible(locked)
             else:
-                self._defaults.forget_declined(held)
-        self._rows.send_signal(signals.revoked, actor, held.row, **_named(key))
+                self._defaults.clear_declined(locked)
+        self._rows.send_signal(signals.revoked, actor, locked.row, **_named(key))
 
-    def _key_of_grant(self, held: LockedModel, grantee: Person | str) -> dict[str, Any]:
+    def _key_of_grant(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         try:
-            return self._key(held, grantee)
+            return self._key(locked, grantee)
         except NotFoundError:  # must not differ from a user who exists, or owners learn who does
             raise NotFoundError("There is no such grant.") from None
 
-    def _key(self, held: LockedModel, grantee: Person | str) -> dict[str, Any]:
+    def _key(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         """Return the columns that identify the grant."""
         if isinstance(grantee, Person):
-            is_own = grantee.has_key(held.actor.key)
-            user = held.actor.key if is_own else find_user(held.connection, self._tables, grantee)
-            return {"user_id": user, "model_row_id": held.row["id"]}
+            user = locked.actor.key
+            if not grantee.has_key(user):
+                user = find_user(locked.connection, self._tables, grantee)
+            return {"user_id": user, "model_row_id": locked.row["id"]}
         if not self._access.has_groups:
             raise NotFoundError("This app has no groups.")
         if not is_name(grantee):
             raise ValidationError([("group", "Must be a name of 1 to 255 characters.")])
-        return {"group_name": grantee, "model_row_id": held.row["id"]}
+        return {"group_name": grantee, "model_row_id": locked.row["id"]}
 
 
 def _named(grant: Any) -> dict[str, Any]:
@@ -107,7 +108,8 @@ def _named(grant: Any) -> dict[str, Any]:
     return {"user": grant["user_id"]}
 
 
-def _shown(grant: Any) -> Any:
-    ((kind, value),) = _named(grant).items()
-    rights = {name: grant[name] for name in ("can_edit", "can_delete")}
-    return {kind: str(value), **rights}
+def _to_dict(grant: Any) -> Any:
+    rights = {"can_edit": grant["can_edit"], "can_delete": grant["can_delete"]}
+    if grant.get("group_name") is not None:
+        return {"group": grant["group_name"], **rights}
+    return {"user": str(grant["user_id"]), **rights}

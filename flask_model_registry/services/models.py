@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import signals
-from ..db.access import parameters_of
-from ..db.access_paths import parameters_for, places_for
+from ..db.access import parameters_of, paths_for
 from ..db.filters import QueryKey
-from ..db.representation import Model, in_text, to_dict
+from ..db.representation import RFC_3339, Model, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
 from ..policy import Action, check_active, check_change, check_sharing, needs_release
 from ..schemas.categories import problems
 from .rows import LockedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 _PLAIN = (
     "model_id category model_name base_url temperature dimension abilities description is_active"
 ).split()
-_ADDRESS = ("model_provider", "base_url")
 _SILENT = {"shared_model_id", "ciphertext", "key_id"}
 
 
@@ -63,8 +61,16 @@ class ModelService:
 
     def create(self, actor: Actor, fields: Mapping[str, Any]) -> Model:
         """Register a model for the actor, from valid fields of the published request."""
-        row = self._merged(self._new_row(actor), fields)
-        self._check(row, _ADDRESS)
+        new = {
+            "uuid": self._new_uuid().hex,
+            "owner_id": actor.key,
+            "is_active": True,
+            "version": 1,
+            "created_at": self._clock(),
+            "updated_at": None,
+        }
+        row = self._merged(new, fields)
+        self._check(row, is_new_base_url=True)
         if row["is_shared"]:
             check_sharing(actor)
         row |= self._credentials.seal(row, fields["api_key"])
@@ -83,14 +89,19 @@ class ModelService:
         row = self._rows.find_model(self._queries.one, actor, ref)
         return Model(to_dict(row), row.version)
 
-    def list(self, actor: Actor, filters: Filters) -> list[types.ModelRepresentation]:
-        """Return the models that the actor may see, ordered by id."""
-        filters = self._canonical(filters)
+    def list(
+        self, actor: Actor, filters: Filters, *, limit: int | None = None
+    ) -> list[types.ModelRepresentation]:
+        """Return the models that the actor may see, ordered by id.
+
+        Args:
+            limit: At most so many, whatever the filters say.
+        """
+        key, parameters = QueryKey.of(self._canonical(filters), limit or filters.limit)
         connection = self._rows.connect()
-        shape = QueryKey.of(filters)
-        places = places_for(actor, connection.dialect, shape.most_places)
-        parameters = {**shape.parameters(filters), **parameters_for(actor, places)}
-        rows = connection.execute(self._queries.page(shape, places), parameters).all()
+        group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
+        statement = self._queries.page(key, group_paths)
+        rows = connection.execute(statement, {**parameters, **of_actor}).all()
         return [to_dict(row) for row in rows]
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
@@ -111,11 +122,10 @@ class ModelService:
 
     def summary(self, actor: Actor, filters: Filters) -> types.Summary:
         """Count the models that :meth:`list` would return, all pages of them."""
-        filters = replace(self._canonical(filters), after=None, limit=None)
-        shape = QueryKey.of(filters)
-        parameters = {**shape.parameters(filters), **parameters_of(actor)}
+        key, parameters = QueryKey.of(replace(self._canonical(filters), after=None))
+        parameters |= parameters_of(actor)
         counts: dict[str, Counter[str]] = {}
-        for names, statement in self._queries.facets(shape).items():
+        for names, statement in self._queries.facets(key).items():
             counts |= {name: Counter() for name in names}
             for *values, count in self._rows.connect().execute(statement, parameters):
                 for name, value in zip(names, values, strict=True):
@@ -135,6 +145,7 @@ class ModelService:
     def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
         """Return the state of a model's API key, never the API key itself."""
         row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
+        updated_at = row["credential_updated_at"]
         try:
             self._credentials.open(row)
             status = "readable"
@@ -143,7 +154,7 @@ class ModelService:
         return {
             "is_set": row["ciphertext"] is not None,
             "status": status,
-            "updated_at": in_text(row["credential_updated_at"]),
+            "updated_at": None if updated_at is None else updated_at.strftime(RFC_3339),
         }
 
     def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
@@ -151,85 +162,87 @@ class ModelService:
 
         Raises:
             ForbiddenError: Only the owner may change this; or it takes the right to share.
-            ValidationError: The model would not be valid, or the key would go to a new address.
+            ValidationError: The model would not be valid, or the API key would go to a new origin.
             ConflictError: The model is shared, or a default, and cannot change so.
         """
-        with self._rows.lock_model(actor, target, Action.EDIT) as held:
-            new = self._merged(held.row, fields)
-            self._check_change(held, new, fields)
+        with self._rows.lock_model(actor, target, Action.EDIT) as locked:
+            new = self._merged(locked.row, fields)
+            changed = {name: value for name, value in new.items() if value != locked.row[name]}
+            self._check_change(locked, new, fields, changed)
             if "api_key" in fields:
-                new |= self._credentials.seal(new, fields["api_key"])
-            changed = _difference(held.row, new)
-            if "ciphertext" in changed:
-                # With the key id in any case, as rotation may come between where nothing locks.
-                changed["key_id"] = new["key_id"]
+                sealed = self._credentials.seal(new, fields["api_key"])
+                if sealed["ciphertext"] != locked.row["ciphertext"]:
+                    # With the key id in any case, as rotation may come between where nothing locks.
+                    changed |= sealed
             if changed:
-                held = self._changed(held, changed)
+                locked = self._write(locked, changed)
         if changed:
-            self._announce_change(held, changed)
-        return held.shown()
+            names = {*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set())
+            self._rows.send_signal(signals.updated, actor, locked.row, changed=sorted(names))
+            if "is_shared" in changed:
+                signal = signals.shared if changed["is_shared"] else signals.unshared
+                self._rows.send_signal(signal, actor, locked.row)
+        return locked.shown()
 
     def delete(self, actor: Actor, target: ModelRef) -> None:
         """Delete the model with its key, grants and defaults."""
-        with self._rows.lock_model(actor, target, Action.DELETE) as held:
-            self._defaults.check_not_own_default(held)
+        with self._rows.lock_model(actor, target, Action.DELETE) as locked:
+            self._defaults.check_not_own_default(locked)
             for statement in self._queries.deletions:
-                held.connection.execute(statement, {"row_id": held.row["id"]})
-        self._rows.send_signal(signals.deleted, actor, held.row)
+                locked.connection.execute(statement, {"row_id": locked.row["id"]})
+        self._rows.send_signal(signals.deleted, actor, locked.row)
 
     def _canonical(self, filters: Filters) -> Filters:
         if filters.model_provider is None:
             return filters
-        provider = self._providers.canonical(filters.model_provider)
+        provider = self._providers.catalogue.canonical(filters.model_provider)
         return replace(filters, model_provider=provider)
 
-    def _new_row(self, actor: Actor) -> dict[str, Any]:
-        return {
-            "uuid": self._new_uuid().hex,
-            "owner_id": actor.key,
-            "is_active": True,
-            "version": 1,
-            "created_at": self._clock(),
-            "updated_at": None,
-        }
-
     def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-        new = {**row, **{name: fields[name] for name in _PLAIN if name in fields}}
+        new = dict(row)
+        for name in _PLAIN:
+            if name in fields:
+                new[name] = fields[name]
         if "model_provider" in fields:
-            new["model_provider"] = self._providers.canonical(fields["model_provider"])
+            new["model_provider"] = self._providers.catalogue.canonical(fields["model_provider"])
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
         return new
 
-    def _check(self, row: Mapping[str, Any], changed: Iterable[str]) -> None:
-        faults = [*problems(row)]
-        if not {*_ADDRESS}.isdisjoint(changed):
-            faults += self._providers.faults(row["model_provider"], row["base_url"])
-        if faults:
-            raise ValidationError(faults)
+    def _check(self, row: Mapping[str, Any], *, is_new_base_url: bool) -> None:
+        found = [*problems(row)]
+        if is_new_base_url:
+            found += self._providers.problems(row["model_provider"], row["base_url"])
+        if found:
+            raise ValidationError(found)
 
     def _check_change(
-        self, held: LockedModel, new: Mapping[str, Any], fields: Mapping[str, Any]
+        self,
+        locked: LockedModel,
+        new: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        changed: Collection[str],
     ) -> None:
-        old, has_key = held.row, held.row["ciphertext"] is not None
-        changed = {*_difference(old, new)}
+        old, has_key = locked.row, locked.row["ciphertext"] is not None
+        names = {*changed}
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
-            changed.add("api_key")
-        moved = self._credentials.key_origin(old) != self._credentials.key_origin(new)
-        check_change(held.actor, held.actions, old, new, changed=changed, moved=moved)
-        self._check(new, changed)
+            names.add("api_key")
+        is_new_base_url = "model_provider" in changed or "base_url" in changed
+        moved = is_new_base_url and self._providers.is_moved(old, new)
+        check_change(locked.actor, locked.actions, old, new, changed=names, moved=moved)
+        self._check(new, is_new_base_url=is_new_base_url)
         if moved and has_key and "api_key" not in fields:
             raise ValidationError([("api_key", "Needed again for another provider or address.")])
         if needs_release(old, new):
-            self._defaults.check_not_own_default(held)
+            self._defaults.check_not_own_default(locked)
 
-    def _changed(self, held: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
-        old, connection = held.row, held.connection
+    def _write(self, locked: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
+        old, connection = locked.row, locked.connection
         moments = {"updated_at": self._clock()}
         if "ciphertext" in changed:
             moments["credential_updated_at"] = moments["updated_at"]
-        held = held.write({**changed, **moments})
+        locked = locked.write({**changed, **moments})
         if "abilities" in changed:
             self._write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
@@ -239,17 +252,10 @@ class ModelService:
                 self._queries.rename_grants, {"row_id": old["id"], "handle": changed["model_id"]}
             )
         if "category" in changed:
-            self._defaults.clear_all(held)
+            self._defaults.clear_all(locked)
         if "is_shared" in changed:
-            self._defaults.clear_invisible(held)
-        return held
-
-    def _announce_change(self, held: LockedModel, changed: Mapping[str, Any]) -> None:
-        names = sorted({*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set()))
-        self._rows.send_signal(signals.updated, held.actor, held.row, changed=names)
-        if "is_shared" in changed:
-            signal = signals.shared if changed["is_shared"] else signals.unshared
-            self._rows.send_signal(signal, held.actor, held.row)
+            self._defaults.clear_invisible(locked)
+        return locked
 
     def _write_abilities(
         self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
@@ -263,7 +269,3 @@ class ModelService:
             if abilities:
                 rows = [{"row_id": row_id, "the_ability": each} for each in sorted(abilities)]
                 connection.execute(statement, rows)
-
-
-def _difference(old: Mapping[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in new.items() if value != old[name]}

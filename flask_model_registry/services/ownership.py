@@ -57,13 +57,13 @@ class Ownership:
             NotFoundError: There is no such model or user.
             ModelIdTakenError: The user has a model with this ``model_id``.
         """
-        with self._rows.lock_model(actor, target, Action.SHARE) as held:
-            key = find_user(held.connection, self._tables, to)
-            if key == held.row["owner_id"]:
+        with self._rows.lock_model(actor, target, Action.SHARE) as locked:
+            key = find_user(locked.connection, self._tables, to)
+            if key == locked.row["owner_id"]:
                 return
-            self._users.check_recipient(key, held.row["owner_id"])
-            given = self._given(held, key, keep_grants=keep_grants, keep_active=keep_active)
-        former_owner = held.row["owner_id"]
+            self._users.check_recipient(key, locked.row["owner_id"])
+            given = self._given(locked, key, keep_grants=keep_grants, keep_active=keep_active)
+        former_owner = locked.row["owner_id"]
         self._rows.send_signal(signals.transferred, actor, given.row, former_owner=former_owner)
 
     def user_left(
@@ -96,18 +96,18 @@ class Ownership:
                 self._users.check_recipient(new_owner, user)
                 self._check_new_owner(connection, user, new_owner)
                 owned = [
-                    self._given(held, new_owner, keep_grants=keep_grants, keep_active=keep_active)
-                    for held in owned
+                    self._given(locked, new_owner, keep_grants=keep_grants, keep_active=keep_active)
+                    for locked in owned
                 ]
         facts = {} if new_owner is None else {"former_owner": user}
-        for held in owned:
+        for locked in owned:
             signal = signals.deleted if new_owner is None else signals.transferred
-            self._rows.send_signal(signal, None, held.row, **facts)
+            self._rows.send_signal(signal, None, locked.row, **facts)
 
     def _delete(self, connection: sa.Connection, owned: list[LockedModel]) -> None:
         # One by one: MariaDB would lock whole tables to find the rows of them all.
         for statement in self._rows.queries.deletions if owned else ():
-            connection.execute(statement, [{"row_id": held.row["id"]} for held in owned])
+            connection.execute(statement, [{"row_id": locked.row["id"]} for locked in owned])
 
     def _check_new_owner(self, connection: sa.Connection, user: Any, new_owner: Any) -> None:
         """Name the models in the way; it is the constraint that keeps them from being lost."""
@@ -121,10 +121,10 @@ class Ownership:
             raise ModelIdTakenError(f"Both users have models called: {', '.join(names)}.")
 
     def _given(
-        self, held: LockedModel, key: Any, *, keep_grants: bool, keep_active: bool
+        self, locked: LockedModel, key: Any, *, keep_grants: bool, keep_active: bool
     ) -> LockedModel:
-        given = held.write({**gift(key, keep_active=keep_active), "updated_at": self._clock()})
-        dropped = {"model_row_id": held.row["id"], **({"user_id": key} if keep_grants else {})}
-        held.connection.execute(sa.delete(self._tables.grants).filter_by(**dropped))
+        given = locked.write({**gift(key, keep_active=keep_active), "updated_at": self._clock()})
+        dropped = {"model_row_id": locked.row["id"], **({"user_id": key} if keep_grants else {})}
+        locked.connection.execute(sa.delete(self._tables.grants).filter_by(**dropped))
         self._defaults.clear_invisible(given)
         return given

@@ -28,7 +28,7 @@ class ResolvedModel:
 
     Attributes:
         model_name: The name the provider knows the model by.
-        base_url: Where to call it; the model's own address or the provider's.
+        base_url: Where to call it; the model's own base URL or the provider's.
         dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
             if that takes more than an API key.
         abilities: What it can do, such as ``vision``; empty if none were registered.
@@ -112,7 +112,7 @@ class ResolvedModel:
     def anthropic_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``anthropic.Anthropic`` for this model.
 
-        For the dialect ``anthropic``. The SDK adds the version to the address itself.
+        For the dialect ``anthropic``. The SDK adds the version to the base URL itself.
         """
         root = _VERSION.sub("", self.base_url.rstrip("/"))
         return {"api_key": self.api_key.reveal(), "base_url": root}

@@ -28,16 +28,21 @@ class Progress:
     """What a walk over the stored API keys has met so far.
 
     Attributes:
-        seen: Rows looked at in this pass.
+        processed: Rows looked at in this pass.
         unreadable: Which of them do not open, and why.
         sealed: Rows sealed with the newest key, in all passes.
         skipped: Rows that another transaction changed between the read and the write.
     """
 
-    seen: int = 0
+    processed: int = 0
     unreadable: list[str] = field(default_factory=list)
     sealed: int = 0
     skipped: int = 0
+
+    @property
+    def readable(self) -> int:
+        """How many of the rows in this pass open."""
+        return self.processed - len(self.unreadable)
 
 
 class Rotation:
@@ -96,7 +101,7 @@ class Rotation:
         progress, is_done = Progress(), False
         while not is_done:
             changed = progress.sealed + progress.skipped
-            progress.seen = 0
+            progress.processed = 0
             progress.unreadable.clear()
             for batch in self._old():
                 for row in batch:
@@ -108,8 +113,8 @@ class Rotation:
         newest = self._credentials.key_id
         if newest is None:
             raise ConfigError("the secret_box has no key_id, so nothing tells old keys from new")
-        stored = self._transact(lambda connection: [*self._keys.stored(connection)])
-        for key_id in (*stored, None):
+        in_use = self._transact(lambda connection: [*self._keys.key_ids_in_use(connection)])
+        for key_id in (*in_use, None):
             if key_id != newest:
                 yield from self._batches(self._batch.where(self._models.key_id == key_id))
 
@@ -123,7 +128,7 @@ class Rotation:
         return self._transact(lambda each: each.execute(statement, {"last": last}).mappings().all())
 
     def _opened(self, row: Row, progress: Progress) -> Secret | None:
-        progress.seen += 1
+        progress.processed += 1
         try:
             return self._credentials.open(row)
         except UnreadableCredentialError as error:

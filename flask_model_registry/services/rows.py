@@ -12,15 +12,13 @@ from weakref import WeakSet
 import sqlalchemy as sa
 
 from .. import signals
-from ..db.access import parameters_of
-from ..db.access_paths import parameters_for, places_for
+from ..db.access import parameters_of, paths_for
 from ..db.failures import breaks_a_constraint, violated_constraint
-from ..db.lookup import Lookup
 from ..db.models import Registered
+from ..db.queries import Lookup
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.transactions import savepoint
-from ..db.user_deletion import Departures
-from ..db.users import user_missing
+from ..db.user_deletion import Departures, user_missing
 from ..errors import (
     ConflictError,
     ModelIdTakenError,
@@ -36,8 +34,7 @@ if TYPE_CHECKING:
     from blinker import NamedSignal
 
     from ..db.access import AccessConditions
-    from ..db.lookup import ModelLookup
-    from ..db.queries import Queries
+    from ..db.queries import ModelLookup, Queries
     from ..policy import Actor
     from .encryption_keys import EncryptionKeys
 
@@ -298,9 +295,9 @@ def _found(
     lookup: Lookup | None,
     **parameters: Any,
 ) -> Any:
-    places = places_for(actor, connection.dialect)
-    parameters |= {"ref": ref, **parameters_for(actor, places)}
-    return connection.execute(references.statement(lookup, places), parameters).first()
+    group_paths, of_actor = paths_for(actor, connection.dialect)
+    parameters |= {"ref": ref, **of_actor}
+    return connection.execute(references.statement(lookup, group_paths), parameters).first()
 
 
 def kind_of_ref(ref: int | str) -> type:

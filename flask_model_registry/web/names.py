@@ -15,9 +15,6 @@ from ..services.rows import ModelRef
 from .tags import lists
 
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
-# PATH_INFO is decoded (PEP 3333), so servers add what they received: Gunicorn the first, mod_wsgi,
-# uWSGI and waitress the second.
-_RAW = ("RAW_URI", "REQUEST_URI")
 _SLASHES = re.compile("/|%2f", re.IGNORECASE)
 _CHANGED = "A server or proxy in front changed this name. Have it pass the path on unchanged."
 _ENCODE = "Send each slash in a name as %2F."
@@ -131,15 +128,17 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         ChangedNameError: It arrived changed, may have, or is not in UTF-8.
     """
     environ = request.environ
+    # PATH_INFO is decoded (PEP 3333), so servers add what they received: Gunicorn the first,
+    # mod_wsgi, uWSGI and waitress the second.
     try:
         environ["PATH_INFO"].encode("latin-1").decode()
-        raw = next((environ[each] for each in _RAW if environ.get(each)), None)
+        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         slash = "/" if is_model_id else ""
-        if raw is None:
+        if not raw:
             return name.removesuffix(slash)
         path = raw.partition("?")[0].removesuffix(slash)
         _, is_plain, tail = path.partition(before)
-        sent = _decoded(tail if is_plain else path)
+        sent = unquote_to_bytes((tail if is_plain else path).encode("latin-1")).decode()
     except UnicodeError:
         raise ChangedNameError("Must be in UTF-8, percent-encoded.") from None
     if not is_plain:  # such as %67roups
@@ -152,7 +151,3 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
     if "/" in tail and not is_model_id:
         raise ChangedNameError(_ENCODE)
     return sent
-
-
-def _decoded(path: str) -> str:
-    return unquote_to_bytes(path.encode("latin-1")).decode()

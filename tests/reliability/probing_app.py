@@ -8,5 +8,5 @@ def create_app():
     """Be found by Gunicorn."""
     app = served_app.create_app()
     # Made anew when a model is first tested, as in a host's own app.
-    del services_of(app).providers.prober._transport
+    del services_of(app).providers.client._transport
     return app

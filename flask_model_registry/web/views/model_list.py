@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -36,7 +35,7 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     size = query.limit or min(PAGE_SIZE, largest)
     if size > largest:
         raise ValidationError([("limit", f"Must be at most {largest}.")])
-    models = services.models.list(actor, replace(query, limit=size + 1))
+    models = services.models.list(actor, query, limit=size + 1)
     page = models[:size]
     return page, 200, _next_page(page, query) if len(models) > size else {}
 
@@ -68,18 +67,13 @@ def _next_page(page: list[Any], filters: Filters) -> dict[str, str]:
 
 
 def _url(endpoint: str, **values: Any) -> str:
-    # With the variables of a parent blueprint's rule, if it has any.
-    return url_for(endpoint, **{**_variables(), **values})
-
-
-def _variables() -> dict[str, Any]:
-    """Return the variables in the URL of the request, those of parent blueprints too.
+    """Return a URL with the variables of this request's, such as those of a parent blueprint.
 
     A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``.
     """
-    given = request.view_args or {}
-    urls = request_ctx.url_adapter
-    if urls is None or request.url_rule is None or request.url_rule.arguments <= {*given}:
-        return given
-    _rule, matched = urls.match(return_rule=True)
-    return {**matched, **given}
+    variables = request.view_args or {}
+    urls, rule = request_ctx.url_adapter, request.url_rule
+    if urls is not None and rule is not None and not rule.arguments <= {*variables}:
+        _rule, matched = urls.match(return_rule=True)
+        variables = {**matched, **variables}
+    return url_for(endpoint, **{**variables, **values})

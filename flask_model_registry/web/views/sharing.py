@@ -29,25 +29,23 @@ def list_grants(services: Services, actor: Actor, id: str) -> Returned:
 @routes.put("/<id>/grants/users/<path:user>", endpoint="user_grant", name="setUserGrant")
 @reads(_RIGHTS, is_conditional=True)
 @returns({200: UserGrant(), 201: UserGrant()}, errors=(403, 409))
-def put_user_grant(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
+def put_user_grant(
+    services: Services, actor: Actor, id: str, *, user: str, body: dict[str, Any]
+) -> Returned:
     """Grant a model to a user."""
-    return _put_grant(services, actor, body, **path)
+    grant, is_new = services.grants.set_grant(actor, model_target(id), grantee(id, user=user), body)
+    return grant, 201 if is_new else 200
 
 
 @routes.put("/<id>/grants/groups/<path:group>", endpoint="group_grant", name="setGroupGrant")
 @reads(_RIGHTS, is_conditional=True)
 @returns({200: GroupGrant(), 201: GroupGrant()}, errors=(403, 409))
 def put_group_grant(
-    services: Services, actor: Actor, body: dict[str, Any], **path: str
+    services: Services, actor: Actor, id: str, *, group: str, body: dict[str, Any]
 ) -> Returned:
     """Grant a model to a group."""
-    return _put_grant(services, actor, body, **path)
-
-
-def _put_grant(
-    services: Services, actor: Actor, rights: dict[str, Any], id: str, **name: str
-) -> Returned:
-    grant, is_new = services.grants.set_grant(actor, model_target(id), grantee(id, **name), rights)
+    to = grantee(id, group=group)
+    grant, is_new = services.grants.set_grant(actor, model_target(id), to, body)
     return grant, 201 if is_new else 200
 
 
