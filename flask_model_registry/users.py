@@ -148,7 +148,7 @@ class Users:
             if not is_iterable or not isinstance(name, str):
                 raise ConfigError(
                     "groups must return the names of groups, as an iterable of text, "
-                    + _described(name)
+                    + _describe(name)
                 )
             # To names that databases do not all compare alike, nothing can be granted.
             if NAME.match(name):
@@ -183,7 +183,7 @@ class Users:
         state: Any = sa.inspect(user, raiseerr=False) if is_object else None
         if state is None:
             raise ConfigError(
-                f"the user must be a {self._user_model.__name__} object, {_described(user)}"
+                f"the user must be a {self._user_model.__name__} object, {_describe(user)}"
             )
         mapper = state.mapper
         if not self._has_key(mapper):
@@ -225,7 +225,7 @@ class Users:
 def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:
     """Return whether all these attributes of a user are true; a missing one is the default.
 
-    Each is looked at, so that one that is no boolean is an error even if another is false.
+    Check each, because an attribute that is not a boolean is an error even if another is false.
     """
     result = True
     for name in names:
@@ -248,11 +248,11 @@ def _is_true(value: Any, name: str, fix: str = "") -> bool:
     # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
     if value is None or isinstance(value, (bool, int, float, Decimal)):
         return bool(value)
-    raise ConfigError(f"{name} must be a boolean, {_described(value)}{fix}")
+    raise ConfigError(f"{name} must be a boolean, {_describe(value)}{fix}")
 
 
-def _described(value: Any) -> str:
-    """Return what a value is instead, without the value."""
+def _describe(value: Any) -> str:
+    """Describe the type of a value, without the value."""
     if inspect.iscoroutine(value):
         value.close()  # Python would warn that it was never awaited
         return "not a coroutine; the registry calls no async functions"
