@@ -68,17 +68,17 @@ class Schema(marshmallow.Schema):
 
 
 class ApiKey(fields.String):
-    """A string that is hidden as soon as it is valid; :func:`load` clears the frames until then."""
+    """An API key: a string that is loaded as a :class:`Secret`."""
 
     def deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
-        """Return the key as a :class:`Secret`; Python code may give one, too."""
+        """Return a :class:`Secret`; Python code may also pass one."""
         given = value.reveal() if isinstance(value, Hidden) else value
         text = super().deserialize(given, *args, **options)
         return Secret(text) if isinstance(text, str) else text
 
 
 class JsonNumber(fields.Float):
-    """A JSON number; text is none."""
+    """A JSON number; a string is not one."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> float:
         if isinstance(value, str):
@@ -96,7 +96,7 @@ class QueryInteger(fields.Integer):
 
 
 class JsonBoolean(fields.Boolean):
-    """A JSON boolean; 1 and "yes" are none."""
+    """A JSON boolean; 1 and "yes" are not."""
 
     def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> bool:
         if not isinstance(value, bool):

@@ -17,7 +17,7 @@ _SENT = ModelUpdate().fields
 
 
 def _as_sent(name: str) -> dict[str, Any]:
-    """Say of a field what is said of it in a request."""
+    """Return the metadata that a field has in a request."""
     return {**_SENT[name].metadata}
 
 
@@ -81,7 +81,7 @@ class Summary(Growing):
 
 
 class CredentialState(Growing):
-    """What can be told of an API key."""
+    """The state of an API key."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
     status = fields.String(
@@ -155,7 +155,7 @@ class ProviderEntry(Growing):
 
 
 class ProbeResult(Growing):
-    """What came of a test."""
+    """The result of a connection test."""
 
     result = fields.String(
         required=True,
@@ -201,7 +201,7 @@ class OpenAPIDocument(Growing):
 
 
 class FieldError(Growing):
-    """A field, and what is wrong with it."""
+    """A field and its problem."""
 
     field = fields.String(required=True)
     message = fields.String(required=True)
