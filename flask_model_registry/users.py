@@ -13,7 +13,7 @@ from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
 
 from .errors import AuthenticationError, ConfigError, MissingUserError, NotFoundError
 from .policy import Actor
-from .text import is_name
+from .text import NAME
 from .unset import UNSET
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ else:
 
 # What a user has that is switched off, or a visitor who is not logged in.
 _FLAGS = ("is_active", "is_authenticated")
-_ABSENT = object()
+_ABSENT, _VISITOR = object(), object()
 
 
 class Users:
@@ -75,14 +75,18 @@ class Users:
             key = self._key_of(user)
             # Whom the host's code acts for is its decision, but not what it means by is_active.
             with suppress(DetachedInstanceError, ObjectDeletedError):  # the key is known anyway
-                _is_switched_on(user)
-            return self._actor(user, key)
+                _all_true(user, *_FLAGS)
+            return Actor(key, self._groups_of(user), lambda: self._may_share(user))
+        if not has_request_context():
+            raise AuthenticationError("There is no request to take the user from; give 'user'.")
         try:
-            user = self._requesting_user()
-            key = self._key_of(user)
-            if not _is_switched_on(user):
+            user = self._unwrapped(self._load_user())
+            if user is None or user is False or user is _VISITOR:
                 raise AuthenticationError
-            return self._actor(user, key)
+            key = self._key_of(user)
+            if not _all_true(user, *_FLAGS):
+                raise AuthenticationError
+            return Actor(key, self._groups_of(user), lambda: self._may_share(user))
         except ObjectDeletedError:  # since the login was read
             raise AuthenticationError from None
 
@@ -134,69 +138,75 @@ class Users:
         """
         return self._key_of(self._given(user, argument, hint))
 
-    def _actor(self, user: Any, key: Any) -> Actor:
-        groups = () if self._groups is None else _checked_groups(self._groups(user))
-        return Actor(key, groups, lambda: self._may_share(user))
+    def _groups_of(self, user: Any) -> tuple[str, ...]:
+        groups = None if self._groups is None else self._groups(user)
+        if groups is None:
+            return ()
+        is_iterable = hasattr(type(groups), "__iter__") and not isinstance(groups, (str, bytes))
+        names = set()
+        for name in groups if is_iterable else [groups]:
+            if not is_iterable or not isinstance(name, str):
+                raise ConfigError(
+                    "groups must return the names of groups, as an iterable of text, "
+                    + _describe(name)
+                )
+            # To names that databases do not all compare alike, nothing can be granted.
+            if NAME.match(name):
+                names.add(name)
+        return tuple(sorted(names))
 
     def _may_share(self, user: Any) -> bool:
         if self._can_share is not None:
             return _is_true(self._can_share(user), "can_share's answer")
-        return _flag(user, "is_admin", default=False, hint="; or pass can_share")
-
-    def _requesting_user(self) -> Any:
-        if not has_request_context():
-            raise AuthenticationError("There is no request to take the user from; give 'user'.")
-        user = _unwrapped(self._load_user())
-        if user is None or user is False or self._is_anonymous(user):
-            raise AuthenticationError
-        return user
+        return _all_true(user, "is_admin", default=False, fix="; or pass can_share")
 
     def _given(self, user: Any, argument: str, hint: str = "") -> Any:
-        user = _unwrapped(user)
-        if user is None or self._is_anonymous(user):
+        user = self._unwrapped(user)
+        if user is None or user is _VISITOR:
             what = "None" if user is None else "a visitor who is not logged in"
             raise MissingUserError(f"The argument '{argument}' is {what}. Pass a user{hint}.")
         return user
 
-    def _is_anonymous(self, user: Any) -> bool:
-        """Return whether it stands for a visitor without a login, such as that of Flask-Login."""
-        if isinstance(user, (self._user_model, type)):
-            return False
-        return not _flag(user, "is_authenticated", default=True)
+    def _unwrapped(self, user: Any) -> Any:
+        """Return the object behind proxies such as Flask-Login's ``current_user``.
+
+        For an object that stands for a visitor without a login, return ``_VISITOR``.
+        """
+        while hasattr(type(user), "_get_current_object"):
+            user = user._get_current_object()
+        if isinstance(user, (self._user_model, type)) or _all_true(user, "is_authenticated"):
+            return user
+        return _VISITOR
 
     def _key_of(self, user: Any) -> Any:
         is_object = isinstance(user, self._user_model)
         state: Any = sa.inspect(user, raiseerr=False) if is_object else None
         if state is None:
             raise ConfigError(
-                f"the user must be a {self._user_model.__name__} object, {_described(user)}"
+                f"the user must be a {self._user_model.__name__} object, {_describe(user)}"
             )
-        self._check_mapper(state.mapper)
+        mapper = state.mapper
+        if not self._has_key(mapper):
+            user_key: Any = sa.inspect(self._user_model).primary_key[0]
+            raise ConfigError(
+                f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, that are "
+                f"not those of the registry's users, {user_key}; "
+                f"give a {self._user_model.__name__} that is stored with these"
+            )
         if state.pending:
             self._session.flush()
         if state.identity is None:
             raise ConfigError("this user is not in the database yet; add it to the session first")
         return state.identity[0]
 
-    @property
-    def _user_key(self) -> Any:
-        return sa.inspect(self._user_model).primary_key[0]
-
-    def _check_mapper(self, mapper: sa.orm.Mapper[Any]) -> None:
-        if not self._has_key(mapper):
-            raise ConfigError(
-                f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, that are "
-                f"not those of the registry's users, {self._user_key}; "
-                f"give a {self._user_model.__name__} that is stored with these"
-            )
-
     def _has_key(self, mapper: sa.orm.Mapper[Any]) -> bool:
         """Return whether the registry refers to the primary key that identifies the objects."""
-        return len(mapper.primary_key) == 1 and mapper.primary_key[0] is self._user_key
+        user_key: Any = sa.inspect(self._user_model).primary_key[0]
+        return len(mapper.primary_key) == 1 and mapper.primary_key[0] is user_key
 
     def _active(self, key: Any) -> Any:
         user = self._found(key)
-        if user is None or not _is_switched_on(user):
+        if user is None or not _all_true(user, *_FLAGS):
             raise NotFoundError("There is no such user.")
         return user
 
@@ -206,61 +216,46 @@ class Users:
             return self._session.get(self._user_model, key)
         # Users of other tables may have this key too, and a polymorphic union finds them all. The
         # attribute, because SQLAlchemy 2.0 looks for the column beside the union and not in it.
-        attribute = mapper.get_property_by_column(self._user_key).class_attribute
+        attribute = mapper.get_property_by_column(mapper.primary_key[0]).class_attribute
         statement: sa.Select[Any] = sa.select(self._user_model).where(attribute == key)
         users = self._session.scalars(statement).unique()
         return next((user for user in users if self._has_key(sa.inspect(user).mapper)), None)
 
 
-def _unwrapped(user: Any) -> Any:
-    """Return the object behind proxies such as Flask-Login's ``current_user``."""
-    while hasattr(type(user), "_get_current_object"):
-        user = user._get_current_object()
-    return user
+def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:
+    """Return whether all these attributes of a user are true; a missing one is the default.
+
+    Check each, because an attribute that is not a boolean is an error even if another is false.
+    """
+    result = True
+    for name in names:
+        try:
+            value = getattr(user, name)
+        except AttributeError:
+            if inspect.getattr_static(user, name, _ABSENT) is not _ABSENT:
+                # Its own code failed. To take that for a missing attribute would let everyone in.
+                raise ConfigError(
+                    f"{type(user).__name__}.{name} is there, but raised an AttributeError{fix}"
+                ) from None
+            value = default
+        if value is not True and not _is_true(value, f"{type(user).__name__}.{name}", fix):
+            result = False
+    return result
 
 
-def _is_switched_on(user: Any) -> bool:
-    flags = [_flag(user, name, default=True) for name in _FLAGS]  # each is checked
-    return all(flags)
-
-
-def _flag(user: Any, name: str, *, default: bool, hint: str = "") -> bool:
-    """Return whether an attribute of a user is true; the default, if there is none."""
-    attribute = f"{type(user).__name__}.{name}"
-    try:
-        value = getattr(user, name)
-    except AttributeError:
-        if inspect.getattr_static(user, name, _ABSENT) is _ABSENT:
-            return default
-        # Its own code failed. To take that for a missing attribute would let everyone in.
-        raise ConfigError(f"{attribute} is there, but raised an AttributeError{hint}") from None
-    return _is_true(value, attribute, hint)
-
-
-def _is_true(value: Any, name: str, hint: str = "") -> bool:
+def _is_true(value: Any, name: str, fix: str = "") -> bool:
     """Return whether a value is true as a database has it: a boolean, a number or NULL."""
     # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
     if value is None or isinstance(value, (bool, int, float, Decimal)):
         return bool(value)
-    raise ConfigError(f"{name} must be a boolean, {_described(value)}{hint}")
+    raise ConfigError(f"{name} must be a boolean, {_describe(value)}{fix}")
 
 
-def _described(value: Any) -> str:
-    """Return what a value is instead, without the value."""
+def _describe(value: Any) -> str:
+    """Describe the type of a value, without the value."""
     if inspect.iscoroutine(value):
         value.close()  # Python would warn that it was never awaited
         return "not a coroutine; the registry calls no async functions"
     if isinstance(value, type):
         return f"not the class {value.__name__}"
     return f"not of type {type(value).__name__}"
-
-
-def _checked_groups(groups: Any) -> tuple[str, ...]:
-    is_iterable = hasattr(type(groups), "__iter__") and not isinstance(groups, (str, bytes))
-    names = [*groups] if is_iterable else () if groups is None else (groups,)
-    wrong = [name for name in names if not is_iterable or not isinstance(name, str)]
-    if wrong:
-        what = _described(wrong[0])
-        raise ConfigError(f"groups must return the names of groups, as an iterable of text, {what}")
-    # To names that databases do not all compare alike, nothing can be granted.
-    return tuple(sorted({*filter(is_name, names)}))

@@ -3,7 +3,7 @@
 import pytest
 from marshmallow import fields
 
-from flask_model_registry import ValidationError
+from flask_model_registry import Secret, ValidationError
 from flask_model_registry.schemas import ModelRepresentation, NewModel, load
 from tests.hosts import CANARY, PREFIX, model
 
@@ -273,6 +273,13 @@ def test_the_fields_of_a_hosts_own_schema_are_named():
         load(Form(), {**model(), "settings": {}, "Not a Name": CANARY})
 
     assert {name for name, _ in refused.value.errors} == {"maxTokens", "settings.model_id", ""}
+
+
+def test_an_api_key_may_be_given_as_a_secret():
+    given = model(api_key=Secret(CANARY))
+
+    assert load(NewModel(), given)["api_key"] == Secret(CANARY)
+    assert given == {}
 
 
 def test_a_date_is_dumped_as_calls_from_python_return_it():

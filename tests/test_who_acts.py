@@ -110,6 +110,15 @@ def test_what_is_no_boolean_is_an_error_that_names_the_attribute(host, off, name
 
 
 @pytest.mark.databases("sqlite")
+def test_a_flag_that_is_no_boolean_is_an_error_even_if_another_is_false(host, off):
+    off("is_active", lambda: False)
+    off("is_authenticated", lambda: "false")
+
+    with called(host), pytest.raises(ConfigError, match=r"^User\.is_authenticated must be"):
+        host.registry.list()
+
+
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", NO_BOOLEANS)
 def test_the_same_for_users_whom_the_hosts_code_names_and_for_recipients(host, off, kind):
     register(host.client("alice"), "m")

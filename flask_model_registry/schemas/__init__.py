@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import marshmallow
 
 from ..errors import MalformedRequestError, ValidationError
-from ..secret import ClearedFrames, Hidden
+from ..secret import ClearedFrames
 from .requests import ModelUpdate, NewModel, Rights
 from .responses import (
     DefaultModel,
@@ -63,7 +63,7 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         return json.loads(
-            body.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant
+            body.decode("utf-8"), object_pairs_hook=_unique_names, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
         pass  # they hold the body
@@ -72,22 +72,15 @@ def parse_json(body: bytes) -> Any:
     raise MalformedRequestError("Send one JSON value in UTF-8, each name once.")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         raise ValueError("a name is given twice")
-    _hide(mapping)
     return mapping
 
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not valid JSON")
-
-
-def _hide(fields: dict[str, Any]) -> None:
-    """Hide the API key among fields, so that no error report that shows variables shows it."""
-    if fields.get("api_key") is not None:
-        fields["api_key"] = Hidden(fields["api_key"])
 
 
 def load(schema: marshmallow.Schema, given: Any) -> Any:
@@ -106,26 +99,24 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
     Raises:
         ValidationError: A field is missing, unknown or not valid; ``errors`` lists them.
     """
+    is_dict = isinstance(given, dict)
     try:
-        if isinstance(given, dict) and not isinstance(given.get("api_key"), (Hidden, type(None))):
-            with suppress(TypeError):  # such as request.form, which cannot be changed
-                _hide(given)
         with ClearedFrames():
-            return schema.load(_with_few_unknown(schema, given))
+            if is_dict and len(given) > len(schema.load_fields) + MOST_ERRORS:
+                return schema.load(_with_few_unknown(schema, given))
+            return schema.load(given)
     except marshmallow.ValidationError as error:
-        fault = _validation_error(error, schema)
+        problem = _validation_error(error, schema)
     finally:
-        if isinstance(given, dict):
-            with suppress(TypeError):
+        if is_dict:
+            with suppress(TypeError):  # such as request.form, which cannot be changed
                 given.clear()
         del given
-    raise fault  # outside, because Marshmallow's error holds the data
+    raise problem  # outside, because Marshmallow's error holds the data
 
 
-def _with_few_unknown(schema: marshmallow.Schema, given: Any) -> Any:
+def _with_few_unknown(schema: marshmallow.Schema, given: dict[str, Any]) -> dict[str, Any]:
     """Leave out unknown fields that no error would name: to refuse each of thousands takes long."""
-    if not isinstance(given, dict) or len(given) <= len(schema.load_fields) + MOST_ERRORS:
-        return given
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     unknown = islice((name for name in given if name not in known), MOST_ERRORS)
     return {name: given[name] for name in [*known.intersection(given), *unknown]}

@@ -68,19 +68,17 @@ class Schema(marshmallow.Schema):
 
 
 class ApiKey(fields.String):
-    """A string that is hidden before and after it is read."""
+    """An API key: a string that is loaded as a :class:`Secret`."""
 
-    def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
-        hidden = value if isinstance(value, Hidden) else Hidden(value)
-        del value
-        return Secret(super()._deserialize(hidden.reveal(), *args, **options) or "")
-
-    def _validate(self, value: Secret) -> None:
-        super()._validate(value.reveal())
+    def deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
+        """Return a :class:`Secret`; Python code may also pass one."""
+        given = value.reveal() if isinstance(value, Hidden) else value
+        text = super().deserialize(given, *args, **options)
+        return Secret(text) if isinstance(text, str) else text
 
 
 class JsonNumber(fields.Float):
-    """A JSON number; text is none."""
+    """A JSON number; a string is not one."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> float:
         if isinstance(value, str):
@@ -98,7 +96,7 @@ class QueryInteger(fields.Integer):
 
 
 class JsonBoolean(fields.Boolean):
-    """A JSON boolean; 1 and "yes" are none."""
+    """A JSON boolean; 1 and "yes" are not."""
 
     def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> bool:
         if not isinstance(value, bool):
@@ -107,7 +105,7 @@ class JsonBoolean(fields.Boolean):
 
 
 class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no arguments
-    """A list of texts that says so if it is too long, before it looks at each of them."""
+    """A list of unique strings that says so if it is too long, before it looks at each of them."""
 
     def __init__(self, text: fields.String, *, most: int, **options: Any) -> None:
         super().__init__(text, **options)
@@ -117,13 +115,10 @@ class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> list[Any]:
         if isinstance(value, list):
             self._length(value)
-        return super()._deserialize(value, *args, **options)
-
-
-def unique_items(items: list[str]) -> None:
-    """Refuse a list that names something twice."""
-    if len(set(items)) < len(items):
-        raise ValidationError("Must not name anything twice.")
+        items: list[Any] = super()._deserialize(value, *args, **options)
+        if len({*items}) < len(items):
+            raise ValidationError("Must not name anything twice.")
+        return items
 
 
 ABOUT_ABILITIES = about(

@@ -7,14 +7,21 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ValidationError
-from ..text import LINES
+from ..text import UNSAFE
 from .categories import CATEGORIES
 from .limits import MAX_ID, MOST_SOUGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-_LINES = re.compile(LINES)
+# A type, or the pattern of a string: the drivers would not take other values, or not all alike.
+_KINDS: Mapping[str, Any] = {
+    "category": re.compile("|".join(CATEGORIES)),
+    **dict.fromkeys(("model_provider", "ability"), re.compile("[ -~]{0,255}")),
+    **dict.fromkeys(("is_active", "owned", "descending"), bool),
+    **dict.fromkeys(("after", "limit"), int),
+    "q": re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MOST_SOUGHT}}}"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,20 @@ class Filters:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        problems = [
-            (name, "Is not valid.")
-            for name, is_valid in _VALID.items()
-            if (value := getattr(self, name)) is not None and not is_valid(value)
-        ]
+        problems = []
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if kind is bool:
+                is_valid = isinstance(value, bool)
+            elif kind is int:
+                is_valid = isinstance(value, int) and not isinstance(value, bool)
+                is_valid = is_valid and 0 < value <= MAX_ID
+            else:
+                is_valid = isinstance(value, str) and kind.fullmatch(value) is not None
+            if not is_valid:
+                problems.append((name, "Is not valid."))
         if problems:
             raise ValidationError(problems)
 
@@ -61,29 +77,3 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
     if unknown := [(name, "Unknown field.") for name in given if name not in _NAMES]:
         raise ValidationError(unknown)
     return Filters(**given)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < 256 and _LINES.match(value) is not None
-
-
-def _is_sought(value: Any) -> bool:
-    return _is_text(value) and len(value) <= MOST_SOUGHT
-
-
-def _is_ascii(value: Any) -> bool:
-    return _is_text(value) and value.isascii() and value.isprintable()
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ID
-
-
-# What the drivers would not take, or not all alike.
-_VALID: Mapping[str, Callable[[Any], bool]] = {
-    "category": CATEGORIES.__contains__,
-    **dict.fromkeys(("model_provider", "ability"), _is_ascii),
-    **dict.fromkeys(("is_active", "owned", "descending"), lambda value: isinstance(value, bool)),
-    **dict.fromkeys(("after", "limit"), _is_count),
-    "q": _is_sought,
-}

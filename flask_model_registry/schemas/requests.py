@@ -31,7 +31,6 @@ from .fields import (
     StringList,
     about,
     category_only,
-    unique_items,
 )
 from .filters import Filters
 from .limits import MAX_ID, MOST_SEARCHED, MOST_SOUGHT
@@ -92,7 +91,6 @@ class NewModel(StrictSchema):
         most=32,
         load_default=None,
         allow_none=True,
-        validate=unique_items,
         metadata=ABOUT_ABILITIES,
     )
     description = fields.String(
@@ -262,7 +260,10 @@ class ModelFilter(StrictSchema):
         query["is_active"] = _BOOLEANS.get(query["is_active"])
         query["owned"] = _BOOLEANS.get(query.get("owned"))
         query["q"] = query["q"].strip() or None
-        return Filters(**query)
+        sort = query.pop("sort", "id")  # which a ListQuery has, and "after" too
+        if "after" in query:
+            query["after"] = _after(query["after"], sort)
+        return Filters(descending=sort == "-id", **query)
 
 
 class ListQuery(ModelFilter):
@@ -281,10 +282,3 @@ class ListQuery(ModelFilter):
         validate=CURSOR,
         metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
     )
-
-    @post_load
-    def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
-        sort, after = query.pop("sort"), query.pop("after", None)
-        place = {"descending": sort == "-id", "after": after and _after(after, sort)}
-        filters: Filters = super()._as_filters({**query, **place})
-        return filters

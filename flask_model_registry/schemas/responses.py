@@ -17,7 +17,7 @@ _SENT = ModelUpdate().fields
 
 
 def _as_sent(name: str) -> dict[str, Any]:
-    """Return the description that a field has in a request."""
+    """Return the metadata that a field has in a request."""
     return {**_SENT[name].metadata}
 
 
@@ -79,7 +79,7 @@ class Summary(Growing):
 
 
 class CredentialState(Growing):
-    """What the owner can see of an API key."""
+    """The state of an API key."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
     status = fields.String(
@@ -153,7 +153,7 @@ class ProviderEntry(Growing):
 
 
 class ProbeResult(Growing):
-    """What came of a test."""
+    """The result of a connection test."""
 
     result = fields.String(
         required=True,
@@ -199,7 +199,7 @@ class OpenAPIDocument(Growing):
 
 
 class FieldError(Growing):
-    """A field, and why it was refused."""
+    """A field and its problem."""
 
     field = fields.String(required=True)
     message = fields.String(required=True)

@@ -23,8 +23,10 @@ def jwt_user() -> Any:
     """
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
+    locations = [*config.token_location]
     # A token within the body would be parsed before authentication, and not strictly.
-    locations = [location for location in config.token_location if location != "json"]
+    while "json" in locations:
+        locations.remove("json")
     if not locations:
         raise ConfigError("JWT_TOKEN_LOCATION must name more than 'json' for the model registry")
     try:

@@ -38,21 +38,24 @@ class RequestReader:
         received = g.pop("model_registry_body")
         if isinstance(received, Exception):
             raise received
-        return load(schema, parse_json(received.reveal()))
+        return load(schema, parse_json(received()))
 
     def query(self, schema: marshmallow.Schema) -> Any:
         """Return what the query parameters say, none of them given twice."""
-        query = request.args.to_dict(flat=False)
+        query = request.args.to_dict()
         try:
-            if name := _token_parameter():
-                query.pop(name, None)
-            repeated = [name for name, values in query.items() if len(values) > 1]
-            if repeated:
-                faults = [
-                    (shown_name(name), "Must be given once.") for name in repeated[:MOST_ERRORS]
-                ]
-                raise ValidationError(faults)
-            return load(schema, {name: values[0] for name, values in query.items()})
+            # The host's token may be among them.
+            locations = current_app.config.get("JWT_TOKEN_LOCATION") or ()
+            if "query_string" in ([locations] if isinstance(locations, str) else locations):
+                query.pop(current_app.config.get("JWT_QUERY_STRING_NAME", "jwt"), None)
+            problems = [
+                (shown_name(name), "Must be given once.")
+                for name in query
+                if len(request.args.getlist(name)) > 1
+            ]
+            if problems:
+                raise ValidationError(problems[:MOST_ERRORS])
+            return load(schema, query)
         finally:
             query.clear()  # people put keys there too, and a traceback would show them
 
@@ -61,30 +64,25 @@ class RequestReader:
 
         Problems with it are raised when it is parsed.
         """
-        try:
-            g.model_registry_body = Hidden(self._received())
-        except (RegistryError, HTTPException) as error:
-            g.model_registry_body = error
-
-    def _received(self) -> bytes:
-        if (request.content_length or 0) > self.max_body_bytes:
-            raise self._too_large()
+        length = request.content_length
+        if length is not None and length > self.max_body_bytes:
+            g.model_registry_body = self._too_large()
+            return
         try:
             with ClearedFrames():
-                body = self._read()
-        except (RegistryError, HTTPException):
-            raise
+                if length is None:
+                    g.model_registry_body = Hidden(self._read_chunks()).reveal
+                elif len(request.get_data()) < length:
+                    g.model_registry_body = MalformedRequestError(_NOT_WHOLE)
+                else:
+                    g.model_registry_body = request.get_data  # which keeps what it has read
+        except (RegistryError, HTTPException) as error:
+            g.model_registry_body = error
         except Exception:  # servers have errors of their own for chunks that are none
-            raise MalformedRequestError(_NOT_WHOLE) from None
-        if len(body) < (request.content_length or 0):
-            del body  # or a traceback would show it
-            raise MalformedRequestError(_NOT_WHOLE)
-        return body
+            g.model_registry_body = MalformedRequestError(_NOT_WHOLE)
 
-    def _read(self) -> bytes:
-        if request.content_length is not None:
-            return request.get_data()
-        # Chunked: read by hand, with a bound; what the host has read already is in the cache.
+    def _read_chunks(self) -> bytes:
+        # By hand, with a bound; what the host has read already is in the cache.
         body = bytearray()
         while chunk := request.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
@@ -94,11 +92,3 @@ class RequestReader:
 
     def _too_large(self) -> PayloadTooLargeError:
         return PayloadTooLargeError(f"The limit is {self.max_body_bytes} bytes.")
-
-
-def _token_parameter() -> str | None:
-    """Name the query parameter that holds the host's token, if the host has tokens there."""
-    locations = current_app.config.get("JWT_TOKEN_LOCATION") or ()
-    if "query_string" not in ([locations] if isinstance(locations, str) else locations):
-        return None
-    return str(current_app.config.get("JWT_QUERY_STRING_NAME", "jwt"))
