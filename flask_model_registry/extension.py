@@ -11,7 +11,7 @@ from .db.access import AccessConditions
 from .db.declare import declare_tables
 from .db.foreign_keys import find_dialect_by
 from .db.queries import Queries
-from .db.sessions import HostSession
+from .db.transactions import HostSession
 from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
 from .providers.base_urls import Catalogue, Providers
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .db import models
     from .db.declare import Tables
-    from .db.sessions import Database
+    from .db.transactions import Database
     from .providers.catalogue import Provider
     from .unset import Unset
     from .users import Proxied

@@ -218,8 +218,10 @@ class Users:
         # attribute, because SQLAlchemy 2.0 looks for the column beside the union and not in it.
         attribute = mapper.get_property_by_column(mapper.primary_key[0]).class_attribute
         statement: sa.Select[Any] = sa.select(self._user_model).where(attribute == key)
-        users = self._session.scalars(statement).unique()
-        return next((user for user in users if self._has_key(sa.inspect(user).mapper)), None)
+        for user in self._session.scalars(statement).unique():
+            if self._has_key(sa.inspect(user).mapper):
+                return user
+        return None
 
 
 def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:

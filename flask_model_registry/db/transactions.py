@@ -1,13 +1,14 @@
-"""What differs between the databases: savepoints, foreign keys, upserts."""
+"""The host's session, and what differs between the databases: savepoints, foreign keys, upserts."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,33 @@ NO_TABLES = (
     "the registry's tables are missing or of another version; "
     "run db.create_all() or 'flask db upgrade'"
 )
+
+
+class Database(Protocol):
+    """What the registry asks of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite."""
+
+    @property
+    def session(self) -> Any:
+        """The session of the app context, or a registry of sessions such as ``scoped_session``."""
+        ...
+
+
+class HostSession:
+    """The session that ``db.session`` is at the moment.
+
+    Tests put another in its place, and Flask-SQLAlchemy-Lite has one for each app context.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def __call__(self) -> Any:
+        """Return the session itself, where the host has a ``scoped_session``."""
+        session = self._db.session
+        return session if isinstance(session, Session) else session()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db.session, name)
 
 
 def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,7 +14,7 @@ from .explanation import Explainer
 from .grants import Grants
 from .models import ModelService
 from .ownership import Ownership
-from .rows import Rows
+from .rows import Rows, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,10 +69,10 @@ class Services:
             users=users,
             rows=rows,
             models=ModelService(
-                rows, credentials, defaults, providers=providers, clock=_now, new_uuid=uuid4
+                rows, credentials, defaults, providers=providers, clock=utc_now, new_uuid=uuid4
             ),
             grants=Grants(rows, defaults, users),
-            ownership=Ownership(rows, defaults, users, _now),
+            ownership=Ownership(rows, defaults, users, utc_now),
             defaults=defaults,
             explainer=Explainer(rows, credentials, providers),
             providers=providers,
@@ -83,7 +82,3 @@ class Services:
             keys=keys,
             settings=settings,
         )
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,9 @@ class LockedModel:
 
     def shown(self) -> Model:
         """Return the model as the actor sees it."""
-        flags = {name: action in self.actions for name, action in ACCESS_FLAGS.items()}
-        whole = {**self.row, **flags}
+        whole = dict(self.row)
+        for name, action in ACCESS_FLAGS.items():
+            whole[name] = action in self.actions
         return Model(to_dict(_public_values(whole)), whole["version"])
 
     def write(self, columns: Mapping[str, Any]) -> LockedModel:
@@ -298,6 +300,11 @@ def _found(
     group_paths, of_actor = paths_for(actor, connection.dialect)
     parameters |= {"ref": ref, **of_actor}
     return connection.execute(references.statement(lookup, group_paths), parameters).first()
+
+
+def utc_now() -> datetime:
+    """Return the time as the tables hold it: in UTC, without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
 def kind_of_ref(ref: int | str) -> type:

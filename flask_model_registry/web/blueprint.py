@@ -309,6 +309,6 @@ def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     # For scripts of another origin, if the host admits it. Browsers join this with the host's own.
     response.headers.add("Access-Control-Expose-Headers", _EXPOSED)
-    if _endpoint() != STATIC or response.status_code >= 400:
+    if response.status_code >= 400 or not (request.endpoint or "").endswith(f".{STATIC}"):
         response.headers["Cache-Control"] = "no-store"
     return response
