@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flask_model_registry.db.access import AccessConditions, parameters_of, paths_for
@@ -75,7 +75,13 @@ def test_the_policy_says_the_same_in_sql_and_in_python(host, with_groups):
     groups = [(), ("g",), ("g", "h"), ("G",)] if with_groups else [()]
     queries = Queries(policy)
 
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     @given(drawn=MODELS)
     def agree(drawn):
         facts = insert(host, drawn)

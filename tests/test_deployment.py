@@ -194,7 +194,7 @@ def test_a_reload_takes_keys_from_their_file(served):
     served.run("flask model-registry rotate-keys && cp new encryption-keys")
 
     served.run("kill -HUP $(cat master.pid)")
-    for _ in range(100):
+    for _ in range(600):
         after = served.run(f"{ask} || true")
         if '"readable"' in after:
             break

@@ -7,7 +7,6 @@ import asyncio
 import copy
 import dataclasses
 import gc
-import itertools
 import json
 import os
 import socket
@@ -561,7 +560,7 @@ def test_the_caller_says_how_long_to_wait_for_an_answer(serve, client_for):
     error, _ = client.failure(at(upstream), timeout=0.3)
 
     assert type(error).__name__ == "ReadTimeout"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20  # otherwise it would wait for ever
 
 
 @pytest.mark.parametrize("timeout", [None, 600])
@@ -581,29 +580,31 @@ def test_the_wait_for_a_connection_has_a_bound_of_its_own(client_for, monkeypatc
     go_on.set()
 
     assert result == "unreachable"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20  # and not as long as the look-up
 
 
 def test_a_look_up_does_not_block_the_event_loop(serve, client_for):
+    begun, go_on, waits = threading.Event(), threading.Event(), []
+
     def slow():
-        time.sleep(0.5)
+        begun.set()
+        waits.append(go_on.wait(8))
         return ["127.0.0.1"]
 
     upstream = serve(answers())
     client = client_for(at(upstream), names={"up.example.com": slow})
     if not client.is_async:
         return
-    ticks = []
 
     async def both():
         call = asyncio.ensure_future(client.inner.get(at(upstream)))
-        while not call.done():
-            ticks.append(time.monotonic())
+        while not begun.is_set() and not call.done():
             await asyncio.sleep(0.01)
+        go_on.set()  # only while the loop runs
         return await call
 
     assert client.run(both()).status_code == 200
-    assert max(after - before for before, after in itertools.pairwise(ticks)) < 0.4
+    assert waits == [True]
 
 
 def test_threads_share_a_client(serve, client_for):

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
@@ -23,6 +23,7 @@ from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
 
 KEYS = [EncryptionKey("new", bytes(range(32))), EncryptionKey("old", bytes(range(32, 64)))]
+ON_A_BUSY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_what_is_sealed_opens_again():
@@ -114,6 +115,7 @@ def test_a_blob_that_holds_no_text_does_not_open():
         AesGcmBox(KEYS).open(header + nonce + sealed, "context")
 
 
+@ON_A_BUSY_MACHINE
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=8192))
 def test_any_legal_key_opens_to_the_byte(api_key):
     box = AesGcmBox(KEYS)
@@ -122,6 +124,7 @@ def test_any_legal_key_opens_to_the_byte(api_key):
     assert box.open(AesGcmBox(KEYS[1:]).seal(api_key, "context"), "context") == api_key
 
 
+@ON_A_BUSY_MACHINE
 @given(blob=st.binary(max_size=80), context=st.text(st.characters(codec="utf-8"), max_size=20))
 def test_any_other_bytes_do_not_open(blob, context):
     with pytest.raises(CannotOpenError):

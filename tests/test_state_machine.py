@@ -1,5 +1,7 @@
 """Anything that any user may do, in any order, checked against an oracle over plain dicts."""
 
+import copy
+import itertools
 import os
 from collections import Counter
 
@@ -75,6 +77,7 @@ def machine(host):
         def begin(self):
             host.empty()
             self.oracle, self.clients = Oracle(), {}
+            self.compared, self.turns = None, itertools.cycle(PEOPLE)
             for name in PEOPLE:
                 self.arrive(name)
             for name, model_id in (("ann", "m"), ("ben", "n"), ("cid", "m"), ("cid", "q")):
@@ -304,31 +307,45 @@ def machine(host):
                     assert found["key"] is None
 
         def compare(self):
+            """Read as each user; as one of them in turn where nothing has changed since."""
+            stored = self.stored()
+            known = stored, {**host.users}, copy.deepcopy(vars(self.oracle))
+            if known == self.compared:
+                self.compare_for(next(self.turns))
+                return
             for user in PEOPLE:
                 self.compare_for(user)
-            tables = host.registry.tables
+            self.compare_rows(stored)
+            self.compared = known
+
+        def stored(self):
+            """Return all rows of all tables of the registry."""
+            tables = [table for table, _ in host.registry.tables.by_model()]
+            names = [table.name.removeprefix("model_registry_") for table in tables]
+            return {name: host.rows(name) for name in names}
+
+        def compare_rows(self, stored):
             # No orphans, whatever the foreign keys say.
             with host.app.app_context():
                 keys = {*host.db.session.scalars(sa.select(host.User.id))}
-            ids = {row.id for row in host.rows("models")}
-            assert {row.owner_id for row in host.rows("models")} <= keys
-            assert {row.user_id for row in host.rows("grants")} <= keys | {None}
-            assert {row.user_id for row in host.rows("defaults")} <= keys
+            ids = {row.id for row in stored["models"]}
+            assert {row.owner_id for row in stored["models"]} <= keys
+            assert {row.user_id for row in stored["grants"]} <= keys | {None}
+            assert {row.user_id for row in stored["defaults"]} <= keys
             name_of = {key: name for name, key in host.users.items()}
             chosen = {
                 (name_of[row.user_id], row.config_type): row.model_row_id
-                for row in host.rows("defaults")
+                for row in stored["defaults"]
             }
             assert chosen == self.oracle.defaults
-            chosen = {row.config_type: row.model_row_id for row in host.rows("app_defaults")}
+            chosen = {row.config_type: row.model_row_id for row in stored["app_defaults"]}
             assert chosen == self.oracle.app_defaults
             grants = sum(
                 len(each["users"]) + len(each["groups"]) for each in self.oracle.models.values()
             )
-            assert len(host.rows("grants")) == grants
-            for table, _ in tables.by_model()[:-1]:
-                rows = host.rows(table.name.removeprefix("model_registry_"))
-                assert {row.model_row_id for row in rows} <= ids
+            assert len(stored["grants"]) == grants
+            for name in stored.keys() - {"models"}:
+                assert {row.model_row_id for row in stored[name]} <= ids
 
         def compare_for(self, user):
             client, expected = self.clients[user], self.oracle.listed(user)
@@ -363,7 +380,8 @@ def four(hosts):
 
 @pytest.mark.parametrize("half", ["one half", "the other half"])  # for two processes
 def test_whatever_people_do_they_see_what_the_rules_say(four, database, half):
-    runs = max(1, RUNS // (2 if database.name == "sqlite" else 10))
+    # The first of Hypothesis is the simplest: the same step again and again.
+    runs = max(2, RUNS // (2 if database.name == "sqlite" else 10))
 
     run_state_machine_as_test(
         machine(four),

@@ -165,7 +165,7 @@ def test_the_watch_over_the_policy_sees_what_breaks_it(demo):
         }"""
     )
 
-    page.wait_for_timeout(100)
+    page.wait_for_function("window.violations.length > 0")
     (violation,) = page.evaluate("window.violations.splice(0)")
     assert violation.startswith("style-src-attr")
 
