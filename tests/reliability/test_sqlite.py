@@ -128,6 +128,8 @@ def test_a_backup_by_the_page_is_whole_while_the_app_writes(host, tmp_path):
     backup = next(each for each in blocks(ROOT / "docs" / "sqlite.md", "sh") if "backup" in each)
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance" / "app.sqlite").symlink_to(tmp_path / "host.sqlite")
+    # Larger than what `.backup` copies before it lets others write, which makes it begin again.
+    host.execute(sa.text("CREATE TABLE of_the_host AS SELECT zeroblob(20000000) AS file"))
     tokens = [host.token(f"user {number}") for number in range(2)]
     done, acknowledged = threading.Event(), []
 
