@@ -20,8 +20,9 @@ def main(example, models, asked):
     client = app.test_client()
     for model in models:
         assert client.post("/api/models/register", json=model, headers=headers).status_code == 201
-    for address in asked:
-        answer = client.post(address, json={"question": "How are you?"}, headers=headers)
+    for each in asked:
+        address, question = (each, "How are you?") if isinstance(each, str) else each
+        answer = client.post(address, json={"question": question}, headers=headers)
         show({"status": answer.status_code, **answer.json})
     show({"looked_up": sorted(looked_up)})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import anthropic
 import litellm
 import openai
-from flask import request
+from flask import abort, request
 
 from tests.reading import World
 from tests.upstream import WORDS, streams
@@ -20,7 +20,8 @@ async def gathered(words):
 def main(folder):
     world = World(Path(folder))
     registry, names = world.names["registry"], world.names
-    names.update(anthropic=anthropic, litellm=litellm, openai=openai, request=request)
+    names.update(anthropic=anthropic, litellm=litellm, openai=openai)
+    names.update(abort=abort, request=request)
     with world.open("call.md") as page:
         page.rest()
         with world.app.test_request_context(

@@ -184,6 +184,26 @@ def test_the_example_follows_no_redirect(evil, ask):
     assert evil.connections == 0
 
 
+@needs_sdks
+def test_the_example_lets_no_message_name_a_file_to_fetch(upstream, evil, ask):
+    """LiteLLM would fetch it, with an HTTP client of its own."""
+    url = f"http://files.example:{evil.port}/x.pdf"
+    parts = [
+        {"type": "file", "file": {"file_id": url}},
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "text", "text": "How are you?"},
+    ]
+    address = f"http://localhost:{upstream.port}/v1"
+
+    asked = ask(
+        [model(model_id="m", base_url=address)],
+        *([f"/ask/{sdk}/m", question] for sdk in SDKS for question in (parts, parts[0], None)),
+    )
+
+    assert {each["status"] for each in asked} == {400}
+    assert (upstream.connections, evil.connections) == (0, 0)
+
+
 def test_the_documentation_shows_what_the_example_does():
     source = EXAMPLE.read_text()
     shown = blocks(CALL)

@@ -424,6 +424,39 @@ def test_users_in_another_file_of_sqlite_are_followed_on_connections_of_the_regi
         db.engine.dispose()
 
 
+@pytest.mark.parametrize("enforced", [True, False])
+def test_tables_in_another_file_of_sqlite_need_foreign_keys(caplog, enforced):
+    db = SQLAlchemy(metadata=sa.MetaData(schema="other"))
+
+    class User(db.Model):
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    def connect(raw, _record):
+        raw.execute("ATTACH ':memory:' AS other").close()
+        raw.execute(f"PRAGMA foreign_keys={enforced:d}").close()
+
+    registry = ModelRegistry(db, User, user_loader=lambda: None)
+    with app_with(db, registry).app_context():
+        sa.event.listen(db.engine, "connect", connect)
+        db.create_all()
+        db.session.add(User(id=1))
+        db.session.commit()
+        for model_id in ("m", "n"):
+            registry.create(user=db.session.get(User, 1), **model(model_id=model_id))
+        db.session.commit()
+        delete = sa.text("DELETE FROM other.user")
+        if enforced:
+            with pytest.raises(sa.exc.IntegrityError):
+                db.session.execute(delete)
+        else:
+            db.session.execute(delete)
+        db.session.remove()
+        db.engine.dispose()
+
+    warnings = [each for each in caplog.messages if "foreign keys are off" in each]
+    assert len(warnings) == (not enforced)
+
+
 def test_a_new_user_of_a_class_with_keys_of_its_own_takes_nothing_from_others():
     db = SQLAlchemy()
 

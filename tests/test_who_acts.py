@@ -48,6 +48,8 @@ NO_BOOLEANS = {
     "an object": object,
     "an expression": lambda: sa.column("is_active") == sa.true(),
     "a complex number": lambda: 0j,
+    "no number": lambda: float("nan"),
+    "NaN of a NUMERIC column": lambda: Decimal("NaN"),
 }
 
 

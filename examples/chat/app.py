@@ -68,6 +68,8 @@ def create_app():
     @jwt_required()
     def ask(sdk, model_id):
         question = request.get_json()["question"]
+        if not isinstance(question, str):  # LiteLLM fetches files that a list of parts names
+            return jsonify(title="The question must be a string"), 400
         model = registry.resolve(model_id)
         db.session.commit()  # gives the connection back: the answer may take minutes
         return jsonify(answer=SDKS[sdk](model, question))

@@ -201,9 +201,14 @@ class Departures:
 
         They go when a transaction that made them is rolled back, and with the users' table.
         """
-        # Triggers do not reach into other files.
-        if connection.dialect.name != "sqlite" or self._tables.models.schema is not None:
+        if connection.dialect.name != "sqlite":
             return
+        if self._tables.models.schema is None:
+            self._make_triggers(connection)
+        elif not enforces_foreign_keys(connection):  # triggers do not reach into other files
+            self._warn_once()
+
+    def _make_triggers(self, connection: sa.Connection) -> None:
         is_followed, has_tables = _state(connection, self._tables)
         if is_followed and not has_tables:  # dropped since, and the triggers would fail
             for name in (f"{TRIGGER}_here", _UPDATED, _INSERTED):
@@ -211,15 +216,19 @@ class Departures:
         if is_followed or not has_tables:
             return
         enforced = enforces_foreign_keys(connection)
-        if not (enforced or self._has_warned or has_trigger(connection, self._tables)):
+        if not (enforced or has_trigger(connection, self._tables)):
+            self._warn_once()
+        for trigger in self._made(connection.dialect, enforced=enforced):
+            connection.exec_driver_sql(f"CREATE TEMP TRIGGER IF NOT EXISTS {trigger}")
+
+    def _warn_once(self) -> None:
+        if not self._has_warned:
             _log.warning(
                 "model registry: %s",
                 UNFOLLOWED,
                 extra={"model_registry_kind": "foreign-keys-off"},
             )
             self._has_warned = True
-        for trigger in self._made(connection.dialect, enforced=enforced):
-            connection.exec_driver_sql(f"CREATE TEMP TRIGGER IF NOT EXISTS {trigger}")
 
     def _made(self, dialect: sa.Dialect, *, enforced: bool) -> list[str]:
         if enforced not in self._triggers:
