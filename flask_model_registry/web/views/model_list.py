@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from flask.globals import request_ctx
@@ -64,12 +65,14 @@ def _next_page(page: list[Any], filters: Filters) -> dict[str, str]:
     after = cursor("-id" if filters.descending else "id", page[-1]["id"])
     # Not all of the query: the host's token may be in it.
     kept = {name: text for name, text in request.args.items() if name in _LIST_QUERY.fields}
-    return {"Link": f'<{_url(".models", **{**kept, "after": after})}>; rel="next"'}
+    return {"Link": f'<{_url(".models")}?{urlencode({**kept, "after": after})}>; rel="next"'}
 
 
 def _url(endpoint: str, **values: Any) -> str:
-    # With the variables of a parent blueprint's rule, if it has any.
-    return url_for(endpoint, **{**_variables(), **values})
+    # With the variables of a parent blueprint's rule, if it has any. What ``url_defaults`` of the
+    # host add beyond these, such as a language, is in the query, and no route here knows it.
+    path, _, _ = url_for(endpoint, **{**_variables(), **values}).partition("?")
+    return path
 
 
 def _variables() -> dict[str, Any]:
