@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
+from flask import Flask
+
 from .calls import Calls
 from .config import EXTENSION, Settings
 from .db.access import AccessConditions
@@ -25,7 +27,7 @@ from .web.blueprint import build_blueprint, mount
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from flask import Blueprint, Flask
+    from flask import Blueprint
 
     from .db import models
     from .db.declare import Tables
@@ -119,6 +121,12 @@ class ModelRegistry(Calls[User]):
             ConfigError: A setting is missing or wrong, or the app has a registry already.
         """
         app = getattr(app, "_get_current_object", lambda: app)()  # it may be current_app
+        if not isinstance(app, Flask):
+            raise ConfigError(
+                f"init_app takes a Flask app, not of type {type(app).__module__}."
+                f"{type(app).__name__}; give the Flask app that it wraps, or mount a Flask app of "
+                "its own for the registry in it"
+            )
         if EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
         if app.url_map.host_matching:

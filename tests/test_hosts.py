@@ -6,6 +6,7 @@ import weakref
 import pytest
 import sqlalchemy as sa
 from flask import Blueprint, Flask, current_app
+from flask_sqlalchemy import SQLAlchemy
 
 from flask_model_registry import ConfigError, ModelRegistry
 from flask_model_registry.cli import new_key
@@ -303,3 +304,14 @@ def test_the_app_may_be_current_app(empty_databases):
     with host.app.app_context():
         host.db.create_all()
         assert host.registry.list(user=host.load("alice")) == []
+
+
+def test_an_app_that_is_not_flasks_is_refused_with_the_remedy():
+    class Quart:  # whose views are coroutines
+        extensions = {}
+
+    db = SQLAlchemy()
+    User = type("User", (db.Model,), {"id": sa.Column(sa.Integer, primary_key=True)})
+
+    with pytest.raises(ConfigError, match=r"takes a Flask app, not of type .*Quart; give"):
+        ModelRegistry(db, User).init_app(Quart())

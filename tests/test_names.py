@@ -1,10 +1,18 @@
 """Names in URLs: each that Python can grant to is exact over HTTP, or refused."""
 
+import operator
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
-from tests.hosts import PREFIX, register
+from flask_model_registry import ModelRegistry
+from tests.hosts import NEW, PREFIX, Host, Recorder, keys, register
 
 NAMES = [
     "/team/ai", "/ai", "ops/", "/ops/", "//", "/", "a//b", "a/b", "///x///", ".", "..", "a/../b", "./a",
@@ -192,6 +200,91 @@ def test_users_whose_ids_are_text_are_named_exactly(hosts, subtests):
 
             assert (put.status_code, put.json["user"], sees) == (201, name, 200)
             assert (near, deleted) == (404, 204)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A class of the host's for its keys."""
+
+    value: int
+
+    def __str__(self):
+        return str(self.value)
+
+
+def stored_as(stored, to_database, from_database):
+    """Return a type whose values only the host can make."""
+
+    class Kept(sa.types.TypeDecorator):
+        impl = stored
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            return None if value is None else to_database(value)
+
+        def process_result_value(self, value, dialect):
+            return None if value is None else from_database(value)
+
+    return Kept
+
+
+def utc(value):
+    if value.tzinfo is None:
+        raise TypeError
+    return value.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+NEW_YEAR = datetime(2026, 1, 1, 7, 30, tzinfo=timezone.utc)
+TYPES = {
+    "boolean": (sa.Boolean, True, False),
+    "decimal": (sa.Numeric(10, 2), Decimal("1.50"), Decimal("2.00")),
+    "longer than a group's name": (sa.String(400), "a" * 300, "b/" * 150),
+    "dates of integers": (
+        stored_as(sa.Integer, date.toordinal, date.fromordinal),
+        date(2026, 1, 1),
+        date(2026, 1, 2),
+    ),
+    "times with a zone": (
+        stored_as(sa.DateTime, utc, lambda value: value.replace(tzinfo=timezone.utc)),
+        NEW_YEAR,
+        NEW_YEAR.replace(hour=8),
+    ),
+    "objects of the host's": (
+        stored_as(sa.Integer, operator.attrgetter("value"), Number),
+        Number(1),
+        Number(2),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_users_are_named_by_the_string_of_their_key(empty_databases, canary, kind):
+    key_type, alice, bob = TYPES[kind]
+    db = SQLAlchemy()
+    columns = {"key": sa.Column(key_type, primary_key=True, autoincrement=False)}
+    User = type("User", (db.Model,), columns)
+    app, name = Flask("host"), str(bob)
+    app.config.update(SQLALCHEMY_DATABASE_URI=empty_databases().url, **keys(NEW))
+    app.test_client_class = Recorder
+    app.extensions |= {"seen": [], "statuses": []}
+    registry = ModelRegistry(db, User, user_loader=lambda: db.session.get(User, alice))
+    db.init_app(app)
+    registry.init_app(app)
+    with app.app_context():
+        db.create_all()
+        db.session.add_all([User(key=alice), User(key=bob)])
+        db.session.commit()
+    client = app.test_client()
+    (row_id,) = register(client, "m")
+
+    put = client.put(url(row_id, name, "users"), json={})
+    missing = client.put(url(row_id, "99", "users"), json={})
+    deleted = client.delete(url(row_id, name, "users"))
+
+    assert (put.status_code, put.json.get("user")) == (201, name)
+    assert (missing.status_code, deleted.status_code) == (404, 204)
+    canary(app)
+    Host(app, db, User, registry).close()
 
 
 def test_a_model_id_with_slashes_is_found_however_they_are_sent(host, alice):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -16,17 +17,19 @@ from .failures import refuses_a_value
 from .user_deletion import user_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .declare import Tables
 
-_MAX_LENGTH = 255
 _READERS: dict[type, Callable[[str], Any]] = {
-    int: int,
+    str: str,
     UUID: UUID,
+    int: int,
+    Decimal: Decimal,
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,
     time: time.fromisoformat,
+    bool: {str(each): each for each in (True, False)}.__getitem__,
 }
 
 
@@ -62,30 +65,41 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
     """Return the key that has this text; databases find more, without regard to case or blanks."""
     text = person.text
-    if len(text) > _MAX_LENGTH:
-        return None
-    # With the column's type, because PostgreSQL compares a number or a date with no text.
-    is_it = column == sa.bindparam("key", type_=column.type)
-    for read in _readers(column.type):
+    for column_type, read in _ways_to_compare(column.type):
+        # With a type, because PostgreSQL compares a number or a date with no text.
+        key = sa.bindparam("key", type_=column_type)
+        statement = sa.select(column).where(sa.type_coerce(column, column_type) == key)
         try:
-            found = connection.execute(sa.select(column).where(is_it), {"key": read(text)}).scalar()
+            found = connection.execute(statement, {"key": read(text)}).scalar()
         except sa.exc.DBAPIError as error:
             if not refuses_a_value(error):
                 raise
             return None
-        except (sa.exc.StatementError, ValueError, OverflowError, LookupError):
+        except (sa.exc.StatementError, ValueError, ArithmeticError, LookupError):
             continue  # what the driver or a type of the host's own refuses is not a key either
         return found if found is not None and person.has_key(found) else None
     return None
 
 
+def _ways_to_compare(
+    column_type: sa.types.TypeEngine[Any],
+) -> Iterator[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
+    """Yield a type for a column with what makes a key of a text, the likeliest first.
+
+    A type of the host's own may take only what it makes itself, such as UUIDs of bytes, dates of
+    integers or objects of a class of the host's. The type that it is stored as comes last.
+    """
+    for read in _readers(column_type):
+        yield column_type, read
+    if isinstance(column_type, sa.TypeDecorator):
+        yield from _ways_to_compare(column_type.impl_instance)
+
+
 def _readers(column_type: sa.types.TypeEngine[Any]) -> list[Callable[[str], Any]]:
-    """Return what makes a key of its text, the likeliest first."""
     with suppress(NotImplementedError):
         kind = column_type.python_type
         if issubclass(kind, Enum):
             return [{str(each): each for each in kind}.__getitem__]
         if kind in _READERS:
             return [_READERS[kind]]
-    # A type of the host's own may take only the UUIDs that it makes of bytes.
-    return [str, UUID]
+    return [*_READERS.values()]

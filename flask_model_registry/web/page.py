@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
@@ -26,7 +27,9 @@ STATIC = "static"  # the endpoint, as Flask calls it
 class PageBlueprint(Blueprint):
     """A blueprint with static files; ``url_for`` gives them addresses that change as they do."""
 
-    enable_openapi = False  # APIFlask asks each blueprint; ours describes itself
+    # APIFlask and Flask-smorest ask each blueprint; ours describes itself.
+    enable_openapi = False
+    _docs: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, name: str, import_name: str, *, has_page: bool) -> None:
         folder = str(_FOLDER) if has_page else None

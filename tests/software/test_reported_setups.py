@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from importlib.metadata import version
 
 import pytest
@@ -24,7 +25,7 @@ class User:
     name: orm.Mapped[str] = orm.mapped_column(sa.String(80))
 
 
-def make_app(url, app=None, db=None, users=None):
+def make_app(url, app=None, db=None, users=None, parent=None):
     db = SQLAlchemy() if db is None else db
     users = type("Users", (User, db.Model), {}) if users is None else users
     registry = ModelRegistry(db, users, user_loader=lambda: db.session.get(users, 1))
@@ -38,7 +39,7 @@ def make_app(url, app=None, db=None, users=None):
     app.test_client_class = Recorder
     app.extensions |= {"seen": [], "statuses": []}
     db.init_app(app)
-    registry.init_app(app)
+    registry.init_app(app, parent=parent)
     with app.app_context():
         users.metadata.create_all(db.engine)
         db.session.add(users(name="alice"))
@@ -175,3 +176,49 @@ def test_flask_openapi3_and_the_debug_toolbar(make, record_property):
     assert [*client.get("/openapi/openapi.json").json["paths"]] == ["/hosts-own"]
     assert client.get(f"{PREFIX}/openapi.json").json["openapi"].startswith("3.1")
     assert host.app is app
+
+
+@pytest.mark.databases("sqlite")
+def test_below_a_blueprint_of_flask_smorest(make, record_property):
+    """Flask-smorest reads the documentation of the blueprints that its own take."""
+    smorest = pytest.importorskip("flask_smorest")
+    record_property("software", f"flask-smorest {version('flask-smorest')}")
+    app, parent = Flask("host"), smorest.Blueprint("pets", "pets", url_prefix="/pets")
+    app.config.update(
+        API_TITLE="host", API_VERSION="1", OPENAPI_VERSION="3.1.0", OPENAPI_URL_PREFIX="/"
+    )
+
+    @parent.route("/")
+    @parent.response(200)
+    def own():
+        return {"own": True}
+
+    make(app, parent=parent)
+    smorest.Api(app).register_blueprint(parent)
+    client, prefix = app.test_client(), f"/pets{PREFIX}"
+
+    created = client.post(f"{prefix}/register", json=model())
+    assert (created.status_code, created.headers["Location"]) == (201, f"{prefix}/1")
+    assert client.get("/pets/").json == {"own": True}
+    assert [*client.get("/openapi.json").json["paths"]] == ["/pets/"]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_language_that_the_host_adds_to_each_url(make):
+    """What url_defaults adds and no rule takes becomes a query parameter."""
+    app = Flask("host")
+
+    @app.url_defaults
+    def add_language(_endpoint, values):
+        values.setdefault("lang", "en")
+
+    client = make(app).app.test_client()
+    for name in ("m", "n"):
+        created = client.post(f"{PREFIX}/register", json=model(model_id=name))
+    page = client.get(f"{PREFIX}/?limit=1&q=m")
+    first = client.get(f"{PREFIX}/?limit=1")
+    second = client.get(re.search("<(.*)>", first.headers["Link"])[1])
+
+    assert client.get(created.headers["Location"]).json["model_id"] == "n"
+    assert [each["model_id"] for each in [*first.json, *second.json]] == ["m", "n"]
+    assert "Link" not in page.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from flask.globals import request_ctx
@@ -63,11 +64,14 @@ def _next_page(page: list[Any], filters: Filters) -> dict[str, str]:
     after = cursor("-id" if filters.descending else "id", page[-1]["id"])
     # Not all of the query: the host's token may be in it.
     kept = {name: text for name, text in request.args.items() if name in _LIST_QUERY.fields}
-    return {"Link": f'<{_url(".models", **{**kept, "after": after})}>; rel="next"'}
+    return {"Link": f'<{_url(".models")}?{urlencode({**kept, "after": after})}>; rel="next"'}
 
 
 def _url(endpoint: str, **values: Any) -> str:
     """Return a URL with the variables of this request's, such as those of a parent blueprint.
+
+    What ``url_defaults`` of the host add beyond these, such as a language, would be in the query,
+    and no route here knows it.
 
     A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``.
     """
@@ -76,4 +80,5 @@ def _url(endpoint: str, **values: Any) -> str:
     if urls is not None and rule is not None and not rule.arguments <= {*variables}:
         _rule, matched = urls.match(return_rule=True)
         variables = {**matched, **variables}
-    return url_for(endpoint, **{**variables, **values})
+    path, _, _ = url_for(endpoint, **{**variables, **values}).partition("?")
+    return path
