@@ -14,6 +14,7 @@ from .db.users import Person
 from .errors import ConfigError, ValidationError
 from .schemas import ModelUpdate, NewModel, Rights, load
 from .schemas.filters import filters_of
+from .schemas.requests import KeptStrings
 from .services.rows import ModelRef
 from .unset import UNSET
 from .users import User
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
 
 
 _NEW_MODEL, _CHANGES, _RIGHTS = NewModel(), ModelUpdate(partial=True), Rights()
+_KEPT = KeptStrings()
+
+
+def kept_strings(**kept: bool) -> dict[str, bool]:
+    """Return what a transfer keeps.
+
+    Raises:
+        ValidationError: It is not a boolean, such as the ``"false"`` of a form, which is true.
+    """
+    loaded: dict[str, bool] = load(_KEPT, kept)
+    return loaded
 
 
 class Calls(Generic[User]):
@@ -221,12 +233,12 @@ class Calls(Generic[User]):
             NotFoundError: There is no such model that the user can see, or no such other user.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
+            ValidationError: What to keep is not a boolean.
         """
+        kept = kept_strings(keep_grants=keep_grants, keep_active=keep_active)
         recipient = Person(key=self._users.key(to, "to"))
         ownership, actor = self._services.ownership, self._users.actor(user)
-        ownership.transfer(
-            actor, ModelRef(ref), recipient, keep_grants=keep_grants, keep_active=keep_active
-        )
+        ownership.transfer(actor, ModelRef(ref), recipient, **kept)
 
     def set_default(
         self,

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from flask import Flask
 
-from .calls import Calls
+from .calls import Calls, kept_strings
 from .config import EXTENSION, Settings
 from .db.access import AccessConditions
 from .db.declare import declare_tables
@@ -177,14 +177,14 @@ class ModelRegistry(Calls[User]):
             MissingUserError: One of them is ``None``.
             NotFoundError: The other user is not active.
             ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
-            ValidationError: Both are the same user, or nothing is transferred that could be kept.
+            ValidationError: Both are the same user, nothing is transferred that could be kept, or
+                what to keep is not a boolean.
         """
+        kept = kept_strings(keep_grants=keep_grants, keep_active=keep_active)
         departing, new_owner = self._users.key(user, "user"), None
         if transfer_to is not UNSET:
             new_owner = self._users.key(transfer_to, "transfer_to", _OR_DELETE)
-        self._services.ownership.user_left(
-            departing, new_owner, keep_grants=keep_grants, keep_active=keep_active
-        )
+        self._services.ownership.user_left(departing, new_owner, **kept)
 
     def check_keys(self) -> None:
         """Check that the encryption keys in use are configured, as the first request would do.

@@ -248,13 +248,15 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
 def _is_true(value: Any, name: str, fix: str = "") -> bool:
     """Return whether a value is true as a database has it: a boolean, a number or NULL."""
     # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
-    if value is None or (isinstance(value, (bool, int, float, Decimal)) and not _is_nan(value)):
+    if value is None or isinstance(value, (bool, int)):
+        return bool(value)
+    if isinstance(value, (float, Decimal)) and not _is_nan(value):
         return bool(value)
     raise ConfigError(f"{name} must be a boolean, {_describe(value)}{fix}")
 
 
 def _is_nan(value: float | Decimal) -> bool:
-    # Not math.isnan, which takes no integer beyond a float and no signaling NaN.
+    # Not math.isnan, which takes no signaling NaN.
     return value.is_nan() if isinstance(value, Decimal) else value != value  # noqa: PLR0124
 
 

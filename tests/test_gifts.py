@@ -1,5 +1,7 @@
 """What others may do to a user: gifts without strings, names that are not taken over, grants declined."""
 
+from functools import partial
+
 import pytest
 import sqlalchemy as sa
 
@@ -8,6 +10,7 @@ from flask_model_registry import (
     ForbiddenError,
     InactiveModelError,
     NotFoundError,
+    ValidationError,
     signals,
 )
 from tests.hosts import CANARY, PREFIX, grant, granted, model, register
@@ -116,6 +119,29 @@ def test_the_hosts_own_call_may_keep_grants_and_activity(
     assert (seen["is_owner"], seen["is_active"]) == (True, keep_active)
     left = [(row.user_id, row.group_name) for row in host.rows("grants")]
     assert left == ([(host.user("carol"), None), (None, "g")] if keep_grants else [])
+
+
+@pytest.mark.parametrize("giver", ["owner", "host"])
+@pytest.mark.parametrize("name", ["keep_grants", "keep_active"])
+@pytest.mark.parametrize("value", ["false", "", 0, 1, None, []], ids=repr)
+def test_what_to_keep_is_a_boolean(host, alice, giver, name, value):
+    """A form sends "false", which is true to Python."""
+    (row_id,) = register(alice, "m")
+    granted(alice, row_id, user=host.user("carol"))
+
+    with host.app.app_context():
+        alices, bobs = host.load("alice"), host.load("bob")
+        give_away = {
+            "owner": partial(host.registry.transfer, row_id, bobs, user=alices),
+            "host": partial(host.registry.user_deleted, alices, transfer_to=bobs),
+        }[giver]
+        with pytest.raises(ValidationError) as refused:
+            give_away(**{name: value})
+        host.db.session.commit()
+
+    assert [field for field, _ in refused.value.errors] == [name]
+    assert alice.get(f"{PREFIX}/{row_id}").json["is_owner"] is True
+    assert len(host.rows("grants")) == 1
 
 
 def test_what_was_switched_off_is_not_switched_on_by_keeping_it(host, alice):

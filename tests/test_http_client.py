@@ -673,10 +673,20 @@ def test_a_proxy_that_is_away_is_an_error(client_for):
     assert client.failure("https://up.example.com/v1")[1] == "unreachable"
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "127.0.0.1:1", "", "nonsense://x"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://user:hunter2@127.0.0.1:1",
+        "127.0.0.1:1",
+        "",
+        "http://",
+        "nonsense://user:hunter2@x",
+        b"http://user:hunter2@127.0.0.1:1",
+    ],
+)
 def test_a_proxy_of_another_kind_is_refused_without_its_password(client_for, proxy):
     with pytest.raises(ConfigError, match="proxy") as caught:
-        client_for("https://up.example.com/v1", proxy=proxy.replace("//", "//user:hunter2@"))
+        client_for("https://up.example.com/v1", proxy=proxy)
 
     assert "hunter2" not in str(caught.value)
 

@@ -216,7 +216,7 @@ class Departures:
         if is_followed or not has_tables:
             return
         enforced = enforces_foreign_keys(connection)
-        if not (enforced or has_trigger(connection, self._tables)):
+        if not (enforced or self._has_warned or has_trigger(connection, self._tables)):
             self._warn_once()
         for trigger in self._made(connection.dialect, enforced=enforced):
             connection.exec_driver_sql(f"CREATE TEMP TRIGGER IF NOT EXISTS {trigger}")

@@ -82,8 +82,8 @@ def _proxy(library: Any, url: str | None) -> dict[str, Any] | None:
         return None
     try:
         proxy = library.Proxy(url)
-        is_http = proxy.url.scheme in {"http", "https"}
-    except (ValueError, library.InvalidURL):
+        is_http = proxy.url.scheme in {"http", "https"} and bool(proxy.url.host)
+    except (TypeError, ValueError, library.InvalidURL):
         is_http = False
     if not is_http:  # nor is the URL repeated, which may hold a password
         raise ConfigError(

@@ -172,6 +172,13 @@ class Rights(StrictSchema):
     can_delete = JsonBoolean(load_default=False, metadata=about("May delete the model."))
 
 
+class KeptStrings(StrictSchema):
+    """What the host's own code leaves with a model that is given away; never over HTTP."""
+
+    keep_grants = JsonBoolean(required=True)
+    keep_active = JsonBoolean(required=True)
+
+
 class TransferRequest(StrictSchema):
     """The user who gets a model, named by the primary key as a string."""
 
