@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from flask import Response, current_app, g, request
@@ -167,7 +167,7 @@ class _Requests:
 
         def view_function(**path: Any) -> Response:
             if request.method == "OPTIONS":
-                return _response("", 204, {"Allow": ", ".join(allowed)})
+                return _options(allowed)
             if request.method not in operations:
                 raise MethodNotAllowedError(allowed)
             for of_parent in path.keys() - variables:  # in the rule of a parent blueprint
@@ -216,12 +216,23 @@ class _Requests:
             raise
 
 
-def _unknown(**_path: str) -> NoReturn:
-    raise NotFoundError
+def _unknown(**_path: str) -> Response:
+    return _nothing(NotFoundError())
 
 
-def _openai_unknown(**_path: str) -> NoReturn:
-    raise NotFoundError(NO_PROXY)
+def _openai_unknown(**_path: str) -> Response:
+    return _nothing(NotFoundError(NO_PROXY))
+
+
+def _nothing(error: NotFoundError) -> Response:
+    """Raise the error, except to a CORS preflight: a browser would show a script no error then."""
+    if request.method == "OPTIONS":
+        return _options(["OPTIONS"])
+    raise error
+
+
+def _options(allowed: list[str]) -> Response:
+    return _response("", 204, {"Allow": ", ".join(allowed)})
 
 
 def _response(
