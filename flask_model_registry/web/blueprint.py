@@ -86,7 +86,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
     """Register the blueprint with an app, or with a blueprint that is not registered yet.
 
     Raises:
-        ConfigError: It is registered.
+        ConfigError: It is registered, or has another one of this name.
     """
     try:
         parent.register_blueprint(blueprint, url_prefix=prefix)
@@ -95,6 +95,8 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
             f"{parent.name!r} takes no more blueprints; call init_app earlier, and make a parent "
             "blueprint anew in each call of your app factory"
         ) from None
+    except ValueError as error:
+        raise ConfigError(f"{error} Rename yours; the registry's is {blueprint.name!r}") from None
 
 
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
