@@ -315,3 +315,13 @@ def test_an_app_that_is_not_flasks_is_refused_with_the_remedy():
 
     with pytest.raises(ConfigError, match=r"takes a Flask app, not of type .*Quart; give"):
         ModelRegistry(db, User).init_app(Quart())
+
+
+def test_a_blueprint_of_the_same_name_is_refused_with_the_remedy():
+    def mount(app):
+        app.register_blueprint(Blueprint("model_registry", __name__))
+        declared[3].init_app(app)
+
+    declared = declare()
+    with pytest.raises(ConfigError, match="Rename yours; the registry's is 'model_registry'"):
+        create_app(declared, "sqlite://", mount=mount)

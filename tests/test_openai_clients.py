@@ -102,6 +102,15 @@ def test_other_methods_are_named(alice, path):
     assert alice.options(f"{V1}/{path}").status_code == 204
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1", "/nowhere/at/all"])
+def test_a_preflight_lets_scripts_read_that_nothing_is_there(host, alice, path):
+    """Browsers send the request itself only after a preflight whose status is 200 to 299."""
+    preflight = host.client().options(PREFIX + path)
+
+    assert (preflight.status_code, preflight.headers["Allow"]) == (204, "OPTIONS")
+    assert alice.post(PREFIX + path).status_code == 404
+
+
 @pytest.mark.forces_errors
 @pytest.mark.parametrize(
     ("raised", "status", "code", "kind"),

@@ -7,8 +7,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.schema import CreateTable
 
+from flask_model_registry import ConfigError, ModelRegistry
 from tests.hosts import KINDS, PREFIX, declare, grant, model, register
 
 
@@ -167,3 +169,20 @@ def test_foreign_keys_cascade_but_on_sqlite(copied):
     ]
 
     assert counts == [0, 7, 7]
+
+
+def test_tables_that_were_reflected_in_a_schema_are_refused_with_the_remedy():
+    """A second start that reflects them so would find no model; the first had a default schema."""
+    made, reflected = sa.MetaData(schema="app"), sa.MetaData()
+    for metadata in (made, reflected):
+        sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True), schema="app")
+    db = SQLAlchemy(metadata=made)
+    first = type("User", (db.Model,), {"__table__": made.tables["app.users"]})
+    ModelRegistry(db, first)
+    for table in made.sorted_tables[1:]:
+        table.to_metadata(reflected)
+
+    db = SQLAlchemy(metadata=reflected)
+    second = type("User", (db.Model,), {"__table__": reflected.tables["app.users"]})
+    with pytest.raises(ConfigError, match=r"in the schema 'app'.*into MetaData\(schema='app'\)"):
+        ModelRegistry(db, second)

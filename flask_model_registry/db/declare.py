@@ -56,7 +56,7 @@ def declare_tables(user_model: type) -> tuple[Tables, Models]:
     user_key = _user_key(user_model)
     metadata = user_key.table.metadata
     if NAME not in metadata.info:
-        _forget_reflected(metadata)
+        _forget_reflected(metadata, user_key)
         models = map_models(user_model, user_key)
         metadata.info[NAME] = Tables.of(user_key, models), models
     declared: tuple[Tables, Models] = metadata.info[NAME]
@@ -96,7 +96,7 @@ def _user_key(user_model: type) -> sa.Column[Any]:
     return key[0]
 
 
-def _forget_reflected(metadata: sa.MetaData) -> None:
+def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
     """Take out of the metadata what ``reflect()`` or automap found of tables made before.
 
     It lacks what databases do not tell, so the registry declares them anew.
@@ -107,3 +107,11 @@ def _forget_reflected(metadata: sa.MetaData) -> None:
         raise ConfigError(f"your metadata has a table '{NAME}_models' of your own; rename it")
     for table in ours:
         metadata.remove(table)
+    users = f"{user_key.table.fullname}.{user_key.name}"
+    for table in named:
+        if table not in ours and any(key.target_fullname == users for key in table.foreign_keys):
+            raise ConfigError(
+                f"your metadata has reflected the registry's tables in the schema "
+                f"{table.schema!r}, and would look for them elsewhere; reflect into "
+                f"MetaData(schema={table.schema!r})"
+            )

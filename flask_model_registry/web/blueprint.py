@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from flask import Response, current_app, g, request
@@ -86,7 +86,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
     """Register the blueprint with an app, or with a blueprint that is not registered yet.
 
     Raises:
-        ConfigError: It is registered.
+        ConfigError: It is registered, or has another one of this name.
     """
     try:
         parent.register_blueprint(blueprint, url_prefix=prefix)
@@ -95,6 +95,8 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
             f"{parent.name!r} takes no more blueprints; call init_app earlier, and make a parent "
             "blueprint anew in each call of your app factory"
         ) from None
+    except ValueError as error:
+        raise ConfigError(f"{error} Rename yours; the registry's is {blueprint.name!r}") from None
 
 
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
@@ -167,7 +169,7 @@ class _Requests:
 
         def view_function(**path: Any) -> Response:
             if request.method == "OPTIONS":
-                return _response("", 204, {"Allow": ", ".join(allowed)})
+                return _options(allowed)
             if request.method not in operations:
                 raise MethodNotAllowedError(allowed)
             for of_parent in path.keys() - variables:  # in the rule of a parent blueprint
@@ -216,12 +218,23 @@ class _Requests:
             raise
 
 
-def _unknown(**_path: str) -> NoReturn:
-    raise NotFoundError
+def _unknown(**_path: str) -> Response:
+    return _nothing(NotFoundError())
 
 
-def _openai_unknown(**_path: str) -> NoReturn:
-    raise NotFoundError(NO_PROXY)
+def _openai_unknown(**_path: str) -> Response:
+    return _nothing(NotFoundError(NO_PROXY))
+
+
+def _nothing(error: NotFoundError) -> Response:
+    """Raise the error, except to a CORS preflight: a browser would show a script no error then."""
+    if request.method == "OPTIONS":
+        return _options(["OPTIONS"])
+    raise error
+
+
+def _options(allowed: list[str]) -> Response:
+    return _response("", 204, {"Allow": ", ".join(allowed)})
 
 
 def _response(
