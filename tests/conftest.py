@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import logging
 import re
 from functools import cache
@@ -42,6 +43,11 @@ def pytest_collection_modifyitems(items, config):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("races"):
             item.add_marker(pytest.mark.xdist_group("races"))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the tests and all modules, which stay to the end."""
+    gc.freeze()
 
 
 def _is_for_its_database(item):
