@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import logging
+import re
 from functools import cache
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -16,17 +19,35 @@ from tests.hosts import CANARY, OLD, keys, make_host
 SLOW = {"browser", "distribution", "reliability", "software"}  # folders
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption(
+        "--passed",
+        type=Path,
+        metavar="FILE",
+        help="leave out the tests that this file lists; a run without such a file writes it",
+    )
+
+
+def pytest_collection_modifyitems(items, config):
     """Mark what starts servers, and keep the races in one process: they take many connections.
 
     Leave out the cases whose parameters are for other databases by a mark.
     """
     items[:] = filter(_is_for_its_database, items)
+    if (file := config.option.passed) and file.exists():
+        passed = {*file.read_text().splitlines()}
+        config.hook.pytest_deselected(items=[each for each in items if each.nodeid in passed])
+        items[:] = [each for each in items if each.nodeid not in passed]
     for item in items:
         if item.path.parent.name in SLOW or "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("races"):
             item.add_marker(pytest.mark.xdist_group("races"))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the tests and all modules, which stay to the end."""
+    gc.freeze()
 
 
 def _is_for_its_database(item):
@@ -40,6 +61,9 @@ def pytest_terminal_summary(terminalreporter, config):
     if hasattr(config, "workerinput"):
         return  # the process that started this one knows of all
     reports = [report for each in terminalreporter.stats.values() for report in each]
+    if (file := config.option.passed) and not file.exists():
+        passed = (each.nodeid for each in terminalreporter.stats.get("passed", ()))
+        file.write_text("".join(re.sub(r"@\w+$", "", each) + "\n" for each in passed))  # no group
     lines = tallies.report(
         tally
         for report in reports

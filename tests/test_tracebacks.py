@@ -273,6 +273,7 @@ class CarelessBox:
         return held
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("name", ["create", "update", "resolve", "default"])
 def test_a_careless_secret_box_that_fails_leaves_no_key_in_a_frame(hosts, name):
     box = CarelessBox()
@@ -486,6 +487,7 @@ class Broken:
     readline = read
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("error", [OSError, Killed])
 @pytest.mark.parametrize("length", [None, "1000"])
 def test_a_body_that_does_not_arrive_whole_leaves_no_key_in_a_frame(edged, raised, length, error):
@@ -515,6 +517,7 @@ PROVIDERS = {
 }
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_provider_that_fails_leaves_no_key_in_a_frame(edged, raised, name):
     upstream = Upstream(PROVIDERS[name])
