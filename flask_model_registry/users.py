@@ -186,7 +186,7 @@ class Users:
                 f"the user must be a {self._user_model.__name__} object, {_describe(user)}"
             )
         mapper = state.mapper
-        if not self._has_key(mapper):
+        if mapper.class_ is not self._user_model and not self._has_key(mapper):
             user_key: Any = sa.inspect(self._user_model).primary_key[0]
             raise ConfigError(
                 f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, that are "

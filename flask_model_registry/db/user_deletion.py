@@ -197,18 +197,14 @@ class Departures:
         self._triggers: dict[bool, list[str]] = {}
 
     def follow(self, connection: sa.Connection) -> None:
-        """Make temporary triggers on this connection, where they are not there.
+        """Make temporary triggers on this connection to SQLite, where they are not there.
 
         They go when a transaction that made them is rolled back, and with the users' table.
         """
-        if connection.dialect.name != "sqlite":
+        if self._tables.models.schema is not None:  # triggers do not reach into other files
+            if not enforces_foreign_keys(connection):
+                self._warn_once()
             return
-        if self._tables.models.schema is None:
-            self._make_triggers(connection)
-        elif not enforces_foreign_keys(connection):  # triggers do not reach into other files
-            self._warn_once()
-
-    def _make_triggers(self, connection: sa.Connection) -> None:
         is_followed, has_tables = _state(connection, self._tables)
         if is_followed and not has_tables:  # dropped since, and the triggers would fail
             for name in (f"{TRIGGER}_here", _UPDATED, _INSERTED):

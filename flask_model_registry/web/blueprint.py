@@ -186,17 +186,14 @@ class _Requests:
             self._reader.query(_NO_QUERY)
         if operation.body is not None:
             arguments["body"] = self._reader.body(operation.body)
-
-        def work() -> Any:
-            return operation.view(self._services, g.get("model_registry_actor"), **arguments)
-
         returned = run(
-            work,
-            self._session,
+            operation.view,
+            self._services,
+            arguments,
             commit=request.method not in _READING,
             # What the host has written in this request, no retry could repeat.
             tries=TRIES if g.get("model_registry_is_alone") else 1,
-            before_retry=self._identify,  # the user may be gone
+            identify=self._identify,
         )
         if isinstance(returned, after_commit):
             return _response(returned.make_body())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app
+from flask import current_app, g
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -21,37 +21,43 @@ from ..signals import outbox
 from .logs import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tenacity import RetryCallState
 
-T = TypeVar("T")
+    from ..services.app_services import Services
+
 TRIES = 4  # of a transaction, in all
 _PATIENCE = 2.0  # seconds, after which nothing is tried again
 
 
 def run(
-    work: Callable[[], T],
-    session: Any,
+    view: Callable[..., Any],
+    services: Services,
+    arguments: Mapping[str, Any],
     *,
     commit: bool,
     tries: int,
-    before_retry: Callable[[], Any],
-) -> T:
-    """Do some work in a transaction, and again after a deadlock or serialization failure.
+    identify: Callable[[], Any],
+) -> Any:
+    """Run a view in a transaction, and again after a deadlock or serialization failure.
 
     All of it is committed or nothing, so it makes no savepoints. Its signals are sent afterwards.
+
+    Args:
+        identify: Finds out who asks; called again before a retry, as the user may be gone.
     """
+    session = services.rows.session
     for attempt in retrying(tries):
         with attempt:
             if attempt.retry_state.attempt_number > 1:
-                before_retry()
+                identify()
             calls: list[Callable[[], Any]] = []
             with transaction(session, commit=commit, calls=calls, savepoints=False):
-                result = work()
+                returned = view(services, g.get("model_registry_actor"), **arguments)
     if calls:
         send_signals(session, calls)
-    return result
+    return returned
 
 
 @contextmanager
