@@ -12,8 +12,8 @@ import pytest
 
 from flask_model_registry.cli import new_key
 from tests.conftest import traces
+from tests.doc_runner import blocks
 from tests.hosts import CANARY, model
-from tests.reading import blocks
 from tests.upstream import Upstream, answers, received_whole, speaks
 
 pytestmark = pytest.mark.slow

@@ -19,8 +19,8 @@ from flask_model_registry.cli import new_key
 from flask_model_registry.testing import ModelRegistryConformance
 from flask_model_registry.testing.canary import Canary, listening
 from flask_model_registry.testing.host import Host as UnderTest
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import KINDS, create_app, declare
-from tests.reading import ROOT, blocks
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.reading import ROOT
+from tests.doc_runner import ROOT
 
 LIST = json.loads(Path(__file__).with_name("advisories.json").read_text())
 ADVISORIES = {canonicalize_name(name): each for name, each in LIST["packages"].items()}

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.databases import SERVERS
+from tests.doc_runner import ROOT, blocks, blocks_of
 from tests.hosts import CANARY, model
-from tests.reading import ROOT, blocks, blocks_of
 from tests.shell import Shell
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from flask_model_registry.config import _NAMES, Settings
 from flask_model_registry.db.declare import Tables
 from flask_model_registry.providers.catalogue import PROVIDERS
 from flask_model_registry.web.views import ROUTES
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY
-from tests.reading import ROOT
 from tests.texts import DOCS, GENERATED, TEXTS
 
 # What Sphinx takes from docstrings, with the options of each.

@@ -14,9 +14,9 @@ import urllib.request
 import pytest
 
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 from tests.kms import Kms
-from tests.reading import ROOT, blocks
 
 
 @pytest.fixture

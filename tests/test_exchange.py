@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from flask_model_registry import Provider, signals
 from flask_model_registry.cli import model_registry, new_key
 from tests.conftest import traces
+from tests.doc_runner import blocks
 from tests.hosts import CANARY, PREFIX, model, register
-from tests.reading import blocks
 
 URL = "https://a.example.com/v1"
 

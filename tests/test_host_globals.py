@@ -7,7 +7,7 @@ import sys
 import marshmallow
 import pytest
 
-from tests.reading import ROOT
+from tests.doc_runner import ROOT
 
 SNAPSHOTS = """
 import copyreg, decimal, json, locale, logging, mimetypes, os, random, signal, socket

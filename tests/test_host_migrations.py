@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from flask_model_registry import configure_sqlite
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY, PREFIX, create_app, declare, granted, register
-from tests.reading import ROOT
 
 pytestmark = pytest.mark.slow
 

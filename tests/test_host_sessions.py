@@ -14,8 +14,8 @@ from sqlalchemy.pool import StaticPool
 
 from flask_model_registry import ModelRegistry, configure_sqlite
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, PREFIX, Host, Recorder, model
-from tests.reading import ROOT, blocks
 
 
 @contextmanager

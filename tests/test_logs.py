@@ -12,8 +12,8 @@ import flask_model_registry
 from flask_model_registry import UnavailableError
 from flask_model_registry.db.failures import Failure
 from tests.conftest import traces
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY, NEW, OLD, PREFIX, model, register
-from tests.reading import ROOT
 from tests.reliability.faults import ERRORS, Faults
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}

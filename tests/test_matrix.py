@@ -9,7 +9,7 @@ import pytest
 
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX
-from tests.scene import BY_NAME, Scene
+from tests.roles import BY_NAME, Scene
 
 pytestmark = pytest.mark.databases("sqlite")
 

@@ -14,11 +14,11 @@ import jwt as pyjwt
 import pytest
 
 import flask_model_registry
-from tests import readers_of_hosts, readers_of_tasks  # noqa: F401  # they say what they read
+from tests import doc_checks_hosts, doc_checks_tasks  # noqa: F401  # they say what they read
 from tests.databases import make_database
+from tests.doc_checks_reference import connects
+from tests.doc_runner import PAGES, READERS, ROOT, World, blocks, blocks_of
 from tests.hosts import CANARY, PREFIX, model
-from tests.readers_of_reference import connects
-from tests.reading import PAGES, READERS, ROOT, World, blocks, blocks_of
 from tests.shell import Shell
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,10 @@ def make_world(tmp_path):
 
 def test_every_page_with_blocks_is_read_by_a_test():
     """Here, or by a test that names it, such as that of the tutorial."""
-    others = [*Path(__file__).parent.rglob("test_*.py"), Path(__file__).parent / "reading_calls.py"]
+    others = [
+        *Path(__file__).parent.rglob("test_*.py"),
+        Path(__file__).parent / "doc_runner_calls.py",
+    ]
     others = [
         each for each in others if each.name not in {"test_pages.py", "test_documentation.py"}
     ]
@@ -110,7 +113,7 @@ def test_the_tests_of_the_tutorial_take_a_key_of_their_own(tmp_path):
 )
 def test_the_page_of_calls_does_what_it_says(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.reading_calls", str(tmp_path)],
+        [sys.executable, "-W", "ignore", "-m", "tests.doc_runner_calls", str(tmp_path)],
         capture_output=True,
         text=True,
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},

@@ -9,8 +9,8 @@ from flask_model_registry import policy
 from flask_model_registry.db.access import parameters_of
 from flask_model_registry.policy import ALLOWED, Action, Actor, Relation, allowed_actions
 from flask_model_registry.schemas.requests import ModelUpdate
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY, PREFIX, granted, model, register
-from tests.reading import ROOT
 
 PAGE = (ROOT / "docs" / "access.md").read_text()
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY, register
-from tests.reading import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 LINES = PAGE[: PAGE.index("## Report a vulnerability")].splitlines()

@@ -13,8 +13,8 @@ from flask_model_registry.cli import model_registry, new_key
 from flask_model_registry.config import Settings
 from flask_model_registry.providers import transport
 from flask_model_registry.web.views import ROUTES
+from tests.doc_runner import ROOT
 from tests.hosts import PREFIX, create_app, declare, granted, model, register
-from tests.reading import ROOT
 from tests.texts import GENERATED, TEXTS
 
 HTTP, PYTHON, CLI, SETTINGS, ERRORS, PROVIDERS, SECRETS, GROUPS = (

@@ -25,7 +25,7 @@ from flask_model_registry import (
 )
 from tests import databases
 from tests.hosts import CANARY, PREFIX, model
-from tests.oracle import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
+from tests.reference_model import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask_model_registry.schemas.limits import MAX_ID
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX, model, register
-from tests.scene import BY_NAME, Scene
+from tests.roles import BY_NAME, Scene
 
 
 @pytest.fixture

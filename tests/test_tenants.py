@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from flask_model_registry import MissingUserError, NotFoundError
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, model
-from tests.reading import ROOT, blocks
 
 pytestmark = pytest.mark.slow
 

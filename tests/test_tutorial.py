@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from flask_model_registry.cli import new_key
-from tests.reading import ROOT, blocks, blocks_of, serves
+from tests.doc_runner import ROOT, blocks, blocks_of, serves
 from tests.shell import Shell, Terminal, free_port
 from tests.upstream import Upstream
 

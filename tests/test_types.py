@@ -11,7 +11,7 @@ from flask_model_registry import Filters, types
 from flask_model_registry.db.representation import PUBLIC_FIELDS
 from flask_model_registry.schemas import requests, responses
 from flask_model_registry.schemas.categories import CATEGORIES, CONFIG_TYPES
-from tests.reading import ROOT
+from tests.doc_runner import ROOT
 
 SCHEMAS = {
     types.ModelRepresentation: responses.ModelRepresentation(),

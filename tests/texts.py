@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.reading import PAGES, ROOT
+from tests.doc_runner import PAGES, ROOT
 
 sys.path.insert(0, str(ROOT / "docs"))
 import operations

@@ -13,17 +13,17 @@ from ..policy import Actor
 from ..web.views import ROUTES
 from .canary import listening
 from .exercise import exercise
+from .fixture import Fixture, fixture_of
 from .host import Host, fail
-from .isolation import lists_of, told_apart
-from .scene import Scene, scene_of
-from .schema import lacking
-from .visitor import nobody, told
+from .isolation import distinguishable, lists_of
+from .schema import missing_objects
+from .user_client import nobody, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .scene import Registered
-    from .visitor import Visitor
+    from .fixture import Registered
+    from .user_client import UserClient
 
 _PUBLIC = {
     name for name, route in ROUTES.items() if all(o.is_public for o in route.operations.values())
@@ -35,7 +35,7 @@ _MIGRATE = (
     "there. The documentation has a page on it, Upgrade"
 )
 _TOLD = 10  # faults in a message
-_directions = pytest.mark.parametrize("asker", ["the first user asks", "the second user asks"])
+_directions = pytest.mark.parametrize("requester", ["the first user asks", "the second user asks"])
 
 
 class ModelRegistryConformance:
@@ -57,18 +57,18 @@ class ModelRegistryConformance:
         return Host.of(model_registry_app, self.url_values)
 
     @pytest.fixture
-    def model_registry_scene(
+    def model_registry_fixture(
         self, model_registry_host: Host, model_registry_users: Any
-    ) -> Iterator[Scene]:
+    ) -> Iterator[Fixture]:
         """The two users, whose models are removed in the end."""
-        with scene_of(model_registry_host, model_registry_users) as scene:
-            yield scene
+        with fixture_of(model_registry_host, model_registry_users) as fixture:
+            yield fixture
 
     def test_the_tables_are_migrated(self, model_registry_host: Host) -> None:
         """Every table, column, index, unique constraint and foreign key is in the database."""
         tables = [table for table, _ in model_registry_host.tables.by_model()]
         with model_registry_host.connected() as connection:
-            missing = [*lacking(connection, tables)]
+            missing = [*missing_objects(connection, tables)]
         if missing == [f"table {table.name}" for table in tables]:
             fail(NO_TABLES)
         _fail_if(missing, f"The database lacks something of the registry; {_MIGRATE}:")
@@ -80,54 +80,54 @@ class ModelRegistryConformance:
             faults, "API keys do not open; see which they need by 'flask model-registry list-keys':"
         )
 
-    def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Scene) -> None:
+    def test_a_registered_api_key_opens_as_itself(self, model_registry_fixture: Fixture) -> None:
         """What a user registers is what the app's own code gets."""
-        scene = model_registry_scene
-        model = scene.register(scene.first, "kept")
-        services, app = scene.host.services, scene.host.app
+        fixture = model_registry_fixture
+        model = fixture.register(fixture.first, "kept")
+        services, app = fixture.host.services, fixture.host.app
         with app.app_context():
             resolved = services.models.resolve(Actor(model.owner), model.id)
-        if resolved.api_key.reveal() != scene.canary.api_key:
+        if resolved.api_key.reveal() != fixture.canary.api_key:
             fail("The API key that a user registered is not the one that resolve() returns.")
 
-    def test_no_api_key_is_stored_in_the_clear(self, model_registry_scene: Scene) -> None:
+    def test_no_api_key_is_stored_in_the_clear(self, model_registry_fixture: Fixture) -> None:
         """The rows of a model hold no trace of its API key."""
-        scene = model_registry_scene
-        scene.register(scene.first, "sealed")
-        if any(map(scene.canary.is_in, scene.rows())):
+        fixture = model_registry_fixture
+        fixture.register(fixture.first, "sealed")
+        if any(map(fixture.canary.is_in, fixture.rows())):
             fail("The database holds an API key in the clear; the secret_box must encrypt it.")
 
-    def test_no_route_answers_without_a_token(self, model_registry_scene: Scene) -> None:
+    def test_no_route_answers_without_a_token(self, model_registry_fixture: Fixture) -> None:
         """Every URL and method refuses a request without a token, except the API's description."""
-        scene = model_registry_scene
-        _fail_if([*_let_in(scene)], "Without a valid token, the answer must be 401:")
+        fixture = model_registry_fixture
+        _fail_if([*_let_in(fixture)], "Without a valid token, the answer must be 401:")
 
-    def test_no_answer_holds_an_api_key(self, model_registry_scene: Scene) -> None:
+    def test_no_answer_holds_an_api_key(self, model_registry_fixture: Fixture) -> None:
         """An API key that was sent never comes back, in a body or a header."""
-        scene = model_registry_scene
-        exercise(scene)
+        fixture = model_registry_fixture
+        exercise(fixture)
         leaks = [
             f"{what}, status {answer.status_code}, in the {place}"
-            for visitor in (scene.first, scene.second)
-            for what, answer in visitor.answers
+            for user_client in (fixture.first, fixture.second)
+            for what, answer in user_client.answers
             for place, text in (("headers", str(answer.headers)), ("body", answer.text))
-            if scene.canary.is_in(text)
+            if fixture.canary.is_in(text)
         ]
         _fail_if(leaks, "An API key, or a piece of it, came back:")
 
-    def test_no_log_holds_an_api_key(self, model_registry_scene: Scene) -> None:
+    def test_no_log_holds_an_api_key(self, model_registry_fixture: Fixture) -> None:
         """An API key that was sent is not logged, at any level, and not printed."""
-        scene = model_registry_scene
+        fixture = model_registry_fixture
         with listening() as heard:
-            exercise(scene)
-        leaks = dict.fromkeys(where for where, text in heard if scene.canary.is_in(text))
+            exercise(fixture)
+        leaks = dict.fromkeys(where for where, text in heard if fixture.canary.is_in(text))
         _fail_if([*leaks], "An API key, or a piece of it, was logged:")
 
-    def test_the_two_users_are_two(self, model_registry_scene: Scene) -> None:
+    def test_the_two_users_are_two(self, model_registry_fixture: Fixture) -> None:
         """What two users register belongs to two users."""
-        scene = model_registry_scene
-        first = scene.register(scene.first, "first").owner
-        second = scene.register(scene.second, "second").owner
+        fixture = model_registry_fixture
+        first = fixture.register(fixture.first, "first").owner
+        second = fixture.register(fixture.second, "second").owner
         if first == second:
             fail(
                 f"Both of model_registry_users are the user with the key {str(first)!r}. If they "
@@ -136,28 +136,28 @@ class ModelRegistryConformance:
 
     @_directions
     def test_a_model_of_somebody_else_is_as_absent_as_none(
-        self, model_registry_scene: Scene, asker: str
+        self, model_registry_fixture: Fixture, requester: str
     ) -> None:
         """By no form of its id, on no route, is the answer another than if it were not there."""
-        owner, other = _roles(model_registry_scene, asker)
-        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
-        own = model_registry_scene.register(other, "own")
-        found = told_apart(model_registry_scene, other, model, own)
+        owner, other = _roles(model_registry_fixture, requester)
+        model = model_registry_fixture.register(owner, "hidden", abilities=["chat"])
+        own = model_registry_fixture.register(other, "own")
+        found = distinguishable(model_registry_fixture, other, model, own)
         _fail_if([*found], f"{other.name} can tell a model of {owner.name} from none:")
         # Nor by what cannot be registered.
-        model_registry_scene.register(other, "hidden")
+        model_registry_fixture.register(other, "hidden")
 
     @_directions
     def test_a_model_of_somebody_else_is_in_no_list(
-        self, model_registry_scene: Scene, asker: str
+        self, model_registry_fixture: Fixture, requester: str
     ) -> None:
         """It is not listed, counted or a default for another user."""
-        owner, other = _roles(model_registry_scene, asker)
-        own = model_registry_scene.register(other, "own")
-        before = lists_of(model_registry_scene, other)
-        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
-        model_registry_scene.choose(owner, own.owner, model.owner)
-        after = lists_of(model_registry_scene, other)
+        owner, other = _roles(model_registry_fixture, requester)
+        own = model_registry_fixture.register(other, "own")
+        before = lists_of(model_registry_fixture, other)
+        model = model_registry_fixture.register(owner, "hidden", abilities=["chat"])
+        model_registry_fixture.choose(owner, own.owner, model.owner)
+        after = lists_of(model_registry_fixture, other)
         changed = [f"GET {address}" for address, text in before.items() if after[address] != text]
         _fail_if(changed, f"{other.name} sees that {owner.name} has registered a model:")
 
@@ -170,10 +170,10 @@ def _fail_if(faults: Sequence[str], message: str) -> None:
         fail("\n".join([message, *lines, *more]))
 
 
-def _roles(scene: Scene, asker: str) -> tuple[Visitor, Visitor]:
+def _roles(fixture: Fixture, requester: str) -> tuple[UserClient, UserClient]:
     """Return who owns the model, and who asks."""
-    users = (scene.second, scene.first)
-    return users if asker.startswith("the first") else users[::-1]
+    users = (fixture.second, fixture.first)
+    return users if requester.startswith("the first") else users[::-1]
 
 
 def _unreadable(host: Host) -> Iterator[str]:
@@ -187,31 +187,31 @@ def _unreadable(host: Host) -> Iterator[str]:
                 yield f"model {row['id']} {row['model_id']!r}: {error.detail}"
 
 
-def _let_in(scene: Scene) -> Iterator[str]:
-    model = scene.register(scene.first, "guarded")
-    values = _values(scene, model)
-    visitor, body = nobody(scene.host), scene.body("forbidden")
-    for rule in scene.host.rules():
+def _let_in(fixture: Fixture) -> Iterator[str]:
+    model = fixture.register(fixture.first, "guarded")
+    values = _values(fixture, model)
+    user_client, body = nobody(fixture.host), fixture.body("forbidden")
+    for rule in fixture.host.rules():
         if rule.endpoint.rpartition(".")[2] in _PUBLIC:
             continue
-        path = scene.host.path(rule.endpoint, **values)
+        path = fixture.host.path(rule.endpoint, **values)
         # Of OPTIONS, so that browsers may ask from elsewhere, the answer is the methods alone.
         for method in sorted((rule.methods or set()) - {"OPTIONS"}):
             for headers in ({}, {"Authorization": "Bearer no.such.token"}):
-                answer = visitor.ask(method, path, headers=headers, json=body)
+                answer = user_client.ask(method, path, headers=headers, json=body)
                 if answer.status_code != 401:
                     how = "a token that is none" if headers else "no token"
                     yield f"{method} {path} with {how} answered {told(answer)}"
 
 
-def _values(scene: Scene, model: Registered) -> dict[str, Any]:
+def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:
     """Return values for the variables in addresses, by which nothing of the host's is changed."""
     return {
         "id": model.id,
         "model_id": model.model_id,
         "provider": "none",
         "user": str(model.owner),
-        "group": scene.prefix,
+        "group": fixture.prefix,
         "config_type": "none",
-        "rest": f"{scene.prefix}/elsewhere/nowhere",
+        "rest": f"{fixture.prefix}/elsewhere/nowhere",
     }

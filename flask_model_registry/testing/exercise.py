@@ -6,28 +6,28 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .scene import Registered, Scene
+    from .fixture import Fixture, Registered
 
 _STALE = {"If-Match": '"0"'}
 _MOVED = {"base_url": "https://moved.example.com/v1"}  # never called
 _ELSEWHERE = {"base_url": "https://elsewhere.example.com/v1"}
 
 
-def exercise(scene: Scene) -> None:
+def exercise(fixture: Fixture) -> None:
     """Send an API key in every request that takes one, well or badly, and ask for it everywhere.
 
     Other tests check what the other user gets.
     """
-    model = scene.register(scene.first, "exercised")
-    other = scene.register(scene.second, "other")
+    model = fixture.register(fixture.first, "exercised")
+    other = fixture.register(fixture.second, "other")
     for act in (_register, _read, _change, _share, _choose, _ask_providers, _give_away):
-        act(scene, model, other)
+        act(fixture, model, other)
 
 
-def _register(scene: Scene, model: Registered, _other: Registered) -> None:
+def _register(fixture: Fixture, model: Registered, _other: Registered) -> None:
     """Register what is refused."""
-    path, key, body = scene.host.path("register"), scene.canary.api_key, scene.body("refused")
-    first = scene.first
+    path, key, body = fixture.host.path("register"), fixture.canary.api_key, fixture.body("refused")
+    first = fixture.first
     first.expect(409, "POST", path, json={**body, "model_id": model.model_id})
     for fault in (
         {"temperature": 9},
@@ -42,56 +42,56 @@ def _register(scene: Scene, model: Registered, _other: Registered) -> None:
         first.expect(422, "POST", path, json={**body, **fault})
     first.expect(400, "POST", path, data=f'{{"api_key": "{key}"', content_type="application/json")
     first.expect(415, "POST", path, data=json.dumps(body), content_type="text/plain")
-    too_long = json.dumps(body) + " " * scene.host.services.settings.max_body_bytes
+    too_long = json.dumps(body) + " " * fixture.host.services.settings.max_body_bytes
     first.expect(413, "POST", path, data=too_long, content_type="application/json")
 
 
-def _read(scene: Scene, model: Registered, _other: Registered) -> None:
+def _read(fixture: Fixture, model: Registered, _other: Registered) -> None:
     """Ask for the model, and for all lists."""
-    path = scene.host.path
+    path = fixture.host.path
     for address in (
-        *_addresses_of(scene, model),
+        *_addresses_of(fixture, model),
         path("openai_model", model_id=model.model_id),
         path("credential", id=model.id),
         path("grants", id=model.id),
         *(path(name) for name in ("models", "summary", "openai_models", "defaults", "providers")),
-        f"{path('models')}?q={scene.prefix}&is_active=all&limit=1",
+        f"{path('models')}?q={fixture.prefix}&is_active=all&limit=1",
         path("openapi"),
     ):
-        scene.first.expect(200, "GET", address)
-        scene.first.expect(200, "HEAD", address)
+        fixture.first.expect(200, "GET", address)
+        fixture.first.expect(200, "HEAD", address)
 
 
-def _change(scene: Scene, model: Registered, _other: Registered) -> None:
+def _change(fixture: Fixture, model: Registered, _other: Registered) -> None:
     """Give the model new keys, by each of its addresses."""
-    key = {"api_key": scene.canary.api_key}
-    first, credential = scene.first, scene.host.path("credential", id=model.id)
-    another = scene.register(first, "another")
-    for address in _addresses_of(scene, model):
+    key = {"api_key": fixture.canary.api_key}
+    first, credential = fixture.first, fixture.host.path("credential", id=model.id)
+    another = fixture.register(first, "another")
+    for address in _addresses_of(fixture, model):
         first.expect(200, "PATCH", address, json=key)
-        first.expect(200, "PUT", address, json=scene.body("exercised", description="put"))
+        first.expect(200, "PUT", address, json=fixture.body("exercised", description="put"))
         first.expect(200, "PATCH", address, json={**key, **_MOVED})
         first.expect(422, "PATCH", address, json={**key, "temperature": "warm"})
         first.expect(412, "PATCH", address, json=key, headers=_STALE)
         first.expect(409, "PATCH", address, json={**key, "model_id": another.model_id})
     first.expect(204, "PUT", credential, json=key)
     first.expect(412, "PUT", credential, json=key, headers=_STALE)
-    first.expect(422, "PUT", credential, json={"api_key": f"\n{scene.canary.api_key}"})
+    first.expect(422, "PUT", credential, json={"api_key": f"\n{fixture.canary.api_key}"})
 
 
-def _share(scene: Scene, model: Registered, other: Registered) -> None:
+def _share(fixture: Fixture, model: Registered, other: Registered) -> None:
     """Grant the model, have the other user try what that allows and more, and revoke it."""
-    path, first, second = scene.host.path, scene.first, scene.second
-    address, key = path("model", id=model.id), {"api_key": scene.canary.api_key}
+    path, first, second = fixture.host.path, fixture.first, fixture.second
+    address, key = path("model", id=model.id), {"api_key": fixture.canary.api_key}
     credential = path("credential", id=model.id)
     to_user = path("user_grant", id=model.id, user=str(other.owner))
-    to_group = path("group_grant", id=model.id, group=scene.prefix)
+    to_group = path("group_grant", id=model.id, group=fixture.prefix)
     for rights in (None, {}, {"can_edit": True}):
         if rights is not None:
             first.ask("PUT", to_user, json=rights)
             first.ask("PUT", to_group, json=rights)
         first.expect(200, "GET", path("grants", id=model.id))
-        for each in (*_addresses_of(scene, model), credential):
+        for each in (*_addresses_of(fixture, model), credential):
             second.ask("GET", each)
         second.ask("PATCH", address, json=key)
         second.ask("PATCH", address, json={**key, **_ELSEWHERE})
@@ -100,38 +100,38 @@ def _share(scene: Scene, model: Registered, other: Registered) -> None:
         first.ask("DELETE", grant)
 
 
-def _choose(scene: Scene, model: Registered, other: Registered) -> None:
+def _choose(fixture: Fixture, model: Registered, other: Registered) -> None:
     """Make a model a default, ask for it, try to delete it, and clear the default."""
-    address = scene.choose(scene.first, model.owner, other.owner)
+    address = fixture.choose(fixture.first, model.owner, other.owner)
     if address is not None:
-        chosen: Any = scene.first.expect(200, "GET", address).json
-        scene.first.expect(200, "GET", scene.host.path("defaults"))
-        scene.first.expect(409, "DELETE", scene.host.path("model", id=chosen["model"]["id"]))
-        scene.first.expect(204, "DELETE", address)
+        chosen: Any = fixture.first.expect(200, "GET", address).json
+        fixture.first.expect(200, "GET", fixture.host.path("defaults"))
+        fixture.first.expect(409, "DELETE", fixture.host.path("model", id=chosen["model"]["id"]))
+        fixture.first.expect(204, "DELETE", address)
 
 
-def _ask_providers(scene: Scene, model: Registered, _other: Registered) -> None:
+def _ask_providers(fixture: Fixture, model: Registered, _other: Registered) -> None:
     """Ask for tests that are refused before anything is called."""
-    path, key = scene.host.path, {"api_key": scene.canary.api_key}
-    scene.first.expect(422, "POST", path("test_connection"), json=key)
+    path, key = fixture.host.path, {"api_key": fixture.canary.api_key}
+    fixture.first.expect(422, "POST", path("test_connection"), json=key)
     served = path("provider_models", provider="openai")
-    scene.first.expect(422, "POST", served, json={**key, "base_url": 1})
-    scene.first.expect(204, "DELETE", path("credential", id=model.id))
-    scene.first.expect(409, "POST", path("test_model", id=model.id))
+    fixture.first.expect(422, "POST", served, json={**key, "base_url": 1})
+    fixture.first.expect(204, "DELETE", path("credential", id=model.id))
+    fixture.first.expect(409, "POST", path("test_model", id=model.id))
 
 
-def _give_away(scene: Scene, model: Registered, other: Registered) -> None:
+def _give_away(fixture: Fixture, model: Registered, other: Registered) -> None:
     """Give the model to the other user, who deletes it."""
-    path = scene.host.path
-    key, address = {"api_key": scene.canary.api_key}, path("model", id=model.id)
+    path = fixture.host.path
+    key, address = {"api_key": fixture.canary.api_key}, path("model", id=model.id)
     transfer = path("transfer", id=model.id)
-    scene.first.expect(204, "PUT", path("credential", id=model.id), json=key)
-    scene.first.expect(404, "POST", transfer, json={"user": scene.prefix})
-    scene.first.expect(204, "POST", transfer, json={"user": str(other.owner)})
-    scene.second.ask("GET", address)
-    scene.second.ask("DELETE", address)
+    fixture.first.expect(204, "PUT", path("credential", id=model.id), json=key)
+    fixture.first.expect(404, "POST", transfer, json={"user": fixture.prefix})
+    fixture.first.expect(204, "POST", transfer, json={"user": str(other.owner)})
+    fixture.second.ask("GET", address)
+    fixture.second.ask("DELETE", address)
 
 
-def _addresses_of(scene: Scene, model: Registered) -> tuple[str, str]:
-    by_handle = scene.host.path("model_by_handle", model_id=model.model_id)
-    return scene.host.path("model", id=model.id), by_handle
+def _addresses_of(fixture: Fixture, model: Registered) -> tuple[str, str]:
+    by_handle = fixture.host.path("model_by_handle", model_id=model.model_id)
+    return fixture.host.path("model", id=model.id), by_handle

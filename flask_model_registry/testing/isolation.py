@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.limits import MAX_ID
 from ..web.views import ROUTES
-from .visitor import told
+from .user_client import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from werkzeug.test import TestResponse
 
-    from .scene import Registered, Scene
-    from .visitor import Visitor
+    from .fixture import Fixture, Registered
+    from .user_client import UserClient
 
 _LISTS = {
     # The newest first, or a new one would be on a later page.
@@ -30,20 +30,24 @@ _LISTS = {
 }
 
 
-def told_apart(scene: Scene, asker: Visitor, model: Registered, own: Registered) -> Iterator[str]:
-    """Yield where the asker can tell another user's model from one that is not there.
+def distinguishable(
+    fixture: Fixture, requester: UserClient, model: Registered, own: Registered
+) -> Iterator[str]:
+    """Yield where the requester can tell another user's model from one that is not there.
 
     Args:
         model: The other user's.
-        own: A model of the asker's.
+        own: A model of the requester's.
     """
-    absent = ((MAX_ID, f"{scene.prefix}/absent"), (MAX_ID - 1, f"{scene.prefix}/nowhere"))
+    absent = ((MAX_ID, f"{fixture.prefix}/absent"), (MAX_ID - 1, f"{fixture.prefix}/nowhere"))
     for name, method in _of_one_model():
         before, answer, after = (
-            asker.ask(method, _path(scene, name, ref, own), **_options(name, method, ref, scene))
+            requester.ask(
+                method, _path(fixture, name, ref, own), **_options(name, method, ref, fixture)
+            )
             for ref in (absent[0], (model.id, model.model_id), absent[1])
         )
-        what = f"{method} {_path(scene, name, (model.id, model.model_id), own)}"
+        what = f"{method} {_path(fixture, name, (model.id, model.model_id), own)}"
         if before.status_code != 404:
             yield f"{what} must be answered 404 if nothing is there, but was {told(before)}"
         elif differing := _differing(answer, before, after):
@@ -51,13 +55,13 @@ def told_apart(scene: Scene, asker: Visitor, model: Registered, own: Registered)
             yield f"{what} answered {told(answer)}, if nothing is there {told(before)}: {names}"
 
 
-def lists_of(scene: Scene, asker: Visitor) -> dict[str, str]:
-    """Return what each list and count tells the asker."""
+def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
+    """Return what each list and count tells the requester."""
     addresses = [
-        scene.host.path(name) + query for name, queries in _LISTS.items() for query in queries
+        fixture.host.path(name) + query for name, queries in _LISTS.items() for query in queries
     ]
-    addresses += [f"{scene.host.path(name)}?q={scene.prefix}" for name in ("models", "summary")]
-    return {address: asker.expect(200, "GET", address).text for address in addresses}
+    addresses += [f"{fixture.host.path(name)}?q={fixture.prefix}" for name in ("models", "summary")]
+    return {address: requester.expect(200, "GET", address).text for address in addresses}
 
 
 def _of_one_model() -> Iterator[tuple[str, str]]:
@@ -69,26 +73,26 @@ def _of_one_model() -> Iterator[tuple[str, str]]:
     yield "default", "PUT"
 
 
-def _path(scene: Scene, name: str, ref: tuple[int, str], own: Registered) -> str:
-    return scene.host.path(
+def _path(fixture: Fixture, name: str, ref: tuple[int, str], own: Registered) -> str:
+    return fixture.host.path(
         name,
         id=ref[0],
         model_id=ref[1],
         user=str(own.owner),
-        group=scene.prefix,
+        group=fixture.prefix,
         config_type="embedding",  # which the models are not: nothing is chosen by mistake
     )
 
 
-def _options(name: str, method: str, ref: tuple[int, str], scene: Scene) -> dict[str, Any]:
+def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> dict[str, Any]:
     """Return a body that would be taken from the owner."""
     bodies: dict[tuple[str, str], Any] = {
         ("model", "PATCH"): {"description": "changed"},
-        ("model", "PUT"): scene.body("changed"),
-        ("credential", "PUT"): {"api_key": scene.canary.api_key},
+        ("model", "PUT"): fixture.body("changed"),
+        ("credential", "PUT"): {"api_key": fixture.canary.api_key},
         ("user_grant", "PUT"): {"can_edit": True},
         ("group_grant", "PUT"): {"can_edit": True},
-        ("transfer", "POST"): {"user": scene.prefix},
+        ("transfer", "POST"): {"user": fixture.prefix},
         ("default", "PUT"): {"id": ref[0]},
     }
     return {"json": bodies.get((name.removesuffix("_by_handle"), method))}

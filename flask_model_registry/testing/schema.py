@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def lacking(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[str]:
+def missing_objects(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[str]:
     """Yield each table, column, index, unique constraint and foreign key that is not there."""
     inspector = sa.inspect(connection)
     for table in tables:

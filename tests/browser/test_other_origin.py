@@ -10,8 +10,8 @@ from flask_jwt_extended import create_access_token
 from playwright.sync_api import expect
 
 from tests.browser.page import fill, row
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY
-from tests.reading import ROOT, blocks
 
 PAGE = ROOT / "docs" / "other-origin.md"
 FRONT, API = "https://front.example.com", "https://api.example.com"

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry import configure_sqlite
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import PREFIX, make_host, model
-from tests.reading import ROOT, blocks
 from tests.reliability.servers import wait_for
 from tests.software.conftest import program
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import browser, windows  # noqa: F401  # fixtures
-from tests.reading import ROOT
+from tests.doc_runner import ROOT
 from tests.shell import free_port
 
 HERE = Path(__file__).parent

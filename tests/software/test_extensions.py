@@ -9,8 +9,8 @@ from importlib.util import find_spec
 import pytest
 
 from tests.conftest import traces
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY
-from tests.reading import ROOT
 
 MODULES = (
     "apiflask flask_admin flask_caching flask_compress flask_cors flask_limiter flask_login "

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.databases import make_database
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import PREFIX, make_host, model, register
-from tests.reading import ROOT, blocks
 from tests.reliability.servers import MariaDB, PostgreSQL, wait_for
 from tests.software.standby import Standby, needs
 

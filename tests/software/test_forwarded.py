@@ -5,8 +5,8 @@ import urllib.request
 
 import pytest
 
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import PREFIX, model
-from tests.reading import ROOT, blocks
 
 PAGE, DEPLOY = ROOT / "docs" / "nginx.md", ROOT / "docs" / "deploy.md"
 FORGED = {

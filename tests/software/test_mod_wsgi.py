@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import make_host
-from tests.reading import ROOT, blocks
 from tests.software.conftest import MODULES, RAN, missing
 from tests.software.names import NAMES, Client, finds, outcomes, token
 

@@ -17,8 +17,8 @@ import pytest
 from flask_model_registry.web.login import jwt_login
 from flask_model_registry.web.openapi import described
 from flask_model_registry.web.views import ROUTES
+from tests.doc_runner import ROOT
 from tests.hosts import CANARY, PREFIX
-from tests.reading import ROOT
 from tests.software.conftest import RAN, missing, package, printed, program
 
 CLIENTS = Path(__file__).parent / "clients"

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.databases import SERVERS
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import COMMANDS, PREFIX, granted, make_host, model, register
-from tests.reading import ROOT, blocks
 from tests.shell import free_port
 from tests.software.conftest import RAN, printed, program
 

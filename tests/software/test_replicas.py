@@ -14,8 +14,8 @@ from sqlalchemy.sql import Delete, Update
 
 from flask_model_registry import ModelRegistry, NotFoundError, signals
 from flask_model_registry.cli import new_key
+from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, PREFIX, create_app, granted, key_id, legacy_int, model, register
-from tests.reading import ROOT, blocks
 from tests.reliability.servers import PostgreSQL, wait_for
 from tests.software.standby import Standby, needs
 

@@ -15,8 +15,8 @@ from werkzeug.datastructures import ImmutableMultiDict
 from flask_model_registry import ConfigError, ValidationError, signals
 from flask_model_registry.litellm_config import PROVIDERS
 from flask_model_registry.schemas import ModelRepresentation
+from tests.doc_runner import ROOT, reads
 from tests.hosts import CANARY, PREFIX, model
-from tests.reading import ROOT, reads
 
 
 @reads("audit.md")

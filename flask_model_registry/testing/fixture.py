@@ -13,13 +13,13 @@ from .. import signals
 from ..schemas.categories import CONFIG_TYPES
 from .canary import Canary
 from .host import fail
-from .visitor import two_users
+from .user_client import two_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .host import Host
-    from .visitor import Visitor
+    from .user_client import UserClient
 
 _ADDRESS = "https://models.example.com/v1"  # never called
 
@@ -34,7 +34,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Fixture:
     """The users of a test, and what they register.
 
     Attributes:
@@ -44,8 +44,8 @@ class Scene:
     host: Host
     canary: Canary
     prefix: str
-    first: Visitor
-    second: Visitor
+    first: UserClient
+    second: UserClient
 
     def body(self, name: str, **fields: Any) -> dict[str, Any]:
         """Return a valid request to register a model, at a provider that cannot be asked."""
@@ -58,10 +58,10 @@ class Scene:
             **fields,
         }
 
-    def register(self, visitor: Visitor, name: str, **fields: Any) -> Registered:
+    def register(self, user_client: UserClient, name: str, **fields: Any) -> Registered:
         """Have a user register a model."""
         path = self.host.path("register")
-        created: Any = visitor.expect(201, "POST", path, json=self.body(name, **fields)).json
+        created: Any = user_client.expect(201, "POST", path, json=self.body(name, **fields)).json
         row_id = created["id"]
         models = self.host.tables.models.c
         with self.host.connected() as connection:
@@ -70,7 +70,7 @@ class Scene:
             fail(f"POST {path} answered 201, but there is no row with the id {row_id}")
         return Registered(row_id, f"{self.prefix}/{name}", owner)
 
-    def choose(self, visitor: Visitor, *users: Any) -> str | None:
+    def choose(self, user_client: UserClient, *users: Any) -> str | None:
         """Have a user register a default, for a kind of work that none of the users has one for.
 
         Returns:
@@ -82,9 +82,9 @@ class Scene:
             taken = {*connection.scalars(chosen)}
         for config_type, category in CONFIG_TYPES.items():
             if config_type not in taken:
-                model = self.register(visitor, "chosen", category=category)
+                model = self.register(user_client, "chosen", category=category)
                 address = self.host.path("default", config_type=config_type)
-                visitor.expect(200, "PUT", address, json={"id": model.id})
+                user_client.expect(200, "PUT", address, json={"id": model.id})
                 return address
         return None
 
@@ -117,14 +117,14 @@ class Scene:
 
 
 @contextmanager
-def scene_of(host: Host, users: Any) -> Iterator[Scene]:
-    """Make a scene, and remove it."""
+def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
+    """Make a fixture, and remove it."""
     first, second = two_users(host, users)
-    scene = Scene(host, Canary(), f"conformance-{secrets.token_hex(6)}", first, second)
+    fixture = Fixture(host, Canary(), f"conformance-{secrets.token_hex(6)}", first, second)
     try:
-        yield scene
+        yield fixture
     finally:
-        scene.remove()
+        fixture.remove()
 
 
 def _never_asked(host: Host) -> str:

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from werkzeug.exceptions import HTTPException
 
 import flask_model_registry
+from tests.doc_runner import ROOT, blocks, reads
 from tests.hosts import CANARY, PREFIX, model
 from tests.kms import Kms
-from tests.reading import ROOT, blocks, reads
 from tests.reliability.faults import Faults
 
 

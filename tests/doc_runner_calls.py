@@ -9,7 +9,7 @@ import litellm
 import openai
 from flask import abort, request
 
-from tests.reading import World
+from tests.doc_runner import World
 from tests.upstream import WORDS, streams
 
 

@@ -26,7 +26,7 @@ _SHOWN = 300  # characters of an answer in a message
 
 
 @dataclass
-class Visitor:
+class UserClient:
     """Sends requests, and keeps the answers."""
 
     name: str
@@ -70,13 +70,13 @@ class Visitor:
         return {config["JWT_ACCESS_CSRF_HEADER_NAME"]: cookie.value} if cookie else {}
 
 
-def nobody(host: Host) -> Visitor:
-    """Return a visitor who has not logged in."""
+def nobody(host: Host) -> UserClient:
+    """Return a user_client who has not logged in."""
     # Not by `app.test_client()`: the host's class of clients may log in by itself.
-    return Visitor("a visitor", host, FlaskClient(host.app, host.app.response_class))
+    return UserClient("a user_client", host, FlaskClient(host.app, host.app.response_class))
 
 
-def two_users(host: Host, users: Any) -> tuple[Visitor, Visitor]:
+def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:
     """Return the users of the fixture, who are let in, or describe the problem with them."""
     is_many = hasattr(users, "__iter__") and not isinstance(users, (str, Mapping))
     given = [*users] if is_many else [users]
@@ -84,9 +84,9 @@ def two_users(host: Host, users: Any) -> tuple[Visitor, Visitor]:
         fail(f"{_TWO}; it returned {len(given)}")
     if given[0] is given[1] or given[0] == given[1]:
         fail(f"{_TWO}; it returned the same user twice")
-    first, second = map(_visitor, ("the first user", "the second user"), [host] * 2, given)
-    for visitor in (first, second):
-        _check_is_let_in(visitor)
+    first, second = map(_user_client, ("the first user", "the second user"), [host] * 2, given)
+    for user_client in (first, second):
+        _check_is_let_in(user_client)
     return first, second
 
 
@@ -95,14 +95,14 @@ def told(answer: TestResponse) -> str:
     return f"{answer.status_code}: {answer.text[:_SHOWN]!r}"
 
 
-def _visitor(name: str, host: Host, user: Any) -> Visitor:
+def _user_client(name: str, host: Host, user: Any) -> UserClient:
     if isinstance(user, FlaskClient):
-        return Visitor(name, host, _apart(user))
+        return UserClient(name, host, _apart(user))
     if not isinstance(user, Mapping):
         fail(f"{_TWO}, not {type(user).__name__}")
     # Without cookies of its own, or the client would drop a header with cookies.
     client = FlaskClient(host.app, host.app.response_class, use_cookies=False)
-    return Visitor(name, host, client, {**user})
+    return UserClient(name, host, client, {**user})
 
 
 def _apart(client: FlaskClient) -> FlaskClient:
@@ -113,14 +113,14 @@ def _apart(client: FlaskClient) -> FlaskClient:
     return client
 
 
-def _check_is_let_in(visitor: Visitor) -> None:
-    path = visitor.host.path("models")
-    answer = visitor.ask("GET", path)
+def _check_is_let_in(user_client: UserClient) -> None:
+    path = user_client.host.path("models")
+    answer = user_client.ask("GET", path)
     if answer.status_code == 401:
         fail(
-            f"{visitor.name} of model_registry_users is not let in: GET {path} answered "
+            f"{user_client.name} of model_registry_users is not let in: GET {path} answered "
             f"{told(answer)}. Give a valid token, or a client that has logged in, of a user who is "
             "in the database, committed"
         )
     if answer.status_code != 200:
-        fail(f"GET {path} by {visitor.name} must be answered 200, but was {told(answer)}")
+        fail(f"GET {path} by {user_client.name} must be answered 200, but was {told(answer)}")

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from flask import request
 from flask_jwt_extended import create_access_token, set_access_cookies
 
+from tests.doc_runner import ROOT, reads
 from tests.hosts import PREFIX, model
-from tests.reading import ROOT, reads
 
 
 @reads("groups.md")
