@@ -57,7 +57,7 @@ class ModelRegistryConformance:
         return Host.of(model_registry_app, self.url_values)
 
     @pytest.fixture
-    def model_registry_fixture(
+    def model_registry_scene(
         self, model_registry_host: Host, model_registry_users: Any
     ) -> Iterator[Fixture]:
         """The two users, whose models are removed in the end."""
@@ -80,9 +80,9 @@ class ModelRegistryConformance:
             faults, "API keys do not open; see which they need by 'flask model-registry list-keys':"
         )
 
-    def test_a_registered_api_key_opens_as_itself(self, model_registry_fixture: Fixture) -> None:
+    def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Fixture) -> None:
         """What a user registers is what the app's own code gets."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         model = fixture.register(fixture.first, "kept")
         services, app = fixture.host.services, fixture.host.app
         with app.app_context():
@@ -90,21 +90,21 @@ class ModelRegistryConformance:
         if resolved.api_key.reveal() != fixture.canary.api_key:
             fail("The API key that a user registered is not the one that resolve() returns.")
 
-    def test_no_api_key_is_stored_in_the_clear(self, model_registry_fixture: Fixture) -> None:
+    def test_no_api_key_is_stored_in_the_clear(self, model_registry_scene: Fixture) -> None:
         """The rows of a model hold no trace of its API key."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         fixture.register(fixture.first, "sealed")
         if any(map(fixture.canary.is_in, fixture.rows())):
             fail("The database holds an API key in the clear; the secret_box must encrypt it.")
 
-    def test_no_route_answers_without_a_token(self, model_registry_fixture: Fixture) -> None:
+    def test_no_route_answers_without_a_token(self, model_registry_scene: Fixture) -> None:
         """Every URL and method refuses a request without a token, except the API's description."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         _fail_if([*_let_in(fixture)], "Without a valid token, the answer must be 401:")
 
-    def test_no_answer_holds_an_api_key(self, model_registry_fixture: Fixture) -> None:
+    def test_no_answer_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent never comes back, in a body or a header."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         exercise(fixture)
         leaks = [
             f"{what}, status {answer.status_code}, in the {place}"
@@ -115,17 +115,17 @@ class ModelRegistryConformance:
         ]
         _fail_if(leaks, "An API key, or a piece of it, came back:")
 
-    def test_no_log_holds_an_api_key(self, model_registry_fixture: Fixture) -> None:
+    def test_no_log_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent is not logged, at any level, and not printed."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         with listening() as heard:
             exercise(fixture)
         leaks = dict.fromkeys(where for where, text in heard if fixture.canary.is_in(text))
         _fail_if([*leaks], "An API key, or a piece of it, was logged:")
 
-    def test_the_two_users_are_two(self, model_registry_fixture: Fixture) -> None:
+    def test_the_two_users_are_two(self, model_registry_scene: Fixture) -> None:
         """What two users register belongs to two users."""
-        fixture = model_registry_fixture
+        fixture = model_registry_scene
         first = fixture.register(fixture.first, "first").owner
         second = fixture.register(fixture.second, "second").owner
         if first == second:
@@ -136,28 +136,28 @@ class ModelRegistryConformance:
 
     @_directions
     def test_a_model_of_somebody_else_is_as_absent_as_none(
-        self, model_registry_fixture: Fixture, requester: str
+        self, model_registry_scene: Fixture, requester: str
     ) -> None:
         """By no form of its id, on no route, is the answer another than if it were not there."""
-        owner, other = _roles(model_registry_fixture, requester)
-        model = model_registry_fixture.register(owner, "hidden", abilities=["chat"])
-        own = model_registry_fixture.register(other, "own")
-        found = distinguishable(model_registry_fixture, other, model, own)
+        owner, other = _roles(model_registry_scene, requester)
+        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
+        own = model_registry_scene.register(other, "own")
+        found = distinguishable(model_registry_scene, other, model, own)
         _fail_if([*found], f"{other.name} can tell a model of {owner.name} from none:")
         # Nor by what cannot be registered.
-        model_registry_fixture.register(other, "hidden")
+        model_registry_scene.register(other, "hidden")
 
     @_directions
     def test_a_model_of_somebody_else_is_in_no_list(
-        self, model_registry_fixture: Fixture, requester: str
+        self, model_registry_scene: Fixture, requester: str
     ) -> None:
         """It is not listed, counted or a default for another user."""
-        owner, other = _roles(model_registry_fixture, requester)
-        own = model_registry_fixture.register(other, "own")
-        before = lists_of(model_registry_fixture, other)
-        model = model_registry_fixture.register(owner, "hidden", abilities=["chat"])
-        model_registry_fixture.choose(owner, own.owner, model.owner)
-        after = lists_of(model_registry_fixture, other)
+        owner, other = _roles(model_registry_scene, requester)
+        own = model_registry_scene.register(other, "own")
+        before = lists_of(model_registry_scene, other)
+        model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
+        model_registry_scene.choose(owner, own.owner, model.owner)
+        after = lists_of(model_registry_scene, other)
         changed = [f"GET {address}" for address, text in before.items() if after[address] != text]
         _fail_if(changed, f"{other.name} sees that {owner.name} has registered a model:")
 
