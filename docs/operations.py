@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask_model_registry.config import Settings
-from flask_model_registry.web.login import jwt_login
+from flask_model_registry.web.login_schemes import jwt_login
 from flask_model_registry.web.openapi import described
 from flask_model_registry.web.views import ROUTES
 

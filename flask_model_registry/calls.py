@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from flask import current_app
 
-from .db.transactions import needs_savepoints
+from .db.session import needs_savepoints
 from .db.users import Person
 from .errors import ConfigError, ValidationError
 from .schemas import ModelUpdate, NewModel, Rights, load

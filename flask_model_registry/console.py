@@ -14,7 +14,7 @@ from flask import current_app
 
 from .config import EXTENSION
 from .db.failures import misses_a_table
-from .db.transactions import NO_TABLES
+from .db.session import NO_TABLES
 from .errors import ConfigError, RegistryError
 from .services.rotation import Progress
 

@@ -13,10 +13,10 @@ from .db.access import AccessConditions
 from .db.declare import declare_tables
 from .db.foreign_keys import find_dialect_by
 from .db.queries import Queries
-from .db.transactions import HostSession
+from .db.session import HostSession
 from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
-from .providers.base_urls import Catalogue, Providers
+from .providers.known_providers import Catalogue, Providers
 from .secret import Hidden
 from .services.app_services import Services
 from .services.encryption import AesGcmBox, SecretBox
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .db import models
     from .db.declare import Tables
-    from .db.transactions import Database
+    from .db.session import Database
     from .providers.catalogue import Provider
     from .unset import Unset
     from .users import Proxied

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from flask_model_registry.providers.addresses import (
+from flask_model_registry.providers.base_urls import (
     AddressPolicy,
     BadAddressError,
     is_public,

@@ -25,7 +25,7 @@ import trustme
 
 from flask_model_registry import BlockedAddressError, ConfigError, ResolvedModel, Secret
 from flask_model_registry.errors import UpstreamError
-from flask_model_registry.providers.addresses import AddressPolicy, parse_base_url
+from flask_model_registry.providers.base_urls import AddressPolicy, parse_base_url
 from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
 from tests.frames import frames, is_no_test, is_ours, leaks

@@ -19,7 +19,7 @@ from flask_model_registry.litellm_config import (
     entries,
     lines,
 )
-from flask_model_registry.providers.base_urls import Catalogue
+from flask_model_registry.providers.known_providers import Catalogue
 from tests.hosts import CANARY
 
 pytestmark = pytest.mark.databases("sqlite")

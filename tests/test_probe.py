@@ -6,11 +6,11 @@ import ssl
 import pytest
 
 from flask_model_registry.errors import UpstreamError
-from flask_model_registry.providers.addresses import AddressPolicy
 from flask_model_registry.providers.apis import DIALECTS
-from flask_model_registry.providers.base_urls import Catalogue
+from flask_model_registry.providers.base_urls import AddressPolicy
 from flask_model_registry.providers.catalogue import Provider
 from flask_model_registry.providers.client import RESULTS, ConnectionResult, ProviderClient
+from flask_model_registry.providers.known_providers import Catalogue
 from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
 from tests.hosts import CANARY

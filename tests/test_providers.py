@@ -3,10 +3,10 @@
 import pytest
 
 from flask_model_registry import ConfigError, Provider
-from flask_model_registry.providers.addresses import AddressPolicy, parse_base_url
 from flask_model_registry.providers.apis import DIALECTS
-from flask_model_registry.providers.base_urls import Catalogue
+from flask_model_registry.providers.base_urls import AddressPolicy, parse_base_url
 from flask_model_registry.providers.catalogue import PROVIDERS
+from flask_model_registry.providers.known_providers import Catalogue
 from tests.hosts import PREFIX, model, register
 
 pytestmark = pytest.mark.databases("sqlite")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
-from flask_model_registry.providers.addresses import AddressPolicy
-from flask_model_registry.providers.base_urls import Catalogue, Providers
+from flask_model_registry.providers.base_urls import AddressPolicy
+from flask_model_registry.providers.known_providers import Catalogue, Providers
 from flask_model_registry.services.credentials import CredentialService
 from flask_model_registry.services.encryption import AesGcmBox
 from tests.conftest import traces

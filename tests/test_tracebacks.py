@@ -32,7 +32,7 @@ from flask_model_registry import (
 )
 from flask_model_registry.cli import model_registry
 from flask_model_registry.errors import RegistryError, UpstreamError, ValidationError
-from flask_model_registry.providers.addresses import AddressPolicy
+from flask_model_registry.providers.base_urls import AddressPolicy
 from flask_model_registry.providers.transport import Network, Transport
 from flask_model_registry.web.views import ROUTES
 from tests.conftest import traces

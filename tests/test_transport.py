@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flask_model_registry.errors import UpstreamError
-from flask_model_registry.providers.addresses import AddressPolicy
+from flask_model_registry.providers.base_urls import AddressPolicy
 from flask_model_registry.providers.transport import Network, Transport, look_up, system_network
 from tests.conftest import traces
 from tests.hosts import CANARY
@@ -260,7 +260,7 @@ from flask_model_registry.providers import transport  # a host may import it bef
 from gevent import monkey
 monkey.patch_all()
 import gevent, ssl, sys, threading
-from flask_model_registry.providers.addresses import AddressPolicy
+from flask_model_registry.providers.base_urls import AddressPolicy
 
 go_on, port = threading.Event(), sys.argv[1]
 gevent.spawn_later(0.2, go_on.set)  # what runs only while nothing blocks the worker

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from .transactions import enforces_foreign_keys
+from .session import enforces_foreign_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

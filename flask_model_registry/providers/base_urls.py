@@ -1,162 +1,155 @@
-"""Where a model is called: the known providers, under the address policy of an app."""
+"""What a valid base URL is: https to a public address, or one that the host allows."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
-from ..errors import BlockedAddressError, ConfigError, NoAddressError
-from .addresses import AddressPolicy, BadAddressError, parse_base_url
-from .apis import DIALECTS
-from .catalogue import PROVIDERS, Provider, check_provider
-from .client import ProviderClient
+_SETTING = "MODEL_REGISTRY_ALLOWED_HOSTS"
+_URL = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]*)*)",
+    re.ASCII,
+)
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from ..config import Settings
-    from .transport import Transport
-
-    ClientOpener = Callable[..., Any]
-
-_ALIKE = 0.75  # of 1, by difflib; less would suggest names that have little in common
-
-
-class Catalogue(dict[str, Provider]):
-    """The known providers by id; those of the host replace built-in ones of the same id."""
-
-    def __init__(self, providers: Sequence[Provider] = ()) -> None:
-        for provider in providers:
-            check_provider(provider)
-        names = [name for provider in providers for name in (provider.id, *provider.aliases)]
-        if len({*names}) < len(names):
-            raise ConfigError("two of the providers have the same id or alias")
-        super().__init__((provider.id, provider) for provider in (*PROVIDERS, *providers))
-        self._aliases = {
-            alias: provider.id for provider in self.values() for alias in provider.aliases
-        }
-
-    def __missing__(self, provider_id: str) -> Provider:
-        """Return a provider that is not known: it speaks the OpenAI dialect."""
-        return Provider(provider_id, provider_id)
-
-    def canonical(self, name: str) -> str:
-        """Return the id of a provider by its id or alias; an unknown name stays, in lower case."""
-        name = name.lower()
-        return name if name in self else self._aliases.get(name, name)
-
-    def like(self, name: str) -> str | None:
-        """Return the id or alias that an unknown name was probably meant to be."""
-        known = [*self, *self._aliases]
-        return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
+# IANA's special-purpose address registries (RFC 6890 and later), and the metadata services that
+# cloud providers keep at public-looking addresses. The standard library's `is_global` is wrong
+# for some of these.
+_NOT_PUBLIC = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16 169.254.0.0/16 "
+        "172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 "
+        "198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 "
+        # All of IPv6 but 2000::/3; and within it what leads back to IPv4, or to no host.
+        "::/3 4000::/2 8000::/1 2001::/23 2001:db8::/32 2002::/16 3fff::/20"
+    ).split()
+)
 
 
 @dataclass(frozen=True)
-class Providers:
-    """The providers of one registry under the address policy of one app."""
+class ParsedUrl:
+    """A base URL, taken apart once."""
 
-    catalogue: Catalogue
-    policy: AddressPolicy
-    client: ProviderClient
+    scheme: str
+    host: str
+    port: int
 
-    @classmethod
-    def of(cls, catalogue: Catalogue, settings: Settings) -> Providers:
-        """Return the providers under an app's settings, on this machine's network.
+    @property
+    def origin(self) -> str:
+        """The origin (RFC 6454): scheme, host and port."""
+        return f"{self.scheme}://{self._bracketed}:{self.port}"
+
+    @property
+    def netloc(self) -> str:
+        """The value of ``Host`` (RFC 9110, section 7.2): without the scheme's own port."""
+        is_default = self.port == DEFAULT_PORTS[self.scheme]
+        return self._bracketed if is_default else f"{self._bracketed}:{self.port}"
+
+    @property
+    def _bracketed(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+class BadAddressError(ValueError):
+    """An address that a model may not be at; the message says why and holds no part of it."""
+
+
+def parse_base_url(text: str) -> ParsedUrl:
+    """Take a base URL apart, strictly: what two parsers could read differently is refused.
+
+    Raises:
+        BadAddressError: Not a plain ``https://host[:port][/path]``.
+    """
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise BadAddressError(
+            "Give an address like https://api.example.com/v1, "
+            "without user name, query, fragment or escapes."
+        )
+    host = _checked_host(match["host"])
+    port = int(match["port"] or DEFAULT_PORTS[match["scheme"]])
+    if not 1 <= port <= 65_535:
+        raise BadAddressError("The port must be from 1 to 65535.")
+    if any(segment in {".", ".."} for segment in match["path"].split("/")):
+        raise BadAddressError("The path must not hold '.' or '..'.")
+    return ParsedUrl(match["scheme"], host, port)
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an IP address is publicly routable, by a list of our own."""
+    return not any(address in network for network in _NOT_PUBLIC)
+
+
+@dataclass(frozen=True)
+class AddressPolicy:
+    """What the host allows beyond public https."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def check(self, endpoint: ParsedUrl) -> None:
+        """Refuse what is private or not encrypted, unless the host allows it.
+
+        A name is checked as far as that goes without looking it up.
 
         Raises:
-            ConfigError: The settings do not allow the base URL of a provider.
+            BadAddressError: The address is not allowed; the message names the setting.
         """
-        policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
-        opening = partial(_transport, policy, settings.probe_timeout)
-        providers = cls(catalogue, policy, ProviderClient(catalogue, policy, opening))
-        for provider in catalogue.values():
-            if provider.base_url and (problem := providers.problem(provider.base_url)):
-                raise ConfigError(f"the base_url of Provider {provider.id!r} is refused: {problem}")
-        return providers
+        if self._is_allowed(endpoint.host):
+            return
+        if not _may_be_public(endpoint.host):
+            raise BadAddressError(f"Not a public address; the operator can add it to {_SETTING}.")
+        if endpoint.scheme != "https":
+            raise BadAddressError(f"Use https, or let the operator add the host to {_SETTING}.")
 
-    @cached_property
-    def _call_transport(self) -> Transport:
-        # Not the one of tests: users whose tests wait for names must not hold up calls.
-        return _transport(self.policy, 0)
+    def permits(self, host: str, address: IPv4Address | IPv6Address) -> bool:
+        """Return whether a host may be called at an address that its name stands for."""
+        return host in self.hosts or is_public(address) or self._is_allowed(str(address))
 
-    @cached_property
-    def open_client(self) -> ClientOpener:
-        """What makes the HTTP client for a model, of its base URL and API key.
+    def _is_allowed(self, host: str) -> bool:
+        address = _as_address(host)
+        if address is None:
+            return host in self.hosts
+        return any(address in network for network in self.networks)
 
-        A plain function, because models carry it and may be copied; methods copy their objects.
-        """
 
-        def open_client(base_url: str, api_key: Any, *, alias: str, **options: Any) -> Any:
-            from .http_client import open_client
-            from .key_origin import Destination
+def _checked_host(text: str) -> str:
+    host = text.strip("[]").lower()
+    labels = host.split(".")
+    # Other spellings of an IPv4 address (decimal, octal, hexadecimal, short) end like a number.
+    looks_numeric = labels[-1].isdigit() or labels[-1].startswith("0x")
+    if text.startswith("[") or looks_numeric:
+        address = _as_address(host)
+        is_v6 = isinstance(address, IPv6Address)
+        if address is None or str(address) != host or text.startswith("[") is not is_v6:
+            raise BadAddressError("Write the address in its usual form.")
+    elif len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise BadAddressError("The host is not a valid name.")
+    return host
 
-            if problem := self.problem(base_url):  # of a copy with another base URL
-                raise BlockedAddressError(problem)
-            destination = Destination(parse_base_url(base_url), parse_base_url(alias), api_key)
-            return open_client(self._call_transport, destination, **options)
 
-        return open_client
-
-    def described(self) -> list[dict[str, Any]]:
-        """Return the known providers as plain data."""
-        return [provider.shown() for provider in self.catalogue.values()]
-
-    def problems(self, provider: str, base_url: str | None) -> Iterator[tuple[str, str]]:
-        """Yield a field and a message if a model may not be at this base URL."""
-        if base_url is None:
-            if provider not in self.catalogue:
-                yield "model_provider", self._unknown(provider)
-                yield "base_url", "Required for a provider that is not known."
-            elif self.catalogue[provider].base_url is None:
-                yield "base_url", "This provider has no URL of its own, so give one."
-        elif problem := self.problem(base_url):
-            yield "base_url", problem
-
-    def _unknown(self, provider: str) -> str:
-        like = self.catalogue.like(provider)
-        hint = f" Did you mean {like}?" if like else ""
-        return f"Unknown provider.{hint} GET /providers lists them; any other needs a base_url."
-
-    def problem(self, base_url: str) -> str | None:
-        """Return why a model may not be called there, as far as that goes without a look-up."""
-        try:
-            self.policy.check(parse_base_url(base_url))
-        except BadAddressError as error:
-            return str(error)
+def _as_address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
         return None
 
-    def base_url(self, model: Mapping[Any, Any]) -> str:
-        """Return the base URL to call a model at.
 
-        Raises:
-            NoAddressError: It has no ``base_url``, and its provider is not known any more.
-        """
-        provider = self.catalogue[model["model_provider"]]
-        if model["base_url"] is not None:
-            return DIALECTS[provider.dialect or "openai"].completed(model["base_url"])
-        if provider.base_url is None:
-            raise NoAddressError("The provider is not known any more; give the model a base_url.")
-        return provider.base_url
-
-    def key_origin(self, model: Mapping[Any, Any]) -> str:
-        """Return what an API key is bound to: the origin it may be sent to, or the provider."""
-        if model["base_url"] is None:
-            return f"provider:{model['model_provider']}"
-        try:
-            return parse_base_url(model["base_url"]).origin
-        except BadAddressError:
-            return "nowhere"  # edited behind our back; no key was ever bound to this
-
-    def is_moved(self, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
-        """Return whether the API key would go to another provider or origin than before."""
-        is_same_provider = old["model_provider"] == new["model_provider"]
-        return not is_same_provider or self.key_origin(old) != self.key_origin(new)
-
-
-def _transport(policy: AddressPolicy, timeout: float) -> Transport:
-    # An HTTP client takes as long to import as much of the rest, and few processes test a model.
-    from .transport import Transport, system_network
-
-    return Transport(policy, system_network(), timeout)
+def _may_be_public(host: str) -> bool:
+    address = _as_address(host)
+    if address is not None:
+        return is_public(address)
+    return "." in host and not host.endswith((".localhost", ".local", ".internal"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError
-from .addresses import BadAddressError, parse_base_url
 from .apis import DIALECTS
+from .base_urls import BadAddressError, parse_base_url
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 

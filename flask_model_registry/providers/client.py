@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import UpstreamError
 from ..text import is_name
-from .addresses import BadAddressError, parse_base_url
 from .apis import DIALECTS
+from .base_urls import BadAddressError, parse_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .addresses import AddressPolicy
     from .apis import ListApi
-    from .base_urls import Catalogue
+    from .base_urls import AddressPolicy
+    from .known_providers import Catalogue
     from .transport import Transport
 
 RESULTS = (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpcore2 as httpcore
 
-from .addresses import DEFAULT_PORTS, ParsedUrl
 from .apis import DIALECTS
+from .base_urls import DEFAULT_PORTS, ParsedUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

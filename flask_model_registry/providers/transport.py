@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .addresses import AddressPolicy
+    from .base_urls import AddressPolicy
 
     LookUp = Callable[[str, int], Sequence[str]]
 

@@ -1,4 +1,7 @@
-"""Schemas of responses, for the OpenAPI document, for tests and for schemas of the host app."""
+"""Schemas of responses, for the OpenAPI document, for tests and for schemas of the host app.
+
+The responses themselves are dictionaries from ``db/representation.py`` and the services.
+"""
 
 from __future__ import annotations
 

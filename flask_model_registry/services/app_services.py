@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..db.queries import Queries
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from ..users import Users
     from .encryption import SecretBox
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..policy import Actor
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from .credentials import CredentialService
     from .resolved_model import Secret
     from .rows import Rows

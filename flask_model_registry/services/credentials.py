@@ -18,7 +18,7 @@ from .resolved_model import ResolvedModel, Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from .encryption import SecretBox
 
 _KEY_ID = re.compile(r"[!-~]{1,255}")

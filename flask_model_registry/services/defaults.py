@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from .. import signals
 from ..db.access import parameters_of
 from ..db.representation import to_dict
-from ..db.transactions import upsert
+from ..db.session import upsert
 from ..errors import (
     BlockedAddressError,
     NoAddressError,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ..db.transactions import NO_TABLES, enforces_foreign_keys
+from ..db.session import NO_TABLES, enforces_foreign_keys
 from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..db.declare import Tables
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from ..users import Users
     from .encryption_keys import EncryptionKeys
 

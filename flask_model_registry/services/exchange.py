@@ -18,7 +18,7 @@ from ..errors import (
     UnavailableError,
     UnreadableCredentialError,
 )
-from ..providers.base_urls import Catalogue
+from ..providers.known_providers import Catalogue
 from ..schemas import load, parse_json
 from ..schemas.requests import ExchangedModel
 from ..secret import Hidden, Secret

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..policy import Actor
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from .credentials import CredentialService
     from .rows import Rows
 

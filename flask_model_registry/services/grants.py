@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from .. import signals
 from ..db.representation import ACCESS_FLAGS
-from ..db.transactions import upsert
+from ..db.session import upsert
 from ..db.users import Person, find_user
 from ..errors import NotFoundError, ValidationError
 from ..policy import Action, check_allowed, check_grantee, check_revocation

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .. import types
     from ..policy import Actor
-    from ..providers.base_urls import Providers
+    from ..providers.known_providers import Providers
     from ..schemas.filters import Filters
     from .credentials import CredentialService
     from .defaults import Defaults

@@ -18,7 +18,7 @@ from ..db.failures import breaks_a_constraint, violated_constraint
 from ..db.models import Registered
 from ..db.queries import Lookup
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
-from ..db.transactions import savepoint
+from ..db.session import savepoint
 from ..db.user_deletion import Departures, user_missing
 from ..errors import (
     ConflictError,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 import sqlalchemy as sa
 
-from ..db.transactions import NO_TABLES
+from ..db.session import NO_TABLES
 from ..errors import UnreadableCredentialError
 from ..policy import Actor
 from ..web.views import ROUTES

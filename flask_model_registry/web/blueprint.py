@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from flask import Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, default_exceptions
+from flask import Response, g, request
 
-from ..db.failures import Failure, driver_failure, failure_of, misses_a_table, refuses_a_value
-from ..db.transactions import NO_TABLES, is_of_the_registry
+from ..db.failures import driver_failure
 from ..errors import (
     ConfigError,
     MethodNotAllowedError,
-    MissingKeysError,
     NotFoundError,
-    RegistryError,
-    StorageFullError,
-    UnavailableError,
-    ValidationError,
 )
 from ..schemas.requests import NoQuery
-from .logs import facts
 from .names import rule_class_with_names
-from .openai_errors import NO_PROXY, error_object
+from .openai_errors import NO_PROXY
 from .page import STATIC, PageBlueprint
-from .problems import MIMETYPE, sayable
+from .problems import OPENAI_UNKNOWN, add_error_handlers
 from .request import RequestReader
-from .routes import after_commit
-from .transactions import TRIES, run, told
+from .routes import after_commit, endpoint_name, json_response
+from .transactions import TRIES, run
 from .views import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from flask import Blueprint, Flask
     from flask.sansio.app import App
@@ -45,25 +36,21 @@ if TYPE_CHECKING:
     from .routes import Operation, Route
 
 
-def _endpoints(holds: Callable[[Operation], bool]) -> set[str]:
-    """Return the endpoints for all of whose operations something holds."""
-    return {name for name, route in ROUTES.items() if all(map(holds, route.operations.values()))}
-
-
-_PUBLIC = {STATIC, *_endpoints(lambda each: each.is_public)}
+_PUBLIC = {STATIC} | {
+    name
+    for name, route in ROUTES.items()
+    if all(each.is_public for each in route.operations.values())
+}
 _WITH_BODY = {
     (name, method)
     for name, route in ROUTES.items()
     for method, operation in route.operations.items()
     if operation.body is not None
 }
-_OPENAI_MODEL, _OPENAI_UNKNOWN = "openai_model", "openai_unknown"
-_FOR_OPENAI = {_OPENAI_UNKNOWN, *_endpoints(lambda each: each.is_for_openai)}
 _EXPOSED = "ETag, Link, Location, Retry-After"
 _NO_QUERY = NoQuery()
 _READING = frozenset({"GET", "HEAD"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def build_blueprint(services: Services) -> Blueprint:
@@ -75,10 +62,10 @@ def build_blueprint(services: Services) -> Blueprint:
     for name, route in ROUTES.items():
         _add_rule(blueprint, route.rule, name, requests.view_function(name, route))
     for rule in ("/v1", "/v1/<path:rest>"):
-        _add_rule(blueprint, rule, _OPENAI_UNKNOWN, _openai_unknown)
+        _add_rule(blueprint, rule, OPENAI_UNKNOWN, _openai_unknown)
     # What routing does not find would otherwise be answered by the host's own pages.
     _add_rule(blueprint, "/<path:rest>", "unknown", _unknown)
-    _add_error_handlers(blueprint)
+    add_error_handlers(blueprint)
     return blueprint
 
 
@@ -129,18 +116,6 @@ def _rules_with_names(app: App) -> Iterator[None]:
             app.url_rule_class = own
 
 
-def _add_error_handlers(blueprint: Blueprint) -> None:
-    blueprint.register_error_handler(RegistryError, _registry_problem)
-    blueprint.register_error_handler(MissingKeysError, _keys_missing)
-    blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
-    blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
-    blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
-    # By code too: Flask asks the app's handlers of a code before a blueprint's of a class.
-    blueprint.register_error_handler(HTTPException, _http_problem)
-    for code in default_exceptions:
-        blueprint.register_error_handler(code, _http_problem)
-
-
 class _Requests:
     """Authenticates requests, reads them, and runs their views in transactions."""
 
@@ -152,7 +127,7 @@ class _Requests:
     def authenticate(self) -> None:
         """Let in only users whom the host's loader returns."""
         # A CORS preflight carries no token, and learns nothing.
-        name = _endpoint()
+        name = endpoint_name()
         if request.method != "OPTIONS" and name not in _PUBLIC:
             if (name, request.method) in _WITH_BODY:
                 self._reader.read_body()
@@ -196,8 +171,8 @@ class _Requests:
             identify=self._identify,
         )
         if isinstance(returned, after_commit):
-            return _response(returned.make_body())
-        return _response(*returned) if isinstance(returned, tuple) else _response(returned)
+            return json_response(returned.make_body())
+        return json_response(*returned) if isinstance(returned, tuple) else json_response(returned)
 
     def _identify(self) -> None:
         """Find out who asks."""
@@ -231,88 +206,7 @@ def _nothing(error: NotFoundError) -> Response:
 
 
 def _options(allowed: list[str]) -> Response:
-    return _response("", 204, {"Allow": ", ".join(allowed)})
-
-
-def _response(
-    body: Any,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    mimetype: str = "application/json",
-) -> Response:
-    """Return what a view returned as a response; Flask would ask the host's JSON provider."""
-    text = None if body == "" else _encoded(body) + "\n"
-    response = current_app.response_class(text, status, headers, mimetype=mimetype)
-    if text is None:
-        del response.headers["Content-Type"]
-    return response
-
-
-def _registry_problem(error: RegistryError) -> Response:
-    return _problem(sayable(error))
-
-
-def _problem(error: RegistryError) -> Response:
-    return _problem_response(error.problem(), error.headers)
-
-
-def _problem_response(problem: dict[str, Any], headers: Mapping[str, str]) -> Response:
-    if (name := _endpoint()) in _FOR_OPENAI:
-        problem["error"] = error_object(problem, is_of_model=name == _OPENAI_MODEL)
-    return _response(problem, problem["status"], headers, MIMETYPE)
-
-
-def _keys_missing(error: MissingKeysError) -> Response:
-    """Log one line, because a traceback for each request would bury it."""
-    current_app.logger.error(
-        "model registry: encryption key missing: %s", error, extra=facts("key-missing")
-    )
-    return _problem(UnavailableError())
-
-
-def _http_problem(error: HTTPException) -> Response | HTTPException:
-    """Give an error that Flask or the host raised for our addresses the same shape."""
-    if error.response is not None or error.code is None or error.code < 400:
-        return error
-    problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": error.code}
-    if error.description is not None:
-        problem["detail"] = str(error.description)
-    headers = {
-        name: value
-        for name, value in error.get_headers()
-        if name.lower() not in {"content-type", "content-length"}
-    }
-    return _problem_response(problem, headers)
-
-
-def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
-    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
-        if is_of_the_registry(error):
-            raise ConfigError(NO_TABLES) from None
-        raise error
-    if refuses_a_value(error):
-        return _data_problem(error)
-    failure = failure_of(error)
-    if failure is None:
-        raise error
-    current_app.logger.error(
-        "model registry: database failure (%s): %r",
-        failure.value,
-        told(error),
-        extra=facts(failure.value),
-    )
-    if failure is Failure.FULL:
-        return _problem(StorageFullError())
-    return _problem(UnavailableError("The database did not answer; try again."))
-
-
-def _data_problem(_error: Exception) -> Response:
-    """Answer for a database or a connection that is not in UTF-8."""
-    return _problem(ValidationError([("", "The database cannot hold this text.")]))
-
-
-def _endpoint() -> str:
-    return (request.endpoint or "").rpartition(".")[2]
+    return json_response("", 204, {"Allow": ", ".join(allowed)})
 
 
 def _with_headers(response: Response) -> Response:

@@ -1,20 +1,45 @@
-"""Errors of the registry as responses: problem details (RFC 9457)."""
+"""Errors as responses: problem details (RFC 9457), and the status of a failure of the database."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from flask import current_app
+from werkzeug.exceptions import HTTPException, default_exceptions
 
-from ..errors import RegistryError, UnavailableError, UnreadableCredentialError
+from ..db.failures import Failure, failure_of, misses_a_table, refuses_a_value
+from ..db.session import NO_TABLES, is_of_the_registry
+from ..errors import (
+    ConfigError,
+    MissingKeysError,
+    RegistryError,
+    StorageFullError,
+    UnavailableError,
+    UnreadableCredentialError,
+    ValidationError,
+)
 from .logs import facts
+from .openai_errors import error_object
+from .routes import endpoint_name, json_response
+from .transactions import told
+from .views import ROUTES
 
 if TYPE_CHECKING:
-    from flask import Response
+    from collections.abc import Mapping
+
+    from flask import Blueprint, Response
 
 MIMETYPE = "application/problem+json"
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+OPENAI_MODEL, OPENAI_UNKNOWN = "openai_model", "openai_unknown"
+_FOR_OPENAI = {OPENAI_UNKNOWN} | {
+    name
+    for name, route in ROUTES.items()
+    if all(each.is_for_openai for each in route.operations.values())
+}
 
 
 def problem_response(error: RegistryError) -> Response:
@@ -27,6 +52,82 @@ def problem_response(error: RegistryError) -> Response:
     body = json.dumps(error.problem()) + "\n"
     headers = {**_ALWAYS, **error.headers}
     return current_app.response_class(body, error.status, headers, mimetype=MIMETYPE)
+
+
+def add_error_handlers(blueprint: Blueprint) -> None:
+    """Have a blueprint return errors of the registry, the database and Flask as problem details."""
+    blueprint.register_error_handler(RegistryError, _registry_problem)
+    blueprint.register_error_handler(MissingKeysError, _keys_missing)
+    blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
+    blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
+    blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
+    # By code too: Flask asks the app's handlers of a code before a blueprint's of a class.
+    blueprint.register_error_handler(HTTPException, _http_problem)
+    for code in default_exceptions:
+        blueprint.register_error_handler(code, _http_problem)
+
+
+def _registry_problem(error: RegistryError) -> Response:
+    return _problem(sayable(error))
+
+
+def _problem(error: RegistryError) -> Response:
+    return _as_response(error.problem(), error.headers)
+
+
+def _as_response(problem: dict[str, Any], headers: Mapping[str, str]) -> Response:
+    if (name := endpoint_name()) in _FOR_OPENAI:
+        problem["error"] = error_object(problem, is_of_model=name == OPENAI_MODEL)
+    return json_response(problem, problem["status"], headers, MIMETYPE)
+
+
+def _keys_missing(error: MissingKeysError) -> Response:
+    """Log one line, because a traceback for each request would bury it."""
+    current_app.logger.error(
+        "model registry: encryption key missing: %s", error, extra=facts("key-missing")
+    )
+    return _problem(UnavailableError())
+
+
+def _http_problem(error: HTTPException) -> Response | HTTPException:
+    """Give an error that Flask or the host raised for our addresses the same shape."""
+    if error.response is not None or error.code is None or error.code < 400:
+        return error
+    problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": error.code}
+    if error.description is not None:
+        problem["detail"] = str(error.description)
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in {"content-type", "content-length"}
+    }
+    return _as_response(problem, headers)
+
+
+def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
+    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
+        if is_of_the_registry(error):
+            raise ConfigError(NO_TABLES) from None
+        raise error
+    if refuses_a_value(error):
+        return _data_problem(error)
+    failure = failure_of(error)
+    if failure is None:
+        raise error
+    current_app.logger.error(
+        "model registry: database failure (%s): %r",
+        failure.value,
+        told(error),
+        extra=facts(failure.value),
+    )
+    if failure is Failure.FULL:
+        return _problem(StorageFullError())
+    return _problem(UnavailableError("The database did not answer; try again."))
+
+
+def _data_problem(_error: Exception) -> Response:
+    """Answer for a database or a connection that is not in UTF-8."""
+    return _problem(ValidationError([("", "The database cannot hold this text.")]))
 
 
 def sayable(error: RegistryError) -> RegistryError:

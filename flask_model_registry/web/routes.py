@@ -6,14 +6,18 @@ a Flask view may: a body, or a body, a status and headers. Errors are raised.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from flask import current_app, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     import marshmallow
+    from flask import Response
     from flask.typing import ResponseReturnValue
 
     Returned: TypeAlias = "ResponseReturnValue | after_commit"
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
         def __call__(self, view: _View, /) -> _View: ...
 
 
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _View = TypeVar("_View", bound="Callable[..., Returned]")
 
 
@@ -144,3 +149,22 @@ class after_commit:  # noqa: N801  # views call it as they do Flask's after_this
     """A body that is made after the commit, when no connection to the database is held."""
 
     make_body: Callable[[], Any]
+
+
+def json_response(
+    body: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    mimetype: str = "application/json",
+) -> Response:
+    """Return what a view returned as a response; Flask would ask the host's JSON provider."""
+    text = None if body == "" else _encoded(body) + "\n"
+    response = current_app.response_class(text, status, headers, mimetype=mimetype)
+    if text is None:
+        del response.headers["Content-Type"]
+    return response
+
+
+def endpoint_name() -> str:
+    """Return the name of the request's endpoint, without those of the blueprints."""
+    return (request.endpoint or "").rpartition(".")[2]

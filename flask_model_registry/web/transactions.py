@@ -16,7 +16,7 @@ from tenacity import (
 )
 
 from ..db.failures import Failure, driver_failure, failure_of, is_transient
-from ..db.transactions import needs_savepoints
+from ..db.session import needs_savepoints
 from ..signals import outbox
 from .logs import facts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_model_registry.web.login import jwt_login
+from flask_model_registry.web.login_schemes import jwt_login
 from flask_model_registry.web.openapi import described
 from flask_model_registry.web.views import ROUTES
 from tests.doc_runner import ROOT

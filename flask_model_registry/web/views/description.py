@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, request
 
 from ...schemas.responses import OpenAPIDocument
-from ..login import login_of
+from ..login_schemes import login_of
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
