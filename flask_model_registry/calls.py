@@ -14,7 +14,7 @@ from .db.users import Person
 from .errors import ConfigError, ValidationError
 from .schemas import ModelUpdate, NewModel, Rights, load
 from .schemas.filters import filters_of
-from .schemas.requests import KeptStrings
+from .schemas.requests import TransferOptions
 from .services.rows import ModelRef
 from .unset import UNSET
 from .users import User
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 
 _NEW_MODEL, _CHANGES, _RIGHTS = NewModel(), ModelUpdate(partial=True), Rights()
-_KEPT = KeptStrings()
+_TRANSFER_OPTIONS = TransferOptions()
 
 
-def kept_strings(**kept: bool) -> dict[str, bool]:
-    """Return what a transfer keeps.
+def transfer_options(**kept: bool) -> dict[str, bool]:
+    """Return the checked options of a transfer.
 
     Raises:
         ValidationError: It is not a boolean, such as the ``"false"`` of a form, which is true.
     """
-    loaded: dict[str, bool] = load(_KEPT, kept)
+    loaded: dict[str, bool] = load(_TRANSFER_OPTIONS, kept)
     return loaded
 
 
@@ -235,7 +235,7 @@ class Calls(Generic[User]):
             ModelIdTakenError: The other user has a model with this ``model_id``.
             ValidationError: What to keep is not a boolean.
         """
-        kept = kept_strings(keep_grants=keep_grants, keep_active=keep_active)
+        kept = transfer_options(keep_grants=keep_grants, keep_active=keep_active)
         recipient = Person(key=self._users.key(to, "to"))
         ownership, actor = self._services.ownership, self._users.actor(user)
         ownership.transfer(actor, ModelRef(ref), recipient, **kept)

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from flask import Flask
 
-from .calls import Calls, kept_strings
+from .calls import Calls, transfer_options
 from .config import EXTENSION, Settings
 from .db.access import AccessConditions
 from .db.declare import declare_tables
@@ -123,9 +123,8 @@ class ModelRegistry(Calls[User]):
         app = getattr(app, "_get_current_object", lambda: app)()  # it may be current_app
         if not isinstance(app, Flask):
             raise ConfigError(
-                f"init_app takes a Flask app, not of type {type(app).__module__}."
-                f"{type(app).__name__}; give the Flask app that it wraps, or mount a Flask app of "
-                "its own for the registry in it"
+                f"init_app needs a Flask app, not a {type(app).__module__}.{type(app).__name__}. "
+                "Pass the Flask app that it wraps, or mount another Flask app in it."
             )
         if EXTENSION in app.extensions:
             raise ConfigError("this app has a model registry already; call init_app once for it")
@@ -180,7 +179,7 @@ class ModelRegistry(Calls[User]):
             ValidationError: Both are the same user, nothing is transferred that could be kept, or
                 what to keep is not a boolean.
         """
-        kept = kept_strings(keep_grants=keep_grants, keep_active=keep_active)
+        kept = transfer_options(keep_grants=keep_grants, keep_active=keep_active)
         departing, new_owner = self._users.key(user, "user"), None
         if transfer_to is not UNSET:
             new_owner = self._users.key(transfer_to, "transfer_to", _OR_DELETE)

@@ -47,6 +47,7 @@ def pytest_collection_modifyitems(items, config):
 
 def pytest_collection_finish():
     """Spare the garbage collector the tests and all modules, which stay to the end."""
+    gc.collect()
     gc.freeze()
 
 
@@ -62,7 +63,9 @@ def pytest_terminal_summary(terminalreporter, config):
         return  # the process that started this one knows of all
     reports = [report for each in terminalreporter.stats.values() for report in each]
     if (file := config.option.passed) and not file.exists():
-        passed = (each.nodeid for each in terminalreporter.stats.get("passed", ()))
+        stats = terminalreporter.stats
+        bad = {each.nodeid for each in (*stats.get("failed", ()), *stats.get("error", ()))}
+        passed = (each.nodeid for each in stats.get("passed", ()) if each.nodeid not in bad)
         file.write_text("".join(re.sub(r"@\w+$", "", each) + "\n" for each in passed))  # no group
     lines = tallies.report(
         tally

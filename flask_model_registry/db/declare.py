@@ -105,8 +105,6 @@ def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
     ours = [each for each in named if each.schema == metadata.schema]
     if any(each.name == f"{NAME}_models" and "uuid" not in each.c for each in ours):
         raise ConfigError(f"your metadata has a table '{NAME}_models' of your own; rename it")
-    for table in ours:
-        metadata.remove(table)
     users = f"{user_key.table.fullname}.{user_key.name}"
     for table in named:
         if table not in ours and any(key.target_fullname == users for key in table.foreign_keys):
@@ -115,3 +113,5 @@ def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
                 f"{table.schema!r}, and would look for them elsewhere; reflect into "
                 f"MetaData(schema={table.schema!r})"
             )
+    for table in ours:
+        metadata.remove(table)

@@ -289,7 +289,7 @@ def _ability_writers(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
 
 def _renaming(grants: sa.Table) -> sa.Update:
     of_model = grants.c.model_row_id == sa.bindparam("row_id")
-    return sa.update(grants).where(of_model).values(model_id=sa.bindparam("handle"))
+    return sa.update(grants).where(of_model).values(model_id=sa.bindparam("the_model_id"))
 
 
 def _ordered(column: sa.ColumnElement[int], key: QueryKey) -> sa.ColumnElement[int]:

@@ -36,8 +36,8 @@ class Model:
     @property
     def tag(self) -> str:
         """The entity tag: differs from model to model, and with what its reader may do."""
-        shown = self.representation
-        flags = f"{shown['is_owner']:d}{shown['can_edit']:d}{shown['can_delete']:d}"
+        shown: Mapping[str, Any] = self.representation
+        flags = "".join([f"{shown[name]:d}" for name in ACCESS_FLAGS])
         return f"{shown['id']}-{self.version}-{flags}"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Whether others may go on after a failure, or all of the transaction goes then.
+# False while a failure rolls back the whole transaction.
 needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
 _TABLES = "model_registry_"  # what the names of all begin with
@@ -53,7 +53,8 @@ class HostSession:
 def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:
     """Write what the block does, or nothing of it if it fails.
 
-    That is a savepoint, unless all of the transaction goes then.
+    That is a savepoint, unless a failure rolls back the whole transaction. Enter what this returns
+    at once: on SQLite the lock is taken already.
     """
     # SQLite has no FOR UPDATE: this is the lock that writers wait for, before they look at a row.
     # And the sqlite3 module opens no transaction for a SAVEPOINT, so its release would commit.

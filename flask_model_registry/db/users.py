@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 
     from .declare import Tables
 
+
+_MOST_DIGITS = 1000  # of PostgreSQL; the others have fewer
+
+
+def _decimal(text: str) -> Decimal:
+    """Return a number that a column can hold; drivers write out all digits of any other."""
+    number = Decimal(text)
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError("no decimal column holds this")
+    return number
+
+
 _READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     UUID: UUID,
     int: int,
-    Decimal: Decimal,
+    Decimal: _decimal,
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,
     time: time.fromisoformat,
@@ -75,7 +87,7 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
             if not refuses_a_value(error):
                 raise
             return None
-        except (sa.exc.StatementError, ValueError, ArithmeticError, LookupError):
+        except (sa.exc.StatementError, TypeError, ValueError, ArithmeticError, LookupError):
             continue  # what the driver or a type of the host's own refuses is not a key either
         return found if found is not None and person.has_key(found) else None
     return None

@@ -53,7 +53,7 @@ class Catalogue(dict[str, Provider]):
         return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Providers:
     """The providers of one registry under the address policy of one app."""
 

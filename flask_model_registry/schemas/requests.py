@@ -172,7 +172,7 @@ class Rights(StrictSchema):
     can_delete = JsonBoolean(load_default=False, metadata=about("May delete the model."))
 
 
-class KeptStrings(StrictSchema):
+class TransferOptions(StrictSchema):
     """What the host's own code leaves with a model that is given away; never over HTTP."""
 
     keep_grants = JsonBoolean(required=True)

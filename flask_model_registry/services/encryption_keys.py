@@ -47,7 +47,7 @@ class EncryptionKeys:
         self.tables = tables
         self.credentials = credentials
         self.is_strict = is_strict
-        self.are_checked = False
+        self.are_checked = False  # in this process, by the first request that needs them
         models = tables.models.c
         self._first = sa.select(sa.func.min(models.key_id))
         self._next = self._first.where(models.key_id > sa.bindparam("last"))
@@ -72,7 +72,6 @@ class EncryptionKeys:
                 problem,
                 extra={"model_registry_kind": "key-missing"},
             )
-        self.are_checked = True
 
     def key_ids_in_use(self, connection: sa.Connection) -> Iterator[str]:
         """Yield the key ids that rows have, by one look into the index for each."""

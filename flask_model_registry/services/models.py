@@ -248,9 +248,8 @@ class ModelService:
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
             )
         if "model_id" in changed:
-            connection.execute(
-                self._queries.rename_grants, {"row_id": old["id"], "handle": changed["model_id"]}
-            )
+            renamed = {"row_id": old["id"], "the_model_id": changed["model_id"]}
+            connection.execute(self._queries.rename_grants, renamed)
         if "category" in changed:
             self._defaults.clear_all(locked)
         if "is_shared" in changed:

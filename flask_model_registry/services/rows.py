@@ -115,12 +115,13 @@ class Rows:
         self._change = sa.update(queries.access.tables.models)
         self._writing: WeakSet[Any] = WeakSet()  # transactions of sessions
 
-    def connect(self, *, to_write: bool = False) -> sa.Connection:
+    def connect(self, *, to_write: bool = False, check_keys: bool = True) -> sa.Connection:
         """Return the connection of the host's session, to the database that holds its users.
 
         Args:
             to_write: Connect to the primary if the session routes reads to a replica, and so for
                 the rest of the transaction: what is written must not depend on old rows.
+            check_keys: Check the encryption keys, if that did not go well before in this process.
 
         Raises:
             ConfigError: Stored API keys are sealed with encryption keys that are not configured.
@@ -133,16 +134,16 @@ class Rows:
         connection: sa.Connection = session.connection(bind_arguments=bind)
         if to_write:
             self._writing.add(session.get_transaction())
-        if not self._keys.are_checked:
+        if check_keys and not self._keys.are_checked:
             self._keys.check(connection)
+            self._keys.are_checked = True
         if connection.dialect.name == "sqlite":
             self._departures.follow(connection)
         return connection
 
     def check_keys(self) -> None:
         """Check the encryption keys, whether that was done before or not."""
-        self._keys.are_checked = False
-        self.connect()
+        self._keys.check(self.connect(check_keys=False))
 
     def engine(self) -> sa.Engine:
         """Return the engine of the database that holds the host's users."""
@@ -246,13 +247,13 @@ class Rows:
         else:
             row = self._model_to_change(connection, actor, target.ref)
         with self.write_transaction(actor.key, connection):
-            held = self._locked(connection, actor, row.id, self.queries.locked[shared])
-            if isinstance(target.ref, str) and held.row["model_id"] != target.ref:
+            locked = self._locked(connection, actor, row.id, self.queries.locked[shared])
+            if isinstance(target.ref, str) and locked.row["model_id"] != target.ref:
                 raise NotFoundError
-            check_allowed(action, held.actions)
-            if target.is_expected is not None and not target.is_expected(held.shown().tag):
+            check_allowed(action, locked.actions)
+            if target.is_expected is not None and not target.is_expected(locked.shown().tag):
                 raise PreconditionFailedError("The tag is not that of the model now; get it again.")
-            yield held
+            yield locked
 
     def send_signal(
         self,
@@ -272,12 +273,12 @@ class Rows:
         row = connection.execute(statement, {"ref": row_id}).mappings().first()
         if row is None:
             raise NotFoundError
-        held = LockedModel(connection, actor, row, (), self._access)
-        if not held.is_owner:
+        locked = LockedModel(connection, actor, row, (), self._access)
+        if not locked.is_owner:
             parameters = {"ref": row_id, **parameters_of(actor)}
             grants = connection.execute(self.queries.grants_of_actor, parameters)
-            held = replace(held, grants=tuple(grants.mappings()))
-        return held
+            locked = replace(locked, grants=tuple(grants.mappings()))
+        return locked
 
     def _conflict(self, error: sa.exc.DBAPIError) -> ConflictError:
         constraint = violated_constraint(error, self._access.tables.models) or ""

@@ -71,9 +71,10 @@ class UserClient:
 
 
 def nobody(host: Host) -> UserClient:
-    """Return a user_client who has not logged in."""
+    """Return a client that has not logged in."""
     # Not by `app.test_client()`: the host's class of clients may log in by itself.
-    return UserClient("a user_client", host, FlaskClient(host.app, host.app.response_class))
+    client = FlaskClient(host.app, host.app.response_class)
+    return UserClient("a client without a login", host, client)
 
 
 def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:

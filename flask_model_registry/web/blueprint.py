@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flask.sansio.app import App
     from flask.sansio.blueprints import BlueprintSetupState
 
+    from ..policy import Actor
     from ..services.app_services import Services
     from .routes import Operation, Route
 
@@ -73,8 +74,10 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
     """Register the blueprint with an app, or with a blueprint that is not registered yet.
 
     Raises:
-        ConfigError: It is registered, or has another one of this name.
+        ConfigError: It is registered, or the app has another blueprint of this name.
     """
+    if blueprint.name in getattr(parent, "blueprints", ()):
+        raise ConfigError(f"the app already has a blueprint {blueprint.name!r}; rename yours")
     try:
         parent.register_blueprint(blueprint, url_prefix=prefix)
     except AssertionError:
@@ -82,8 +85,6 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
             f"{parent.name!r} takes no more blueprints; call init_app earlier, and make a parent "
             "blueprint anew in each call of your app factory"
         ) from None
-    except ValueError as error:
-        raise ConfigError(f"{error} Rename yours; the registry's is {blueprint.name!r}") from None
 
 
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
@@ -132,7 +133,7 @@ class _Requests:
             if (name, request.method) in _WITH_BODY:
                 self._reader.read_body()
             g.model_registry_is_alone = not self._session().in_transaction()
-            self._identify()
+            g.model_registry_actor = self._identify()
 
     def view_function(self, name: str, route: Route) -> Callable[..., Response]:
         """Return a function with a name, as extensions such as Flask-WTF expect."""
@@ -174,10 +175,10 @@ class _Requests:
             return json_response(returned.make_body())
         return json_response(*returned) if isinstance(returned, tuple) else json_response(returned)
 
-    def _identify(self) -> None:
-        """Find out who asks."""
+    def _identify(self) -> Actor:
+        """Return who asks."""
         try:
-            g.model_registry_actor = self._services.users.actor()
+            return self._services.users.actor()
         except (sa.exc.DBAPIError, OSError) as error:
             failure = driver_failure(error)
             # Not every driver shows that its connection is dead. This does, where the error can

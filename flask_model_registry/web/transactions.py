@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
+    from ..policy import Actor
     from ..services.app_services import Services
 
 TRIES = 4  # of a transaction, in all
@@ -38,23 +39,23 @@ def run(
     *,
     commit: bool,
     tries: int,
-    identify: Callable[[], Any],
+    identify: Callable[[], Actor],
 ) -> Any:
     """Run a view in a transaction, and again after a deadlock or serialization failure.
 
     All of it is committed or nothing, so it makes no savepoints. Its signals are sent afterwards.
 
     Args:
-        identify: Finds out who asks; called again before a retry, as the user may be gone.
+        identify: Returns who asks; called again before a retry, as the user may be gone.
     """
-    session = services.rows.session
+    session, actor = services.rows.session, g.get("model_registry_actor")
     for attempt in retrying(tries):
         with attempt:
             if attempt.retry_state.attempt_number > 1:
-                identify()
+                actor = identify()
             calls: list[Callable[[], Any]] = []
             with transaction(session, commit=commit, calls=calls, savepoints=False):
-                returned = view(services, g.get("model_registry_actor"), **arguments)
+                returned = view(services, actor, **arguments)
     if calls:
         send_signals(session, calls)
     return returned
@@ -74,7 +75,7 @@ def transaction(
         calls: Takes the calls of the signals' receivers; without it, they are made at once.
         savepoints: Whether what the block does may fail in part.
     """
-    collecting, splitting = outbox.set(calls), needs_savepoints.set(savepoints)
+    outbox_token, savepoints_token = outbox.set(calls), needs_savepoints.set(savepoints)
     try:
         yield
         if commit:
@@ -85,8 +86,8 @@ def transaction(
             raise failure from error
         raise
     finally:
-        needs_savepoints.reset(splitting)
-        outbox.reset(collecting)
+        needs_savepoints.reset(savepoints_token)
+        outbox.reset(outbox_token)
 
 
 def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
