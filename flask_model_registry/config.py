@@ -253,11 +253,11 @@ def _key_entries(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, ValueError, TypeError) as error:
-        fault = type(error).__name__
+        problem = type(error).__name__
     else:
-        fault = ""
-    if fault:  # outside, as a UnicodeDecodeError holds what it could not decode
-        raise ConfigError(f"{name}_FILE cannot be read: {fault}")
+        problem = ""
+    if problem:  # outside, as a UnicodeDecodeError holds what it could not decode
+        raise ConfigError(f"{name}_FILE cannot be read: {problem}")
     return name + "_FILE", re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 

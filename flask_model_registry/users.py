@@ -147,7 +147,7 @@ class Users:
         for name in groups if is_iterable else [groups]:
             if not is_iterable or not isinstance(name, str):
                 raise ConfigError(
-                    "groups must return the names of groups, as an iterable of text, "
+                    "groups must return the names of groups, as an iterable of strings, "
                     + _describe(name)
                 )
             # To names that databases do not all compare alike, nothing can be granted.

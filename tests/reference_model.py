@@ -24,7 +24,7 @@ def origin(model):
     return (model["base_url"] or "own").removesuffix("/v2")
 
 
-class Oracle:
+class ReferenceModel:
     """What each user should see."""
 
     def __init__(self):

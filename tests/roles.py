@@ -8,7 +8,7 @@ from tests.hosts import PREFIX, grant, model, register
 BY_NAME = {"model_by_handle", "openai_model"}
 
 
-class Scene:
+class RoleFixture:
     """A model, and a user in a given role to it."""
 
     def __init__(self, host, role):

@@ -9,7 +9,7 @@ import pytest
 
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX
-from tests.roles import BY_NAME, Scene
+from tests.roles import BY_NAME, RoleFixture
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -102,7 +102,7 @@ def test_every_route_is_in_the_table():
 
 @pytest.mark.parametrize(("name", "method", "role", "status"), cases(ONE_MODEL))
 def test_one_model_by_every_form_of_id(host, name, method, role, status):
-    scene = Scene(host, role)
+    scene = RoleFixture(host, role)
     forms = ("m/1", "foreign", "absent") if name in BY_NAME else (
         scene.id, scene.foreign, 2_000_000_000)  # fmt: skip
     before, unseen = scene.content(), 401 if role == "anonymous" else 404
@@ -121,14 +121,14 @@ def test_one_model_by_every_form_of_id(host, name, method, role, status):
 
 @pytest.mark.parametrize(("name", "method", "role", "status"), cases(NO_MODEL))
 def test_no_model_in_particular(host, name, method, role, status):
-    response = Scene(host, role).request(name, method, ref=None)
+    response = RoleFixture(host, role).request(name, method, ref=None)
 
     assert response.status_code == status, response.text
 
 
 @pytest.mark.parametrize(("name", "method", "variant", "role", "status"), cases(SHARING))
 def test_what_takes_the_right_to_share(host, name, method, variant, role, status):
-    scene = Scene(host, role)
+    scene = RoleFixture(host, role)
     before = scene.content()
 
     response = scene.request(
@@ -141,7 +141,7 @@ def test_what_takes_the_right_to_share(host, name, method, variant, role, status
 
 @pytest.mark.parametrize("role", ROLES[:-1])
 def test_a_list_shows_what_one_can_be_read(host, role):
-    scene = Scene(host, role)
+    scene = RoleFixture(host, role)
 
     listed = {each["id"] for each in scene.client.get(f"{PREFIX}/").json}
     counted = scene.client.get(f"{PREFIX}/summary").json["total"]

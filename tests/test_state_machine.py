@@ -1,4 +1,4 @@
-"""Anything that any user may do, in any order, checked against an oracle over plain dicts."""
+"""Anything that any user may do, in any order, checked against a reference model over plain dicts."""
 
 import copy
 import itertools
@@ -25,7 +25,7 @@ from flask_model_registry import (
 )
 from tests import databases
 from tests.hosts import CANARY, PREFIX, model
-from tests.reference_model import ADMINS, CATEGORY, GROUPS, PEOPLE, Oracle
+from tests.reference_model import ADMINS, CATEGORY, GROUPS, PEOPLE, ReferenceModel
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def machine(host):
         @initialize()
         def begin(self):
             host.empty()
-            self.oracle, self.clients = Oracle(), {}
+            self.reference, self.clients = ReferenceModel(), {}
             self.compared, self.turns = None, itertools.cycle(PEOPLE)
             for name in PEOPLE:
                 self.arrive(name)
@@ -88,31 +88,31 @@ def machine(host):
 
         def row_id(self, number):
             """Return the id of some model; or of none."""
-            ids = sorted(self.oracle.models)
+            ids = sorted(self.reference.models)
             return ids[number % len(ids)] if ids else 999_999
 
         def name(self, kind, name):
             return str(host.user(name)) if kind == "users" else name
 
-        @precondition(lambda self: len(self.oracle.models) < 10)
+        @precondition(lambda self: len(self.reference.models) < 10)
         @rule(user=people, fields=new_models)
         def register(self, user, fields):
             self.make(user, fields)
             self.compare()
 
         def make(self, user, fields):
-            status, expected = self.oracle.register(user, fields)
+            status, expected = self.reference.register(user, fields)
             response = self.clients[user].post(f"{PREFIX}/register", json=model(**sent(fields)))
             assert response.status_code == status, response.text
             if status == 201:
-                self.oracle.models[response.json["id"]] = expected
+                self.reference.models[response.json["id"]] = expected
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=actors, number=numbers, fields=changes)
         def patch(self, user, number, fields):
             self.change(user, number, fields)
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=actors, number=numbers, shared=st.booleans())
         def share(self, user, number, shared):
             self.change(user, number, {"share_with_users": shared})
@@ -126,60 +126,60 @@ def machine(host):
 
         def editors(self):
             """Return pairs of a user and the number of another user's model that they may edit."""
-            models = [self.oracle.models[row_id] for row_id in sorted(self.oracle.models)]
+            models = [self.reference.models[row_id] for row_id in sorted(self.reference.models)]
             return [(user, number) for number, each in enumerate(models) for user in PEOPLE
-                    if each["owner"] != user and self.oracle.may(user, each, "can_edit")]  # fmt: skip
+                    if each["owner"] != user and self.reference.may(user, each, "can_edit")]  # fmt: skip
 
         def change(self, user, number, fields):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
-            status = self.oracle.patch(user, row_id, fields)
+            status = self.reference.patch(user, row_id, fields)
             self.changed(user, row_id, status, f"/{row_id}", fields)
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=people, model_id=names, fields=changes)
         def patch_by_name(self, user, model_id, fields):
-            row_id, status = self.oracle.to_change(user, model_id)
-            status = status or self.oracle.patch(user, row_id, fields)
+            row_id, status = self.reference.to_change(user, model_id)
+            status = status or self.reference.patch(user, row_id, fields)
             self.changed(user, row_id, status, f"/by-id/{model_id}", fields)
 
         def changed(self, user, row_id, status, address, fields):
             response = self.clients[user].patch(PREFIX + address, json=sent(fields))
             assert response.status_code == status, response.text
             if status == 200:
-                changed = self.oracle.models[row_id]
-                flags = "".join(str(int(flag)) for flag in self.oracle.flags(user, changed))
+                changed = self.reference.models[row_id]
+                flags = "".join(str(int(flag)) for flag in self.reference.flags(user, changed))
                 assert response.headers["ETag"] == f'"{row_id}-{changed["version"]}-{flags}"'
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=st.one_of(people, actors), number=numbers)
         def delete(self, user, number):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
-            status = self.oracle.delete(user, row_id)
+            status = self.reference.delete(user, row_id)
             assert self.clients[user].delete(f"{PREFIX}/{row_id}").status_code == status
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=people, model_id=names)
         def delete_by_name(self, user, model_id):
-            row_id, status = self.oracle.to_change(user, model_id)
-            status = status or self.oracle.delete(user, row_id)
+            row_id, status = self.reference.to_change(user, model_id)
+            status = status or self.reference.delete(user, row_id)
             assert self.clients[user].delete(f"{PREFIX}/by-id/{model_id}").status_code == status
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(number=numbers, grantee=grantees, rights=rights, user=actors)
         def grant(self, number, grantee, rights, user):
             row_id, (kind, name) = self.row_id(number), grantee
             user = user or self.owner(row_id)
-            status = self.oracle.grant(user, row_id, kind, name, rights)
+            status = self.reference.grant(user, row_id, kind, name, rights)
             address = f"{PREFIX}/{row_id}/grants/{kind}/{self.name(kind, name)}"
             assert self.clients[user].put(address, json=rights).status_code == status
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(number=numbers, grantee=grantees, user=actors)
         def revoke(self, number, grantee, user):
             self.take_back(number, grantee, user)
@@ -200,47 +200,47 @@ def machine(host):
 
         def grants(self):
             """Return each grant there is: the number of its model, and whom it is to."""
-            models = (self.oracle.models[row_id] for row_id in sorted(self.oracle.models))
+            models = (self.reference.models[row_id] for row_id in sorted(self.reference.models))
             return [(number, (kind, name)) for number, each in enumerate(models)
                     for kind in ("users", "groups") for name in each[kind]]  # fmt: skip
 
         def take_back(self, number, grantee, user):
             row_id, (kind, name) = self.row_id(number), grantee
             user = user or self.owner(row_id)
-            status = self.oracle.revoke(user, row_id, kind, name)
+            status = self.reference.revoke(user, row_id, kind, name)
             address = f"{PREFIX}/{row_id}/grants/{kind}/{self.name(kind, name)}"
             assert self.clients[user].delete(address).status_code == status
             self.compare()
 
         def owner(self, row_id):
-            return self.oracle.models.get(row_id, {"owner": "ann"})["owner"]
+            return self.reference.models.get(row_id, {"owner": "ann"})["owner"]
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=actors, number=numbers, to=people)
         def transfer(self, user, number, to):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
-            status = self.oracle.transfer(user, row_id, to)
+            status = self.reference.transfer(user, row_id, to)
             body = {"user": str(host.user(to))}
             response = self.clients[user].post(f"{PREFIX}/{row_id}/transfer", json=body)
             assert response.status_code == status, response.text
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=people, config_type=config_types, number=numbers, scope=scopes)
         def set_default(self, user, config_type, number, scope):
             self.choose(user, config_type, self.row_id(number), scope)
 
         @rule(user=people, number=numbers, scope=scopes)
         def set_default_to_what_one_sees(self, user, number, scope):
-            seen = sorted(self.oracle.listed(user))
+            seen = sorted(self.reference.listed(user))
             row_id = seen[number % len(seen)] if seen else 999_999
-            category = self.oracle.models[row_id]["category"] if seen else "llm"
+            category = self.reference.models[row_id]["category"] if seen else "llm"
             (config_type, *_) = [name for name, each in CATEGORY.items() if each == category]
             self.choose(user, config_type, row_id, scope)
 
         def choose(self, user, config_type, row_id, scope):
-            status = self.oracle.set_default(user, config_type, row_id, scope)
+            status = self.reference.set_default(user, config_type, row_id, scope)
             address = f"{PREFIX}/defaults/{config_type}?scope={scope}"
             response = self.clients[user].put(address, json={"id": row_id})
             assert response.status_code == status, response.text
@@ -248,12 +248,12 @@ def machine(host):
 
         @rule(user=people, config_type=config_types, scope=scopes)
         def clear_default(self, user, config_type, scope):
-            status = self.oracle.clear_default(user, config_type, scope)
+            status = self.reference.clear_default(user, config_type, scope)
             address = f"{PREFIX}/defaults/{config_type}?scope={scope}"
             assert self.clients[user].delete(address).status_code == status
             self.compare()
 
-        @precondition(lambda self: len(self.oracle.models) > 3)
+        @precondition(lambda self: len(self.reference.models) > 3)
         @rule(
             user=people,
             way=st.sampled_from(["orm", "sql", "registry", "heir"]),
@@ -265,7 +265,7 @@ def machine(host):
         def leave(self, user, way, new_owner, kept):
             """Delete a user; another one of the same name, and maybe the same key, comes."""
             has_heir = way == "heir" and new_owner != user
-            leaves = self.oracle.leave(user, new_owner if has_heir else None, **kept)
+            leaves = self.reference.leave(user, new_owner if has_heir else None, **kept)
             with host.app.app_context():
                 gone, session = host.load(user), host.db.session
                 if has_heir:
@@ -286,13 +286,13 @@ def machine(host):
                 self.arrive(user)
             self.compare()
 
-        @precondition(lambda self: self.oracle.models)
+        @precondition(lambda self: self.reference.models)
         @rule(user=people, model_id=names)
         def find_and_resolve(self, user, model_id):
-            row_id = self.oracle.nearest(user, model_id)
+            row_id = self.reference.nearest(user, model_id)
             response = self.clients[user].get(f"{PREFIX}/by-id/{model_id}")
             assert (response.json["id"] if response.status_code == 200 else None) == row_id
-            found = self.oracle.models.get(row_id)
+            found = self.reference.models.get(row_id)
             with host.app.app_context():
                 try:
                     resolved = host.registry.resolve(model_id, user=host.load(user))
@@ -309,7 +309,7 @@ def machine(host):
         def compare(self):
             """Read as each user; as one of them in turn where nothing has changed since."""
             stored = self.stored()
-            known = stored, {**host.users}, copy.deepcopy(vars(self.oracle))
+            known = stored, {**host.users}, copy.deepcopy(vars(self.reference))
             if known == self.compared:
                 self.compare_for(next(self.turns))
                 return
@@ -337,18 +337,18 @@ def machine(host):
                 (name_of[row.user_id], row.config_type): row.model_row_id
                 for row in stored["defaults"]
             }
-            assert chosen == self.oracle.defaults
+            assert chosen == self.reference.defaults
             chosen = {row.config_type: row.model_row_id for row in stored["app_defaults"]}
-            assert chosen == self.oracle.app_defaults
+            assert chosen == self.reference.app_defaults
             grants = sum(
-                len(each["users"]) + len(each["groups"]) for each in self.oracle.models.values()
+                len(each["users"]) + len(each["groups"]) for each in self.reference.models.values()
             )
             assert len(stored["grants"]) == grants
             for name in stored.keys() - {"models"}:
                 assert {row.model_row_id for row in stored[name]} <= ids
 
         def compare_for(self, user):
-            client, expected = self.clients[user], self.oracle.listed(user)
+            client, expected = self.clients[user], self.reference.listed(user)
             shown = client.get(f"{PREFIX}/?is_active=all&limit=100").json
             assert [each["id"] for each in shown] == sorted(expected)
             for each in shown:
@@ -357,21 +357,21 @@ def machine(host):
                     assert each[name] == wanted[name]
                 assert each["is_shared"] == wanted["share_with_users"]
                 flags = tuple(each[name] for name in ("is_owner", "can_edit", "can_delete"))
-                assert flags == self.oracle.flags(user, wanted)
+                assert flags == self.reference.flags(user, wanted)
             counted = client.get(f"{PREFIX}/summary?is_active=all").json["by_category"]
             assert counted == Counter(each["category"] for each in expected.values())
             defaults = client.get(f"{PREFIX}/defaults").json
             found = {
                 each["config_type"]: (each["source"], each["model"]["id"]) for each in defaults
             }
-            assert found == self.oracle.effective(user)
+            assert found == self.reference.effective(user)
 
     return Machine
 
 
 @pytest.fixture
 def four(hosts):
-    """A host whose four users are in the groups that the oracle knows."""
+    """A host whose four users are in the groups that the reference knows."""
     host = hosts(groups=lambda user: GROUPS[user.name])
     with host.app.app_context():
         databases.do_not_wait_for_the_disk(host.db.engine)

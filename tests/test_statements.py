@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask_model_registry.schemas.limits import MAX_ID
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import PREFIX, model, register
-from tests.roles import BY_NAME, Scene
+from tests.roles import BY_NAME, RoleFixture
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_every_route_is_counted():
 
 @pytest.mark.parametrize(("name", "method"), ROUTE_STATEMENTS)
 def test_a_route_takes_so_many_statements(host, statements, name, method):
-    scene = Scene(host, "owner")
+    scene = RoleFixture(host, "owner")
     if name == "default" and method != "PUT":
         scene.request("default", "PUT", ref=scene.id)
     statements.clear()

@@ -133,12 +133,12 @@ def violated_constraint(error: sa.exc.DBAPIError, table: sa.Table) -> str | None
     """Return the name of the table's unique constraint that the driver complains of, if any."""
     diagnostics = getattr(error.orig, "diag", None)
     name = getattr(diagnostics, "constraint_name", None) or _fields(error).get("n")
-    told = name or " ".join(map(str, getattr(error.orig, "args", ())))
+    text = name or " ".join(map(str, getattr(error.orig, "args", ())))
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             # SQLite names the columns, MySQL `key` or `table.key`, PostgreSQL the constraint.
             columns = ", ".join(f"{table.name}.{column.name}" for column in constraint.columns)
-            if re.search(rf"(\A|for key '(\w+\.)?){constraint.name}('|\Z)|: {columns}\Z", told):
+            if re.search(rf"(\A|for key '(\w+\.)?){constraint.name}('|\Z)|: {columns}\Z", text):
                 return str(constraint.name)
     return None
 

@@ -37,7 +37,9 @@ class Model:
     def tag(self) -> str:
         """The entity tag: differs from model to model, and with what its reader may do."""
         shown: Mapping[str, Any] = self.representation
-        flags = "".join([f"{shown[name]:d}" for name in ACCESS_FLAGS])
+        flags = ""
+        for name in ACCESS_FLAGS:
+            flags += "1" if shown[name] else "0"
         return f"{shown['id']}-{self.version}-{flags}"
 
 

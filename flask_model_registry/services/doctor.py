@@ -132,8 +132,8 @@ def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> 
     without_key = sa.select(sa.func.count()).where(models.ciphertext.is_(None))
     if count := connection.scalar(without_key):
         yield Finding("warning", f"{count} models have no API key; their owners can give them one")
-    places = (models.model_provider, models.base_url)
-    statement = sa.select(*places, sa.func.count(), sa.func.min(models.id)).group_by(*places)
+    columns = (models.model_provider, models.base_url)
+    statement = sa.select(*columns, sa.func.count(), sa.func.min(models.id)).group_by(*columns)
     for provider, base_url, count, first in connection.execute(statement):
         for _field, problem in providers.problems(provider, base_url):
             yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")

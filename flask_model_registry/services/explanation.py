@@ -34,7 +34,7 @@ class Explanation:
     Attributes:
         ref: The reference that was asked for.
         id: The model it leads to, or ``None``.
-        model_id: Its handle.
+        model_id: The ``model_id`` of the model.
         owner: The text of its owner's key.
         relations: Why the user sees it: owner, shared with everyone, granted to the user,
             granted to a group of the user.

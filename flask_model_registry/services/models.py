@@ -109,13 +109,14 @@ class ModelService:
         rows = self._rows.connect().execute(self._queries.reachable, parameters_of(actor))
         return rows.mappings().all()
 
-    def reached(self, actor: Actor, handle: str) -> Mapping[Any, Any]:
+    def reached(self, actor: Actor, model_id: str) -> Mapping[Any, Any]:
         """Return the one of these with this ``model_id``.
 
         Raises:
             NotFoundError: There is none.
         """
-        row: Mapping[Any, Any] = self._rows.find_model(self._queries.secret, actor, handle)._mapping
+        found = self._rows.find_model(self._queries.secret, actor, model_id)
+        row: Mapping[Any, Any] = found._mapping
         if not row["is_active"] or row["ciphertext"] is None:
             raise NotFoundError
         return row

@@ -17,7 +17,7 @@ from .fixture import Fixture, fixture_of
 from .host import Host, fail
 from .isolation import distinguishable, lists_of
 from .schema import missing_objects
-from .user_client import nobody, told
+from .user_client import anonymous, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _MIGRATE = (
     "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that is "
     "there. The documentation has a page on it, Upgrade"
 )
-_TOLD = 10  # faults in a message
+_SHOWN = 10  # problems in a message
 _directions = pytest.mark.parametrize("requester", ["the first user asks", "the second user asks"])
 
 
@@ -71,13 +71,14 @@ class ModelRegistryConformance:
             missing = [*missing_objects(connection, tables)]
         if missing == [f"table {table.name}" for table in tables]:
             fail(NO_TABLES)
-        _fail_if(missing, f"The database lacks something of the registry; {_MIGRATE}:")
+        _fail_if_any(missing, f"The database lacks something of the registry; {_MIGRATE}:")
 
     def test_every_stored_api_key_opens(self, model_registry_host: Host) -> None:
         """The configured encryption keys open what is stored."""
-        faults = [*_unreadable(model_registry_host)]
-        _fail_if(
-            faults, "API keys do not open; see which they need by 'flask model-registry list-keys':"
+        problems = [*_unreadable(model_registry_host)]
+        _fail_if_any(
+            problems,
+            "API keys do not open; see which they need by 'flask model-registry list-keys':",
         )
 
     def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Fixture) -> None:
@@ -100,7 +101,7 @@ class ModelRegistryConformance:
     def test_no_route_answers_without_a_token(self, model_registry_scene: Fixture) -> None:
         """Every URL and method refuses a request without a token, except the API's description."""
         fixture = model_registry_scene
-        _fail_if([*_let_in(fixture)], "Without a valid token, the answer must be 401:")
+        _fail_if_any([*_let_in(fixture)], "Without a valid token, the answer must be 401:")
 
     def test_no_answer_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent never comes back, in a body or a header."""
@@ -113,7 +114,7 @@ class ModelRegistryConformance:
             for place, text in (("headers", str(answer.headers)), ("body", answer.text))
             if fixture.canary.is_in(text)
         ]
-        _fail_if(leaks, "An API key, or a piece of it, came back:")
+        _fail_if_any(leaks, "An API key, or a piece of it, came back:")
 
     def test_no_log_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent is not logged, at any level, and not printed."""
@@ -121,7 +122,7 @@ class ModelRegistryConformance:
         with listening() as heard:
             exercise(fixture)
         leaks = dict.fromkeys(where for where, text in heard if fixture.canary.is_in(text))
-        _fail_if([*leaks], "An API key, or a piece of it, was logged:")
+        _fail_if_any([*leaks], "An API key, or a piece of it, was logged:")
 
     def test_the_two_users_are_two(self, model_registry_scene: Fixture) -> None:
         """What two users register belongs to two users."""
@@ -143,7 +144,7 @@ class ModelRegistryConformance:
         model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
         own = model_registry_scene.register(other, "own")
         found = distinguishable(model_registry_scene, other, model, own)
-        _fail_if([*found], f"{other.name} can tell a model of {owner.name} from none:")
+        _fail_if_any([*found], f"{other.name} can tell a model of {owner.name} from none:")
         # Nor by what cannot be registered.
         model_registry_scene.register(other, "hidden")
 
@@ -159,14 +160,14 @@ class ModelRegistryConformance:
         model_registry_scene.choose(owner, own.owner, model.owner)
         after = lists_of(model_registry_scene, other)
         changed = [f"GET {address}" for address, text in before.items() if after[address] != text]
-        _fail_if(changed, f"{other.name} sees that {owner.name} has registered a model:")
+        _fail_if_any(changed, f"{other.name} sees that {owner.name} has registered a model:")
 
 
-def _fail_if(faults: Sequence[str], message: str) -> None:
-    """Fail if there are faults; of many, tell the first."""
-    if faults:
-        lines = [f"  {fault}" for fault in faults[:_TOLD]]
-        more = [f"  and {len(faults) - _TOLD} more"] if len(faults) > _TOLD else []
+def _fail_if_any(problems: Sequence[str], message: str) -> None:
+    """Fail if there are problems, and show the first of many."""
+    if problems:
+        lines = [f"  {problem}" for problem in problems[:_SHOWN]]
+        more = [f"  and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         fail("\n".join([message, *lines, *more]))
 
 
@@ -190,7 +191,7 @@ def _unreadable(host: Host) -> Iterator[str]:
 def _let_in(fixture: Fixture) -> Iterator[str]:
     model = fixture.register(fixture.first, "guarded")
     values = _values(fixture, model)
-    user_client, body = nobody(fixture.host), fixture.body("forbidden")
+    user_client, body = anonymous(fixture.host), fixture.body("forbidden")
     for rule in fixture.host.rules():
         if rule.endpoint.rpartition(".")[2] in _PUBLIC:
             continue
@@ -201,7 +202,7 @@ def _let_in(fixture: Fixture) -> Iterator[str]:
                 answer = user_client.ask(method, path, headers=headers, json=body)
                 if answer.status_code != 401:
                     how = "a token that is none" if headers else "no token"
-                    yield f"{method} {path} with {how} answered {told(answer)}"
+                    yield f"{method} {path} with {how} answered {describe(answer)}"
 
 
 def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:

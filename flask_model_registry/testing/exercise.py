@@ -29,7 +29,7 @@ def _register(fixture: Fixture, model: Registered, _other: Registered) -> None:
     path, key, body = fixture.host.path("register"), fixture.canary.api_key, fixture.body("refused")
     first = fixture.first
     first.expect(409, "POST", path, json={**body, "model_id": model.model_id})
-    for fault in (
+    for wrong in (
         {"temperature": 9},
         {"api_key": f"{key} "},
         {"api_key": [key]},
@@ -39,7 +39,7 @@ def _register(fixture: Fixture, model: Registered, _other: Registered) -> None:
         {"description": f"{key}\x1b"},
         {"category": key},
     ):
-        first.expect(422, "POST", path, json={**body, **fault})
+        first.expect(422, "POST", path, json={**body, **wrong})
     first.expect(400, "POST", path, data=f'{{"api_key": "{key}"', content_type="application/json")
     first.expect(415, "POST", path, data=json.dumps(body), content_type="text/plain")
     too_long = json.dumps(body) + " " * fixture.host.services.settings.max_body_bytes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.limits import MAX_ID
 from ..web.views import ROUTES
-from .user_client import told
+from .user_client import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,10 +49,11 @@ def distinguishable(
         )
         what = f"{method} {_path(fixture, name, (model.id, model.model_id), own)}"
         if before.status_code != 404:
-            yield f"{what} must be answered 404 if nothing is there, but was {told(before)}"
+            yield f"{what} must be answered 404 if nothing is there, but was {describe(before)}"
         elif differing := _differing(answer, before, after):
             names = ", ".join(differing)
-            yield f"{what} answered {told(answer)}, if nothing is there {told(before)}: {names}"
+            absent_is = describe(before)
+            yield f"{what} answered {describe(answer)}, if nothing is there {absent_is}: {names}"
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:

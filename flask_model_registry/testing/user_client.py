@@ -51,7 +51,8 @@ class UserClient:
         answer = self.ask(method, path, **options)
         if answer.status_code != status:
             fail(
-                f"{method} {path} by {self.name} must be answered {status}, but was {told(answer)}"
+                f"{method} {path} by {self.name} must be answered {status}, "
+                f"but was {describe(answer)}"
             )
         return answer
 
@@ -70,7 +71,7 @@ class UserClient:
         return {config["JWT_ACCESS_CSRF_HEADER_NAME"]: cookie.value} if cookie else {}
 
 
-def nobody(host: Host) -> UserClient:
+def anonymous(host: Host) -> UserClient:
     """Return a client that has not logged in."""
     # Not by `app.test_client()`: the host's class of clients may log in by itself.
     client = FlaskClient(host.app, host.app.response_class)
@@ -91,7 +92,7 @@ def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:
     return first, second
 
 
-def told(answer: TestResponse) -> str:
+def describe(answer: TestResponse) -> str:
     """Return what an answer says, to be read in a message."""
     return f"{answer.status_code}: {answer.text[:_SHOWN]!r}"
 
@@ -120,8 +121,8 @@ def _check_is_let_in(user_client: UserClient) -> None:
     if answer.status_code == 401:
         fail(
             f"{user_client.name} of model_registry_users is not let in: GET {path} answered "
-            f"{told(answer)}. Give a valid token, or a client that has logged in, of a user who is "
-            "in the database, committed"
+            f"{describe(answer)}. Give a valid token, or a client that has logged in, of a user "
+            "who is in the database, committed"
         )
     if answer.status_code != 200:
-        fail(f"GET {path} by {user_client.name} must be answered 200, but was {told(answer)}")
+        fail(f"GET {path} by {user_client.name} must be answered 200, but was {describe(answer)}")

@@ -24,11 +24,11 @@ def error_object(problem: Mapping[str, Any], *, is_of_model: bool) -> dict[str, 
         is_of_model: Whether a 404 says that there is no such model.
     """
     status = problem["status"]
-    faults = problem.get("errors") or [{}]
+    problems = problem.get("errors") or [{}]
     error = {
         "message": problem.get("detail", problem["title"]),
         "type": _type(status),
-        "param": faults[0].get("field") or None,
+        "param": problems[0].get("field") or None,
         "code": _CODES.get(status) or _code(problem),
     }
     return error | _MODEL_NOT_FOUND if is_of_model and status == 404 else error

@@ -23,7 +23,7 @@ from ..errors import (
 from .logs import facts
 from .openai_errors import error_object
 from .routes import endpoint_name, json_response
-from .transactions import told
+from .transactions import describe
 from .views import ROUTES
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
     current_app.logger.error(
         "model registry: database failure (%s): %r",
         failure.value,
-        told(error),
+        describe(error),
         extra=facts(failure.value),
     )
     if failure is Failure.FULL:

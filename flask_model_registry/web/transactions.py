@@ -123,11 +123,11 @@ def _say_so(state: RetryCallState) -> None:
     current_app.logger.warning(
         "model registry: retrying after a database failure (%s): %r",
         kind,
-        told(error),
+        describe(error),
         extra=facts(kind),
     )
 
 
-def told(error: Any) -> str:
+def describe(error: Any) -> str:
     """Return what a database says of an error, without statement and parameters."""
     return str(getattr(error, "orig", error))[:500]

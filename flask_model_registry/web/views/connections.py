@@ -47,5 +47,5 @@ def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> R
 @routes.post("/<id>/test", name="testModel")
 @returns({200: ProbeResult()}, errors=(409, 429))
 def test_model(services: Services, actor: Actor, id: str) -> Returned:
-    """Test an active model with its stored key, at its stored address."""
+    """Test an active model with its stored key, at its stored base URL."""
     return after_commit(services.connections.of_saved(actor, model_ref(id)))
