@@ -313,7 +313,7 @@ def test_an_app_that_is_not_flasks_is_refused_with_the_remedy():
     db = SQLAlchemy()
     User = type("User", (db.Model,), {"id": sa.Column(sa.Integer, primary_key=True)})
 
-    with pytest.raises(ConfigError, match=r"takes a Flask app, not of type .*Quart; give"):
+    with pytest.raises(ConfigError, match=r"needs a Flask app, not a .*Quart. Pass"):
         ModelRegistry(db, User).init_app(Quart())
 
 
@@ -323,5 +323,5 @@ def test_a_blueprint_of_the_same_name_is_refused_with_the_remedy():
         declared[3].init_app(app)
 
     declared = declare()
-    with pytest.raises(ConfigError, match="Rename yours; the registry's is 'model_registry'"):
+    with pytest.raises(ConfigError, match="has a blueprint 'model_registry'; rename yours"):
         create_app(declared, "sqlite://", mount=mount)
