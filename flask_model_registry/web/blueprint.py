@@ -180,14 +180,13 @@ class _Requests:
         try:
             return self._services.users.actor()
         except (sa.exc.DBAPIError, OSError) as error:
-            failure = driver_failure(error)
-            # Not every driver shows that its connection is dead. This does, where the error can
-            # still be handled. The rollback when the context of the app ends would fail. After
-            # other errors, such as NoResultFound, the host may go on with its transaction.
-            if failure or isinstance(error, sa.exc.DBAPIError):
-                self._session.rollback()
-            if failure:
+            if failure := driver_failure(error):  # as in transactions
+                self._session().invalidate()
                 raise failure from error
+            # The rollback when the context of the app ends would fail, where nothing handles it.
+            # After other errors, such as NoResultFound, the host may go on with its transaction.
+            if isinstance(error, sa.exc.DBAPIError):
+                self._session.rollback()
             raise
 
 

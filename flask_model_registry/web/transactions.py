@@ -81,9 +81,12 @@ def transaction(
         if commit:
             session.commit()
     except BaseException as error:
-        session.rollback()
         if failure := driver_failure(error):
+            # SQLAlchemy has not seen that the connection broke, and would use it again: pg8000 has
+            # nothing to roll back where BEGIN failed, so that a rollback goes well.
+            session().invalidate()
             raise failure from error
+        session.rollback()
         raise
     finally:
         needs_savepoints.reset(savepoints_token)

@@ -361,3 +361,22 @@ def test_a_refusal_by_the_host_is_said_once_and_not_asked_for_again_and_again(de
 
     expect(alert(page)).to_have_text("The server answered 403.")
     assert len(asked) <= 6
+
+
+def test_a_name_that_is_typed_before_names_are_known_is_that_name(demo):
+    page = demo.open("bob")
+    page.evaluate(
+        """() => {
+          const element = document.querySelector("model-registry");
+          const people = element.people;
+          element.people = () => new Promise((resolve) => { window.known = () => resolve(
+            typeof people === "function" ? people() : people); });
+        }"""
+    )
+    dialog = choose(page, "bobs-own", "Share…")
+    dialog.get_by_label("Who").fill("carol")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+
+    page.evaluate("window.known()")
+
+    expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("carol")

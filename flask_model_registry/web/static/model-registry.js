@@ -630,7 +630,7 @@ class SharingDialog {
     this.who = field("user", "Who", this.whom);
     return this.#form(async () => {
       const [edit, remove] = rights.map((each) => each.querySelector("input").checked);
-      const name = kind.value === "users" ? this.#keyOf(this.whom.value) : this.whom.value.trim();
+      const name = kind.value === "users" ? await this.#keyOf(this.whom.value) : this.whom.value.trim();
       if (!name) throw problem("Say who.");
       await this.#put(this.#path(kind.value, name), edit, remove);
       this.whom.value = "";
@@ -642,7 +642,7 @@ class SharingDialog {
   #away() {
     return h("details", { class: "giving" }, h("summary", {}, "Give it away"), this.#form(async () => {
       const { page, model } = this;
-      const key = this.#keyOf(this.heir.value);
+      const key = await this.#keyOf(this.heir.value);
       if (!key) throw problem("Say who.");
       const text = `The new owner gets ${model.model_id} switched off and without its grants. `
         + "You will not see it any more, unless the new owner shares it with you.";
@@ -669,7 +669,8 @@ class SharingDialog {
   }
 
   async #load() {
-    this.who.querySelector(".hint").textContent = await this.#suggest();
+    this.suggested = this.#suggest();
+    this.who.querySelector(".hint").textContent = await this.suggested;
     await this.page.run(this.grants, () => this.#show(), { form: this.box, lock: {} });
   }
 
@@ -686,9 +687,10 @@ class SharingDialog {
     }
   }
 
-  /** The key of a person: what was typed if it is one, or that of the name. */
-  #keyOf(text) {
+  /** The key of a person: what was typed if it is one, or that of the name, once names are known. */
+  async #keyOf(text) {
     const typed = text.trim();
+    await this.suggested;
     const known = [...this.names];
     if (this.names.has(typed)) return typed;
     if (known.some(([key, name]) => name === `${typed} (${key})`)) {
