@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test test-all check matrix soak bench docs dist clean
+.PHONY: demo test test-all check imports matrix soak bench docs dist clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
@@ -14,15 +14,24 @@ test: .venv/test
 
 # The whole suite on three databases, with a browser and other software that must be installed, and a short run of
 # the reliability harness.
-test-all: .venv/dev tests/browser/node_modules tests/software/clients/node_modules
+test-all: .venv/dev .venv-sdks/done .venv-servers/done tests/browser/node_modules tests/software/clients/node_modules
 	TEST_BROWSER=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(MAKE) soak RELIABILITY=ci)
 
-check: .venv/dev docs
+imports: .venv/dev
+	$(BIN)/lint-imports
+
+NODE_BIN := tests/browser/node_modules/.bin
+PAGE := flask_model_registry/web/static
+
+check: .venv/dev docs tests/browser/node_modules imports
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/lint-imports
+	$(BIN)/python scripts/prose.py
+	$(NODE_BIN)/eslint --config tests/browser/eslint.config.mjs $(PAGE)
+	$(NODE_BIN)/prettier --config tests/browser/prettier.json --check $(PAGE) tests/browser/*.mjs tests/browser/*.ts
+	$(NODE_BIN)/tsc -p tests/browser/tsconfig.json
 
 tests/%/node_modules: tests/%/package.json
 	npm install --prefix tests/$* --ignore-scripts --no-package-lock --no-fund --no-audit
@@ -60,6 +69,20 @@ dist: .venv/dev
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
+# The packages that docs/sdks.md calls models with; they ask for other versions than .venv has.
+.venv-sdks/done: setup.cfg tests/software/sdks.txt
+	test -x .venv-sdks/bin/python || $(PYTHON) -m venv .venv-sdks
+	.venv-sdks/bin/python -m pip install --quiet --upgrade pip
+	.venv-sdks/bin/python -m pip install --quiet --editable '.[test]' --requirement tests/software/sdks.txt
+	@touch $@
+
+# The model servers that docs/providers.md was tried with; the registry itself isn't needed there.
+.venv-servers/done: tests/software/servers.txt
+	test -x .venv-servers/bin/python || $(PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python -m pip install --quiet --upgrade pip
+	.venv-servers/bin/python -m pip install --quiet --only-binary :all: --requirement tests/software/servers.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .nox build dist docs/_build docs/operations.md examples/demo/instance \
+	rm -rf .venv .venv-sdks .venv-servers .nox build dist docs/_build docs/operations.md examples/demo/instance \
 		tests/browser/node_modules tests/software/clients/node_modules

@@ -33,7 +33,9 @@ class User(db.Model):
 
 
 groups_of = {}  # by the users' keys
-registry = ModelRegistry(db, User, groups=lambda user: groups_of.get(user.id, ()))
+registry = ModelRegistry(
+    db, User, groups=lambda user: groups_of.get(user.id, ()), can_share=lambda _user: True
+)
 tables = registry.tables
 
 

@@ -1,8 +1,9 @@
 """A host whose database holds as many models as asked for, and users of every kind.
 
 There are 100,000 users who own up to ten models each, with the same ten names. One model in a
-hundred is shared with everyone. There are two grants for each model: one to a group that sees
-everything, the other one to a user or to one of many groups.
+hundred is shared with everyone. There are four grants for each model: one to a group that sees
+everything, one to one of five teams, one to one of fifty units, and one to a user or to one of many
+small groups.
 """
 
 import os
@@ -15,23 +16,33 @@ from .host import User, db, groups_of, tables
 USERS = 100_000
 SHARED, ACTIVE, RARE = 100, 50, 1_000  # one of so many is shared, inactive, has a rare ability
 AUDITORS = "auditors"
-NOBODY, FEW, OWNER, MEMBER, AUDITOR = range(1, 6)
+NEWCOMER, FEW, OWNER, MEMBER, AUDITOR, IN_TEAMS, IN_UNITS = range(1, 8)
+SEE_EVERYTHING = {AUDITOR, IN_TEAMS, IN_UNITS}
 KINDS = {
-    "owns none": NOBODY,
+    "owns none": NEWCOMER,
     "owns 10": FEW,
     "owns 10,000": OWNER,
     "in 50 groups": MEMBER,
     "sees everything": AUDITOR,
+    "in 5 groups of 20 %": IN_TEAMS,
+    "in 50 groups of 2 %": IN_UNITS,
 }
 groups_of |= {
     MEMBER: [f"group-{number}" for number in range(50)],
     AUDITOR: [*(f"group-{number}" for number in range(49)), AUDITORS],
+    IN_TEAMS: [f"team-{number}" for number in range(5)],
+    IN_UNITS: [f"unit-{number}" for number in range(50)],
 }
 FIRST_ORDINARY = 10
 CREATED_AT = datetime(2026, 1, 1)  # noqa: DTZ001  # UTC, as the column is
 
 numbers = sa.Table("bench_numbers", db.metadata, sa.Column("i", sa.Integer, primary_key=True))
 i = numbers.c.i
+
+
+def one_of(word, count):
+    """Return the name of one of so many groups."""
+    return sa.literal(f"{word}-") + sa.cast(i % count, sa.String(20))
 
 
 class Population:
@@ -97,11 +108,12 @@ class Population:
             columns = {"model_row_id": i, "ability": sa.literal(ability)}
             yield tables.abilities, columns, condition
         rights = {"can_edit": i % 4 == 0, "can_delete": i % 8 == 0}
-        to_group = sa.literal("group-") + sa.cast(i % self.groups, sa.String(20))
         to_user = sa.case((i % (self.models // 10) == 4, FEW), else_=FIRST_ORDINARY + i * 7 % USERS)
         for column, grantee, condition in (
             ("group_name", sa.literal(AUDITORS), sa.true()),
-            ("group_name", to_group, i % 2 == 1),
+            ("group_name", one_of("team", 5), sa.true()),
+            ("group_name", one_of("unit", 50), sa.true()),
+            ("group_name", one_of("group", self.groups), i % 2 == 1),
             ("user_id", to_user, i % 2 == 0),
         ):
             columns = {column: grantee, "model_row_id": i, "model_id": handle, **rights}

@@ -55,6 +55,8 @@ def _of(results, part):
 HEAD = """\
 # Performance
 
+For anyone who asks what the registry costs.
+
 `make bench` writes this page: tables and pictures of what it finds on your machine. Take the ratios: the
 times of one machine are not those of another one. `BENCH_ARGS` narrows it, such as
 `BENCH_ARGS="cost --rounds 10"` or `BENCH_ARGS="growth --sizes 1000,100000"`.
@@ -73,7 +75,7 @@ and decryption by hand.
 
 def _cost(results):
     yield COST
-    yield "| | " + " | ".join(results) + " |"
+    yield "| measure | " + " | ".join(results) + " |"
     yield "|---|" + "---|" * len(results)
     kinds = list(next(iter(results.values()), {}))
     for kind in kinds:
@@ -109,7 +111,7 @@ Requests a second of the library, as a part of the floor's, and how many times t
 
 def _served(results):
     yield SERVED
-    yield "| | " + " | ".join(results) + " |"
+    yield "| measure | " + " | ".join(results) + " |"
     yield "|---|" + "---|" * len(results)
     kinds = list(next(iter(results.values()), {}))
     for other, text in (("floor", "of the floor's"), ("ordinary", "times the ordinary stack's")):
@@ -137,7 +139,7 @@ def _served(results):
 GROWTH = """\
 ## How it grows
 
-Over 100,000 users and two grants for each model, one of them to a group that sees everything; one model in a
+Over 100,000 users and four grants for each model, one of them to a group that sees everything; one model in a
 hundred is shared. Wall-clock time of a request for ten models, for one model, or to register one, at {largest}
 models, as times that at {smallest}: medians of interleaved rounds. The plans of the statements are in
 `benchmarks/results`.
@@ -153,7 +155,7 @@ def _growth(results):
     yield GROWTH.format(largest=f"{max(sizes):,}", smallest=f"{min(sizes):,}")
     for name, operations in variants.items():
         yield f"### {name}\n"
-        yield "| | " + " | ".join(kinds) + " |"
+        yield "| operation | " + " | ".join(kinds) + " |"
         yield "|---|" + "---|" * len(kinds)
         for operation, each in operations.items():
             if operation not in DEPENDS_ON_WHAT_IS_SEEN:
@@ -163,7 +165,7 @@ def _growth(results):
         yield f"\n![Milliseconds by the number of models](performance/growth-{file}.png)\n"
         _plot_growth(file, operations)
     yield DEPENDING
-    yield "| | " + " | ".join(kinds) + " |"
+    yield "| operation | " + " | ".join(kinds) + " |"
     yield "|---|" + "---|" * len(kinds)
     for name, operations in variants.items():
         for operation in sorted(DEPENDS_ON_WHAT_IS_SEEN):
@@ -178,6 +180,14 @@ DEPENDING = """\
 
 A filter and a summary look at what the user sees, and no further. That grows here as the table does: the user
 who owns none sees ten models at 1,000 and ten thousand at 1,000,000, as one in a hundred is shared.
+
+A filter that few models match reads on until it has a page. With 100,000 models in the user's groups, a page of ten of an ability
+that none has took 0.3 to 0.8 s on PostgreSQL, 0.5 to 0.8 s on MariaDB and 0.1 to 0.3 s on SQLite, on a busy machine. Switched-off
+models are such a filter too, where a large group has little else. On SQLite and MariaDB, a page for a user in more than 64 groups
+reads all that is granted to them; with a filter, in more than 8. In 500 groups that took 0.2 s on MariaDB.
+
+A list that isn't sorted by `id` sorts all that the user sees. With 100,000 models of one user, a page of ten took 50 to 100 ms on
+SQLite, 70 to 130 ms on PostgreSQL and 30 to 470 ms on MariaDB, on a busy machine. No index serves a sort, because writes would pay for it.
 """
 
 
@@ -204,7 +214,7 @@ def _plot_growth(file, operations):
 STARTUP = """\
 ## Starting
 
-| | |
+| measure | value |
 |---|---|
 """
 

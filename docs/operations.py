@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX = "/api/models"
 INTRODUCTION = f"""# HTTP operations
 
+For developers who look up a field, a parameter or a status.
+
 Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
 [errors](errors.md) the statuses. Addresses are below `{PREFIX}`, or your
 `MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every string,
@@ -56,8 +58,8 @@ def written() -> str:
             if method != "parameters":
                 parameters = [*item.get("parameters", ()), *operation["parameters"]]
                 lines += _operation(f"{method.upper()} {path}", operation, parameters, shapes)
-    lines += ["## Shapes", "", "What answers hold.", ""]
-    for name in sorted(_answered(description)):
+    lines += ["## Shapes", "", "What answers hold, and what is nested in bodies.", ""]
+    for name in sorted(_answered(description) | _nested(description)):
         lines += [f"### {name}", "", *_fields(shapes[name]), ""]
     return "\n".join(lines)
 
@@ -76,7 +78,7 @@ def _operation(
     if "description" in operation:
         yield from (operation["description"], "")
     if parameters:
-        yield from ("| parameter | in | type | default | |", "|---|---|---|---|---|")
+        yield from ("| parameter | in | type | default | meaning |", "|---|---|---|---|---|")
         for each in parameters:
             schema = each["schema"]
             default = "required" if each.get("required") else _default(schema)
@@ -92,7 +94,7 @@ def _operation(
 
 def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
     schema = shapes[name]
-    yield from ("| body | type | default | |", "|---|---|---|---|")
+    yield from ("| body | type | default | meaning |", "|---|---|---|---|")
     for field, each in schema["properties"].items():
         default = "required" if field in schema.get("required", ()) else _default(each)
         if name.endswith("Changes"):
@@ -101,7 +103,7 @@ def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("| field | type | |", "|---|---|---|")
+    yield from ("| field | type | meaning |", "|---|---|---|")
     for name, each in schema["properties"].items():
         yield f"| `{name}` | {_type(each)} | {each.get('description', '')} |"
 
@@ -125,6 +127,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = _name(schema)
         return f"[{name}](#{name.lower()})"
+    if "allOf" in schema and "type" not in schema:  # a shape, with a description of its own
+        return _type(schema["allOf"][0])
     kind = schema.get("type", "anything")
     kinds = [kind] if isinstance(kind, str) else kind
     text = kinds[0]
@@ -173,6 +177,20 @@ def _answered(description: Mapping[str, Any]) -> set[str]:
         names |= unseen
         unseen = set().union(*(_references(shapes[name]) for name in unseen)) - names
     return names
+
+
+def _nested(description: Mapping[str, Any]) -> set[str]:
+    """Return the names of shapes that bodies hold."""
+    shapes = description["components"]["schemas"]
+    bodies = _references(
+        [
+            operation.get("requestBody", {})
+            for item in description["paths"].values()
+            for method, operation in item.items()
+            if method != "parameters"
+        ]
+    )
+    return set().union(*(_references(shapes[name]) for name in bodies))
 
 
 def _references(value: Any) -> set[str]:

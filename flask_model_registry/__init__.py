@@ -8,6 +8,8 @@ from .errors import (
     BlockedAddressError,
     ConfigError,
     ConflictError,
+    CredentialInUseError,
+    CredentialNameTakenError,
     ForbiddenError,
     InactiveModelError,
     MissingUserError,
@@ -17,10 +19,12 @@ from .errors import (
     RegistryError,
     UnavailableError,
     UnreadableCredentialError,
+    UnsupportedClientError,
     UpstreamError,
     ValidationError,
 )
 from .extension import ModelRegistry
+from .providers.apis import ListApi
 from .providers.catalogue import Provider
 from .schemas.filters import Filters
 from .services.encryption import AesGcmBox, CannotOpenError, SecretBox
@@ -36,11 +40,14 @@ __all__ = [
     "CannotOpenError",
     "ConfigError",
     "ConflictError",
+    "CredentialInUseError",
+    "CredentialNameTakenError",
     "EncryptionKey",
     "Explanation",
     "Filters",
     "ForbiddenError",
     "InactiveModelError",
+    "ListApi",
     "MissingUserError",
     "ModelIdTakenError",
     "ModelRegistry",
@@ -53,6 +60,7 @@ __all__ = [
     "SecretBox",
     "UnavailableError",
     "UnreadableCredentialError",
+    "UnsupportedClientError",
     "UpstreamError",
     "ValidationError",
     "configure_sqlite",

@@ -5,12 +5,14 @@ They are methods of ModelRegistry, whose making and whose app are in ``extension
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from flask import current_app
 
+from .credential_calls import CredentialCalls
 from .db.session import needs_savepoints
 from .db.users import Person
+from .detail_calls import DetailCalls
 from .errors import ConfigError, ValidationError
 from .schemas import ModelUpdate, NewModel, Rights, load
 from .schemas.filters import filters_of
@@ -47,7 +49,7 @@ def transfer_options(**kept: bool) -> dict[str, bool]:
     return loaded
 
 
-class Calls(Generic[User]):
+class Calls(CredentialCalls[User], DetailCalls[User]):
     """Calls for a user; if none is given, for the user of the request.
 
     An explicit ``None`` for a parameter that names a user raises :exc:`MissingUserError`.
@@ -218,6 +220,7 @@ class Calls(Generic[User]):
         user: Proxied[User] | Unset = UNSET,
         keep_grants: bool = False,
         keep_active: bool = False,
+        without_key: bool = False,
     ) -> None:
         """Give a model to another user, with its API key.
 
@@ -227,15 +230,20 @@ class Calls(Generic[User]):
         Args:
             keep_grants: Whether the grants to others stay.
             keep_active: Whether an active model stays active.
+            without_key: Whether it arrives without an API key. A model that uses a credential has
+                to, as the credential stays with its owner.
 
         Raises:
+            CredentialInUseError: It uses a credential, and ``without_key`` is false.
             MissingUserError: One of them is ``None``.
             NotFoundError: There is no such model that the user can see, or no such other user.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
-            ValidationError: What to keep is not a boolean.
+            ValidationError: One of these options is not a boolean.
         """
-        kept = transfer_options(keep_grants=keep_grants, keep_active=keep_active)
+        kept = transfer_options(
+            keep_grants=keep_grants, keep_active=keep_active, without_key=without_key
+        )
         recipient = Person(key=self._users.key(to, "to"))
         ownership, actor = self._services.ownership, self._users.actor(user)
         ownership.transfer(actor, ModelRef(ref), recipient, **kept)

@@ -18,18 +18,21 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .config import KEY_BYTES, KEY_ID
-from .console import connected, exit_if, find_services, output_file, report_failures, show_progress
-from .litellm_config import LiteLLMError, entries
+from .console import connected, exit_if, find_services, output_file, report, show_progress, write
+from .credential_commands import COMMANDS
+from .litellm_config import LiteLLMError, entries, with_credentials
 from .litellm_config import lines as lines_of_litellm
 from .secret import ClearedFrames, Hidden
 from .services.doctor import findings
-from .services.exchange import CONFLICTS, Export, Import, ImportResult, has_another_base_url
+from .services.exchange import CONFLICTS, Import, ImportResult
+from .services.export import Export, has_another_base_url
+from .services.problems import Problems
 from .services.rotation import Progress, Rotation
-from .web.transactions import TRIES, retrying, send_signals, transaction
+from .web.transactions import TRIES, retrying
 from .web.views.description import description_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     import sqlalchemy as sa
 
@@ -49,14 +52,18 @@ _on_conflict = click.option(
     type=click.Choice(CONFLICTS),
     default="error",
     show_default=True,
-    help="What to do if the owner has a model with this model_id.",
+    help="What to do if the owner has a model with this model_id, or a credential with this name.",
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="Do all of it, and undo it.")
 
 
 @click.group("model-registry")
 def model_registry() -> None:
-    """Look after the model registry."""
+    """Manage the model registry."""
+
+
+for _command in COMMANDS:
+    model_registry.add_command(_command)
 
 
 @model_registry.command()
@@ -102,11 +109,11 @@ def verify_keys(batch_size: int) -> None:
     Fails if there are any.
     """
     services = find_services()
-    with connected(services) as connection:
+    with connected(services, autocommit=False) as connection:
         rotation = _rotation(services, connection, batch_size)
-        progress = show_progress(rotation.verify(), rotation.count())
+        progress = _shown(rotation.verify(), rotation.count())
     click.echo(f"{progress.readable} of {progress.processed} API keys open.")
-    _report(progress)
+    report(progress.problems)
 
 
 @model_registry.command()
@@ -116,23 +123,21 @@ def verify_keys(batch_size: int) -> None:
 def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     """Seal again, with the newest encryption key, what is sealed with others.
 
-    May run while the app does, be killed, be repeated, and run twice at once. Goes on until nothing
-    is left on other keys, but for what does not open: that stays unchanged and is listed, and then
-    the command fails.
+    May run while the app does, be killed, be repeated, and run twice at once, which shares the
+    work. Goes on until nothing is left on other keys, but for what does not open or the database
+    does not let be changed: that stays unchanged and is listed, and then the command fails.
     """
     services = find_services()
     newest = services.keys.credentials.key_id
-    with connected(services) as connection:
+    with connected(services, autocommit=False) as connection:
         rotation = _rotation(services, connection, batch_size)
         total = rotation.count(only_old=True)
-        progress = show_progress(
-            rotation.verify(only_old=True) if dry_run else rotation.rotate(), total
-        )
+        progress = _shown(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
         click.echo(f"{progress.readable} API keys would be sealed with {newest}.")
     else:
         click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")
-    _report(progress)
+    report(progress.problems)
 
 
 @model_registry.command()
@@ -147,10 +152,11 @@ def doctor() -> None:
         click.echo(f"setting  {name} = {value}")
     with connected(services) as connection, connection.begin():
         users, providers = services.users, services.providers
-        found = [*findings(connection, services.keys, users=users, providers=providers)]
-    for finding in found:
-        click.echo(f"{finding.level:<7}  {finding.text}")
-    exit_if(any(finding.level == "error" for finding in found))
+        levels = set()
+        for finding in findings(connection, services.keys, users=users, providers=providers):
+            click.echo(f"{finding.level:<7}  {finding.text}")
+            levels.add(finding.level)
+    exit_if("error" in levels)
 
 
 @model_registry.command()
@@ -164,27 +170,30 @@ def openapi() -> None:
 
 
 @model_registry.command("export")
-@click.option("--owner", help="Only the models of the user with this key.")
-@click.option("--with-secrets", is_flag=True, help="With the API keys, in the clear.")
+@click.option("--owner", help="Only what the user with this primary key owns.")
+@click.option("--with-secrets", is_flag=True, help="With the API keys and secrets, in the clear.")
 @click.option("--output", type=click.Path(), help="A new file, which only you may read.")
 @with_appcontext
 def export_models(owner: str | None, output: str | None, *, with_secrets: bool) -> None:
-    """Write all models as lines of JSON; without grants, defaults and, unless asked, API keys.
+    """Write all credentials and models as lines of JSON.
 
-    Fails if an API key does not open; its model is written without.
+    Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
+    Fails if one does not open; its line is written without.
     """
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
-    problems = []
-    services = find_services()
+    problems, services = Problems(), find_services()
+    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # or the lines are shown
     with connected(services) as connection, output_file(output) as file:
-        for line in Export(services, connection, owner).lines(with_secrets=with_secrets):
-            with ClearedFrames():
-                click.echo(line.text.reveal(), file)
-            problems += [line.problem] if line.problem else []
-    for problem in problems:
-        click.echo(problem, err=True)
-    exit_if(bool(problems))
+        export = Export(services, connection, owner)
+        with show_progress("Lines", export.count(), is_shown=is_shown, tenths=False) as show:
+            for number, line in enumerate(export.lines(with_secrets=with_secrets), 1):
+                with ClearedFrames():
+                    click.echo(line.text.reveal(), file)
+                if line.problem:
+                    problems.add(line.problem)
+                show(number)
+    report(problems, err=True)
 
 
 @model_registry.command("import")
@@ -194,7 +203,7 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
 @_dry_run
 @with_appcontext
 def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_run: bool) -> None:
-    """Register the models in lines of JSON, as export writes them, for their owners.
+    """Register the credentials and models in lines of JSON, as export writes them.
 
     All or nothing: if a line fails, nothing is changed, and the command fails.
     """
@@ -206,11 +215,12 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 @click.argument("config", type=click.File("rb"))
 @click.option("--owner", required=True, help="The primary key of the user who gets the models.")
 @click.option("--share", is_flag=True, help="Share the models with everyone.")
+@click.option("--credentials", is_flag=True, help="Have models with the same API key share one.")
 @_on_conflict
 @_dry_run
 @with_appcontext
 def import_litellm(
-    config: BinaryIO, owner: str, on_conflict: str, *, share: bool, dry_run: bool
+    config: BinaryIO, owner: str, on_conflict: str, *, share: bool, credentials: bool, dry_run: bool
 ) -> None:
     """Register the models in a LiteLLM proxy's config.yaml.
 
@@ -218,7 +228,7 @@ def import_litellm(
     """
     services = find_services()
     with ClearedFrames():  # the API keys are in the file
-        lines, problems = _read_litellm(services, config, share=share)
+        lines, problems = _read_litellm(services, config, share=share, credentials=credentials)
     if problems:
         for problem in problems:
             click.echo(problem)
@@ -228,7 +238,7 @@ def import_litellm(
 
 
 def _read_litellm(
-    services: Services, config: BinaryIO, *, share: bool
+    services: Services, config: BinaryIO, *, share: bool, credentials: bool
 ) -> tuple[list[Hidden[bytes]], list[ImportResult]]:
     """Return the lines to import, and what came of the models that cannot be."""
     lines, problems = [], []
@@ -244,8 +254,10 @@ def _read_litellm(
         if isinstance(line, LiteLLMError):
             problems.append(ImportResult(number, "fail", f"{name!r}: {line}"))
         else:
-            lines.append(Hidden(json.dumps(line).encode()))
-    return lines, problems
+            lines.append(line)
+    if credentials:
+        lines = with_credentials(lines)
+    return [Hidden(json.dumps(line).encode()) for line in lines], problems
 
 
 def _yaml(config: BinaryIO) -> Any:
@@ -268,23 +280,17 @@ def _register(
     lines: list[Hidden[bytes]], owner: str | None, on_conflict: str, *, dry_run: bool
 ) -> None:
     services = find_services()
-    session = services.rows.session
-    with report_failures():
-        # A retry could not repeat what the host has written before.
-        for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
-            calls: list[Callable[[], Any]] = []  # of receivers
-            with attempt, transaction(session, commit=False, calls=calls):
-                importing = Import(services, owner=owner, on_conflict=on_conflict)
-                results = [*importing.results(lines)]
-                counts = Counter(result.act for result in results)
-                is_undone = bool(counts["fail"]) or dry_run
-                (session.rollback if is_undone else session.commit)()
+
+    def work() -> tuple[list[ImportResult], bool]:
+        results = Import(services, owner=owner, on_conflict=on_conflict).results(lines)
+        return results, not dry_run and all(result.act != "fail" for result in results)
+
+    results, is_kept = write(services, work)
     for result in results:
         click.echo(result)
+    counts = Counter(result.act for result in results)
     counted = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
-    click.echo(counted + ("; nothing was changed" if is_undone else ""))
-    if not is_undone:
-        send_signals(session, calls)
+    click.echo(counted + ("" if is_kept else "; nothing was changed"))
     exit_if(bool(counts["fail"]))
 
 
@@ -293,7 +299,10 @@ def _rotation(services: Services, connection: sa.Connection, batch_size: int) ->
     return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 
-def _report(progress: Progress) -> None:
-    for each in progress.unreadable:
-        click.echo(each)
-    exit_if(bool(progress.unreadable))
+def _shown(progresses: Iterable[Progress], total: int) -> Progress:
+    """Return the last progress, and show each."""
+    progress = Progress()
+    with show_progress("API keys", total) as show:
+        for progress in progresses:
+            show(progress.processed)
+    return progress

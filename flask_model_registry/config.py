@@ -22,13 +22,16 @@ EXTENSION = "model_registry"  # in ``app.extensions``
 PREFIX = "MODEL_REGISTRY_"
 _NAMES = (
     "ENCRYPTION_KEYS ENCRYPTION_KEYS_FILE KEY_CHECK URL_PREFIX PAGE ALLOWED_HOSTS "
-    "PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE SECURITY_SCHEMES"
+    "PROXY PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE SECURITY_SCHEMES"
 ).split()
 KEY_BYTES = 32  # AES-256
 _CURE = "make one with 'flask model-registry generate-key'"
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _SCHEME_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*")
+_PROXY_URL = re.compile(
+    r"https?://([!-.0-;=?A-~]*@)?([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE
+)
 # What a host app signs its own tokens and cookies with must not also open the registry.
 _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
@@ -104,6 +107,7 @@ class Settings:
     page: bool = True
     allowed_hosts: frozenset[str] = frozenset()
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    proxy: Secret | None = field(default=None, repr=False)
     probe_timeout: float = 10.0
     probe_concurrency: int = 4
     max_body_bytes: int = 65_536
@@ -141,6 +145,7 @@ class Settings:
             page=_flag(config, "PAGE", default=cls.page),
             allowed_hosts=hosts,
             allowed_networks=networks,
+            proxy=_proxy(config),
             probe_timeout=_seconds(config, "PROBE_TIMEOUT", cls.probe_timeout),
             probe_concurrency=_positive(config, "PROBE_CONCURRENCY", cls.probe_concurrency),
             max_body_bytes=_positive(config, "MAX_BODY_BYTES", cls.max_body_bytes),
@@ -227,6 +232,15 @@ def _allowed_hosts(
                 ) from None
             hosts.add(entry.lower())
     return frozenset(hosts), tuple(networks)
+
+
+def _proxy(config: Mapping[str, Any]) -> Secret | None:
+    url = config.get(PREFIX + "PROXY")
+    if not url:
+        return None
+    if not isinstance(url, str) or not _PROXY_URL.fullmatch(url):  # it may hold a password
+        raise ConfigError(f"{PREFIX}PROXY must be a URL such as 'http://proxy.example:3128'")
+    return Secret(url)
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:

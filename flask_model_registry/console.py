@@ -1,12 +1,14 @@
-"""What the commands share: the app's services, connections, files, progress, failures."""
+"""What the commands share: the app's services, transactions, files, progress, failures."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 import sqlalchemy as sa
@@ -16,12 +18,17 @@ from .config import EXTENSION
 from .db.failures import misses_a_table
 from .db.session import NO_TABLES
 from .errors import ConfigError, RegistryError
-from .services.rotation import Progress
+from .web.transactions import TRIES, retrying, send_signals, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from .services.app_services import Services
+    from .services.problems import Problems
+
+T = TypeVar("T")
+_MINUTE = 60.0
+_TOO_SHORT_TO_TELL = 10.0  # seconds, before which there is no estimate of the end
 
 
 def find_services() -> Services:
@@ -45,13 +52,45 @@ def report_failures() -> Iterator[None]:
 
 
 @contextmanager
-def connected(services: Services) -> Iterator[sa.Connection]:
-    """Connect apart from the host's session, for many short transactions."""
+def connected(services: Services, *, autocommit: bool = True) -> Iterator[sa.Connection]:
+    """Connect apart from the host's session.
+
+    Args:
+        autocommit: Whether each statement is a transaction of its own, so that no snapshot is kept
+            for long. SQLite keeps none, and would commit what others have begun.
+    """
     engine = services.rows.engine()
-    # Saves two round trips for each row; SQLite has none, and would commit what others have begun.
-    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-    with report_failures(), engine.connect().execution_options(**options) as connection:
-        yield connection
+    autocommit = autocommit and engine.dialect.name != "sqlite"
+    options = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
+    with report_failures():
+        try:
+            with engine.connect() as connection:
+                connection.execution_options(**options)
+                yield connection
+        # SQLAlchemy lets the driver's through where it sets and resets the isolation level.
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.OperationalError(None, None, error) from None
+
+
+def write(services: Services, work: Callable[[], tuple[T, bool]]) -> tuple[T, bool]:
+    """Do all of some work in a transaction, and again after a deadlock or the like.
+
+    Signals are sent after the commit.
+
+    Args:
+        work: Returns what came of it, and whether to keep it.
+    """
+    session = services.rows.session
+    with report_failures():
+        # A retry could not repeat what the host has written before.
+        for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
+            calls: list[Callable[[], Any]] = []  # of receivers
+            with attempt, transaction(session, commit=False, calls=calls):
+                result, is_kept = work()
+                (session.commit if is_kept else session.rollback)()
+    if is_kept:
+        send_signals(session, calls)
+    return result, is_kept
 
 
 @contextmanager
@@ -77,21 +116,66 @@ def output_file(output: str | None) -> Iterator[IO[str]]:
         raise
 
 
-def show_progress(progresses: Iterable[Progress], total: int) -> Progress:
-    """Show progress on standard error: a bar on a terminal, or else a line for each tenth."""
-    progress, tenths = Progress(), 0
-    if sys.stderr.isatty():
-        with click.progressbar(
-            length=total, label="API keys", show_pos=True, file=sys.stderr
-        ) as bar:
-            for progress in progresses:
-                bar.update(max(progress.processed - bar.pos, 0))
-        return progress
-    for progress in progresses:
-        if progress.processed * 10 // max(total, 1) > tenths:
-            tenths = progress.processed * 10 // max(total, 1)
-            click.echo(f"{progress.processed} of {total} looked at", err=True)
-    return progress
+@contextmanager
+def show_progress(
+    what: str, total: int, *, is_shown: bool = True, tenths: bool = True
+) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes how many rows have been looked at, and shows it.
+
+    It goes to standard error: a bar on a terminal, or else a line for each minute.
+
+    Args:
+        what: What the rows are, in a word or two.
+        total: How many there are.
+        is_shown: Whether a terminal is free for the bar.
+        tenths: Whether there is a line for each tenth too.
+    """
+    start = time.monotonic()
+
+    def speed(processed: int) -> float:
+        """Return rows a second."""
+        return processed / max(time.monotonic() - start, 0.001)
+
+    if is_shown and sys.stderr.isatty():
+        bar: click._termui_impl.ProgressBar[int] = click.progressbar(
+            length=total,
+            label=what,
+            show_pos=True,
+            item_show_func=lambda processed: f"{speed(processed or 0):,.0f} a second",
+            file=sys.stderr,
+        )
+        step = max(total // 1000, 1)
+
+        def draw(processed: int) -> None:
+            if processed >= min(bar.pos + step, total) > bar.pos:
+                bar.update(processed - bar.pos, processed)
+
+        with bar:
+            yield draw
+        return
+    shown, tenth = start, 0
+
+    def show(processed: int) -> None:
+        nonlocal shown, tenth
+        now, tenths_now = time.monotonic(), processed * 10 // max(total, 1)
+        if now < shown + _MINUTE and not (tenths and tenths_now > tenth):
+            return
+        text = f"{processed} of {total} looked at"
+        if now > start + _TOO_SHORT_TO_TELL:
+            rows_a_second = speed(processed)
+            minutes = max(total - processed, 0) / rows_a_second / _MINUTE
+            text += f", {rows_a_second:,.0f} a second, {math.ceil(minutes)} minutes left"
+        click.echo(text, err=True)
+        shown, tenth = now, max(tenths_now, tenth)
+
+    yield show
+
+
+def report(problems: Problems, *, err: bool = False) -> None:
+    """Print the problems, and end the command with exit status 1 if there are any."""
+    for line in problems.lines():
+        click.echo(line, err=err)
+    exit_if(problems.count > 0)
 
 
 def exit_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -116,6 +117,18 @@ class ModelIdTakenError(ConflictError):
     code, title = "model-id-taken", "The model_id is taken"
 
 
+class CredentialNameTakenError(ConflictError):
+    """The owner already has a credential with this name."""
+
+    code, title = "credential-name-taken", "The name of the credential is taken"
+
+
+class CredentialInUseError(ConflictError):
+    """Models use the credential that is to be deleted, moved or left behind."""
+
+    code, title = "credential-in-use", "The credential is in use"
+
+
 class InactiveModelError(ConflictError):
     """The model is switched off."""
 
@@ -138,6 +151,12 @@ class UnreadableCredentialError(ConflictError):
     """The stored API key is missing or does not open; a new one fixes it."""
 
     code, title = "credential-unreadable", "The stored API key cannot be read"
+
+
+class UnsupportedClientError(ConflictError):
+    """The model's provider has not the API that a client calls; the message names what it has."""
+
+    code, title = "client-unsupported", "The model can't be called with this client"
 
 
 class PreconditionFailedError(RegistryError):
@@ -227,13 +246,23 @@ class StorageFullError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The database did not answer, or a ``secret_box`` says so of its server; try again.
+    """The database did not answer, or a ``secret_box`` or ``secret_source`` raised this; retry.
 
     Args:
-        detail: For Python and the commands; HTTP shows nothing that a ``secret_box`` says.
+        detail: For Python and the commands; HTTP shows nothing that your code says.
     """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail, headers={"Retry-After": "1"})
+
+
+def describe_type(value: Any) -> str:
+    """Describe the type of a value for an error, without the value."""
+    if inspect.iscoroutine(value):
+        value.close()  # Python would warn that it was never awaited
+        return "not a coroutine; the registry calls no async functions"
+    if isinstance(value, type):
+        return f"not the class {value.__name__}"
+    return f"not of type {type(value).__name__}"

@@ -16,12 +16,12 @@ from .db.queries import Queries
 from .db.session import HostSession
 from .db.user_deletion import cascade_user_deletion
 from .errors import ConfigError
-from .providers.known_providers import Catalogue, Providers
+from .providers.app_providers import Catalogue, Providers
 from .secret import Hidden
 from .services.app_services import Services
 from .services.encryption import AesGcmBox, SecretBox
 from .unset import UNSET
-from .users import User, Users
+from .users import User, Users, jwt_user
 from .web.blueprint import build_blueprint, mount
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from flask import Blueprint
 
+    from . import types
     from .db import models
     from .db.declare import Tables
     from .db.session import Database
@@ -62,6 +63,10 @@ class ModelRegistry(Calls[User]):
         can_grant: Returns whether a user may grant or transfer a model to another user, or grant
             it to a group, which is a string. Default: to every user and group.
         secret_box: Seals API keys in place of the built-in AES-256-GCM.
+        secret_source: Returns the secret that a credential refers to by name, or ``None`` if its
+            owner may not use that with this provider and origin. Called as
+            ``secret_source(name, owner=..., provider=..., origin=...)``. Default: none may refer to
+            any.
         providers: More providers; one with a built-in id replaces it.
 
     Raises:
@@ -75,6 +80,7 @@ class ModelRegistry(Calls[User]):
     Grant: type[models.Grant]
     Default: type[models.Default]
     AppDefault: type[models.AppDefault]
+    Credential: type[models.Credential]
 
     def __init__(  # noqa: PLR0913  # each is a part that the host may give
         self,
@@ -86,18 +92,24 @@ class ModelRegistry(Calls[User]):
         groups: Callable[[User], Iterable[str]] | None = None,
         can_grant: Callable[[User, User | str], bool] | None = None,
         secret_box: SecretBox | None = None,
+        secret_source: types.SecretSource | None = None,
         providers: Sequence[Provider] = (),
     ) -> None:
         _check_callbacks(
-            user_loader=user_loader, can_share=can_share, groups=groups, can_grant=can_grant
+            user_loader=user_loader,
+            can_share=can_share,
+            groups=groups,
+            can_grant=can_grant,
+            secret_source=secret_source,
         )
         self.tables, mapped = declare_tables(user_model)
         self.Model, self.Ability, self.Grant = mapped.model, mapped.ability, mapped.grant
         self.Default, self.AppDefault = mapped.default, mapped.app_default
+        self.Credential = mapped.credential
         cascade_user_deletion(user_model, self.tables)
         self._session = HostSession(db)
         find_dialect_by(self.tables.models, self._dialect)
-        load_user = _jwt_user() if user_loader is None else user_loader
+        load_user = jwt_user if user_loader is None else user_loader
         self._users = Users(
             self._session,
             user_model,
@@ -108,6 +120,7 @@ class ModelRegistry(Calls[User]):
         )
         self._app_services = WeakKeyDictionary()
         self._secret_box = secret_box
+        self._secret_source = secret_source
         self._catalogue = Catalogue(providers)
         self._queries = Queries(AccessConditions(self.tables, with_groups=groups is not None))
 
@@ -147,6 +160,7 @@ class ModelRegistry(Calls[User]):
             users=self._users,
             sender=ref(app),
             secret_box=secret_box,
+            secret_source=self._secret_source,
             providers=Providers.of(self._catalogue, settings),
             settings=settings,
         )
@@ -162,13 +176,14 @@ class ModelRegistry(Calls[User]):
         keep_grants: bool = False,
         keep_active: bool = False,
     ) -> None:
-        """Delete what a user has, or give the models to another one; call it before the deletion.
+        """Delete what a user has, or give it to another one; call it before the deletion.
 
-        As for :meth:`transfer`, the models lose their grants and arrive switched off.
+        Models and credentials go together. As for :meth:`transfer`, models lose their grants and
+        arrive switched off.
 
         Args:
             user: Who leaves; may be switched off.
-            transfer_to: Who gets the models. If it is not given, they are deleted.
+            transfer_to: Who gets models and credentials. If it is not given, they are deleted.
             keep_grants: Whether the grants of the models stay.
             keep_active: Whether active models stay active.
 
@@ -176,6 +191,7 @@ class ModelRegistry(Calls[User]):
             MissingUserError: One of them is ``None``.
             NotFoundError: The other user is not active.
             ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
+            CredentialNameTakenError: The other user has a credential with the name of one.
             ValidationError: Both are the same user, nothing is transferred that could be kept, or
                 what to keep is not a boolean.
         """
@@ -207,10 +223,3 @@ def _check_callbacks(**callbacks: Any) -> None:
                 f"{name} must be a function"
                 + (f"; wrap the proxy, as in {name}=lambda: current_user" if is_proxy else "")
             )
-
-
-def _jwt_user() -> Callable[[], Any]:
-    # Hosts with another login need not load what checks tokens.
-    from .web.jwt_user import jwt_user
-
-    return jwt_user

@@ -8,40 +8,39 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from .providers import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # What LiteLLM calls a provider, and what the registry does. Others have no key to import, or call
 # an API of their own.
-PROVIDERS = {
-    "anthropic": "anthropic",
+_SAME = (
+    "anthropic cerebras cohere dashscope deepinfra deepseek gemini groq meta minimax mistral "
+    "modelscope moonshot nebius novita ollama openai openrouter perplexity sambanova volcengine "
+    "voyage xai xinference zai"
+)
+PROVIDERS = {each: each for each in _SAME.split()} | {
     "azure": "azure-openai",
-    "cohere": "cohere",
     "cohere_chat": "cohere",
     "custom_openai": "openai-compatible",
-    "dashscope": "dashscope",
-    "deepseek": "deepseek",
     "fireworks_ai": "fireworks",
-    "gemini": "gemini",
-    "groq": "groq",
     "hosted_vllm": "vllm",
-    "litellm_proxy": "openai-compatible",
+    "jina_ai": "jina",
+    "litellm_proxy": "litellm",
     "lm_studio": "lm-studio",
-    "minimax": "minimax",
-    "mistral": "mistral",
-    "moonshot": "moonshot",
     "nvidia_nim": "nvidia",
-    "ollama": "ollama",
     "ollama_chat": "ollama",
-    "openai": "openai",
     "openai_like": "openai-compatible",
-    "openrouter": "openrouter",
+    "qwen_ai_platform": "dashscope",
+    "qwencloud": "dashscope-intl",
+    "tencent": "tencent-intl",
     "together_ai": "together",
-    "xai": "xai",
-    "xinference": "xinference",
+    "vercel_ai_gateway": "vercel",
 }
 # Models that LiteLLM takes for OpenAI's without a prefix. It has many more for other providers.
 OPENAI_MODELS = frozenset(
@@ -60,7 +59,8 @@ _CATEGORIES = {
     "rerank": "rerank",
 }
 _NEEDS_A_MODE = re.compile(r"embed|rerank|whisper|transcri|tts|dall-e|image|moderation", re.I)
-_KEYLESS = {"lm-studio", "ollama", "vllm", "xinference"}
+_NO_KEY = "none"
+_KEYLESS = {each.id for each in catalogue.PROVIDERS if not each.needs_key}
 _HONOURED = {"api_base", "api_key", "base_url", "model", "temperature"}
 # How a proxy shares its load and its budget. None of it changes what is sent, or to whom.
 _OF_THE_PROXY = set(
@@ -88,6 +88,8 @@ _SECTIONS = {
     ),
 }
 _REFERENCE = "os.environ/"
+# Other names of a provider in the environment.
+_STEMS = {"COHERE": "CO", "VOLCENGINE": "ARK"}
 
 
 class LiteLLMError(ValueError):
@@ -138,6 +140,32 @@ def lines(
             yield name, {**line, "share_with_users": share}
 
 
+def with_credentials(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return lines in which models that share an API key and a base URL use a credential.
+
+    The lines of credentials come last, so that models keep their numbers.
+    """
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for line in models:
+        destination = line["model_provider"], line.get("base_url"), line.get("api_key")
+        groups.setdefault(destination, []).append(line)
+    taken: Counter[str] = Counter()
+    credentials = []
+    for (provider, base_url, api_key), group in groups.items():
+        if len(group) < 2 or api_key in {None, _NO_KEY}:
+            continue
+        taken[provider] += 1
+        number = f"-{taken[provider]}" if taken[provider] > 1 else ""
+        name = f"litellm-{provider}{number}"
+        place = {"model_provider": provider, "base_url": base_url}
+        secret = {"api_key": api_key}
+        credentials.append({"type": "credential", "name": name, **place, "secret": secret})
+        for line in group:
+            del line["api_key"]
+            line["credential"] = name
+    return [*models, *credentials]
+
+
 def _check_is_first(first: int, number: int) -> None:
     if first != number:
         raise LiteLLMError(
@@ -161,6 +189,9 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
         raise LiteLLMError("a wildcard is not a model; list the models that are used")
     base_url = _base_url(params, prefix, environ)
     provider = PROVIDERS[prefix]
+    api_key = _api_key(params, provider)
+    if provider == "voyage" and base_url is None and (api_key or "").startswith("al-"):
+        raise LiteLLMError("LiteLLM sends this API key to MongoDB; write an api_base")
     if provider == "openai" and base_url is not None:
         provider = "openai-compatible"  # or users would take the gateway for OpenAI
     line = {
@@ -169,7 +200,7 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
         "model_name": upstream,
         "category": _category(entry.get("model_info"), upstream),
         "base_url": base_url,
-        "api_key": _api_key(params, provider),
+        "api_key": api_key,
         "temperature": params.get("temperature"),
     }
     return {field: value for field, value in line.items() if value is not None}
@@ -256,7 +287,7 @@ def _base_url(params: Mapping[str, Any], prefix: str, environ: Mapping[str, str]
 
 def _check_no_base_in_environment(prefix: str, environ: Mapping[str, str]) -> None:
     start = prefix.upper().removesuffix("_CHAT")
-    stems = "|".join({start, start.removesuffix("_AI"), "CO" if start == "COHERE" else start})
+    stems = "|".join({start, start.removesuffix("_AI"), _STEMS.get(start, start)})
     # Such as OPENAI_BASE_URL, and MISTRAL_AZURE_API_BASE.
     name = re.compile(rf"(?:{stems})_(?:\w+_)?(?:API_BASE|BASE_URL|API_URL)|USE_LITELLM_PROXY")
     if found := sorted(each for each in environ if name.fullmatch(each) and environ[each]):
@@ -270,13 +301,15 @@ def _api_key(params: Mapping[str, Any], provider: str) -> str | None:
     api_key: str | None = params.get("api_key")
     if api_key is not None and api_key.startswith("oidc/"):
         raise LiteLLMError("litellm_params.api_key names a token file; an API key is needed")
-    return "none" if api_key is None and provider in _KEYLESS else api_key
+    return _NO_KEY if api_key is None and provider in _KEYLESS else api_key
 
 
 def _category(info: Any, upstream: str) -> str:
     mode = info.get("mode") if isinstance(info, dict) else None
     if mode is None and _NEEDS_A_MODE.search(upstream):
         raise LiteLLMError("say what the model is for, in model_info.mode, such as embedding")
-    if mode is not None and (not isinstance(mode, str) or mode not in _CATEGORIES):
-        raise LiteLLMError(f"model_info.mode: the registry has no models for {str(mode)[:40]!r}")
+    if mode is not None and not isinstance(mode, str):  # with YAML's aliases, endless as text
+        raise LiteLLMError("model_info.mode must be text")
+    if mode is not None and mode not in _CATEGORIES:
+        raise LiteLLMError(f"model_info.mode: the registry has no models for {mode[:40]!r}")
     return _CATEGORIES[mode or "chat"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     ConflictError,
+    CredentialInUseError,
     ForbiddenError,
     InactiveModelError,
     NotFoundError,
@@ -18,7 +19,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 
 class Action(Enum):
@@ -69,7 +70,9 @@ ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
 # The fields that only the owner changes; and the provider and the origin of the base URL.
 OWNER_ONLY = frozenset({"model_id", "is_shared"})
 # The fields of a shared model that decide what everyone calls, and who is sent what they ask.
-RELIED_ON = frozenset({"model_id", "model_name", "model_provider", "base_url", "api_key"})
+RELIED_ON = frozenset(
+    {"model_id", "model_name", "model_provider", "base_url", "api_key", "parameters"}
+)
 FIXED_WHILE_SHARED = frozenset({"category", "abilities"})
 
 _REQUIRED = {
@@ -77,10 +80,11 @@ _REQUIRED = {
     Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
+_NAMED = 10  # models, in a message
 _SHARING = "You need permission to share models with everyone."
 _SHARED = (
     "The model is shared with everyone. You need the right to share to switch it on, or to change "
-    "its model_id, model_name, model_provider, base_url or api_key. "
+    "its model_id, model_name, model_provider, base_url, api_key or parameters. "
     "The owner can un-share it first."
 )
 
@@ -99,7 +103,7 @@ def allowed_actions(
 ) -> frozenset[Action]:
     """Return what a user may do with a model; of its grants, those to others change nothing."""
     actions = set()
-    for relation, grant in _relations(actor, model, grants):
+    for relation, grant in relations(actor, model, grants):
         for action, allowed in ALLOWED.items():
             if relation in allowed:
                 flag = allowed[relation]
@@ -108,20 +112,21 @@ def allowed_actions(
     return frozenset(actions)
 
 
-def _relations(
+def relations(
     actor: Actor, model: Mapping[Any, Any], grants: Iterable[Mapping[Any, Any]]
 ) -> list[tuple[Relation, Mapping[Any, Any]]]:
-    relations: list[tuple[Relation, Mapping[Any, Any]]] = []
+    """Return each relation of a user to a model, with the grant that it comes from or ``{}``."""
+    found: list[tuple[Relation, Mapping[Any, Any]]] = []
     if model["owner_id"] == actor.key:
-        relations.append((Relation.OWNER, {}))
+        found.append((Relation.OWNER, {}))
     if model["is_shared"]:
-        relations.append((Relation.EVERYONE, {}))
+        found.append((Relation.EVERYONE, {}))
     for grant in grants:
         if grant["user_id"] is not None and grant["user_id"] == actor.key:
-            relations.append((Relation.GRANTEE, grant))
+            found.append((Relation.GRANTEE, grant))
         if grant["group_name"] in actor.groups:
-            relations.append((Relation.GROUP, grant))
-    return relations
+            found.append((Relation.GROUP, grant))
+    return found
 
 
 def check_allowed(action: Action, actions: Collection[Action]) -> None:
@@ -130,6 +135,11 @@ def check_allowed(action: Action, actions: Collection[Action]) -> None:
         raise NotFoundError
     if action not in actions:
         raise ForbiddenError(_REQUIRED[action])
+
+
+def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
+    """A test is a use, unless it costs the owner or is of a model that the owner did not choose."""
+    return Action.EDIT if is_other_model or is_billed else Action.USE
 
 
 def check_sharing(actor: Actor, message: str = _SHARING) -> None:
@@ -167,6 +177,36 @@ def check_change(
         check_sharing(actor, _SHARED)
     if names & FIXED_WHILE_SHARED:
         raise ConflictError("A model that is shared keeps its category and abilities.")
+
+
+def check_shared_key(actor: Actor) -> None:
+    """Check that the actor may change, move or remove a key that a shared model uses."""
+    check_sharing(
+        actor,
+        "A model that uses the credential is shared with everyone. You need the right to share to "
+        "change what it is called with. The owner can un-share it first.",
+    )
+
+
+def check_unused(models: Sequence[Mapping[Any, Any]]) -> None:
+    """A credential is deleted when no model uses it, unless its owner detaches them."""
+    if models:
+        raise CredentialInUseError(_used_by(models))
+
+
+def check_none_elsewhere(models: Sequence[Mapping[Any, Any]]) -> None:
+    """A credential moves to another origin with all its models, so none may be at another path."""
+    if models:
+        raise CredentialInUseError(
+            f"{_used_by(models)} They are at another path than the credential. Move them there "
+            "first, or give them API keys of their own."
+        )
+
+
+def _used_by(models: Sequence[Mapping[Any, Any]]) -> str:
+    names = ", ".join(model["model_id"] for model in models[:_NAMED])
+    more = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
+    return f"{len(models)} models use it: {names}{more}."
 
 
 def check_grantee(model: Mapping[Any, Any], user: Any) -> None:

@@ -64,6 +64,28 @@ class Secret(Hidden[str]):
         return hash(self.reveal())
 
 
+class NoSecret(Secret):
+    """A secret that there is not: to reveal it raises, so that nothing else is sent in its place.
+
+    Args:
+        make_error: Returns the exception to raise.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, make_error: Callable[[], Exception]) -> None:
+        def refuse() -> NoReturn:
+            raise make_error()
+
+        self._reveal = refuse
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoSecret)
+
+    def __hash__(self) -> int:
+        return hash(NoSecret)
+
+
 class ClearedFrames:
     """Clear the local variables of what an exception passed through inside the block.
 
@@ -82,8 +104,17 @@ class ClearedFrames:
         tb: TracebackType | None,
     ) -> None:
         if error is not None:
-            for each in _chain(error, {id(self._outer)}):
-                traceback.clear_frames(each.__traceback__)
+            clear_frames(error, self._outer)
+
+
+def clear_frames(error: BaseException, outer: BaseException | None) -> None:
+    """Do what :class:`ClearedFrames` does, in an ``except``: it costs the good case nothing.
+
+    Args:
+        outer: What ``sys.exc_info()[1]`` was before the ``try``.
+    """
+    for each in _chain(error, {id(outer)}):
+        traceback.clear_frames(each.__traceback__)
 
 
 def _chain(error: BaseException, passed: set[int]) -> Iterator[BaseException]:

@@ -9,15 +9,12 @@ calls at once.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blinker import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from blinker import NamedSignal
 
 namespace = Namespace()
 created = namespace.signal("created")
@@ -34,18 +31,16 @@ default_changed = namespace.signal(
     "default_changed",
     "With ``config_type`` and ``scope`` (``user`` or ``app``); without a model if it was cleared.",
 )
+credential_created = namespace.signal(
+    "credential_created",
+    "As all signals of credentials, without a model, with ``credential`` (its id), ``name`` and "
+    "``owner`` (a user's key).",
+)
+credential_updated = namespace.signal(
+    "credential_updated", "With ``changed``: the names of the fields, and ``secret``."
+)
+credential_deleted = namespace.signal("credential_deleted")
 resolved = namespace.signal("resolved", "The host's code has the key in hand.")
 
 # Takes the calls of receivers that a transaction holds back until it is committed.
 outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("outbox", default=None)
-
-
-def send_signal(signal: NamedSignal, sender: Any, **facts: Any) -> None:
-    """Send a signal, or put it into the outbox if there is one."""
-    waiting = outbox.get()
-    if waiting is None:
-        signal.send(sender, event=signal.name, **facts)
-        return
-    # One by one, so that a receiver that fails does not keep it from the others.
-    for receiver in signal.receivers_for(sender):
-        waiting.append(partial(receiver, sender, event=signal.name, **facts))

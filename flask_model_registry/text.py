@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unicodedata import category, decomposition, is_normalized
 
 # Control characters, lone surrogates, bidi overrides and what else does not show, as the inside of
 # a class of a regular expression.
@@ -17,7 +18,44 @@ LINES = rf"([\n\r\t]|[^{UNSAFE}])*\Z"
 # One line of up to 255 characters that can be a name.
 NAME = re.compile(rf"(?!\s)[^{UNSAFE}]{{1,255}}(?<!\s)\Z")
 
+# Letters, letters that are numbers (such as U+3007), marks and digits of all scripts.
+_MARKS = {"Mn", "Mc"}
+_IN_WORDS = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Nd"} | _MARKS
+# Of these, what does not show (Default_Ignorable_Code_Point).
+_UNSEEN = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+# Other forms of a letter that Unicode has too. Of <compat> are letters that have no other form,
+# such as Thai's U+0E33.
+_FORMS = tuple(f"<{each}>" for each in "font wide narrow initial medial final isolated".split())
+
 
 def is_name(text: Any) -> bool:
     """Return whether this is one line of up to 255 characters that can be a name."""
     return isinstance(text, str) and NAME.match(text) is not None
+
+
+def problem_of_script(text: str) -> str | None:
+    """Return why a name beyond ASCII could be taken for another, or ``None`` if it could not.
+
+    Example:
+        >>> problem_of_script("团队/模型")
+        >>> problem_of_script("\uff27pt")
+        'Must hold letters and digits in their usual form, not full-width, half-width or styled.'
+    """
+    before = ""
+    for each in text:
+        kind = category(each)
+        if not each.isascii() and (kind not in _IN_WORDS or _UNSEEN.match(each)):
+            return "Must hold no characters beyond ASCII but letters, digits and their marks."
+        if kind in _MARKS and before not in _IN_WORDS:
+            return "Must hold accents and other marks only after a letter or digit."
+        if decomposition(each).startswith(_FORMS):
+            return (
+                "Must hold letters and digits in their usual form, not full-width, half-width or "
+                "styled."
+            )
+        before = kind
+    if not is_normalized("NFC", text):
+        return "Must be in Unicode's normalization form C (NFC)."
+    return None

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 Category = Literal["llm", "embedding", "image", "speech", "rerank"]
 ConfigType = Literal[
     "general", "small_fast", "visual", "compact", "embedding", "image", "image_edit", "asr", "tts",
     "rerank",
 ]  # fmt: skip
+Relation = Literal["owner", "everyone", "grantee", "group"]
 Scope = Literal["user", "app"]
+Sort = Literal["id", "model_id", "model_provider", "updated_at", "tested_at"]
+CredentialKind = Literal["key", "aws", "google"]
 
 
 class ModelRepresentation(TypedDict):
@@ -32,6 +39,31 @@ class ModelRepresentation(TypedDict):
     can_edit: bool
     can_delete: bool
     is_shared: bool
+
+
+class SecretSource(Protocol):
+    """A function that returns a secret of the host's, for credentials that refer to it by name.
+
+    It returns the API key, the secret as a dict like that of a new credential, or ``None``.
+    """
+
+    def __call__(
+        self, name: str, /, *, owner: Any, provider: str, origin: str
+    ) -> str | Mapping[str, Any] | None:
+        """Return the secret if the owner of the credential may send it to the origin.
+
+        Args:
+            name: The reference of the credential.
+            owner: The user who owns the credential; another user may call the model.
+            provider: The id of the provider, such as ``openai``.
+            origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose it.
+
+        Raises:
+            UnavailableError: The server that keeps the secrets doesn't respond.
+
+        Example:
+            ``return vault.get(name) if (name, origin) in ALLOWED.get(owner.id, ()) else None``
+        """
 
 
 class _Optional(TypedDict, total=False):
@@ -66,6 +98,7 @@ class ModelChanges(_Optional, total=False):
 class CountFilters(TypedDict, total=False):
     """Which models to count; ``None`` means that it does not matter."""
 
+    model_id: str | None
     category: Category | None
     model_provider: str | None
     ability: str | None
@@ -77,8 +110,10 @@ class CountFilters(TypedDict, total=False):
 class ListFilters(CountFilters, total=False):
     """Which models to list, and where to begin and to end."""
 
+    sort: Sort
     descending: bool
     after: int | None
+    after_value: str | None
     limit: int | None
 
 
@@ -112,3 +147,148 @@ class Grants(TypedDict):
 
     users: list[UserGrant]
     groups: list[GroupGrant]
+
+
+class Parameters(TypedDict):
+    """What each call of a model sends, and what is known about the model."""
+
+    parameters: dict[str, Any]
+    info: dict[str, Any]
+
+
+class UsedCredential(TypedDict):
+    """The credential that a model uses."""
+
+    id: int
+    name: str
+
+
+class KeyDetails(TypedDict):
+    """What is known of a model's API key; ``credential`` is its owner's alone."""
+
+    is_set: bool
+    updated_at: str | None
+    expires_at: str | None
+    credential: UsedCredential | None
+
+
+class LastTest(TypedDict):
+    """The result of the last connection test."""
+
+    result: str
+    latency_ms: int | None
+    at: str
+
+
+class GrantCounts(TypedDict):
+    """How many users and groups a model is granted to."""
+
+    users: int
+    groups: int
+
+
+class ModelDetails(Parameters):
+    """What the representation of a model does not tell."""
+
+    model: ModelRepresentation
+    owner: str
+    relations: list[Relation]
+    groups: list[str]
+    address: str | None
+    is_provider_address: bool
+    key: KeyDetails
+    test: LastTest | None
+    grants: GrantCounts | None
+
+
+class AccountSecret(TypedDict, total=False):
+    """The secret of a credential: what its kind has, such as ``api_key`` and headers."""
+
+    api_key: str
+    headers: dict[str, str]
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    service_account: str | dict[str, str]
+
+
+class NewSecret(AccountSecret, total=False):
+    """The secret of a credential, or the name of one that the app keeps."""
+
+    reference: str
+
+
+class AccountSecretChange(TypedDict, total=False):
+    """What of a secret to change; ``None`` removes a header, all of them, or a session token."""
+
+    api_key: str
+    headers: dict[str, str | None] | None
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+    service_account: str | dict[str, str]
+    reference: str
+
+
+class AccountSettings(TypedDict, total=False):
+    """What a credential sends in the clear; ``None`` removes a setting."""
+
+    organization: str | None
+    project: str | None
+    api_version: str | None
+    region: str | None
+    location: str | None
+
+
+class CredentialChanges(TypedDict, total=False):
+    """The fields of a credential to change; what is not given stays."""
+
+    name: str
+    model_provider: str
+    base_url: str | None
+    secret: AccountSecret
+    reference: str
+    settings: AccountSettings
+    expires_at: datetime | str | None
+
+
+class NewCredential(CredentialChanges, total=False):
+    """The fields of a new credential: a name, and a destination with a secret, or a model."""
+
+    kind: CredentialKind
+    from_model: int
+
+
+class Credential(TypedDict):
+    """A credential, as its owner sees it."""
+
+    id: int
+    name: str
+    model_provider: str
+    base_url: str | None
+    kind: str
+    settings: dict[str, str]
+    secrets: list[str]
+    headers: list[str]
+    reference: str | None
+    expires_at: str | None
+    created_at: str
+    updated_at: str | None
+    secret_updated_at: str
+
+
+class SecretState(TypedDict):
+    """Whether a credential's secret opens, and the names of what it holds."""
+
+    is_set: bool
+    status: str
+    secrets: list[str]
+    headers: list[str]
+    updated_at: str
+
+
+class NewModelOfAccount(_Optional):
+    """The fields of a model to register with a credential, which has provider and API key."""
+
+    model_id: str
+    model_name: str

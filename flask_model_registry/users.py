@@ -5,13 +5,25 @@ from __future__ import annotations
 import inspect
 from contextlib import suppress
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from flask import has_request_context
+from flask import current_app, has_request_context
+from flask_jwt_extended import get_current_user, verify_jwt_in_request
+from flask_jwt_extended.config import config
+from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
+from jwt import PyJWTError
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
 
-from .errors import AuthenticationError, ConfigError, MissingUserError, NotFoundError
+from .errors import (
+    AuthenticationError,
+    ConfigError,
+    MissingUserError,
+    NotFoundError,
+    describe_type,
+)
+from .logs import facts
 from .policy import Actor
 from .text import NAME
 from .unset import UNSET
@@ -33,6 +45,44 @@ else:
 # What a user has that is switched off, or a visitor who is not logged in.
 _FLAGS = ("is_active", "is_authenticated")
 _ABSENT, _VISITOR = object(), object()
+
+
+def jwt_user() -> Any:
+    """Return the user of the request's access token, as Flask-JWT-Extended finds it.
+
+    This is the default user loader, with the host's own configuration and users.
+
+    Raises:
+        AuthenticationError: There is no token, or not a valid one of a known user.
+        ConfigError: The host app has no ``JWTManager`` or no ``user_lookup_loader``.
+    """
+    if "flask-jwt-extended" not in current_app.extensions:
+        raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
+    locations = [*config.token_location]
+    # A token within the body would be parsed before authentication, and not strictly.
+    while "json" in locations:
+        locations.remove("json")
+    if not locations:
+        raise ConfigError("JWT_TOKEN_LOCATION must name more than 'json' for the model registry")
+    try:
+        verify_jwt_in_request(locations=locations)
+    except NoAuthorizationError:
+        raise AuthenticationError("Send an access token.") from None
+    except (JWTExtendedException, PyJWTError, ValueError) as error:
+        # ValueError: a user loader that does int(claims["sub"]). Messages may name the subject.
+        current_app.logger.info(
+            "model registry: token refused: %s",
+            type(error).__name__,
+            extra=facts("token-refused"),
+        )
+        raise AuthenticationError("The access token is not valid.", token_was_sent=True) from None
+    try:
+        return get_current_user()
+    except RuntimeError:
+        raise ConfigError(
+            "Flask-JWT-Extended has no user loader; "
+            "add '@jwt.user_lookup_loader', or give ModelRegistry a user_loader"
+        ) from None
 
 
 class Users:
@@ -96,7 +146,10 @@ class Users:
         Raises:
             NotFoundError: There is no such user, or the user is not active.
         """
-        return self.actor(self._active(key))
+        user = self.find(key)
+        if user is None or not _all_true(user, *_FLAGS):
+            raise NotFoundError("There is no such user.")
+        return self.actor(user)
 
     def check_recipient(self, key: Any, owner: Any) -> None:
         """Check that a user who is to get something could log in and use it.
@@ -108,7 +161,9 @@ class Users:
             NotFoundError: There is no such user, the user is not active, or ``can_grant`` refuses.
         """
         # The same error for all three, so that no caller learns which users exist.
-        self._check_may_grant(owner, self._active(key), "There is no such user.")
+        user = self.find(key)
+        if user is None or not _all_true(user, *_FLAGS) or not self._may_grant(owner, user):
+            raise NotFoundError("There is no such user.")
 
     def check_group(self, name: str, owner: Any) -> None:
         """Check that a group may be granted something by a user.
@@ -116,14 +171,14 @@ class Users:
         Raises:
             NotFoundError: ``can_grant`` refuses.
         """
-        self._check_may_grant(owner, name, "There is no such group.")
+        if not self._may_grant(owner, name):
+            raise NotFoundError("There is no such group.")
 
-    def _check_may_grant(self, owner: Any, grantee: Any, refusal: str) -> None:
+    def _may_grant(self, owner: Any, grantee: Any) -> bool:
         if self._can_grant is None:
-            return
-        giver = self._found(owner)
-        if giver is None or not _is_true(self._can_grant(giver, grantee), "can_grant's answer"):
-            raise NotFoundError(refusal)
+            return True
+        giver = self.find(owner)
+        return giver is not None and _is_true(self._can_grant(giver, grantee), "can_grant's answer")
 
     def key(self, user: Any, argument: str, hint: str = "") -> Any:
         """Return the value of a user's primary key.
@@ -148,7 +203,7 @@ class Users:
             if not is_iterable or not isinstance(name, str):
                 raise ConfigError(
                     "groups must return the names of groups, as an iterable of strings, "
-                    + _describe(name)
+                    + describe_type(name)
                 )
             # To names that databases do not all compare alike, nothing can be granted.
             if NAME.match(name):
@@ -183,7 +238,7 @@ class Users:
         state: Any = sa.inspect(user, raiseerr=False) if is_object else None
         if state is None:
             raise ConfigError(
-                f"the user must be a {self._user_model.__name__} object, {_describe(user)}"
+                f"the user must be a {self._user_model.__name__} object, {describe_type(user)}"
             )
         mapper = state.mapper
         if mapper.class_ is not self._user_model and not self._has_key(mapper):
@@ -204,15 +259,10 @@ class Users:
         user_key: Any = sa.inspect(self._user_model).primary_key[0]
         return len(mapper.primary_key) == 1 and mapper.primary_key[0] is user_key
 
-    def _active(self, key: Any) -> Any:
-        user = self._found(key)
-        if user is None or not _all_true(user, *_FLAGS):
-            raise NotFoundError("There is no such user.")
-        return user
-
-    def _found(self, key: Any) -> Any:
+    def find(self, key: Any) -> Any:
+        """Return the user with this primary key, or ``None``."""
         mapper: sa.orm.Mapper[Any] = sa.inspect(self._user_model)
-        if not any(each.concrete for each in mapper.self_and_descendants):
+        if not any(map(attrgetter("concrete"), mapper.self_and_descendants)):
             return self._session.get(self._user_model, key)
         # Users of other tables may have this key too, and a polymorphic union finds them all. The
         # attribute, because SQLAlchemy 2.0 looks for the column beside the union and not in it.
@@ -234,7 +284,15 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
         try:
             value = getattr(user, name)
         except AttributeError:
-            if inspect.getattr_static(user, name, _ABSENT) is not _ABSENT:
+            # Most users have none of the flags, and getattr_static takes ten times as long as the
+            # classes. Only with a __getattribute__ of their own does it find more.
+            is_there = False
+            for each in type(user).__mro__:
+                is_there = is_there or name in vars(each)
+            own: Any = type(user).__getattribute__
+            if not is_there and own is not object.__getattribute__:
+                is_there = inspect.getattr_static(user, name, _ABSENT) is not _ABSENT
+            if is_there:
                 # Its own code failed. To take that for a missing attribute would let everyone in.
                 raise ConfigError(
                     f"{type(user).__name__}.{name} is there, but raised an AttributeError{fix}"
@@ -252,19 +310,9 @@ def _is_true(value: Any, name: str, fix: str = "") -> bool:
         return bool(value)
     if isinstance(value, (float, Decimal)) and not _is_nan(value):
         return bool(value)
-    raise ConfigError(f"{name} must be a boolean, {_describe(value)}{fix}")
+    raise ConfigError(f"{name} must be a boolean, {describe_type(value)}{fix}")
 
 
 def _is_nan(value: float | Decimal) -> bool:
     # Not math.isnan, which takes no signaling NaN.
     return value.is_nan() if isinstance(value, Decimal) else value != value  # noqa: PLR0124
-
-
-def _describe(value: Any) -> str:
-    """Describe the type of a value, without the value."""
-    if inspect.iscoroutine(value):
-        value.close()  # Python would warn that it was never awaited
-        return "not a coroutine; the registry calls no async functions"
-    if isinstance(value, type):
-        return f"not the class {value.__name__}"
-    return f"not of type {type(value).__name__}"

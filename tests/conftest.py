@@ -12,9 +12,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from _pytest.mark import KeywordMatcher
+from _pytest.mark.expression import Expression
 
 from tests import databases, tallies
 from tests.hosts import CANARY, OLD, keys, make_host
+from tests.upstream import Upstream
 
 SLOW = {"browser", "distribution", "reliability", "software"}  # folders
 
@@ -25,6 +28,11 @@ def pytest_addoption(parser):
         type=Path,
         metavar="FILE",
         help="leave out the tests that this file lists; a run without such a file writes it",
+    )
+    parser.addoption(
+        "--measure-only",
+        metavar="EXPRESSION",
+        help="with --cov, trace only the tests that this selects, as -k would",
     )
 
 
@@ -43,6 +51,24 @@ def pytest_collection_modifyitems(items, config):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("races"):
             item.add_marker(pytest.mark.xdist_group("races"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Spare tests the tracing, which takes nearly as long as they do, where others reach as much."""
+    measured = item.config.option.measure_only
+    if not measured or _is_selected(item, measured):
+        return (yield)
+    coverage = item.config.pluginmanager.getplugin("_cov").cov_controller
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
+
+
+def _is_selected(item, expression):
+    return Expression.compile(expression).evaluate(KeywordMatcher.from_item(item))
 
 
 def pytest_collection_finish():
@@ -282,3 +308,17 @@ def traces_of_encryption_keys(texts, app):
 def _found(pieces, texts):
     whole = "\n".join({*texts})  # the same statements are logged again and again
     return sorted(piece for piece in pieces if piece in whole)
+
+
+@pytest.fixture
+def serve():
+    """Start servers on this machine for the length of the test."""
+    started = []
+
+    def serve(handler, **options):
+        started.append(Upstream(handler, **options))
+        return started[-1]
+
+    yield serve
+    for upstream in started:
+        upstream.close()

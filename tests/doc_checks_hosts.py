@@ -1,7 +1,9 @@
 """Readers of the pages that fit the registry to an app: to its login, users, groups and tenants."""
 
+import json
 import re
 import sqlite3
+import uuid
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
@@ -10,19 +12,26 @@ import flask_login
 import flask_wtf
 import sqlalchemy as sa
 from flask import request
-from flask_jwt_extended import create_access_token, set_access_cookies
+from flask_jwt_extended import JWTManager, create_access_token, set_access_cookies
+from flask_sqlalchemy import SQLAlchemy
 
+from flask_model_registry import ModelRegistry
+from flask_model_registry.cli import new_key
 from tests.doc_runner import ROOT, reads
 from tests.hosts import PREFIX, model
 
 
-@reads("groups.md")
+@reads("share.md", "Groups")
 def groups(page, world):
     teams = {1: ["staff"], 7: ["research"]}
     User, registry = world.names["User"], world.names["registry"]
     User.teams = property(lambda user: [SimpleNamespace(slug=slug) for slug in teams[user.id]])
     page.do()
     world.mount()
+    assert json.loads(page.do()) == {"group": "research", "can_edit": True, "can_delete": False}
+    world.client().put(f"{PREFIX}/defaults/general", json={"id": 5})
+    assert world.client(world.bobs).get(f"{PREFIX}/defaults/general").status_code == 404
+    assert world.client().delete(f"{PREFIX}/5/grants/groups/research").status_code == 204
     with world.app.app_context():
         world.names["alice"] = world.load(1)
     page.do()
@@ -53,6 +62,7 @@ def hosts(page, world):
     app = world.mount()
     flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
     assert app.test_client().get(f"{PREFIX}/").json == []
+    has_uuids(page.take("python"))
     page.do()
     world.mount()
     shared = world.client(world.bobs).post(f"{PREFIX}/", json=model(share_with_users=True))
@@ -70,6 +80,32 @@ def hosts(page, world):
     told = re.search(r"that the registry's own have: (.*?)\.\n", text, re.DOTALL)[1]
     rules = [rule for rule in app.url_map.iter_rules() if ".model_registry." in rule.endpoint]
     assert {*re.findall(r"`(\w+)`", told)} == set().union(*(rule.arguments for rule in rules))
+
+
+def has_uuids(text):
+    """Have an app of its own, whose users are what the page says."""
+    db, jwt = SQLAlchemy(), JWTManager()
+    names = {"db": db, "jwt": jwt, "ModelRegistry": ModelRegistry}
+    names["create_access_token"] = create_access_token
+    exec(text, names)
+    app = flask.Flask("uuids")
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI="sqlite://",
+        JWT_SECRET_KEY="k" * 48,
+        MODEL_REGISTRY_ENCRYPTION_KEYS=new_key(),
+    )
+    for each in (db, jwt, names["registry"]):
+        each.init_app(app)
+    with app.app_context():
+        db.create_all()
+        db.session.add(person := names["Person"]())
+        db.session.commit()
+        tokens = [names["token_of"](person), create_access_token("not-a-uuid")]
+        assert isinstance(person.uid, uuid.UUID)
+        assert person.uid != str(person.uid)
+        headers = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    answers = [app.test_client().get(f"{PREFIX}/", headers=each) for each in headers]
+    assert [each.status_code for each in answers] == [200, 401]
 
 
 @reads("leaving.md")

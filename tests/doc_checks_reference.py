@@ -1,9 +1,13 @@
 """Readers of the pages that explain, and of the reference."""
 
 import json
+import math
 import os
+import pickle
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from configparser import ConfigParser
 
 import flask
 import pytest
@@ -11,6 +15,8 @@ import sqlalchemy as sa
 from werkzeug.exceptions import HTTPException
 
 import flask_model_registry
+from flask_model_registry import AesGcmBox, EncryptionKey
+from flask_model_registry.cli import new_key
 from tests.doc_runner import ROOT, blocks, reads
 from tests.hosts import CANARY, PREFIX, model
 from tests.kms import Kms
@@ -19,10 +25,21 @@ from tests.reliability.faults import Faults
 
 @reads("cli.md")
 def cli(page, world):
+    told = re.fullmatch(
+        r"(\d+) of (\d+) looked at, ([\d,]+) a second, (\d+) minutes left\n", page.take("text")
+    )
+    done, rows, speed, minutes = (int(each.replace(",", "")) for each in told.groups())
+    assert minutes == math.ceil((rows - done) / speed / 60)
     assert page.do().startswith("k2026:")
+    (world.folder / "key.txt").write_text(f"{CANARY}\n")
+    assert page.do() == "Credential 1 was created.\n"
+    listed = page.do()
+    assert page.take("text").split() == listed.split()
+    assert page.do() == "Credential 1 has a new secret.\n"
+    assert page.do() == "Credential 1 was deleted.\n"
     page.do()
     assert "5 keep; nothing was changed" in page.do()
-    (world.folder / "config.yaml").write_text(blocks(ROOT / "docs" / "from-litellm.md", "yaml")[0])
+    (world.folder / "config.yaml").write_text(blocks(ROOT / "docs" / "move-here.md", "yaml")[0])
     world.shell.environ |= {"OPENAI_API_KEY": CANARY}
     world.shell.environ["FLASK_MODEL_REGISTRY_ALLOWED_HOSTS"] = "localhost,ollama"
     assert "2 create, 1 update; nothing was changed" in page.do()
@@ -90,7 +107,7 @@ def logs(page, world):
     assert paged == [("full", "model_registry.register")]
 
 
-@reads("clients.md")
+@reads("front-end.md", "Generate a client")
 def clients(page, world):
     schemes = page.do()["app"].config["MODEL_REGISTRY_SECURITY_SCHEMES"]
     world.mount(MODEL_REGISTRY_SECURITY_SCHEMES=schemes)
@@ -120,6 +137,7 @@ def python(page, world):
         label = page.do()["label"]
         assert label(registry.get("gpt-4o", user=world.load(7))) == "gpt-4o (llm)"
         assert registry.default("general", user=world.load(7)).model_id == "gpt-4o"
+        in_the_background(page.do()["summarize"], world)
         why = page.do()["why"]
         printed = []
         world.names["print"] = lambda told: printed.append(str(told))
@@ -127,6 +145,18 @@ def python(page, world):
         shown = page.take("text")
         number = re.search(r"model (\d+);", printed[0])[1]
         assert printed[0].strip() == shown.replace("model 12;", f"model {number};").strip()
+
+
+def in_the_background(summarize, world):
+    """Do a task in a thread, with a user and with one who is gone; none is put into a queue."""
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(summarize, 7, "gpt-4o").result() == "gpt-4o"
+        with pytest.raises(flask_model_registry.MissingUserError):
+            threads.submit(summarize, 70, "gpt-4o").result()
+        with pytest.raises(flask_model_registry.NotFoundError):
+            threads.submit(summarize, 7, "m2").result()
+    with pytest.raises(TypeError):
+        pickle.dumps(world.names["registry"].resolve("gpt-4o", user=world.load(7)))
 
 
 @reads("secrets.md")
@@ -186,6 +216,67 @@ def hooks_leave(world):
             users = db.session.scalar(sa.select(sa.func.count()).select_from(User))
             kept.append(users)
     assert kept == [4, 4, 5]
+
+
+@reads("versions.md", models=("m1", "m2", "m3", "m4", "m5"))
+def versions(page, world):
+    """See that each fact that the page repeats is what setup.cfg, noxfile.py and others say."""
+    text = (ROOT / "docs" / page.name).read_text()
+    sent, shown = page.do(), page.do()
+    answer = world.client().post(f"{PREFIX}/register", json=sent)
+    assert (answer.status_code, len(sent), len(shown)) == (201, 11, 17)
+    times = {name: shown[name] for name in ("created_at", "updated_at")}
+    assert answer.json | times == shown
+
+    box = AesGcmBox([EncryptionKey.parse(new_key("one"))])
+    sealed = box.seal("sk", "row")
+    assert sealed[:2] == bytes([1, len(name := b"one")])
+    assert sealed[2:].startswith(name)
+    assert len(sealed) == 2 + len(name) + 12 + len("sk") + 16
+    with pytest.raises(flask_model_registry.CannotOpenError):
+        box.open(b"\2" + sealed[1:], "row")
+
+    package = (ROOT / "flask_model_registry").rglob("*.py")
+    assert [each for each in package if "DeprecationWarning" in each.read_text()] == []
+    assert "**Before you upgrade**" in (ROOT / "CHANGES.md").read_text()
+    rows = re.findall(r"^\| (\S+) \| (.*) \|$", text, re.MULTILINE)
+    assert_as_required({name: told for name, told in rows if name in told_of(text, "library")})
+    assert_as_tested(text, told_of(text, "Python"))
+
+
+def told_of(text, head):
+    """Return the first column of the table whose first header this is."""
+    (table,) = re.findall(rf"^\| {head} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [row.split("|")[1].strip() for row in table.splitlines()]
+
+
+def assert_as_required(lowest):
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    required = setup["options"]["install_requires"].split()
+    split = [re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in required]
+    told, asked = [
+        {name: re.findall(r"\d[\d.]*\*?", bounds) for name, bounds in each}
+        for each in (lowest.items(), split)
+    ]
+    assert told == asked
+    assert [each for each in required if "<" in each or "==" in each] == []
+
+
+def assert_as_tested(text, pythons):
+    nox, setup = [(ROOT / each).read_text() for each in ("noxfile.py", "setup.cfg")]
+    first, *_, last = named = re.findall(r"Python :: (3\.\d+)", setup)
+    assert re.findall(r'nox.param\("([\d.]+)"', nox) == pythons
+    assert f"Python {first} or newer, and names {first} to {last} as tested" in text
+    assert f"python_requires = >={first}" in setup
+    (on_ours,) = re.findall(r"and (MariaDB [\d.]+\d)\. The workflow", text)
+    assert f"The tests run on {on_ours} " in (ROOT / "docs" / "mysql.md").read_text()
+    if (ROOT / ".github").exists():  # which the sdist leaves out, with SECURITY.md
+        workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+        assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == named
+        postgresql, mariadb = re.findall(r"image: \w+:(\d+)", workflow)
+        assert f"PostgreSQL {postgresql} and MariaDB {mariadb}." in text
+        assert "The latest release gets fixes" in (ROOT / "SECURITY.md").read_text()
 
 
 @reads("postgresql.md")

@@ -2,24 +2,43 @@
 
 import json
 import logging
+import os
 import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
+from importlib.util import find_spec
+from unittest import mock
 
 import pytest
 import sqlalchemy as sa
 from marshmallow import fields
 from werkzeug.datastructures import ImmutableMultiDict
 
-from flask_model_registry import ConfigError, ValidationError, signals
+from flask_model_registry import (
+    ConfigError,
+    ListApi,
+    UnavailableError,
+    UnsupportedClientError,
+    ValidationError,
+    signals,
+)
+from flask_model_registry.cli import model_registry
 from flask_model_registry.litellm_config import PROVIDERS
 from flask_model_registry.schemas import ModelRepresentation
+from flask_model_registry.schemas.parameters import (
+    MOST_BYTES,
+    MOST_LEVELS,
+    OF_THE_CALLER,
+    OF_THE_CLIENT,
+    SECRETS,
+)
 from tests.doc_runner import ROOT, reads
-from tests.hosts import CANARY, PREFIX, model
+from tests.hosts import CANARY, PREFIX, model, services_of
+from tests.vault import TOKEN, vault
 
 
-@reads("audit.md")
+@reads("signals.md")
 def audit(page, world):
     db, told = world.names["db"], logging.getLogger("audit")
     lines = logging.Handler()
@@ -53,13 +72,16 @@ def audit(page, world):
     assert ["'event': 'resolved'" in seen[0], "'event': 'deleted'" in seen[1]] == [True, True]
 
 
-@reads("defaults.md")
+@reads("share.md", "Defaults")
 def defaults(page, world):
     clients = []
     world.names["OpenAI"] = lambda **options: clients.append(options)
     world.client().put(f"{PREFIX}/defaults/general", json={"id": 1})
 
     page.do()
+    bob = world.client(world.bobs)
+    assert world.client().put(f"{PREFIX}/1/grants/users/7", json={}).status_code == 201
+    assert bob.get(f"{PREFIX}/defaults/general").status_code == 404
     assert world.client().patch(f"{PREFIX}/5", json={"share_with_users": True}).status_code == 200
     page.rest()
 
@@ -83,7 +105,14 @@ def exchange(page, world):
     page.do()
     with world.app.app_context():
         world.names["seed_defaults"](world.load(1))
+    path = world.folder / "team.jsonl"
+    path.write_text("\n".join(json.dumps(page.do()) for _ in range(2)))
+    output = world.app.test_cli_runner().invoke(model_registry, ["import", str(path)]).output
+    assert output.endswith("2 create\n"), output
     page.take("text")  # held against the command in test_exchange.py
+    assert world.client().patch(f"{PREFIX}/{row_id}", json={"share_with_users": False}).json
+    assert " create  gpt-4o\n" in page.do()
+    assert world.client(world.bobs).get(f"{PREFIX}/by-id/gpt-4o").json["is_owner"] is True
     page.do()
     for name in ("with-keys.jsonl", "with-keys.jsonl.age"):
         assert (world.folder / name).read_text().count(CANARY) == 1
@@ -101,7 +130,7 @@ def create_app():
 """
 
 
-@reads("from-a-table.md")
+@reads("move-here.md", "Coming from a table of API keys")
 def from_a_table(page, world):
     db, texts = world.names["db"], [block.text for block in page.blocks[:2]]
     page.do()
@@ -142,7 +171,7 @@ def from_a_table(page, world):
         assert world.names["is_moved"](bob, row, CANARY) is False
 
 
-@reads("from-litellm.md", models=())
+@reads("move-here.md", "Coming from a LiteLLM proxy", models=())
 def from_litellm(page, world):
     page.write("config.yaml", "yaml")
     commands = page.take("sh").replace("pip install pyyaml\n", "")
@@ -181,7 +210,7 @@ def lists_providers(text):
     assert told == PROVIDERS
 
 
-@reads("from-xagent.md", models=())
+@reads("move-here.md", "Coming from xagent", models=())
 def from_xagent(page, world):
     page.do()
     (before,) = page.do()
@@ -211,7 +240,16 @@ def providers(page, world):
         f"{PREFIX}/register", json=model(model_id="a", model_provider="acme-ai")
     )
     assert created.json["model_provider"] == "acme"
+    world.names["ListApi"] = ListApi
+    listing = page.do()["acme"].listing
+    assert listing.headers(CANARY)["X-Acme-Key"] == CANARY
+    assert listing.lists("acme-large", ["acme-large"])
+    world.mount()
     assert '"result":"ok"' in page.do()
+    called = page.do()
+    assert '"result":"ok"' in called
+    assert '"billed":true' in called
+    assert '"max_tokens": 16' in world.upstream.requests[-1]
     hosts = page.do()["app"].config["MODEL_REGISTRY_ALLOWED_HOSTS"]
     world.mount(MODEL_REGISTRY_ALLOWED_HOSTS=hosts)
     text = (ROOT / "docs" / page.name).read_text()
@@ -222,7 +260,7 @@ def providers(page, world):
     assert len(addresses) == 4
 
 
-@reads("share.md")
+@reads("share.md", "Share a model")
 def share(page, world):
     registry = world.names["registry"]
     page.do(2)
@@ -239,7 +277,144 @@ def share(page, world):
     assert registry.tables.models.name == "model_registry_models"
 
 
-@reads("models.md")
+@reads("credentials.md")
+def credentials(page, world):
+    pytest.importorskip("hvac")
+    registry = world.names["registry"]
+    page.do(2)
+    assert len(world.client().get(f"{PREFIX}/?limit=100").json) == 10
+    functions = page.do()
+    page.do()
+    with world.request():
+        for name in ("large", "small", "o3", "o4-mini", "vectors"):
+            called = registry.resolve(name)
+            assert called.api_key.reveal() == "sk-your-new-key"
+            assert called.headers["X-Team"].reveal() == "research"
+    with world.request():
+        alice = world.load(1)
+        made = functions["register"](alice, CANARY, ["gpt-4o"])
+        registry.create(user=alice, **model(model_id="own", model_provider="openai"))
+        registry.create(user=alice, **model(model_id="other", model_provider="openai"))
+        functions |= page.do()
+        functions["use"](alice, "own", 1)
+        assert registry.resolve("own").headers["X-Team"].reveal() == "research"
+        functions["detach"](alice, "own", "sk-other")
+        assert registry.resolve("own").headers == {}
+        own_url = model(model_id="url", model_provider="openai")
+        registry.create(user=alice, **own_url, base_url="https://api.openai.com/v1")
+        with pytest.raises(ValidationError, match="another provider or origin"):
+            functions["use"](alice, "url", 1)
+        functions["make_one_of"](alice, "other")
+        assert len(registry.credentials()) == 3
+        arguments = page.do()["arguments"]
+        assert arguments(alice, "large")["organization"] == "org-1"
+        assert arguments(alice, made[0]["model_id"])["api_key"] == CANARY
+    page.do()
+    with world.request():
+        clouds(page, world)
+    with world.request():
+        secrets_kept_elsewhere(page, world)
+
+
+def clouds(page, world):
+    registry, alice = world.names["registry"], world.load(1)
+    world.names.update(boto3=mock.Mock(), genai=mock.Mock())
+    (aws,) = (each for each in registry.credentials() if each["kind"] == "aws")
+    registry.create_models(aws["id"], [{"model_id": "claude", "model_name": "c"}], user=alice)
+    functions = page.do()
+    with pytest.raises(UnsupportedClientError, match="has no google_kwargs"):
+        functions["ask_vertex"](alice, "claude", "How are you?")
+    if find_spec("boto3"):
+        client = world.names["boto3"].client.return_value
+        client.converse.return_value = {"output": {"message": {"content": [{"text": "Fine."}]}}}
+        assert functions["ask_bedrock"](alice, "claude", "How are you?") == "Fine."
+        kwargs = world.names["boto3"].client.call_args.kwargs
+        assert kwargs["region_name"] == "eu-central-1"
+        assert kwargs["service_name"] == "bedrock-runtime"
+        named = {"service_name", "region_name", "endpoint_url", "config"}
+        access_key = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"}
+        assert {*kwargs} == named | access_key
+
+
+def secrets_kept_elsewhere(page, world):
+    registry, alice, bob = world.names["registry"], world.load(1), world.load(7)
+    kept = services_of(world.app).keys.credentials.secret_source
+    openai = {"provider": "openai", "origin": "https://api.openai.com"}
+    elsewhere = {**openai, "origin": "https://evil.example.com"}
+    kept._source = from_environment = page.do()["from_environment"]
+    refer = page.do()["refer"]
+    with pytest.raises(ValidationError, match="Must name a secret that you may use"):
+        refer(alice)  # the variable isn't set yet
+    with mock.patch.dict(os.environ, TEAM_OPENAI_KEY=CANARY):
+        made = refer(alice)
+        models = [{"model_id": "kept", "model_name": "gpt-4o"}]
+        registry.create_models(made["id"], models, user=alice)
+        assert registry.resolve("kept").api_key.reveal() == CANARY
+        with pytest.raises(ValidationError, match="Must name a secret that you may use"):
+            refer(bob)
+        assert from_environment("team-openai", owner=alice, **elsewhere) is None
+        assert from_environment("SECRET_KEY", owner=alice, **openai) is None
+
+    names = page.do()
+    secrets = {
+        f"models/1/{each}/main": {"api_key": f"{CANARY}-{each}"} for each in names["ORIGINS"]
+    }
+    now = 1.0
+    clock = mock.patch.dict(names, monotonic=lambda: now)
+    with vault(**secrets) as server, clock:
+        source = names["VaultSource"](names["hvac"].Client(server.url, TOKEN, timeout=60))
+        kept._source = source
+        for provider in names["ORIGINS"]:
+            account = {"name": f"vault-{provider}", "model_provider": provider}
+            registry.create_credential(**account, reference="main", user=alice)
+            with pytest.raises(ValidationError, match="Must name a secret that you may use"):
+                registry.create_credential(**account, reference="main", user=bob)
+        registry.update_credential(made["id"], reference="main", user=alice)
+        server.asked.clear()
+        assert registry.resolve("kept").api_key.reveal() == f"{CANARY}-openai"
+        assert server.asked == []
+        assert source("main", owner=alice, **elsewhere) is None
+        assert source("../../sys/seal-status", owner=alice, **openai) is None
+        assert server.asked == []
+        now += 61
+        secrets["models/1/openai/main"]["headers"] = {"X-Team": "research"}
+        assert registry.resolve("kept").headers["X-Team"].reveal() == "research"
+        now += 61
+        server.is_sealed = True
+        with pytest.raises(UnavailableError, match="Vault doesn't respond"):
+            registry.resolve("kept")
+    source.kept.clear()
+    with pytest.raises(UnavailableError):
+        registry.resolve("kept")
+
+
+@reads("parameters.md")
+def parameters(page, world):
+    text = (ROOT / "docs" / page.name).read_text()
+    page.do()
+    client = world.client()
+    stored = client.get(f"{PREFIX}/5/parameters").json
+    assert stored["info"]["context_window"] == 128_000
+    with world.request():
+        alice = world.load(1)
+        limited = page.do()["limit"](alice, "gpt-4o")
+        assert limited == {"parameters": {"max_tokens": 256}, "info": stored["info"]}
+        arguments = page.do()["arguments"](alice, "gpt-4o")
+        assert arguments["extra_body"] == {"max_tokens": 256}
+        world.names["db"].session.commit()
+    shown = json.loads(page.do())
+    with world.request():
+        assert page.do()["where"](alice, "gpt-4o") == shown["address"]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    named = [{*re.findall(r"`(\w+)`", row)} for row in rows]
+    assert {name for row in named for name in row} >= {*shown}
+    assert OF_THE_CALLER in named
+    assert OF_THE_CLIENT in named
+    assert {"api_key", "authorization", "password", "access_token"} <= SECRETS
+    assert (f"| {MOST_BYTES} bytes" in text, f"| {MOST_LEVELS} levels" in text) == (True, True)
+
+
+@reads("models.md", "Query your users' models")
 def models(page, world):
     pytest.importorskip("flask_admin")
     pytest.importorskip("factory")
@@ -294,7 +469,7 @@ def models(page, world):
     assert page.do()["label"](registry.Model(model_id="m", category="llm")) == "m (llm)"
 
 
-@reads("schemas.md")
+@reads("models.md", "Use the schemas in your app")
 def schemas(page, world):
     page.do(2)
     form = {**model(model_id="mine", temperature=0.5), "title": "Helper"}

@@ -35,11 +35,11 @@ _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 READERS = {}
 
 
-def reads(page, **options):
-    """Make a function the reader of a page: it gets the page, and a world with these options."""
+def reads(page, section=None, **options):
+    """Make a function the reader of a page or a section: it gets that, and a world with these options."""
 
     def decorate(reader):
-        READERS[page] = (reader, options)
+        READERS[page, section] = (reader, options)
         return reader
 
     return decorate
@@ -54,18 +54,28 @@ class Block:
     number: int
 
 
-def blocks_of(page):
-    """Return all blocks of a page that have a language."""
-    found = _BLOCK.findall(page.read_text())
+def text_of(page, section=None):
+    """Return the text of a page, or of what is below one of its headings of the second level."""
+    if section is None:
+        return page.read_text()
+    (text,) = re.findall(
+        rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    return text
+
+
+def blocks_of(page, section=None):
+    """Return all blocks of a page or section that have a language."""
+    found = _BLOCK.findall(text_of(page, section))
     return [
         Block(language, textwrap.dedent(text), number)
         for number, (_, language, text) in enumerate(found)
     ]
 
 
-def blocks(page, language="python"):
-    """Return the texts of a page's blocks in this language."""
-    return [block.text for block in blocks_of(page) if block.language == language]
+def blocks(page, language="python", section=None):
+    """Return the texts of a page's or section's blocks in this language."""
+    return [block.text for block in blocks_of(page, section) if block.language == language]
 
 
 def serves(upstream, connection):
@@ -174,9 +184,9 @@ class World:
             column = self.names["registry"].tables.models.c.key_id
             return self.names["db"].session.scalar(sa.select(column).limit(1))
 
-    def open(self, name):
-        """Open a page."""
-        return Page(next(page for page in PAGES if page.name == name), self)
+    def open(self, name, section=None):
+        """Open a page, or a section of it."""
+        return Page(next(page for page in PAGES if page.name == name), self, section)
 
     def close(self):
         self._stack.close()
@@ -188,15 +198,15 @@ class World:
         sys.path.remove(str(self.folder))
         sys.modules.pop("app", None)
         for name, value in self._old.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 class Page:
-    """A page that is read from its top to its end, and all of its code called."""
+    """A page or section that is read from its top to its end, and all of its code called."""
 
-    def __init__(self, page, world):
+    def __init__(self, page, world, section=None):
         self.name, self.world = page.name, world
-        self.names, self.blocks = world.names, blocks_of(page)
+        self.names, self.blocks = world.names, blocks_of(page, section)
         self._next, self._entered, self._codes = 0, set(), []
 
     def __enter__(self):

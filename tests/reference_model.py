@@ -10,25 +10,32 @@ CATEGORY = {"general": "llm", "compact": "llm", "embedding": "embedding", "reran
 GROUPS = {"ann": {"g"}, "ben": {"g", "h"}, "cid": {"h"}, "dee": set()}
 PEOPLE = list(GROUPS)
 ADMINS = {"ann", "ben"}
-RELIED_ON = {"model_id", "key", "base_url"}
+RELIED_ON = {"model_id", "key", "base_url", "credential"}
 DEFAULT_FIELDS = {
     "category": "llm",
     "base_url": None,
     "description": None,
     "is_active": True,
     "share_with_users": False,
+    "key": None,
+    "credential": None,
 }
 
 
-def origin(model):
-    return (model["base_url"] or "own").removesuffix("/v2")
+def origin(account_or_model):
+    return (account_or_model["base_url"] or "own").removesuffix("/v2")
+
+
+def new_model(owner, fields):
+    return {**DEFAULT_FIELDS, **fields, "owner": owner, "users": {}, "groups": {}, "version": 1}
 
 
 class ReferenceModel:
     """What each user should see."""
 
     def __init__(self):
-        self.models, self.defaults, self.app_defaults = {}, {}, {}
+        self.models, self.defaults, self.app_defaults, self.accounts = {}, {}, {}, {}
+        self.admins = {*ADMINS}
 
     # --- who may what
 
@@ -94,7 +101,7 @@ class ReferenceModel:
             for source, row_id in (("user", self.defaults.get((user, config_type))),
                                    ("app", self.app_defaults.get(config_type))):  # fmt: skip
                 model = self.models.get(row_id)
-                if model and self.sees(user, model) and model["is_active"] and model["key"]:
+                if model and self.sees(user, model) and model["is_active"] and self.secret(model):
                     found.setdefault(config_type, (source, row_id))
         return found
 
@@ -132,8 +139,8 @@ class ReferenceModel:
     # --- what people do
 
     def register(self, user, fields):
-        model = {**DEFAULT_FIELDS, **fields, "owner": user, "users": {}, "groups": {}, "version": 1}
-        if model["share_with_users"] and user not in ADMINS:
+        model = new_model(user, fields)
+        if model["share_with_users"] and user not in self.admins:
             return 403, model
         return (409 if self.taken(model) else 201), model
 
@@ -141,7 +148,7 @@ class ReferenceModel:
         if status := self.refused(user, row_id, "can_edit"):
             return status
         old = self.models[row_id]
-        new = {**old, **changes}
+        new = {**old, **changes, **({"credential": None} if "key" in changes else {})}
         changed = {name for name in new if new[name] != old[name]} | (
             {"key"} & {*changes} if changes.get("key") else set()
         )
@@ -151,11 +158,11 @@ class ReferenceModel:
         stays_shared = old["share_with_users"] and new["share_with_users"]
         is_relied_on = changed & RELIED_ON or (new["is_active"] and not old["is_active"])
         takes_right = is_relied_on if stays_shared else new["share_with_users"]
-        if takes_right and user not in ADMINS:
+        if takes_right and user not in self.admins:
             return 403
         if stays_shared and "category" in changed:
             return 409
-        if moved and old["key"] and "key" not in changes:
+        if moved and self.secret(old) and "key" not in changes:
             return 422
         unshared = old["share_with_users"] and not new["share_with_users"]
         if (
@@ -212,14 +219,16 @@ class ReferenceModel:
             self.forget(lambda name, each: name == user and each == row_id)
         return 204
 
-    def transfer(self, user, row_id, to):
+    def transfer(self, user, row_id, to, *, without_key):
         if status := self.refused(user, row_id):
             return status
         if to == user:
             return 204
         model = {**self.models[row_id], "owner": to}
-        if self.taken(model, row_id):
+        if self.taken(model, row_id) or (model["credential"] and not without_key):
             return 409
+        if without_key:
+            self.models[row_id].update(key=None, credential=None)
         self.give(row_id, to)
         return 204
 
@@ -235,7 +244,7 @@ class ReferenceModel:
         self.clear_invisible(row_id)
 
     def set_default(self, user, config_type, row_id, scope):
-        if scope == "app" and user not in ADMINS:
+        if scope == "app" and user not in self.admins:
             return 403
         model = self.models.get(row_id)
         if model is None or not self.sees(user, model):
@@ -251,7 +260,7 @@ class ReferenceModel:
         return 200
 
     def clear_default(self, user, config_type, scope):
-        if scope == "app" and user not in ADMINS:
+        if scope == "app" and user not in self.admins:
             return 403
         kept, key = (
             (self.app_defaults, config_type)
@@ -263,13 +272,146 @@ class ReferenceModel:
     def leave(self, user, new_owner=None, **kept):
         """Remove the user if they can leave. Return whether they could."""
         owned = [row_id for row_id, model in self.models.items() if model["owner"] == user]
-        if new_owner and any(
-            self.taken({**self.models[row_id], "owner": new_owner}, row_id) for row_id in owned
+        accounts = [number for number, each in self.accounts.items() if each["owner"] == user]
+        if new_owner and (
+            any(self.taken({**self.models[each], "owner": new_owner}, each) for each in owned)
+            or any(self.name_taken(new_owner, self.accounts[each]["name"]) for each in accounts)
         ):
             return False
         for row_id in owned:
             self.give(row_id, new_owner, **kept) if new_owner else self.remove(row_id)
+        for number in accounts:
+            if new_owner:
+                self.accounts[number]["owner"] = new_owner
+            else:
+                del self.accounts[number]
         for model in self.models.values():
             model["users"].pop(user, None)
         self.defaults = {key: row_id for key, row_id in self.defaults.items() if key[0] != user}
         return True
+
+    # --- credentials
+
+    def secret(self, model):
+        """Return the API key and the headers that the model is called with, if it has a key."""
+        if account := self.accounts.get(model["credential"]):
+            return account["key"], account["headers"]
+        return (model["key"], {}) if model["key"] else None
+
+    def models_on(self, number):
+        return [each for each in self.models.values() if each["credential"] == number]
+
+    def name_taken(self, owner, name, but=None):
+        return any(
+            each["owner"] == owner and each["name"] == name and number != but
+            for number, each in self.accounts.items()
+        )
+
+    def refused_account(self, user, number, *, relied_on=False):
+        """Return 404 to all but the owner, and 403 if what everyone relies on may not change."""
+        if self.accounts.get(number, {}).get("owner") != user:
+            return 404
+        is_shared = any(each["share_with_users"] for each in self.models_on(number))
+        return 403 if relied_on and is_shared and user not in self.admins else None
+
+    def create_account(self, user, fields):
+        account = {"base_url": None, "headers": {}, **fields, "owner": user, "version": 1}
+        return (409 if self.name_taken(user, account["name"]) else 201), account
+
+    def make_account_of(self, user, row_id, name):
+        """Turn the API key of the model into a credential; the model's id stands for its own."""
+        if status := self.refused(user, row_id):
+            return status, None
+        model = self.models[row_id]
+        if not model["key"]:
+            return 409, None
+        fields = {"name": name, "base_url": model["base_url"], "key": model["key"]}
+        return self.create_account(user, fields)
+
+    def use_account(self, row_id, number):
+        self.models[row_id].update(key=None, credential=number)
+        self.models[row_id]["version"] += 1
+
+    def attach(self, user, row_id, number):
+        status = self.refused(user, row_id) or self.refused_account(user, number)
+        if status:
+            return status
+        model = self.models[row_id]
+        if origin(model) != origin(self.accounts[number]):
+            return 422
+        if model["credential"] == number:
+            return 204
+        if model["share_with_users"] and user not in self.admins:
+            return 403
+        self.use_account(row_id, number)
+        return 204
+
+    def register_all(self, user, number, models):
+        if len({each["model_id"] for each in models}) < len(models):
+            return 422, []
+        if status := self.refused_account(user, number):
+            return status, []
+        account = self.accounts[number]
+        place = {"base_url": account["base_url"], "credential": number}
+        made = [new_model(user, {**place, **fields}) for fields in models]
+        if any(origin(each) != origin(account) for each in made):
+            return 422, []
+        if user not in self.admins and any(each["share_with_users"] for each in made):
+            return 403, []
+        return (409 if any(self.taken(each) for each in made) else 201), made
+
+    def patch_account(self, user, number, changes):
+        """Change the fields; ``key`` stands for the whole secret."""
+        if status := self.refused_account(user, number):
+            return status
+        old = self.accounts[number]
+        new = {**old, **({"headers": {}} if "key" in changes else {}), **changes}
+        is_elsewhere, is_moved = origin(old) != origin(new), new["base_url"] != old["base_url"]
+        if is_elsewhere and "key" not in changes:
+            return 422
+        if (is_moved or "key" in changes) and self.refused_account(user, number, relied_on=True):
+            return 403
+        models = self.models_on(number)
+        if is_elsewhere and any(each["base_url"] != old["base_url"] for each in models):
+            return 409
+        if self.name_taken(user, new["name"], number):
+            return 409
+        self.accounts[number] = {
+            **new,
+            "version": old["version"] + ("key" in changes or new != old),
+        }
+        for model in models if is_moved else ():
+            if model["base_url"] == old["base_url"]:
+                model["base_url"] = new["base_url"]
+                model["version"] += 1
+        return 200
+
+    def set_secret(self, user, number, key, headers):
+        if status := self.refused_account(user, number, relied_on=True):
+            return status
+        account = self.accounts[number]
+        account.update(key=key, headers=headers, version=account["version"] + 1)
+        return 204
+
+    def merge_secret(self, user, number, changes):
+        """Change the given parts of the secret; a header that is None goes."""
+        if status := self.refused_account(user, number, relied_on=True):
+            return status
+        account = self.accounts[number]
+        merged = {**account["headers"], **changes.get("headers", {})}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        return self.set_secret(user, number, changes.get("key", account["key"]), kept)
+
+    def delete_account(self, user, number, *, detach):
+        if status := self.refused_account(user, number):
+            return status
+        models = self.models_on(number)
+        if models and not detach:
+            return 409
+        if status := self.refused_account(user, number, relied_on=True):
+            return status
+        for model in models:
+            model["credential"] = None
+            model["version"] += 1
+        del self.accounts[number]
+        return 204

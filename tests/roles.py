@@ -8,6 +8,12 @@ from tests.hosts import PREFIX, grant, model, register
 BY_NAME = {"model_by_handle", "openai_model"}
 
 
+def account(client):
+    """Make a credential, and return its id."""
+    body = {"name": "team", "model_provider": "openai", "secret": {"api_key": model()["api_key"]}}
+    return client.post(f"{PREFIX}/credentials", json=body).json["id"]
+
+
 class RoleFixture:
     """A model, and a user in a given role to it."""
 
@@ -15,7 +21,9 @@ class RoleFixture:
         self.host, self.role = host, role
         owner = host.client("owner")
         (self.id,) = register(owner, "m/1", abilities=["chat"])
-        (self.foreign,) = register(host.client("another user"), "foreign")
+        another = host.client("another user")
+        (self.foreign,) = register(another, "foreign")
+        self.credential, self.foreign_credential = map(account, (owner, another))
         if role == "everyone":
             models = host.registry.tables.models
             host.execute(
@@ -38,10 +46,11 @@ class RoleFixture:
         path = (
             rule.replace("<path:model_id>", str(ref))
             .replace("<id>", str(ref))
+            .replace("<credential>", str(ref))
             .replace("<path:user>", str(self.host.user("old grantee" if old else "new grantee")))
             .replace("<path:group>", "old group" if old else "new group")
             .replace("<config_type>", "general")
-            .replace("<provider>", "bedrock")
+            .replace("<provider>", "vertex")
         )
         query = {"scope": "app"} if variant == "app" else None
         body = self.body(name, method, ref, variant)
@@ -57,7 +66,16 @@ class RoleFixture:
             ("register", "POST"): new,
             ("model", "PATCH"): {"share_with_users": True} if variant else {"description": "changed"},
             ("model", "PUT"): whole,
+            ("account_credentials", "POST"): {
+                "name": "new", "model_provider": "openai", "secret": {"api_key": model()["api_key"]}
+            },
+            ("account_credential", "PATCH"): {"name": "changed"},
+            ("account_secret", "PUT"): {"api_key": model()["api_key"]},
+            ("account_secret", "PATCH"): {"api_key": model()["api_key"]},
+            ("account_test", "POST"): {"model_name": "gpt-4o"},
+            ("account_models", "POST"): {"models": [{"model_id": "new", "model_name": "new"}]},
             ("credential", "PUT"): {"api_key": model()["api_key"]},
+            ("parameters", "PUT"): {"parameters": {"seed": 1}, "info": {}},
             ("user_grant", "PUT"): {"can_edit": True},
             ("group_grant", "PUT"): {"can_edit": True},
             ("transfer", "POST"): {"user": str(self.host.user("heir"))},
@@ -70,5 +88,5 @@ class RoleFixture:
         return bodies.get((name.replace("model_by_handle", "model"), method))
 
     def content(self):
-        tables = ("models", "abilities", "grants", "defaults", "app_defaults")
+        tables = ("models", "abilities", "grants", "defaults", "app_defaults", "credentials")
         return {name: self.host.rows(name) for name in tables}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import flask_model_registry
+from tests.ports import free_port
 
 ADDRESS = "127.0.0.1:5000"  # where the pages have their server
 
@@ -27,7 +27,7 @@ for each in sys.argv[2:]:
 """,
     # The same, but for the port; waits for the server, and fails on errors.
     "curl": f"""#!/bin/bash
-exec /usr/bin/env PATH="$OLD_PATH" curl -sS --fail-with-body --retry 60 --retry-connrefused \\
+exec /usr/bin/env PATH="$OLD_PATH" curl -sS --fail-with-body --retry 300 --retry-connrefused \\
     --retry-delay 1 "${{@//{ADDRESS}/127.0.0.1:$FLASK_RUN_PORT}}"
 """,
     # Not installed everywhere; that it encrypts is not ours to test.
@@ -56,12 +56,6 @@ for name, text in dict(pip=pip, flask=flask).items():
     command.chmod(0o755)
 """
 SHIMS["python3"] = PYTHON3
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Shell:
@@ -103,7 +97,7 @@ class Shell:
                 start_new_session=True,
             )
             try:
-                status = process.wait(180)
+                status = process.wait(900)
             finally:
                 if is_running(process.pid):
                     self._servers.append(process.pid)
@@ -152,7 +146,7 @@ class Terminal:
         mark = until or f"done {next(self._count)}"
         for line in text.splitlines() + ([] if until else [f"echo {mark}"]):
             self._process.stdin.write(f"{line}\n")
-        end = time.monotonic() + 60
+        end = time.monotonic() + 600
         while mark not in (shown := self._shown.read_text()[before:]):
             assert self._process.poll() is None, shown
             assert time.monotonic() < end, shown

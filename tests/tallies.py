@@ -16,6 +16,7 @@ COLUMNS = (
     "lost",
     "duplicated",
     "orphaned",
+    "misplaced",
     "other 5xx",
 )
 

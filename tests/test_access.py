@@ -10,11 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flask_model_registry.db.access import AccessConditions, parameters_of, paths_for
-from flask_model_registry.db.filters import QueryKey
 from flask_model_registry.db.queries import Queries
 from flask_model_registry.db.representation import ACCESS_FLAGS
 from flask_model_registry.policy import Action, Actor, allowed_actions
-from flask_model_registry.schemas.filters import Filters
+from flask_model_registry.schemas.filters import Filters, query_key
 from tests.hosts import PREFIX, grant, model, register
 
 PEOPLE, GROUPS = ["ann", "ben", "cid"], ["g", "h", "G"]
@@ -54,8 +53,8 @@ def flagged(host, queries, actor, action):
     (flag,) = [name for name, each in ACCESS_FLAGS.items() if each is action]
     with host.app.app_context():
         connection = host.db.session.connection()
-        key, parameters = QueryKey.of(Filters(), limit=100)
-        group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
+        key, parameters = query_key(Filters(), 100)
+        group_paths, of_actor = paths_for(actor, connection.dialect, key)
         rows = connection.execute(queries.page(key, group_paths), {**parameters, **of_actor})
         return {row.id for row in rows if getattr(row, flag)}
 
@@ -152,7 +151,7 @@ class Admin:
 @pytest.mark.databases("sqlite")
 @pytest.mark.forces_errors
 @pytest.mark.parametrize("answer", ["false", Admin.method, Admin(), [False]])
-def test_an_answer_that_is_no_boolean_lets_nobody_share(hosts, answer, caplog):
+def test_an_answer_that_is_not_a_boolean_lets_no_user_share(hosts, answer, caplog):
     host = hosts(can_share=lambda user: answer)
 
     response = host.client("alice").post(f"{PREFIX}/register", json=model(share_with_users=True))

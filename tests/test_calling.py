@@ -81,13 +81,19 @@ def parsed(line):
 needs_sdks = pytest.mark.skipif(not all(map(find_spec, SDKS)), reason="an SDK is not installed")
 
 
+def anthropics(**fields):
+    """Return a model that all of the SDKs can call."""
+    return model(model_provider="anthropic", **fields)
+
+
 @needs_sdks
 def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
-    address = f"http://localhost:{upstream.port}/v1"
+    warm = {"base_url": f"http://localhost:{upstream.port}/v1", "temperature": 0.25}
     models = [
         # As OpenRouter calls its models; LiteLLM must not take the name apart.
-        model(base_url=address, model_provider="vllm", model_name="openai/gpt-4o"),
-        model(base_url=address, model_id="claude", model_provider="claude", model_name="claude-5"),
+        model(**warm, model_provider="vllm", model_name="openai/gpt-4o"),
+        model(**warm, model_id="claude", model_provider="claude", model_name="claude-5"),
+        model(model_id="own", model_provider="openai"),  # which has no API of Anthropic's
     ]
 
     asked = ask(
@@ -98,10 +104,11 @@ def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
         "/ask/litellm/claude",
         "/ask/openai/claude",
         "/ask/openai/nothing",
+        "/ask/anthropic/own",
     )
 
-    assert asked[:-1] == [{"status": 200, "answer": "You said: How are you?"}] * 5
-    assert asked[-1]["status"] == 404
+    assert asked[:-2] == [{"status": 200, "answer": "You said: How are you?"}] * 5
+    assert [each["status"] for each in asked[-2:]] == [404, 409]
     heads = [request.partition("\r\n\r\n")[0] for request in upstream.requests]
     bodies = [json.loads(request.partition("\r\n\r\n")[2]) for request in upstream.requests]
     paths = [head.split()[1] for head in heads]
@@ -113,6 +120,7 @@ def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
         "/v1/chat/completions",
     ]
     assert [body["model"] for body in bodies] == ["openai/gpt-4o"] * 2 + ["claude-5"] * 3
+    assert [body["temperature"] for body in bodies] == [0.25] * 5
     for head in heads:
         assert head.partition("\r\n")[2].count(CANARY) == head.count(CANARY) == 1
         assert "sk-of-the-environment" not in head
@@ -124,7 +132,7 @@ def test_the_example_answers_when_a_provider_fails(ask):
     refusing = Upstream(answers(b'{"error": {"message": "no"}}', status="401 Unauthorized"))
     address = f"http://localhost:{refusing.port}/v1"
 
-    asked = ask([model(model_id="m", base_url=address)], *(f"/ask/{sdk}/m" for sdk in SDKS))
+    asked = ask([anthropics(model_id="m", base_url=address)], *(f"/ask/{sdk}/m" for sdk in SDKS))
     refusing.close()
 
     assert asked == [{"status": 502, "title": "The provider failed"}] * len(SDKS)
@@ -172,7 +180,7 @@ def test_the_example_follows_no_redirect(evil, ask):
     upstream = Upstream(redirects)
     statuses = ("301", "302", "303", "307", "308")
     models = [
-        model(base_url=f"http://localhost:{upstream.port}/{each}/v1", model_id=each)
+        anthropics(base_url=f"http://localhost:{upstream.port}/{each}/v1", model_id=each)
         for each in statuses
     ]
 

@@ -331,7 +331,7 @@ def test_a_model_without_a_key_may_move(host, alice, full, cleared):
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_a_grantee_cannot_move_a_model_of_somebody_else(host, alice, bob, full, move):
+def test_a_grantee_cannot_move_a_model_of_another_user(host, alice, bob, full, move):
     granted(alice, full, user=host.user("bob"), can_edit=True, can_delete=True)
     before = stored(host)
 
@@ -542,7 +542,13 @@ def test_the_credential_tells_of_the_key_without_it(alice, full):
     response = alice.get(f"{PREFIX}/{full}/credential")
 
     created_at = alice.get(f"{PREFIX}/{full}").json["created_at"]
-    assert response.json == {"is_set": True, "status": "readable", "updated_at": created_at}
+    assert response.json == {
+        "is_set": True,
+        "status": "readable",
+        "updated_at": created_at,
+        "credential": None,
+        "expires_at": None,
+    }
 
 
 def test_an_unreadable_key_is_reported_and_replaced(host, alice, full):

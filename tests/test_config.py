@@ -149,6 +149,8 @@ def test_keys_are_given_in_one_place(tmp_path):
         ("ALLOWED_HOSTS", [["http://x"], ["a b"], "10.0.0.0/33", ["10.0.0.1/8"], ["*"], [""], ["10.0.0.999"], ["127.1"]],
          "give host names"),
         ("ALLOWED_HOSTS", [5, [5]], "list of strings"),
+        ("PROXY", ["proxy:3128", "socks5://proxy:1080", "http://", "http://a b", "http://proxy/path", "http://proxy?x",
+                   "http://u:p w@proxy", 5, b"http://proxy:1", ["http://proxy:1"]], "must be a URL such as"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_names_itself(name, values, message):
@@ -167,6 +169,18 @@ def test_allowed_hosts_are_names_addresses_and_networks():
 
     assert settings.allowed_hosts == {"ollama", "vllm.internal"}
     assert [str(network) for network in settings.allowed_networks] == ["10.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://proxy.example:3128", "https://proxy/", "http://us%40er:p%40ss@10.0.0.1:3128", "http://[::1]:3128"],
+)  # fmt: skip
+def test_a_proxy_is_kept_as_a_secret(url):
+    settings = read(ENCRYPTION_KEYS=KEY, PROXY=url)
+
+    assert settings.proxy.reveal() == url
+    assert url not in f"{settings!r}{settings.shown()}"
+    assert read(ENCRYPTION_KEYS=KEY, PROXY="").proxy is None
 
 
 def test_settings_do_not_show_keys():

@@ -11,7 +11,8 @@ from marshmallow.error_store import ErrorStore
 from sqlalchemy.dialects import mysql, oracle, postgresql, sqlite
 
 from flask_model_registry import ValidationError
-from flask_model_registry.db.search import Holds
+from flask_model_registry.db.filters import Holds
+from flask_model_registry.schemas import search_text
 from flask_model_registry.schemas.filters import Filters
 from flask_model_registry.web import openapi
 from flask_model_registry.web.views import description
@@ -32,6 +33,7 @@ def fill(host, client, *, count, **columns):
     ]
     for row in rows:
         del row["id"]
+        row["search_text"] = search_text(row["model_id"], row["model_name"], row["description"])
     host.execute(sa.insert(table), rows)
 
 
@@ -45,9 +47,11 @@ def seconds(client, path, q):
 @pytest.mark.parametrize("repeated", REPEATED)
 def test_the_worst_search_takes_at_most_ten_times_an_ordinary_one(host, alice, repeated):
     """In turns, so that what else the machine does slows both."""
-    fill(host, alice, count=1000, description=(repeated * 4096)[:4096], model_name=repeated * 100)
+    fill(host, alice, count=1000, description=(repeated * 4096)[:512], model_name=repeated * 100)
     many = (repeated * 100)[:99]
     worst = [f"{many}z", f"z{many}", f"{many[:50]}z{many[:49]}"]
+    # Words that are found but for the last, so that each is looked for.
+    worst.append(" ".join(f"{repeated * number}" for number in range(1, 8))[:98] + " z")
 
     ordinary, slowest = [], []
     for _ in range(4):
@@ -117,9 +121,9 @@ def test_what_is_sought_is_meant_as_it_is(alice, q):
 
 def test_a_character_is_found_whole(alice):
     """Bytes are compared: no text is found in the middle of a character, or across two."""
-    register(alice, "m", description="\u0141\u0142 \U0001f600\U0001f601")
+    register(alice, "m", description="\u017a\u017a \U0001f600\U0001f601")
 
-    found = [alice.get(f"{PREFIX}/", query_string={"q": q}).json for q in "A\u8241\U0001f602"]
+    found = [alice.get(f"{PREFIX}/", query_string={"q": q}).json for q in "z\u7a01\U0001f602"]
 
     assert found == [[], [], []]
 
@@ -191,10 +195,10 @@ def test_the_description_is_made_once_wherever_it_is_asked_for(host, calls):
 @pytest.mark.parametrize(
     ("dialect", "how"),
     [
-        (sqlite.dialect(), "instr(lower(substr("),
+        (sqlite.dialect(), "instr("),
         (postgresql.dialect(), "position(convert_to("),
         (mysql.dialect(), "LIKE CONCAT("),
-        (oracle.dialect(), "position(lower("),
+        (oracle.dialect(), "position("),
     ],
     ids=lambda each: getattr(each, "name", None),
 )

@@ -263,7 +263,7 @@ def test_the_groups_of_others_are_not_asked_for(hosts):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_revoking_takes_the_default_of_whoever_cannot_see_it(host, admin, bob, shared):
+def test_revoking_clears_the_default_of_users_who_cannot_see_it(host, admin, bob, shared):
     (row_id,) = register(admin, "m", share_with_users=shared)
     granted(admin, row_id, user=host.user("bob"))
     put(bob, "general", row_id)

@@ -93,7 +93,10 @@ def make_desk(folder):
 
 
 def texts():
-    return [block.text for block in blocks_of(ROOT / "docs" / "deploy.md")]
+    """Return the blocks of the page, up to those for nginx and Apache."""
+    found = blocks_of(ROOT / "docs" / "deploy.md")
+    languages = [block.language for block in found]
+    return [block.text for block in found[: languages.index("nginx")]]
 
 
 def in_sh(text):

@@ -145,6 +145,7 @@ def test_a_tag_that_only_looks_alike_is_another(alice, row_id):
             f"{PREFIX}/{row_id}", json={"description": "x"}, headers={"If-Match": header}
         )
         assert changed.status_code == 412, header
+        assert "Fetch it again and retry." in changed.json["detail"]
         read = alice.get(f"{PREFIX}/{row_id}", headers={"If-None-Match": header})
         assert read.status_code == 200, header
     assert tag_of(alice, row_id) == tag

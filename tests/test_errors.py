@@ -167,7 +167,7 @@ def test_the_hosts_handlers_do_not_see_our_errors(proud, method, path, status):
 
 
 def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
-    monkeypatch.setattr(ModelService, "list", lambda *_: 1 / 0)
+    monkeypatch.setattr(ModelService, "page", lambda *_: 1 / 0)
 
     response = proud.client("alice").get(f"{PREFIX}/")
 
@@ -176,7 +176,7 @@ def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
 
 @pytest.mark.forces_errors
 def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, alice, monkeypatch):
-    monkeypatch.setattr(ModelService, "list", lambda *_: 1 / 0)
+    monkeypatch.setattr(ModelService, "page", lambda *_: 1 / 0)
 
     response = alice.get(f"{PREFIX}/")
 
@@ -276,7 +276,7 @@ def test_a_statement_that_is_wrong_is_not_called_unavailable(host, alice, monkey
     def fail(*_):
         raise sa.exc.ProgrammingError("SELECT", {}, Exception("syntax"))
 
-    monkeypatch.setattr(ModelService, "list", fail)
+    monkeypatch.setattr(ModelService, "page", fail)
 
     assert alice.get(f"{PREFIX}/").status_code == 500
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ from flask_model_registry.cli import new_key
 from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 from tests.kms import Kms
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -150,9 +150,7 @@ def test_the_example_says_so_when_its_service_is_away(hosts, boxes, monkeypatch)
 def demo(tmp_path_factory):
     """The demo server, running; its printed text, and its folder."""
     pytest.importorskip("waitress", reason="the demo extra is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     instance = tmp_path_factory.mktemp("demo") / "instance"
     environ = {**os.environ, "PORT": str(port), "DEMO_INSTANCE": str(instance)}
     command = [sys.executable, str(ROOT / "examples" / "demo" / "app.py")]
@@ -192,7 +190,7 @@ DEMO_ROUTES += ["/stand-in/v1/models"]
 
 def ask_demo(port, method, path, **headers):
     """Send a request whose Host and other headers are what a test says; return status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.putrequest(method, path, skip_host=True)
     for name, value in {"Content-Length": "0", **headers}.items():
         connection.putheader(name.replace("_", "-"), value)

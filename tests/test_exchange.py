@@ -1,5 +1,6 @@
 """Export and import: models out of one app and into another, by the rules that always hold."""
 
+import itertools
 import json
 import stat
 from pathlib import Path
@@ -70,6 +71,8 @@ def test_an_export_has_a_line_for_each_model_and_no_key(host, alice, bob):
             "description": "für\n alle",
             "is_active": True,
             "share_with_users": False,
+            "parameters": {},
+            "info": {},
         },
         {**lines[1], "owner": str(host.users["bob"]), "base_url": URL, "is_active": False},
     ]
@@ -77,11 +80,43 @@ def test_an_export_has_a_line_for_each_model_and_no_key(host, alice, bob):
 
 
 def test_an_export_has_no_end_at_a_page(host, alice, monkeypatch):
-    monkeypatch.setattr("flask_model_registry.services.exchange._BATCH", 2)
+    monkeypatch.setattr("flask_model_registry.services.export._BATCH", 2)
     ids = ["a", "b", "c", "d", "e"]
     register(alice, *ids)
 
     assert [each["model_id"] for each in exported(host)] == ids
+
+
+def test_an_export_lists_the_first_problems_and_counts_the_others(
+    host, alice, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("flask_model_registry.services.problems._LISTED", 2)
+    ids = register(alice, *"abc")
+    host.execute(host.registry.tables.models.update().values(ciphertext=b"x"))
+    path = tmp_path / "out.jsonl"
+
+    output, status = host.run("export", "--with-secrets", "--output", str(path))
+
+    lines = output.splitlines()
+    assert [line.split(": ")[0] for line in lines[:2]] == [
+        f"model {ids[0]} ('a')",
+        f"model {ids[1]} ('b')",
+    ]
+    assert (lines[2:], status) == (["1 more are not listed"], 1)
+    assert len(path.read_text().splitlines()) == 3
+
+
+@pytest.mark.databases("sqlite")
+def test_a_long_export_says_how_far_it_is(host, alice, tmp_path, monkeypatch):
+    register(alice, *"abcd")
+    register(host.client("bob"), "e")
+    path = tmp_path / "out.jsonl"
+    monkeypatch.setattr("time.monotonic", itertools.count(step=30).__next__)
+
+    output, status = host.run("export", "--owner", str(host.user("alice")), "--output", str(path))
+
+    assert (output.splitlines()[-1], status) == ("4 of 4 looked at, 0 a second, 0 minutes left", 0)
+    assert len(path.read_text().splitlines()) == 4
 
 
 def test_an_export_with_secrets_goes_to_a_file_of_ones_own(host, alice, tmp_path):
@@ -147,7 +182,7 @@ def test_a_key_that_does_not_open_is_left_out_and_told(host, alice, tmp_path):
     assert output.count("\n") == 1
 
 
-def test_an_export_of_nobodys_models_is_an_error(host, tmp_path):
+def test_an_export_of_an_unknown_users_models_is_an_error(host, tmp_path):
     path = tmp_path / "out.jsonl"
 
     output, status = host.run("export", "--owner", "987654", "--output", str(path))
@@ -207,7 +242,7 @@ def test_a_model_without_a_key_waits_for_one(host, alice, file):
         ({"share_with_users": True}, "gpt-4o: You need permission to share"),
         ({"base_url": "https://10.0.0.1/v1"}, "MODEL_REGISTRY_ALLOWED_HOSTS"),
         ({"api_key": "sk-***"}, "api_key: This is a mask"),
-        ({"api_key": f"{CANARY}\r\n"}, "api_key: Must be 1 to 8192 visible"),
+        ({"api_key": f"{CANARY}\r\n"}, "api_key: Leave out the blank or line break"),
         ({"dimension": 3}, "gpt-4o: dimension: Only for category embedding."),
         ({"id": 5}, "id: Unknown field."),
         ({"is_owner": True}, "is_owner: Unknown field."),
@@ -257,7 +292,7 @@ def test_nothing_to_import_is_said(host, file):
     assert host.run("import", file(b"")) == ("no models\n", 0)
 
 
-def test_a_dry_run_changes_nothing_and_tells_nobody(host, alice, file):
+def test_a_dry_run_changes_nothing_and_sends_no_signal(host, alice, file):
     register(alice, "old")
     before, sent = host.rows("models"), []
     receiver = lambda *_args, **_facts: sent.append(1)  # noqa: E731
@@ -365,7 +400,7 @@ def test_what_is_skipped_is_not_looked_at(hosts, file):
 @pytest.mark.parametrize(
     ("policy", "act"), [("error", "fail"), ("skip", "skip"), ("update", "fail")]
 )
-def test_a_shared_model_of_somebody_else_is_in_the_way(host, admin, file, policy, act):
+def test_a_shared_model_of_another_user_is_in_the_way(host, admin, file, policy, act):
     register(admin, "shared", share_with_users=True)
     host.user("boss", is_admin=True)
     lines = file(line(host, whose="boss", model_id="shared", share_with_users=True))
@@ -398,7 +433,7 @@ def test_a_stored_key_goes_to_no_new_address_by_an_import(host, alice, file):
         assert host.rows("models") == before
 
 
-def test_an_import_changes_no_model_of_somebody_else(host, admin, alice, bob, file):
+def test_an_import_changes_no_model_of_another_user(host, admin, alice, bob, file):
     (shared,) = register(admin, "shared", share_with_users=True)
     (given,) = register(admin, "given")
     admin.put(f"{PREFIX}/{given}/grants/users/{host.user('alice')}", json={"can_edit": True})
@@ -498,7 +533,7 @@ def test_an_export_that_breaks_off_leaves_nothing(host, alice, tmp_path, monkeyp
         seen.append([*map(str, tmp_path.iterdir()), path.read_text()])
         raise sa.exc.OperationalError("SELECT", {}, Exception("gone away"))
 
-    monkeypatch.setattr("flask_model_registry.services.exchange.Export._line", line_of)
+    monkeypatch.setattr("flask_model_registry.services.export.Export._model", line_of)
 
     output, status = host.run("export", "--output", str(path))
 
@@ -519,7 +554,7 @@ def test_an_export_keeps_what_is_there(host, tmp_path):
 
 
 @pytest.mark.parametrize("owner", ["", "987654"])
-def test_an_owner_that_is_nobody_is_not_the_one_in_the_line(host, alice, file, owner):
+def test_an_unknown_owner_is_not_the_one_in_the_line(host, alice, file, owner):
     lines = file(line(host), line(host, owner=..., model_id="b"))
 
     output, status = host.run("import", "--owner", owner, lines)
@@ -578,7 +613,7 @@ def test_an_owner_that_is_given_makes_that_of_the_line_no_matter(host, alice, bo
     assert len(listed(bob)) == 2
 
 
-def test_whoever_is_of_another_class_of_users_is_no_owner(hosts, file):
+def test_a_user_of_another_class_is_not_an_owner(hosts, file):
     host = hosts(kind="joined inheritance")
     with host.app.app_context():
         bare = sa.inspect(host.User).inherits.class_(kind="party")
@@ -625,7 +660,7 @@ def test_the_report_shows_no_secret(host, file):
 
 def test_the_line_of_the_documentation_seeds_an_app(host, admin, bob, file):
     page = Path(__file__).parent.parent / "docs" / "exchange.md"
-    (shown,) = blocks(page, "json")
+    shown, *_ = blocks(page, "json")
 
     output, status = host.run("import", "--owner", str(host.user("admin")), file(shown.encode()))
 

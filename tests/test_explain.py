@@ -32,7 +32,7 @@ def test_a_model_of_ones_own_resolves(host, explain, alice, by):
     assert {*explanation.actions} == {"use", "edit", "delete", "share"}
     assert explanation.base_url == "https://api.openai.com/v1"
     assert explanation.key_id.startswith("test#")
-    assert (explanation.namesakes, explanation.problems) == ((), ())
+    assert (explanation.same_model_id, explanation.problems) == ((), ())
     assert str(explanation).splitlines()[:2] == [f"ref: {explanation.ref!r}", f"id: {row_id}"]
 
 
@@ -74,9 +74,9 @@ def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
     explanation = explain("m")
 
     assert explanation.id == own
-    assert explanation.namesakes == (shared,)
-    assert explain(shared).namesakes == (own,)
-    assert explain("m", "admin").namesakes == ()
+    assert explanation.same_model_id == explanation.namesakes == (shared,)
+    assert explain(shared).same_model_id == (own,)
+    assert explain("m", "admin").same_model_id == ()
 
 
 def test_an_inactive_model_is_passed_over(explain, alice, admin):
@@ -86,7 +86,7 @@ def test_an_inactive_model_is_passed_over(explain, alice, admin):
 
     explanation = explain("m")
 
-    assert (explanation.id, explanation.namesakes, explanation.problems) == (shared, (own,), ())
+    assert (explanation.id, explanation.same_model_id, explanation.problems) == (shared, (own,), ())
 
 
 def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):

@@ -152,7 +152,7 @@ def test_a_grant_is_no_change_of_the_model(host, alice):
     assert host.rows("models") == before
 
 
-def test_nobody_shares_on_what_was_shared(host, alice, bob):
+def test_a_grantee_does_not_share_on(host, alice, bob):
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"), can_edit=True, can_delete=True)
     carol, before = host.user("carol"), host.rows("grants")
@@ -185,7 +185,7 @@ UNKNOWN = ["999999", "0", "-1", "007", "+1", "1.0", " 1", "１", "1_0", "abc", "
 
 
 @pytest.mark.parametrize("key", UNKNOWN)
-def test_nobody_is_granted_by_what_is_no_key(host, alice, key):
+def test_a_grant_needs_a_primary_key(host, alice, key):
     (row_id,) = register(alice, "m")
     host.user("ten users, so that 1_0 could be one of them")
 
@@ -196,7 +196,7 @@ def test_nobody_is_granted_by_what_is_no_key(host, alice, key):
     assert alice.post(f"{PREFIX}/{row_id}/transfer", json={"user": key}).status_code == 404
 
 
-def test_a_very_long_key_is_nobodys(host, alice):
+def test_a_very_long_key_is_no_users(host, alice):
     (row_id,) = register(alice, "m")
 
     assert alice.put(f"{PREFIX}/{row_id}/grants/users/{'9' * 400}", json={}).status_code == 404
@@ -462,7 +462,7 @@ def test_a_text_key_is_named_to_the_letter(hosts):
     assert granted(alice, row_id, user="bob")["user"] == "bob"
 
 
-def test_text_that_the_users_table_cannot_hold_is_nobody(hosts, database):
+def test_text_that_the_users_table_cannot_hold_is_no_user(hosts, database):
     host = hosts("legacy base, string key")
     alice = host.client("alice")
     (row_id,) = register(alice, "m")

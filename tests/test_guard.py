@@ -32,6 +32,9 @@ def test_the_addresses_are_all_known(host):
     paths = ["/", "/register", "/openapi.json", "/summary", "/v1/models", "/v1/models/1",
              "/v1", "/v1/1",  # what is not served there
              "/providers", "/providers/1/models",
+             "/credentials", "/credentials/1", "/credentials/1/secret", "/credentials/1/models",
+             "/credentials/1/test", "/credentials/1/served-models", "/1/served-models",
+             "/details", "/1/details", "/1/parameters",
              "/test-connection", "/1/test", "/1", "/by-id/1", "/1/credential", "/1/grants",
              "/1/grants/users/1", "/1/grants/groups/1", "/1/transfer", "/defaults", "/defaults/1", "/static/1",
              "/1"]  # the last one is for all others  # fmt: skip
@@ -221,7 +224,7 @@ def test_a_host_with_sessions_passes_its_own_loader(hosts):
     assert before.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_an_anonymous_user_object_is_nobody(hosts):
+def test_an_anonymous_user_object_is_not_logged_in(hosts):
     host = hosts(user_loader=Anonymous)
 
     assert host.client().get(f"{PREFIX}/").status_code == 401
@@ -265,7 +268,7 @@ def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(h
     assert "not-a-number" not in caplog.text
 
 
-def test_a_user_who_is_switched_off_is_nobody(hosts, monkeypatch):
+def test_a_user_who_is_switched_off_is_not_logged_in(hosts, monkeypatch):
     host = hosts()
     alice = host.client("alice")
     monkeypatch.setattr(host.User, "is_active", False, raising=False)

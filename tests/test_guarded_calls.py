@@ -20,6 +20,7 @@ import trustme
 from flask_model_registry.cli import new_key
 from tests.conftest import traces
 from tests.hosts import CANARY
+from tests.ports import free_port
 from tests.upstream import (
     PRIVATE,
     WORDS,
@@ -220,8 +221,9 @@ def test_without_it_each_sdk_would(serve, internal, call):
 
 def test_a_name_that_stands_for_an_internal_address_is_not_called(serve, internal, call):
     """Also if it stood for a public one a moment before, or does beside it."""
-    upstream = serve(both)
-    behind = serve(answers(), INTERNAL, port=upstream.port)
+    port = free_port()
+    upstream = serve(both, port=port)
+    behind = serve(answers(), INTERNAL, port=port)
     names, cases = {}, []
     for case in every_way():
         for turns in ([[PUBLIC], [INTERNAL]], [[INTERNAL]], [[PUBLIC, INTERNAL]]):

@@ -106,7 +106,8 @@ def test_a_reflected_database_starts_a_second_time(empty_databases, canary, decl
         db.create_all()
         user = db.session.get(User, 1)
         assert registry.resolve("of-the-first-start", user=user).api_key.reveal() == CANARY
-        owned = db.session.scalars(sa.select(registry.Model).filter_by(owner=user)).all()
+        models = sa.select(registry.Model).filter_by(owner=user).order_by(registry.Model.id)
+        owned = db.session.scalars(models).all()
         assert [(each.model_id, each.owner) for each in owned] == [(name, user) for name in names]
         db.session.delete(user)
         db.session.commit()

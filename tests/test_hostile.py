@@ -2,16 +2,20 @@
 
 import socket
 import ssl
-import time
+import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
+import sqlalchemy as sa
 import trustme
 
 from flask_model_registry.providers.transport import Network
 from tests.addresses import NOT_PUBLIC, SPELLINGS
+from tests.databases import SERVERS
 from tests.hosts import CANARY, PREFIX, connection, register
+from tests.ports import free_port
 from tests.sockets import watch_connections
 from tests.upstream import HOSTILE, LISTING, PRIVATE, Upstream, answers, is_silent, wait_until
 
@@ -21,8 +25,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.databases("sqlite")]
 @pytest.fixture
 def connected():
     """The addresses that sockets were connected to, but for databases."""
+    ports = {sa.make_url(each).port for each in SERVERS.values()}
     with watch_connections() as seen:
-        yield lambda: [each for each in seen if each[1] not in (3306, 5432)]
+        yield lambda: [each for each in seen if each[1] not in ports]
 
 
 @pytest.fixture
@@ -111,9 +116,8 @@ def test_what_is_at_an_address_is_not_told(hosts, upstream):
     )
     alice = host.client("alice")
     on_network(host, {f"{name}.example.com": address for name, address in names.items()})
-    with socket.create_server(("127.0.0.1", 0)) as gone, filtering() as filtered:
-        ports = {"refused": gone.getsockname()[1], "filtered": filtered}
-        gone.close()
+    with filtering() as filtered:
+        ports = {"refused": free_port(), "filtered": filtered}
         bodies = set()
         for name in ("refused", "filtered", "blocked", "unknown"):
             base_url = f"https://{name}.example.com:{ports.get(name, 443)}/v1"
@@ -128,7 +132,9 @@ def test_what_is_at_an_address_is_not_told(hosts, upstream):
 
     assert len(bodies) == 1
     ((saved, _, listing),) = bodies
-    assert saved[1] == '{"result":"unreachable","latency_ms":null}\n'
+    assert (
+        saved[1] == '{"result":"unreachable","latency_ms":null,"key_checked":null,"billed":false}\n'
+    )
     assert "unreachable" in listing[1]
 
 
@@ -158,18 +164,35 @@ ALSO = {
 }
 
 
-@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+def held_by_probes(client, pool):
+    """Return a list of how many connections the thread of a probe holds, before and after it."""
+    probe, counts, held = client.probe, Counter(), []
+    sa.event.listen(pool, "checkout", lambda *_: counts.update([threading.get_ident()]))
+    sa.event.listen(pool, "checkin", lambda *_: counts.subtract([threading.get_ident()]))
+
+    def watched(*args, **options):
+        held.append(counts[threading.get_ident()])
+        try:
+            return probe(*args, **options)
+        finally:
+            held.append(counts[threading.get_ident()])
+
+    client.probe = watched
+    return held
+
+
+@pytest.mark.databases("sqlite", "postgresql")
 def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, caplog):
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
     at_once = {"MODEL_REGISTRY_PROBE_CONCURRENCY": len(HOSTILE) + len(ALSO)}
-    host = hosts(config={**config, **at_once, "MODEL_REGISTRY_PROBE_TIMEOUT": 3})
+    host = hosts(config={**config, **at_once, "MODEL_REGISTRY_PROBE_TIMEOUT": 10})
     transport = host.services.providers.client._transport
-    looked_up = []
+    looked_up, go_on = [], threading.Event()
 
     def look_up(name, port):
         looked_up.append(name)
         if name == "slow.example.com":
-            time.sleep(10)
+            go_on.wait(120)
         return ["127.0.0.1"]
 
     transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
@@ -185,7 +208,7 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
         register(clients[name], "m", base_url=f"{cases[name][0]}:{each.port}/v1")
     ids = {name: client.get(f"{PREFIX}/").json[0]["id"] for name, client in clients.items()}
     with host.app.app_context():
-        pool = host.db.engine.pool
+        held = held_by_probes(host.services.providers.client, host.db.engine.pool)
 
     with ThreadPoolExecutor(len(ids)) as threads:
         running = {
@@ -195,15 +218,12 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
         awaited = [each for name, each in upstreams.items() if "slowly" not in name]
         wait_until(lambda: all(each.connections for each in awaited))
         wait_until(lambda: "slow.example.com" in looked_up)
-        held = []
-        while not running["says nothing"].done():
-            held.append(pool.checkedout())
-            time.sleep(0.05)
 
     told = {name: each.result() for name, each in running.items()}
+    go_on.set()
     for each in upstreams.values():
         each.close()
-    assert {*held} == {0}
+    assert held == [0] * 2 * len(ids)
     assert upstreams["is looked up slowly"].connections == 0
     results = {name: answer.json["result"] for name, answer in told.items()}
     assert results == {name: result for name, (*_, result) in cases.items()}
@@ -215,4 +235,4 @@ def test_the_watch_sees_what_is_connected_to(host, alice, upstream, connected):
 
     alice.post(f"{PREFIX}/{row_id}/test")
 
-    assert connected() == [("127.0.0.1", upstream.port)]
+    assert connected() == [("127.0.0.1", upstream.port)] * 2  # with the key, and without

@@ -9,12 +9,10 @@ import dataclasses
 import gc
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,8 +28,9 @@ from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
 from tests.frames import frames, is_no_test, is_ours, leaks
 from tests.hosts import CANARY, register
+from tests.ports import free_port
 from tests.sockets import watch_connections
-from tests.upstream import HOSTILE, PRIVATE, Upstream, answers, echoes, is_silent, sends
+from tests.upstream import HOSTILE, PRIVATE, answers, echoes, is_silent, sends, wait_until
 
 LIBRARIES = [name for name in ("httpx2", "httpx") if find_spec(name)]
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="neither httpx nor httpx2 is installed")
@@ -40,20 +39,6 @@ NAMES = {"up.example.com": ["127.0.0.1"]}
 LOCAL = AddressPolicy(hosts=frozenset({"up.example.com"}))
 ALIAS = "https://alias.invalid"
 KEY = {"Authorization": f"Bearer {CANARY}"}
-
-
-@pytest.fixture
-def serve():
-    """Start servers for the length of the test."""
-    started = []
-
-    def serve(handler, **options):
-        started.append(Upstream(handler, **options))
-        return started[-1]
-
-    yield serve
-    for upstream in started:
-        upstream.close()
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +106,8 @@ def library(request):
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
 def client_for(request, library):
     """Make a client for a base URL."""
+    from flask_model_registry.providers.destination import Destination
     from flask_model_registry.providers.http_client import open_client
-    from flask_model_registry.providers.key_origin import Destination
 
     made = []
 
@@ -289,8 +274,7 @@ def test_no_name_of_an_internal_address_is_called(client_for, connects):
 
 
 def test_refused_unknown_and_forbidden_hosts_say_the_same(serve, client_for):
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    port = free_port()
     names = {**NAMES, "blocked.example.com": ["10.0.0.1"]}
     policy = AddressPolicy(hosts=frozenset({"up.example.com"}))
     texts = set()
@@ -303,8 +287,9 @@ def test_refused_unknown_and_forbidden_hosts_say_the_same(serve, client_for):
 
 
 def test_each_connection_goes_to_the_address_that_was_checked(serve, client_for):
-    public = serve(answers(headers=["Connection: close"]), address="127.0.1.1")
-    internal = Upstream(answers(), port=public.port)
+    port = free_port()
+    public = serve(answers(headers=["Connection: close"]), address="127.0.1.1", port=port)
+    internal = serve(answers(), port=port)
     turns = iter([["127.0.1.1"], ["127.0.0.1"], ["127.0.1.1", "127.0.0.1"], ["127.0.1.1"]])
     policy = AddressPolicy(networks=(ip_network("127.0.1.0/24"),))
     names = {"rebind.example.com": lambda: next(turns)}
@@ -315,7 +300,6 @@ def test_each_connection_goes_to_the_address_that_was_checked(serve, client_for)
     statuses = [client.get(url).status_code]
     refused = [client.failure(url)[1], client.failure(url)[1]]
     statuses.append(client.get(url).status_code)
-    internal.close()
 
     assert (statuses, refused) == ([200, 200], ["unreachable", "unreachable"])
     assert (public.connections, internal.connections) == (2, 0)
@@ -428,7 +412,7 @@ def test_a_stream_is_read_as_it_comes(serve, client_for):
         sends(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n", pause=0)(
             upstream, connection
         )
-        go_on.wait(30)
+        go_on.wait(120)
         connection.sendall(b"data: 2\n\n")
 
     upstream = serve(drips)
@@ -555,32 +539,27 @@ def test_what_a_server_sends_back_is_in_no_error_and_no_log(serve, client_for, c
 def test_the_caller_says_how_long_to_wait_for_an_answer(serve, client_for):
     upstream = serve(is_silent)
     client = client_for(at(upstream))
-    begun = time.monotonic()
-
     error, _ = client.failure(at(upstream), timeout=0.3)
 
-    assert type(error).__name__ == "ReadTimeout"
-    assert time.monotonic() - begun < 20  # otherwise it would wait for ever
+    assert type(error).__name__ == "ReadTimeout"  # otherwise it would wait for ever
 
 
 @pytest.mark.parametrize("timeout", [None, 600])
 def test_the_wait_for_a_connection_has_a_bound_of_its_own(client_for, monkeypatch, timeout):
-    for module in ("key_origin", "http_client"):
+    for module in ("destination", "http_client"):
         monkeypatch.setattr(f"flask_model_registry.providers.{module}.CONNECT_TIMEOUT", 0.3)
-    go_on = threading.Event()
+    go_on, waited = threading.Event(), []
 
     def never():
-        go_on.wait(30)
+        waited.append(go_on.wait(120))
         return []
 
     client = client_for("https://up.example.com/v1", names={"up.example.com": never})
-    begun = time.monotonic()
-
     _, result = client.failure("https://up.example.com/v1", timeout=timeout)
-    go_on.set()
 
     assert result == "unreachable"
-    assert time.monotonic() - begun < 20  # and not as long as the look-up
+    assert waited == []  # the look-up still goes on
+    go_on.set()
 
 
 def test_a_look_up_does_not_block_the_event_loop(serve, client_for):
@@ -588,7 +567,7 @@ def test_a_look_up_does_not_block_the_event_loop(serve, client_for):
 
     def slow():
         begun.set()
-        waits.append(go_on.wait(8))
+        waits.append(go_on.wait(120))
         return ["127.0.0.1"]
 
     upstream = serve(answers())
@@ -666,8 +645,7 @@ def test_behind_a_proxy_a_name_known_to_be_internal_is_refused(serve, client_for
 
 
 def test_a_proxy_that_is_away_is_an_error(client_for):
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    port = free_port()
     client = client_for("https://up.example.com/v1", proxy=f"http://127.0.0.1:{port}")
 
     assert client.failure("https://up.example.com/v1")[1] == "unreachable"
@@ -769,9 +747,7 @@ def test_a_client_that_is_forgotten_closes_its_connections(host, alice, serve, d
     del client
     gc.collect()  # with warnings as errors
 
-    deadline = time.monotonic() + 10
-    while not hasattr(upstream, "closed") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: hasattr(upstream, "closed"))
     assert upstream.closed
 
 

@@ -1,5 +1,7 @@
 """Encryption keys over the years: checked at first use, listed, verified, rotated."""
 
+import contextlib
+import itertools
 import logging
 import re
 import socket
@@ -11,8 +13,11 @@ import sqlalchemy as sa
 from flask_model_registry import ConfigError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
+from flask_model_registry.console import connected
 from flask_model_registry.services.encryption import AesGcmBox
+from flask_model_registry.services.rotation import Rotation
 from flask_model_registry.users import Users
+from flask_model_registry.web.transactions import retrying
 from tests.conftest import traces_of_encryption_keys
 from tests.hosts import (
     CANARY,
@@ -28,6 +33,7 @@ from tests.hosts import (
     make_host,
     model,
     register,
+    services_of,
 )
 
 
@@ -380,29 +386,104 @@ def test_a_box_whose_names_a_database_may_not_keep_is_refused(tmp_path, names):
         create_app(declare(secret_box=box), f"sqlite:///{tmp_path / 'x'}")
 
 
-SWALLOW = {  # triggers that keep rows as they are, and raise nothing
-    "sqlite": ["CREATE TRIGGER swallow BEFORE UPDATE ON model_registry_models "
-               "BEGIN SELECT RAISE(IGNORE); END"],
-    "postgresql": ["CREATE FUNCTION swallow() RETURNS trigger AS 'BEGIN RETURN NULL; END' "
-                   "LANGUAGE plpgsql",
-                   "CREATE TRIGGER swallow BEFORE UPDATE ON model_registry_models "
-                   "FOR EACH ROW EXECUTE FUNCTION swallow()"],
+BEFORE_B = {
+    "sqlite": "CREATE TRIGGER keep BEFORE UPDATE ON model_registry_models "
+              "WHEN OLD.model_id = 'b' BEGIN SELECT {}; END",
+    "postgresql": "CREATE FUNCTION keep() RETURNS trigger AS 'BEGIN IF OLD.model_id = ''b'' "
+                  "THEN {}; END IF; RETURN NEW; END' LANGUAGE plpgsql; "
+                  "CREATE TRIGGER keep BEFORE UPDATE ON model_registry_models "
+                  "FOR EACH ROW EXECUTE FUNCTION keep()",
+    "mariadb": "CREATE TRIGGER keep BEFORE UPDATE ON model_registry_models FOR EACH ROW "
+               "IF OLD.model_id = 'b' THEN {}; END IF",
 }  # fmt: skip
+REFUSE = {
+    "sqlite": "RAISE(ABORT, 'keep b')",
+    "postgresql": "RAISE ''keep b''",
+    "mariadb": "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'keep b'",
+}
+SWALLOW = {"sqlite": "RAISE(IGNORE)", "postgresql": "RETURN NULL"}  # raises nothing
 
 
-def test_a_database_that_does_not_change_rows_stops_the_rotation(database, process):
-    if database.name not in SWALLOW:
+@pytest.mark.parametrize("action", [REFUSE, SWALLOW], ids=["refused", "swallowed"])
+@pytest.mark.parametrize("size", ["1", "200"])
+def test_a_row_that_cannot_be_changed_is_listed_and_the_others_are_sealed(
+    database, process, action, size
+):
+    if database.name not in action:
         pytest.skip("MariaDB has no such triggers")
     old = process(OLD)
-    register(old.client("alice"), "m")
+    ids = register(old.client("alice"), *"abc")
     before = stored(old)
-    for statement in SWALLOW[database.name]:
-        old.execute(sa.text(statement))
+    old.execute(sa.text(BEFORE_B[database.name].format(action[database.name])))
 
-    output, status = process(NEW, OLD).run("rotate-keys")
+    output, status = process(NEW, OLD).run("rotate-keys", "--batch-size", size)
 
-    assert ("does not let model" in output, status) == (True, 1)
-    assert stored(old) == before
+    assert ("\n2 API keys were sealed again" in output, status) == (True, 1)
+    (line,) = (each for each in output.splitlines() if "does not let it be changed" in each)
+    assert line.startswith(f"model {ids[1]} 'b' of user '{old.user('alice')}' on '{key_id(OLD)}'")
+    assert ("keep b" in line) == (action is REFUSE)
+    assert [row["key_id"] for row in stored(old)] == [key_id(NEW), key_id(OLD), key_id(NEW)]
+    assert stored(old)[1] == before[1]
+
+
+def test_two_rotations_share_the_rows(process, boxed, monkeypatch):
+    old, count = process(OLD), 24
+    register(old.client("alice"), *map("m{}".format, range(count)))
+    rotating, box = boxed(Meddling, NEW, OLD)
+    other = process(NEW, OLD)
+    monkeypatch.setattr(
+        "flask_model_registry.services.rotation.randint", lambda *ends: sum(ends) // 2
+    )
+
+    with walking(rotating) as first, walking(other) as second:
+        of_second, ended = second.rotate(), []
+
+        def seal_a_batch():  # between the first one's read and its write
+            box.happens = lambda: None
+            ended.append(next(of_second, None))
+
+        box.happens = seal_a_batch
+        for progress in first.rotate():
+            box.happens, mine = seal_a_batch, progress
+        theirs = next(filter(None, reversed(ended)))
+
+    assert mine.sealed + theirs.sealed == count
+    assert mine.sealed >= count // 3
+    assert opened(process(NEW), *map("m{}".format, range(count))) == [CANARY] * count
+
+
+@pytest.mark.databases("sqlite")
+def test_a_later_pass_counts_on_from_what_is_done(process):
+    old = process(OLD)
+    register(old.client("alice"), *"abcde")
+    change(old, "b", ciphertext=b"broken")
+
+    with walking(process(NEW, OLD)) as rotation:
+        *_, last = rotation.rotate()
+
+    assert (last.processed, last.sealed, last.problems.count) == (5, 4, 1)
+
+
+@contextlib.contextmanager
+def walking(host):
+    """Yield a rotation in batches of two rows, as the command has it."""
+    services = services_of(host.app)
+    with host.app.app_context(), connected(services, autocommit=False) as connection:
+        yield Rotation(connection, services.keys, batch_size=2, tries=retrying(4))
+
+
+@pytest.mark.databases("sqlite")
+def test_what_does_not_open_is_counted_and_only_the_first_are_listed(process, monkeypatch):
+    monkeypatch.setattr("flask_model_registry.services.problems._LISTED", 2)
+    host = process(OLD)
+    register(host.client("alice"), *"abcde")
+    host.execute(host.registry.tables.models.update().values(ciphertext=b"broken"))
+
+    for command in (["verify-keys"], ["rotate-keys", "--dry-run"], ["rotate-keys"]):
+        output, status = process(NEW, OLD).run(*command)
+
+        assert (output.count("\nmodel "), status) == (2, 1)
+        assert output.endswith("\n3 more are not listed\n")
 
 
 def test_a_new_key_is_written_with_its_key_id_changed_or_not(process):
@@ -634,6 +715,21 @@ def test_progress_is_told_in_plain_lines_that_do_not_grow_with_the_rows(process)
 
 
 @pytest.mark.databases("sqlite")
+def test_a_long_walk_estimates_its_end_in_a_line_for_each_minute(process, monkeypatch):
+    host = process(OLD)
+    register(host.client("alice"), *map("m{}".format, range(40)))
+    monkeypatch.setattr("time.monotonic", itertools.count(step=30).__next__)
+
+    output, _ = process(OLD).run("verify-keys", "--batch-size", "1")
+
+    lines = [line for line in output.splitlines() if "looked at" in line]
+    told = r"(\d+) of 40 looked at, 0 a second, (\d+) minutes left"
+    seen = [tuple(map(int, re.fullmatch(told, line).groups())) for line in lines]
+    assert len(seen) > 10  # a line for each tenth would be ten
+    assert (seen[0][1] > seen[-1][1], seen[-1]) == (True, (40, 0))
+
+
+@pytest.mark.databases("sqlite")
 def test_an_app_without_a_registry_is_told_so(hosts):
     host = hosts()
     del host.app.extensions["model_registry"]
@@ -730,7 +826,7 @@ def test_the_doctor_does_not_trust_a_box_that_does_not_name_its_keys(hosts):
 
 
 @pytest.mark.databases("sqlite")
-def test_the_doctor_says_if_nobody_may_share_with_everyone(hosts, monkeypatch):
+def test_the_doctor_says_if_no_user_may_share_with_everyone(hosts, monkeypatch):
     host, asked = hosts(), hosts(can_share=lambda _user: False)
     known, _ = host.run("doctor")
     monkeypatch.setattr(host.registry._users, "knows_who_shares", False)
@@ -765,6 +861,24 @@ def test_the_doctor_counts_models_that_cannot_be_called(hosts):
     assert f"warning  1 models such as {gone} cannot be called: Unknown provider. GET" in output
     assert "warning  1 models have no API key" in output
     assert ("10.0.0.1" in output, status) == (False, 0)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_the_doctor_reads_models_in_batches_and_adds_up_what_it_finds(hosts, monkeypatch, batch):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]})
+    alice = host.client("alice")
+    ids = []
+    for number in range(5):  # as many base URLs
+        ids += register(alice, f"m{number}", base_url=f"http://localhost/{number}")
+    register(alice, "fine", base_url="https://a.example.com/v1")
+    monkeypatch.setattr("flask_model_registry.services.doctor._BATCH", batch)
+    later = host.again(MODEL_REGISTRY_ALLOWED_HOSTS=[])
+
+    output, status = later.run("doctor")
+    later.close()
+
+    assert (output.count("cannot be called"), status) == (1, 0)
+    assert f"warning  5 models such as {ids[0]} cannot be called: Not a public" in output
 
 
 FOREIGN_KEYS = {

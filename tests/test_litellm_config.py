@@ -19,12 +19,13 @@ from flask_model_registry.litellm_config import (
     entries,
     lines,
 )
-from flask_model_registry.providers.known_providers import Catalogue
+from flask_model_registry.providers.app_providers import Catalogue
 from tests.hosts import CANARY
 
 pytestmark = pytest.mark.databases("sqlite")
 
 GATEWAY = "https://gateway.example.com/v1"
+AT = "https://vllm.example.com/v1"
 
 
 def line(environ=None, *, info=None, name="m", **params):
@@ -109,6 +110,10 @@ def test_other_providers_are_refused_by_name(model):
         ("cohere_chat/x", "COHERE_API_BASE"),
         ("cohere/x", "CO_API_URL"),
         ("groq/x", "USE_LITELLM_PROXY"),
+        ("jina_ai/x", "JINA_AI_API_BASE"),
+        ("vercel_ai_gateway/x", "VERCEL_AI_GATEWAY_API_BASE"),
+        ("volcengine/x", "ARK_API_BASE"),
+        ("volcengine/x", "VOLCENGINE_API_BASE"),
     ],
 )
 def test_a_base_url_of_the_environment_is_refused(model, variable):
@@ -187,6 +192,19 @@ def test_ollama_is_called_where_it_speaks_openais_api():
     assert (made["base_url"], made["api_key"]) == ("http://ollama:11434/v1", "none")
 
 
+def test_a_key_of_voyage_that_mongodb_has_given_needs_an_api_base():
+    """LiteLLM sends it to MongoDB's server."""
+    with pytest.raises(LiteLLMError, match="to MongoDB; write an api_base"):
+        line(model="voyage/x", info={"mode": "embedding"}, api_key=f"al-{CANARY}")
+
+    base_url = "https://ai.mongodb.com/v1"
+    made = line(
+        model="voyage/x", info={"mode": "embedding"}, api_key=f"al-{CANARY}", api_base=base_url
+    )
+    assert made["base_url"] == base_url
+    assert "base_url" not in line(model="voyage/x", info={"mode": "embedding"}, api_key=CANARY)
+
+
 @pytest.mark.parametrize("provider", ["openai", "groq", "openai_like"])
 def test_a_key_is_never_made_up_for_a_provider_that_needs_one(provider):
     assert "api_key" not in line(model=f"{provider}/x", api_base=GATEWAY)
@@ -204,6 +222,15 @@ def test_the_mode_is_the_category(mode, category):
 def test_other_modes_are_refused(mode):
     with pytest.raises(LiteLLMError, match=r"model_info\.mode"):
         line(info={"mode": mode})
+
+
+def test_a_mode_that_is_no_text_is_never_written_out():
+    class Bomb(list):  # as YAML's aliases make them: a few hundred bytes are gigabytes of text
+        def __repr__(self):
+            raise MemoryError
+
+    with pytest.raises(LiteLLMError, match=r"model_info\.mode must be text"):
+        line(info={"mode": Bomb()})
 
 
 def test_a_model_that_needs_a_mode_says_so():
@@ -320,6 +347,51 @@ def test_the_models_are_shared_if_that_is_asked_for(run):
     assert output.count(" fail ") == 2
 
 
+def test_models_of_one_key_use_a_credential_if_that_is_asked_for(run):
+    entries = [
+        ("a", "openai/gpt-4o", CANARY),
+        ("b", "openai/gpt-5", CANARY),
+        ("alone", "openai/o3", f"{CANARY}-other"),
+        ("c", "groq/x", CANARY),
+        ("d", "openai/o1", f"{CANARY}-2"),
+        ("e", "gpt-4", f"{CANARY}-2"),
+        ("waits", "openai/x", None),
+        ("waits-too", "openai/y", None),
+    ]
+    text = yaml.safe_dump(
+        {
+            "model_list": [
+                {"model_name": name, "litellm_params": {"model": model, "api_key": api_key}}
+                for name, model, api_key in entries
+            ]
+            + [
+                {"model_name": name, "litellm_params": {"model": "hosted_vllm/x", "api_base": AT}}
+                for name in ("keyless", "keyless-too")
+            ]
+        }
+    )
+
+    output, status = run(text, "--credentials")
+
+    assert (output.splitlines()[-1], status) == ("12 create", 0), output
+    names = {row.id: row.name for row in run.host.rows("credentials")}
+    used = {row.model_id: names.get(row.credential_id) for row in run.host.rows("models")}
+    assert {name: each for name, each in used.items() if each} == {
+        "a": "litellm-openai",
+        "b": "litellm-openai",
+        "d": "litellm-openai-2",
+        "e": "litellm-openai-2",
+    }
+    with run.host.app.app_context():
+        alice = run.host.load("alice")
+        found = {
+            each: run.host.registry.resolve(each, user=alice).api_key.reveal() for each in "abcde"
+        }
+    assert found == {name: api_key for name, _, api_key in entries if name in found}
+    again, status = run(text, "--credentials", "--on-conflict", "update")
+    assert (again.splitlines()[-1], status) == ("12 keep", 0)
+
+
 def test_one_entry_that_is_refused_leaves_all_out(run):
     output, status = run(
         CONFIG + "  - {model_name: c, litellm_params: {model: claude-x, api_key: k}}\n"
@@ -415,7 +487,11 @@ def test_no_output_holds_a_key(run):
 # -- LiteLLM itself -----------------------------------------------------------------------------
 
 # Providers that have more than one host of their own.
-SAME = {"api.cohere.com": "api.cohere.ai", "api.together.ai": "api.together.xyz"}
+SAME = {
+    "api.cohere.com": "api.cohere.ai",
+    "api.studio.nebius.ai": "api.tokenfactory.nebius.com",
+    "api.together.xyz": "api.together.ai",
+}
 ASK = """
 import json, os, sys
 for name in list(os.environ):
@@ -522,7 +598,7 @@ print(json.dumps(seen))
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     assert answer.stdout.splitlines()[-1] == '["Bearer sk-gateway", "Bearer sk-gateway"]'

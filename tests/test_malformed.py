@@ -205,11 +205,13 @@ QUERIES = [
     "limit=99999999999999999999", "limit=%00", "after=", "after=5", "after=aWQ6NQ", "after=aWQ6MA==",
     "after=aWQ6LTU=", "after=aWQ6OTk5OTk5OTk5OTk=", "after=LWlkOjU=", "after=%00", "after=%C3%A9",
     "after=aWQ6NQ==&after=aWQ6NQ==", "after=" + "A" * 5000, "after=____", "after=aWQ6NSA=",
-    "sort=name", "sort=", "sort=id,-id", "sort=ID", "sort=-id&sort=id", "is_active=yes", "is_active=1",
+    "sort=name", "sort=", "sort=id,-id", "sort=ID", "sort=-id&sort=id", "sort=-", "sort=--id", "sort=%00", "sort=owner_id", "sort=ciphertext", "sort=-created_at", "is_active=yes", "is_active=1",
     "is_active=", "is_active=True", "owned=all", "owned=0", "category=chat", "category=", "category=LLM",
     "category=llm&category=image", "ability=", "ability=a%00", "ability=" + "a" * 65, "ability=%ED%A0%80",
     "model_provider=", "model_provider=a%20b", "model_provider=%FF", "q=%00", "q=%1B",     "q=" + "q" * 256, "q=%E2%80%AE", "q=a&q=b", "colour=red", "api_key=sk-1", "=", "=5", "%00=1",
     "%ED%A0%80=1", "limit[]=5", "page=2", "offset=10", "user=2", "owner_id=1", "scope=app",
+    "model_id=", "model_id=a%20b", "model_id=a//b", "model_id=%EF%BC%A7pt", "model_id=e%CC%81",
+    "model_id=a&model_id=b", "model_id=" + "a" * 256, "model_id=%00", "model_id=%ED%A0%80", "model_id=..",
 ]  # fmt: skip
 
 
@@ -306,7 +308,7 @@ def test_a_slow_client_holds_no_connection_to_the_database(host, alice, is_chunk
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
-def test_a_method_that_nobody_uses_is_not_allowed(alice, method):
+def test_an_unknown_method_is_not_allowed(alice, method):
     response = alice.open(REGISTER, method=method)
 
     assert (response.status_code, response.mimetype) == (405, "application/problem+json")

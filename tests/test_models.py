@@ -110,7 +110,9 @@ def test_users_of_another_table_with_the_same_key_own_nothing(make):
         owners = session.execute(sa.select(Model.model_id, host.User.name).join(Model.owner)).all()
 
         assert sorted(owners) == [("gpt-4o", "alice"), ("other", "bob")]
-        assert [each.owner.name for each in session.scalars(sa.select(Model))] == ["alice", "bob"]
+        assert [
+            each.owner.name for each in session.scalars(sa.select(Model).order_by(Model.id))
+        ] == ["alice", "bob"]
 
 
 def test_declaring_them_configures_no_mapper_of_the_hosts():
@@ -122,7 +124,7 @@ def test_declaring_them_configures_no_mapper_of_the_hosts():
 
 def test_a_host_may_have_classes_of_the_same_names():
     db, _, _, registry, _ = declare()
-    names = ("Model", "Grant", "Default", "Ability", "AppDefault")
+    names = ("Model", "Credential", "Grant", "Default", "Ability", "AppDefault")
 
     theirs = [type(name, (db.Model,), {"id": sa.Column(sa.Integer, primary_key=True)}) for name in names]  # fmt: skip
 
@@ -149,7 +151,8 @@ WRITES = {
 
 
 def first(host):
-    return host.db.session.scalars(sa.select(host.registry.Model).limit(1)).one()
+    model = host.registry.Model
+    return host.db.session.scalars(sa.select(model).order_by(model.id).limit(1)).one()
 
 
 @pytest.mark.parametrize("write", WRITES)

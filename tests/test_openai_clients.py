@@ -199,7 +199,7 @@ def test_litellm_lists_the_models(base_url, host, alice):
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
     assert listed.returncode == 0, listed.stderr

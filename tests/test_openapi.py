@@ -10,10 +10,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from flask_model_registry import __version__
-from flask_model_registry.schemas import requests, responses
+from flask_model_registry.schemas import credentials, requests, responses, secrets
 from flask_model_registry.web.openapi import EXAMPLES, shape_name
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import CANARY, PREFIX, create_app, declare, granted, model, register
+from tests.roles import account
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -74,7 +75,12 @@ def test_a_command_prints_it(host, description):
 
 SHAPES = {
     name: shape
-    for name, shape in [*vars(requests).items(), *vars(responses).items()]
+    for name, shape in [
+        *vars(requests).items(),
+        *vars(credentials).items(),
+        *vars(secrets).items(),
+        *vars(responses).items(),
+    ]
     if isinstance(shape, type) and issubclass(shape, requests.Schema)
 }
 
@@ -115,6 +121,9 @@ ANSWERS = [
     ("GET", "/providers", "/providers", 200),
     ("GET", "/{id}/credential", "/1/credential", 200),
     ("GET", "/{id}/grants", "/1/grants", 200),
+    ("GET", "/credentials", "/credentials", 200),
+    ("GET", "/credentials/{credential}", "/credentials/1", 200),
+    ("GET", "/credentials/{credential}/secret", "/credentials/1/secret", 200),
     ("GET", "/defaults", "/defaults", 200),
     ("GET", "/defaults/{config_type}", "/defaults/general", 200),
     ("POST", "/{id}/test", "/1/test", 200),
@@ -132,6 +141,7 @@ def test_each_answer_has_its_shape(host, alice, description, method, path, sent,
     granted(alice, row_id, user=host.user("bob"), can_edit=True)
     granted(alice, row_id, group="a group")
     alice.put(f"{PREFIX}/defaults/general", json={"id": row_id})
+    sent = re.sub(r"^(/credentials)/1\b", rf"\1/{account(alice)}", sent)
 
     answer = alice.open(
         PREFIX + re.sub(r"^/1\b", f"/{row_id}", sent),
@@ -165,7 +175,8 @@ def test_what_is_sent_is_strict_and_what_is_answered_may_grow(description):
     shapes = description["components"]["schemas"]
     strict = {name for name, each in shapes.items() if each.get("additionalProperties") is False}
 
-    assert strict == {*EXAMPLES} - {"ModelRepresentation"}
+    nested = {"Settings", "NewModelOfAccount", "AccountSecretFields"}
+    assert strict == {*EXAMPLES, *nested} - {"ModelRepresentation"}
     assert shapes.keys() - strict >= {
         "ModelRepresentation",
         "Problem",
@@ -176,15 +187,15 @@ def test_what_is_sent_is_strict_and_what_is_answered_may_grow(description):
 
 def test_a_new_model_alone_has_a_location(alice, description):
     (row_id,) = register(alice, "m")
-    told = [
+    told = sorted(
         each["operationId"]
         for each in operations(description).values()
         if "Location" in each["responses"].get("201", {}).get("headers", {})
-    ]
+    )
 
     answer = alice.put(f"{PREFIX}/{row_id}/grants/groups/g", json={})
 
-    assert told == ["createModel", "registerModel"]
+    assert told == ["createCredential", "createModel", "registerModel"]
     assert (answer.status_code, "Location" in answer.headers) == (201, False)
 
 
@@ -207,6 +218,12 @@ def test_its_version_is_that_of_the_package(description):
         ("model_id", "org/gpt-4o:x@1", True),
         ("model_id", "a/../b", False),
         ("model_id", "a b", False),
+        ("model_id", "团队/模型-7", True),
+        ("model_id", "\U00020bb7", True),
+        ("model_id", "é/../x", False),
+        ("model_id", "a\u200db", False),
+        ("model_id", "a\u202eb", False),
+        ("model_id", "模型、7\u3000", False),
         ("model_name", "Ünï cødé", True),
         ("model_name", " outer", False),
         ("model_name", "a\u202eb", False),
@@ -225,7 +242,7 @@ def test_its_version_is_that_of_the_package(description):
         ("share_with_users", "yes", False),
         ("unknown", 1, False),
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_what_it_says_of_a_field_is_what_is_checked(description, name, field, value, is_right):
     partial = name.endswith("Changes")

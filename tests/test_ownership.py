@@ -13,7 +13,7 @@ from flask_model_registry import (
     ValidationError,
 )
 from flask_model_registry.cli import new_key
-from flask_model_registry.db import user_deletion as departure
+from flask_model_registry.db.session import trigger_state
 from tests.hosts import CANARY, KINDS, PREFIX, declare, granted, model, register
 
 NAMES = ("models", "abilities", "grants", "defaults", "app_defaults")
@@ -237,12 +237,12 @@ def test_an_error_of_the_look_at_a_connection_is_one_of_sqlalchemy(hosts):
             raise sa.exc.OperationalError(statement, parameters, None)
 
     with pytest.raises(sa.exc.OperationalError):
-        departure._state(Connection(), host.registry.tables)
+        trigger_state(Connection(), host.registry.tables)
 
 
 @pytest.mark.parametrize("keep_grants", [True, False])
 @pytest.mark.parametrize("keep_active", [True, False])
-def test_models_of_somebody_who_leaves_are_given_to_another(leaving, keep_grants, keep_active):
+def test_models_of_a_user_who_leaves_are_given_to_another(leaving, keep_grants, keep_active):
     host, of_alice, of_bob = leaving
     with host.app.app_context():
         host.registry.user_deleted(
@@ -291,7 +291,7 @@ GONE = {
 
 @pytest.mark.parametrize("name", GONE)
 @pytest.mark.parametrize("enforced", ENFORCED)
-def test_nothing_is_written_for_somebody_who_is_gone(hosts, name, enforced, database):
+def test_nothing_is_written_for_a_user_who_is_gone(hosts, name, enforced, database):
     host = hosts()
     with host.app.app_context():
         engine = host.db.engine
@@ -339,7 +339,7 @@ def test_nothing_of_what_is_deleted_can_be_kept(host, alice, kept):
 
 
 @pytest.mark.databases("sqlite")
-def test_nobody_inherits_from_themselves(host, alice):
+def test_a_user_does_not_inherit_from_themselves(host, alice):
     register(alice, "m")
 
     with host.app.app_context(), pytest.raises(ValidationError, match="inherit"):

@@ -14,7 +14,11 @@ import jwt as pyjwt
 import pytest
 
 import flask_model_registry
-from tests import doc_checks_hosts, doc_checks_tasks  # noqa: F401  # they say what they read
+from tests import (  # noqa: F401  # they say what they read
+    doc_checks_hosts,
+    doc_checks_operations,
+    doc_checks_tasks,
+)
 from tests.databases import make_database
 from tests.doc_checks_reference import connects
 from tests.doc_runner import PAGES, READERS, ROOT, World, blocks, blocks_of
@@ -37,29 +41,45 @@ def make_world(tmp_path):
         world.close()
 
 
-def test_every_page_with_blocks_is_read_by_a_test():
-    """Here, or by a test that names it, such as that of the tutorial."""
-    others = [
+def other_tests():
+    """Return the text of the tests that may do a page themselves, such as that of the tutorial."""
+    paths = [
         *Path(__file__).parent.rglob("test_*.py"),
         Path(__file__).parent / "doc_runner_calls.py",
     ]
-    others = [
-        each for each in others if each.name not in {"test_pages.py", "test_documentation.py"}
-    ]
-    named = "\n".join(each.read_text() for each in others)
+    skipped = {"test_pages.py", "test_documentation.py"}
+    return "\n".join(each.read_text() for each in paths if each.name not in skipped)
+
+
+def test_every_page_with_blocks_is_read_by_a_test():
+    """Here, or by a test that names it."""
+    named, read = other_tests(), {page for page, _ in READERS}
     pages = {page.name for page in PAGES if blocks_of(page)}
 
-    assert [page for page in pages - {*READERS} if f'"{page}"' not in named] == []
-    assert {*READERS} <= pages
+    assert [page for page in pages - read if f'"{page}"' not in named] == []
+    assert read <= pages
 
 
-@pytest.mark.parametrize("page", sorted(READERS))
-def test_the_page_does_what_it_says(page, make_world):
-    reader, options = READERS[page]
+def test_every_section_with_blocks_is_read_by_a_test():
+    """Where a page has readers for its sections."""
+    named = other_tests()
+    for page in {page for page, section in READERS if section}:
+        path = ROOT / "docs" / page
+        sections = re.findall(r"^## (.*)$", path.read_text(), re.MULTILINE)
+        with_blocks = [each for each in sections if blocks_of(path, each)]
+
+        assert len(blocks_of(path)) == sum(len(blocks_of(path, each)) for each in with_blocks)
+        for section in with_blocks:
+            assert (page, section) in READERS or f'"{section}"' in named, section
+
+
+@pytest.mark.parametrize(("page", "section"), sorted(READERS, key=str))
+def test_the_page_does_what_it_says(page, section, make_world):
+    reader, options = READERS[page, section]
     world = make_world(**options)
     public = flask_model_registry.__all__
     world.names.update({name: getattr(flask_model_registry, name) for name in public})
-    with world.open(page) as opened:
+    with world.open(page, section) as opened:
         reader(opened, world)
 
 

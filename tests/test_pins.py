@@ -35,13 +35,19 @@ USUAL = "legacy base, int key"
 PUBLIC = {
     "flask_model_registry": None,
     "flask_model_registry.cli": ["new_key"],
-    "flask_model_registry.db.models": ["Ability", "AppDefault", "Default", "Grant", "Model"],
+    "flask_model_registry.db.models": [
+        *("Ability", "AppDefault", "Credential", "Default", "Grant", "Model")
+    ],
     "flask_model_registry.schemas": None,
     "flask_model_registry.signals": ["namespace", *signals.namespace],
     "flask_model_registry.testing": None,
     "flask_model_registry.types": [
         *("Category", "ConfigType", "CountFilters", "Grants", "GroupGrant", "ListFilters"),
         *("ModelChanges", "ModelRepresentation", "NewModel", "Scope", "Summary", "UserGrant"),
+        *("AccountSecret", "AccountSecretChange", "AccountSettings", "Credential"),
+        *("CredentialChanges", "NewCredential", "NewModelOfAccount", "SecretState"),
+        *("CredentialKind", "GrantCounts", "KeyDetails", "LastTest", "ModelDetails", "NewSecret"),
+        *("Parameters", "Relation", "SecretSource", "Sort", "UsedCredential"),
     ],
 }
 
@@ -175,7 +181,7 @@ def test_the_tower_is_drawn_as_the_contract_has_it():
     contract = re.search(r"layers = \[(.*?)\n\]", (root / "pyproject.toml").read_text(), re.DOTALL)[
         1
     ]
-    layers = [{*re.findall(r"flask_model_registry\.(\w+)", line)} for line in contract.splitlines()]
+    layers = [{*re.findall(r"\w+", line)} for line in contract.splitlines()]
     drawing = (root / "docs" / "architecture.md").read_text().split("```text")[1].split("```")[0]
     drawn = re.findall(r"(\w+)(?:\.py|/)(?=\s)", drawing)
     floors = [[name in layer for layer in layers].index(True) for name in drawn]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask_model_registry import policy
 from flask_model_registry.db.access import parameters_of
 from flask_model_registry.policy import ALLOWED, Action, Actor, Relation, allowed_actions
-from flask_model_registry.schemas.requests import ModelUpdate
+from flask_model_registry.schemas.requests import ModelParameters, ModelUpdate
 from tests.doc_runner import ROOT
 from tests.hosts import CANARY, PREFIX, granted, model, register
 
@@ -62,14 +62,25 @@ MEANING = {
         ],
     ),
     "resolve, test": (Action.USE, [("POST", "/{id}/test", None)]),
-    "see whether there is a readable API key": (Action.USE, [("GET", "/{id}/credential", None)]),
-    "edit, switch on and off, set the API key": (
+    "test another model name, test with a billed call": (
+        Action.EDIT,
+        [
+            ("POST", "/{id}/test", {"model_name": "n"}),
+            ("POST", "/{id}/test", {"billed_call": True}),
+        ],
+    ),
+    "see whether there is a readable API key, the parameters and the details": (
+        Action.USE,
+        [("GET", f"/{{id}}/{each}", None) for each in ("credential", "parameters", "details")],
+    ),
+    "edit, switch on and off, set the API key and the parameters": (
         Action.EDIT,
         [
             ("PATCH", "/{id}", {"description": "x"}),
             ("PATCH", "/{id}", {"base_url": "https://a.example.com/v2"}),
             ("PATCH", "/by-id/m", {"is_active": False}),
             ("PATCH", "/by-id/m", {"is_active": True}),
+            ("PUT", "/{id}/parameters", {"parameters": {"seed": 1}, "info": {}}),
             ("PUT", "/{id}/credential", NEW_KEY),
             ("DELETE", "/{id}/credential", None),
         ],
@@ -144,6 +155,41 @@ def test_the_policy_allows_what_the_page_says(row, column, relation, flag):
 
     allowed = action in allowed_actions(actor, model, [*grants, *others])
     assert allowed is (ROWS[row][column] == "yes")
+
+
+# What the columns and rows of the first page's table are on this one.
+SUMMARY = {
+    "sees and calls it": ["see, list, choose as default", "resolve, test"],
+    "edits it": ["edit, switch on and off, set the API key and the parameters"],
+    "deletes it": ["delete"],
+    "renames it, grants it, gives it away": [
+        "rename, share, change the provider, host or port",
+        "see, give and revoke grants; transfer",
+    ],
+}
+GRANTS = ["grant", "grant with `can_edit`", "grant with `can_delete`"]
+
+
+def test_the_first_page_says_the_same_in_short():
+    text = (ROOT / "docs" / "index.md").read_text().partition("## Who sees what\n\n")[2]
+    (_, *columns), _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.partition("\n\n")[0].splitlines()
+    ]
+
+    def cell(column, relations):
+        """Return which of these relations allow all that a column stands for."""
+        found = [
+            each for each in relations if all(ROWS[row][each] == "yes" for row in SUMMARY[column])
+        ]
+        return "yes" if found == relations else found[0].removeprefix("grant ") if found else "no"
+
+    relations = [["owner"], GRANTS, GRANTS, ["everyone"]]
+    said = [each[1:] for each in rows]
+
+    assert columns == [*SUMMARY]
+    assert said[:-1] == [[cell(column, each) for column in columns] for each in relations]
+    assert said[-1] == ["no"] * len(columns)  # admins, whom the matrix of roles has as "sharer"
 
 
 def arrange(host, relation, flag):
@@ -224,6 +270,8 @@ CHANGES = {
     "description": ({}, {"description": "x"}),
     "temperature": ({}, {"temperature": 1}),
     "dimension": ({"category": "embedding", "abilities": None}, {"dimension": 5}),
+    "parameters": ({}, {"parameters": {"seed": 1}, "info": {}}),
+    "info": ({}, {"parameters": {}, "info": {"a": 1}}),
     "is_active to true": ({}, {"is_active": True}),
     "is_active to false": ({}, {"is_active": False}),
     "share_with_users to false": ({}, {"share_with_users": False}),
@@ -247,7 +295,7 @@ def fields_in(*cells):
 def test_the_page_has_every_field_of_a_shared_model():
     named = {field.partition(" ")[0] for field, *_ in SHARED_CASES}
 
-    assert named == {*ModelUpdate().fields} | {"DELETE"}
+    assert named == {*ModelUpdate().fields, *ModelParameters().fields} | {"DELETE"}
     assert {field for field, *_ in SHARED_CASES} == {*CHANGES}
     assert fields_in("403", "yes") - {"is_active"} == policy.RELIED_ON
     assert fields_in("409", "409") == policy.FIXED_WHILE_SHARED
@@ -269,8 +317,10 @@ def test_a_shared_model_changes_as_the_page_says(host, field, may_share, cell, w
     )
     client, before = host.client(who), host.rows("models")
 
-    method = "PATCH" if change else "DELETE"
-    response = client.open(f"{PREFIX}/{row_id}", method=method, json=change)
+    path, method = f"{PREFIX}/{row_id}", "PATCH" if change else "DELETE"
+    if field in {"parameters", "info"}:
+        path, method = f"{path}/parameters", "PUT"
+    response = client.open(path, method=method, json=change)
 
     is_owners = field in {"model_id", "model_provider", "share_with_users to false"}
     expected = "403" if is_owners and who == "editor" else cell

@@ -209,7 +209,28 @@ ARGUMENTS = {
     "default": {"config_type": "general"},
     "resolve": {"ref": "m"},
     "explain": {"ref": "m"},
-}
+    "create_credential": {
+        "name": "new", "model_provider": "openai", "secret": {"api_key": CANARY}, "settings": {},
+        **dict.fromkeys(
+            ["base_url", "kind", "expires_at", "from_model", "reference", "colour"]
+        ),
+    },
+    "credentials": {},
+    "credential": {"credential_id": 1},
+    "update_credential": {
+        "credential_id": 1, "name": "renamed",
+        **dict.fromkeys(["model_provider", "base_url", "secret", "settings", "expires_at"]),
+        **dict.fromkeys(["reference", "colour"]),
+    },
+    "set_secret": {"credential_id": 1, "api_key": CANARY, **dict.fromkeys(["headers", "reference", "colour"])},
+    "update_secret": {"credential_id": 1, "api_key": CANARY, **dict.fromkeys(["headers", "reference", "colour"])},
+    "delete_credential": {"credential_id": 1, "detach": True},
+    "use_credential": {"ref": "m", "credential_id": 1},
+    "create_models": {"credential_id": 1, "models": [{"model_id": "n", "model_name": "n"}]},
+    "details": {"ref": "m"},
+    "parameters": {"ref": "m"},
+    "set_parameters": {"ref": "m", "parameters": {}, "info": {}},
+}  # fmt: skip
 ODD = [
     -1,
     2**70,
@@ -234,6 +255,8 @@ def test_one_except_is_enough_whatever_a_call_is_given(hosts):
     with host.app.app_context():
         alice, bob, session = host.load("alice"), host.load("bob"), host.db.session
         host.registry.create(user=alice, **model(model_id="m"))
+        account = {"name": "team", "model_provider": "openai", "secret": {"api_key": CANARY}}
+        assert host.registry.create_credential(user=alice, **account)["id"] == 1
         for call, arguments in ARGUMENTS.items():
             usual = {name: value for name, value in arguments.items() if value is not None}
             usual |= {name: bob for name in ("to", "transfer_to") if name in arguments}
@@ -372,18 +395,45 @@ def test_lists_and_reads_open_nothing(counting):
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
-    ("provider", "base_url", "called", "without_version"),
+    ("provider", "base_url", "called", "root"),
     [
         ("openai", None, "https://api.openai.com/v1", "https://api.openai.com"),
         ("claude", None, "https://api.anthropic.com/v1", "https://api.anthropic.com"),
         ("claude", "https://a.example/v1/", "https://a.example/v1/", "https://a.example"),
         ("claude", "https://a.example", "https://a.example/v1", "https://a.example"),
-        ("vllm", "https://v1", "https://v1", "https://v1"),
-        ("bedrock", "https://a.example/x", "https://a.example/x", "https://a.example/x"),
+        ("openai", "https://v1", "https://v1", "https://v1"),
+        ("vllm", "https://v1/v1", "https://v1/v1", "https://v1"),
+        ("bedrock", "https://a.example/v1", "https://a.example/v1", "https://a.example"),
+        ("azure", "https://a.example", "https://a.example/openai/v1", "https://a.example"),
+        ("azure", "https://openai/openai", "https://openai/openai/v1", "https://openai"),
+        (
+            "gemini",
+            None,
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            "https://generativelanguage.googleapis.com",
+        ),
+        (
+            "gemini",
+            "https://a.example/v1beta",
+            "https://a.example/v1beta/openai",
+            "https://a.example",
+        ),
+        ("cohere", None, "https://api.cohere.ai/compatibility/v1", "https://api.cohere.ai"),
+        (
+            "cohere",
+            "https://a.example/v2/",
+            "https://a.example/compatibility/v1",
+            "https://a.example",
+        ),
+        ("ollama", "https://a.example", "https://a.example/v1", "https://a.example"),
+        ("groq", None, "https://api.groq.com/openai/v1", "https://api.groq.com"),
+        ("openrouter", None, "https://openrouter.ai/api/v1", "https://openrouter.ai/api"),
+        ("zhipu", None, *["https://open.bigmodel.cn/api/paas/v4"] * 2),
+        ("vertex", "https://a.example/x", "https://a.example/x", "https://a.example/x"),
     ],
 )
-def test_what_sdks_take(hosts, provider, base_url, called, without_version):
-    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["v1"]})
+def test_what_sdks_take(hosts, provider, base_url, called, root):
+    host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["v1", "openai"]})
     host.user("alice")
     with host.app.app_context():
         alice = host.load("alice")
@@ -394,9 +444,13 @@ def test_what_sdks_take(hosts, provider, base_url, called, without_version):
     key = {"api_key": CANARY}
     assert resolved.openai_kwargs() == {**key, "base_url": called}
     assert resolved.litellm_kwargs() == {**key, "model": "openai/a/b", "api_base": called}
-    assert resolved.anthropic_kwargs() == {**key, "base_url": without_version}
-    dialects = {"claude": "anthropic", "bedrock": None, "vllm": "openai"}
-    assert resolved.dialect == dialects.get(provider, provider)
+    assert resolved.llamaindex_kwargs() == {
+        **key, "model": "a/b", "api_base": called, "is_chat_model": True
+    }  # fmt: skip
+    assert resolved.root == root
+    dialects = {"claude": "anthropic", "vertex": None, "azure": "azure-openai"}
+    same = {"cohere", "gemini", "ollama"}
+    assert resolved.dialect == dialects.get(provider, provider if provider in same else "openai")
 
 
 def test_an_inactive_model_does_not_resolve(inside, resolved):
@@ -458,6 +512,9 @@ def test_a_failure_of_the_hosts_own_rows_is_the_hosts(inside):
         {"q": "\ud800"},
         {"q": 5},
         {"ability": "é"},
+        {"model_id": "a b"},
+        {"model_id": 5},
+        {"model_id": "a\0"},
         {"category": ["llm"]},
         {"category": "zzz"},
         {"is_active": "all"},

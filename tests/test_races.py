@@ -58,7 +58,7 @@ def in_processes(url, settings, tokens, body):
     ]
     for worker in workers:
         worker.start()
-    statuses = [status for _ in workers for status in results.get(timeout=240)]
+    statuses = [status for _ in workers for status in results.get(timeout=900)]
     for worker in workers:
         worker.join()
     return statuses

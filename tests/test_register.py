@@ -101,7 +101,7 @@ def test_an_id_taken_by_oneself_is_a_conflict_and_changes_nothing(host, alice):
     assert (host.rows("models"), host.rows("abilities")) == before
 
 
-def test_an_id_taken_by_somebody_else_is_free(alice, bob):
+def test_an_id_taken_by_another_user_is_free(alice, bob):
     alice.post(f"{PREFIX}/register", json=model())
 
     assert bob.post(f"{PREFIX}/register", json=model()).status_code == 201

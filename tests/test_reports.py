@@ -39,7 +39,7 @@ def test_a_report_with_local_variables_holds_no_api_key(tool, tmp_path):
     environ = {**os.environ, "TEST_API_KEY": CANARY, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     ran = subprocess.run(
         [sys.executable, "-m", "tests.reporting_app", tool, str(tmp_path)],
-        cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, env=environ, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     reports = json.loads(ran.stdout)

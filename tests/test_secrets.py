@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from flask_model_registry import CannotOpenError, NotFoundError, UnreadableCredentialError
 from flask_model_registry.cli import new_key
 from flask_model_registry.config import EncryptionKey
+from flask_model_registry.providers.app_providers import Catalogue, Providers
 from flask_model_registry.providers.base_urls import AddressPolicy
-from flask_model_registry.providers.known_providers import Catalogue, Providers
-from flask_model_registry.services.credentials import CredentialService
-from flask_model_registry.services.encryption import AesGcmBox
+from flask_model_registry.services.encryption import AesGcmBox, CredentialService
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
 
@@ -59,7 +58,7 @@ def test_a_row_of_before_opens_for_ever(base_url, tag):
         "ciphertext": bytes.fromhex(blob),
     }
     credentials = CredentialService(
-        AesGcmBox(KEYS), Providers(Catalogue(()), AddressPolicy(), client=None)
+        AesGcmBox(KEYS), None, Providers(Catalogue(()), AddressPolicy(), client=None)
     )
 
     assert credentials.open(row).reveal() == "sk-known"
@@ -278,7 +277,7 @@ def test_a_failing_insert_prints_no_key(host, alice, monkeypatch):
     assert response.status_code == 500  # the canary fixture reads the log
 
 
-def test_nobody_has_a_key_opened_that_is_not_theirs_to_use(hosts, request):
+def test_no_user_has_a_key_decrypted_that_is_not_theirs_to_use(hosts, request):
     opened = []
 
     class Counting(AesGcmBox):

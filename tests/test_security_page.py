@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from tests.accounts import add
 from tests.doc_runner import ROOT
-from tests.hosts import CANARY, register
+from tests.hosts import CANARY, PREFIX, register
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 LINES = PAGE[: PAGE.index("## Report a vulnerability")].splitlines()
@@ -52,3 +53,19 @@ def test_names_and_descriptions_are_stored_in_the_clear(host, alice):
     (row,) = host.rows("models")
 
     assert {name: getattr(row, name) for name in texts} == texts
+
+
+def test_settings_references_and_parameters_are_stored_in_the_clear(hosts):
+    host = hosts(secret_source=lambda *_, **__: CANARY)
+    alice = host.client("alice")
+    fields = {"reference": "vault/team", "settings": {"organization": "org-1"}}
+    account = {"name": "team", "model_provider": "openai", **fields}
+    made = alice.post(f"{PREFIX}/credentials", json=account).json
+    add(alice, made["id"], "m")
+    both = {"parameters": {"seed": 1}, "info": {"tags": ["eu"]}}
+    assert alice.put(f"{PREFIX}/1/parameters", json=both).status_code == 200
+
+    (credential,), (row,) = host.rows("credentials"), host.rows("models")
+
+    assert (credential.reference, credential.settings) == ("vault/team", fields["settings"])
+    assert {"parameters": row.parameters, "info": row.info} == both

@@ -15,11 +15,12 @@ from flask_model_registry.providers import transport
 from flask_model_registry.web.views import ROUTES
 from tests.doc_runner import ROOT
 from tests.hosts import PREFIX, create_app, declare, granted, model, register
+from tests.roles import account
 from tests.texts import GENERATED, TEXTS
 
 HTTP, PYTHON, CLI, SETTINGS, ERRORS, PROVIDERS, SECRETS, GROUPS = (
     ROOT / "docs" / f"{name}.md"
-    for name in "http python cli settings errors providers secrets groups".split()
+    for name in "http python cli settings errors providers secrets share".split()
 )
 
 
@@ -72,6 +73,7 @@ def paths(**variables):
 def test_only_the_pages_file_is_kept_by_caches(host, admin):
     (row_id,) = register(admin, "m")
     variables = {"id": row_id, "model_id": "m", "user": "2", "group": "g", "provider": "openai"}
+    variables["credential"] = account(admin)
 
     kept = {
         (method, name): answer.status_code
@@ -86,9 +88,9 @@ def test_only_the_pages_file_is_kept_by_caches(host, admin):
     missing = admin.get(f"{PREFIX}/static/missing.js")
 
     assert kept == {}
-    assert kept_for == "public, max-age=3600"
+    assert kept_for == "no-cache"
     assert missing.headers["Cache-Control"] == "no-store"
-    assert says(HTTP, "Every response has `Cache-Control: no-store`, except [the page's file]")
+    assert says(HTTP, "Every response has `Cache-Control: no-store`, except [the page's files]")
 
 
 def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
@@ -99,8 +101,13 @@ def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
         "register": model(model_id="n"),
         "models": model(model_id="o"),
         "transfer": {"user": "2"},
+        "account_secret": {"api_key": "k" * 9},
+        "account_test": {"model_name": "m"},
+        "parameters": {"parameters": {}, "info": {}},
+        "account_models": {"models": [{"model_id": "p", "model_name": "p"}]},
     }
     variables = {"id": row_id, "model_id": "m", "user": "2", "group": "g", "provider": "openai"}
+    variables["credential"] = account(admin)
 
     heeded, ignored = set(), set()
     for name, path, views in paths(**variables, config_type="general"):
@@ -117,10 +124,13 @@ def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
                 ignored.add((name, method))
 
     assert {name for name, _ in heeded} == {
-        "model", "model_by_handle", "credential", "user_grant", "group_grant", "transfer"
+        "model", "model_by_handle", "credential", "user_grant", "group_grant", "transfer",
+        "account_credential", "account_secret", "account_models", "parameters",
     }  # fmt: skip
     assert {("register", "POST"), ("models", "POST"), ("default", "PUT")} <= ignored
-    assert {name for name, _ in ignored} <= {"register", "models", "default", "test_model"}
+    assert {name for name, _ in ignored} <= {
+        "register", "models", "default", "test_model", "account_test"
+    }  # fmt: skip
     sentence = (
         "Send it as `If-Match` when you change, delete, grant or transfer a model, or set its"
     )
@@ -182,7 +192,7 @@ def test_a_page_has_fifty_models_or_as_many_as_the_app_allows(host, admin):
     few = host.again(MODEL_REGISTRY_MAX_PAGE_SIZE=3)
 
     assert len(few.client("admin").get(f"{PREFIX}/").json) == 3
-    assert says(HTTP, "by default 50, or `MAX_PAGE_SIZE` if that is less")
+    assert says(HTTP, "by default 50, or `MODEL_REGISTRY_MAX_PAGE_SIZE` if that is less")
     few.close()
 
 
@@ -357,4 +367,6 @@ def test_a_setting_takes_the_numbers_that_the_page_says(name):
     for value in bad:
         with pytest.raises(ConfigError, match=name):
             Settings.from_config({**keys, f"MODEL_REGISTRY_{name}": value})
-    assert re.search(rf"^\| `{name}` \| `[\d.]+` \| {told} \|", SETTINGS.read_text(), re.MULTILINE)
+    assert re.search(
+        rf"^\| `MODEL_REGISTRY_{name}` \| `[\d.]+` \| {told} \|", SETTINGS.read_text(), re.MULTILINE
+    )

@@ -55,7 +55,7 @@ def hanging():
     go_on = threading.Event()
 
     def wait(upstream, connection):
-        go_on.wait(60)
+        go_on.wait(300)
         answers(LISTING)(upstream, connection)
 
     upstream = Upstream(wait)
@@ -67,7 +67,7 @@ def hanging():
 
 def ask(server, token, method, path, body=None):
     """Return the status of an answer, its `Retry-After` and what it holds."""
-    client = http.client.HTTPConnection(*server.address, timeout=60)
+    client = http.client.HTTPConnection(*server.address, timeout=300)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     client.request(method, PREFIX + path, body and json.dumps(body), headers)
     response = client.getresponse()
@@ -99,5 +99,5 @@ def test_hanging_providers_do_not_stall_the_app(serve, hanging):
     assert len(refused) >= TESTS - MOST
     assert {status for status, *_ in refused} <= {429, 503}
     assert {after for _, after, _ in refused} == {"1"}
-    assert told["ok"] == hanging.connections
-    assert 0 < hanging.connections <= MOST
+    assert 0 < told["ok"] <= MOST
+    assert hanging.connections == 2 * told["ok"]  # each asks with the key, and without

@@ -18,14 +18,16 @@ from hypothesis.stateful import (
 )
 
 from flask_model_registry import (
+    CredentialNameTakenError,
     InactiveModelError,
     ModelIdTakenError,
     NotFoundError,
     UnreadableCredentialError,
 )
 from tests import databases
-from tests.hosts import CANARY, PREFIX, model
-from tests.reference_model import ADMINS, CATEGORY, GROUPS, PEOPLE, ReferenceModel
+from tests.accounts import ACCOUNTS, attach, body, state
+from tests.hosts import CANARY, NEW, OLD, PREFIX, key_id, keys, model
+from tests.reference_model import CATEGORY, GROUPS, PEOPLE, ReferenceModel
 
 pytestmark = pytest.mark.slow
 
@@ -35,11 +37,11 @@ RUNS, STEPS = map(int, os.environ.get("TEST_STATE_MACHINE", "2x60").split("x"))
 people = st.sampled_from(PEOPLE)
 actors = st.one_of(st.none(), st.none(), people)  # none: the owner
 numbers = st.integers(0, 11)
-names = st.sampled_from(["m", "n", "o/p", "q"])
+names = st.sampled_from(["m", "n", "ö/п", "q"])
 urls = st.sampled_from(
     [None, "https://a.example.com", "https://a.example.com/v2", "https://b.example.com"]
 )
-keys = st.integers(0, 999).map(lambda number: f"{CANARY}-{number}")
+api_keys = st.integers(0, 999).map(lambda number: f"{CANARY}-{number}")
 categories = st.sampled_from(["llm", "embedding", "rerank"])
 config_types = st.sampled_from(list(CATEGORY))
 scopes = st.sampled_from(["user", "user", "app"])
@@ -48,19 +50,50 @@ grantees = st.one_of(
     st.tuples(st.just("users"), people), st.tuples(st.just("groups"), st.sampled_from(["g", "h"]))
 )
 new_models = st.fixed_dictionaries(
-    {"model_id": names, "key": keys},
+    {"model_id": names, "key": api_keys},
     optional={"category": categories, "base_url": urls, "share_with_users": st.booleans()},
 )
 changes = st.fixed_dictionaries(
     {},
     optional={
         "model_id": names,
-        "key": st.one_of(st.none(), keys),
+        "key": st.one_of(st.none(), api_keys),
         "category": categories,
         "base_url": urls,
         "description": st.sampled_from([None, "x", "y"]),
         "is_active": st.booleans(),
     },
+)
+account_names = st.sampled_from(["team", "spare"])
+headers = st.dictionaries(st.sampled_from(["X-Team", "X-Cost"]), api_keys)
+new_accounts = st.fixed_dictionaries(
+    {"name": account_names, "key": api_keys}, optional={"base_url": urls, "headers": headers}
+)
+account_changes = st.fixed_dictionaries(
+    {}, optional={"name": account_names, "base_url": urls, "key": api_keys}
+)
+secret_changes = st.one_of(
+    st.fixed_dictionaries({"key": api_keys}),
+    st.fixed_dictionaries(
+        {
+            "headers": st.dictionaries(
+                st.sampled_from(["X-Team", "X-Cost"]), st.one_of(st.none(), api_keys), min_size=1
+            )
+        },
+        optional={"key": api_keys},
+    ),
+)
+several_models = st.lists(
+    st.fixed_dictionaries(
+        {"model_id": names},
+        optional={
+            "category": categories,
+            "base_url": urls.filter(bool),
+            "share_with_users": st.booleans(),
+        },
+    ),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -69,8 +102,20 @@ def sent(fields):
     return {("api_key" if name == "key" else name): value for name, value in fields.items()}
 
 
-def machine(host):
-    """Return the state machine's class for a host."""
+def sent_of_account(fields):
+    """Return the same of a credential, whose secret is one object."""
+    names = {"key": "api_key", "headers": "headers"}
+    secret = {names[name]: value for name, value in fields.items() if name in names}
+    others = {name: value for name, value in fields.items() if name not in names}
+    return {**others, **({"secret": secret} if secret else {})}
+
+
+def machine(processes):
+    """Return the state machine's class for a host in two processes with two encryption keys.
+
+    Each encrypts with a key of its own, and decrypts with both.
+    """
+    host = processes[NEW]
 
     class Machine(RuleBasedStateMachine):
         @initialize()
@@ -80,11 +125,26 @@ def machine(host):
             self.compared, self.turns = None, itertools.cycle(PEOPLE)
             for name in PEOPLE:
                 self.arrive(name)
-            for name, model_id in (("ann", "m"), ("ben", "n"), ("cid", "m"), ("cid", "q")):
+            for name, model_id in (("ann", "m"), ("ben", "n"), ("cid", "m")):
                 self.make(name, {"model_id": model_id, "key": CANARY})
+            at = "https://a.example.com"
+            for name, base_url, fields in (
+                ("ann", None, {"model_id": "n", "share_with_users": True}),
+                ("cid", at, {"model_id": "q", "base_url": f"{at}/v2"}),  # at another path
+            ):
+                self.make_account(name, {"name": "team", "key": CANARY, "base_url": base_url})
+                self.make_several(name, max(self.reference.accounts), [fields])
 
         def arrive(self, name):
-            self.clients[name] = host.client(name, is_admin=name in ADMINS)
+            self.clients[name] = host.client(name, is_admin=name in self.reference.admins)
+
+        @rule(user=people)
+        def gain_or_lose_the_right_to_share(self, user):
+            self.reference.admins ^= {user}
+            is_admin = user in self.reference.admins
+            is_them = host.User.id == host.user(user)
+            host.execute(sa.update(host.User).where(is_them).values(is_admin=is_admin))
+            self.compare()
 
         def row_id(self, number):
             """Return the id of some model; or of none."""
@@ -216,12 +276,12 @@ def machine(host):
             return self.reference.models.get(row_id, {"owner": "ann"})["owner"]
 
         @precondition(lambda self: self.reference.models)
-        @rule(user=actors, number=numbers, to=people)
-        def transfer(self, user, number, to):
+        @rule(user=actors, number=numbers, to=people, without_key=st.booleans())
+        def transfer(self, user, number, to, without_key):
             row_id = self.row_id(number)
             user = user or self.owner(row_id)
-            status = self.reference.transfer(user, row_id, to)
-            body = {"user": str(host.user(to))}
+            status = self.reference.transfer(user, row_id, to, without_key=without_key)
+            body = {"user": str(host.user(to)), **({"without_key": True} if without_key else {})}
             response = self.clients[user].post(f"{PREFIX}/{row_id}/transfer", json=body)
             assert response.status_code == status, response.text
             self.compare()
@@ -272,7 +332,7 @@ def machine(host):
                     try:
                         host.registry.user_deleted(gone, transfer_to=host.load(new_owner), **kept)
                         assert leaves
-                    except ModelIdTakenError:
+                    except (ModelIdTakenError, CredentialNameTakenError):
                         assert not leaves
                 elif way == "registry":
                     host.registry.user_deleted(gone)
@@ -286,17 +346,170 @@ def machine(host):
                 self.arrive(user)
             self.compare()
 
+        # --- credentials
+
+        def account_id(self, number, user=None):
+            """Return the id of some credential, of the user's if they have one; or of none."""
+            accounts = self.reference.accounts
+            owned = [each for each in sorted(accounts) if accounts[each]["owner"] == user]
+            ids = owned or sorted(accounts)
+            return ids[number % len(ids)] if ids else 999_999
+
+        def holder(self, number):
+            return self.reference.accounts.get(number, {"owner": "ann"})["owner"]
+
+        @rule(user=people, fields=new_accounts)
+        def create_credential(self, user, fields):
+            self.make_account(user, fields)
+            self.compare()
+
+        def make_account(self, user, fields):
+            status, expected = self.reference.create_account(user, fields)
+            self.created(user, body(**sent_of_account(fields)), status, expected)
+
+        @precondition(lambda self: self.reference.models)
+        @rule(user=actors, number=numbers, name=account_names)
+        def make_credential_of_a_model(self, user, number, name):
+            row_id = self.row_id(number)
+            user = user or self.owner(row_id)
+            status, expected = self.reference.make_account_of(user, row_id, name)
+            made = self.created(user, {"name": name, "from_model": row_id}, status, expected)
+            if made:
+                self.reference.use_account(row_id, made)
+            self.compare()
+
+        def created(self, user, sent, status, expected):
+            response = self.clients[user].post(ACCOUNTS, json=sent)
+            assert response.status_code == status, response.text
+            if status != 201:
+                return None
+            self.reference.accounts[response.json["id"]] = expected
+            return response.json["id"]
+
+        @precondition(lambda self: self.reference.models and self.reference.accounts)
+        @rule(user=actors, number=numbers, other=numbers, own=st.sampled_from([1, 1, 1, 0]))
+        def attach(self, user, number, other, own):
+            row_id = self.row_id(number)
+            user = user or self.owner(row_id)
+            account_id = self.account_id(other, user if own else None)
+            status = self.reference.attach(user, row_id, account_id)
+            response = attach(self.clients[user], row_id, account_id)
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @precondition(lambda self: self.reference.models)
+        @rule(user=st.one_of(people, actors), number=numbers, key=st.one_of(st.none(), api_keys))
+        def give_a_key_of_its_own(self, user, number, key):
+            row_id = self.row_id(number)
+            user = user or self.owner(row_id)
+            status = self.reference.patch(user, row_id, {"key": key})
+            client, url = self.clients[user], f"{PREFIX}/{row_id}/credential"
+            response = client.put(url, json={"api_key": key}) if key else client.delete(url)
+            assert response.status_code == (204 if status == 200 else status), response.text
+            self.compare()
+
+        @precondition(lambda self: self.reference.accounts and len(self.reference.models) < 10)
+        @rule(user=actors, number=numbers, models=several_models)
+        def register_several(self, user, number, models):
+            account_id = self.account_id(number)
+            self.make_several(user or self.holder(account_id), account_id, models)
+            self.compare()
+
+        def make_several(self, user, account_id, models):
+            status, expected = self.reference.register_all(user, account_id, models)
+            sent = {"models": [{"model_name": "m", **each} for each in models]}
+            response = self.clients[user].post(f"{ACCOUNTS}/{account_id}/models", json=sent)
+            assert response.status_code == status, response.text
+            if status == 201:
+                ids = [each["id"] for each in response.json]
+                self.reference.models.update(zip(ids, expected, strict=True))
+
+        @precondition(lambda self: self.reference.accounts)
+        @rule(user=actors, number=numbers, fields=account_changes)
+        def patch_credential(self, user, number, fields):
+            self.change_account(user, number, fields)
+
+        @precondition(lambda self: self.reference.accounts)
+        @rule(number=numbers, base_url=urls, key=api_keys)
+        def move_credential(self, number, base_url, key):
+            self.change_account(None, number, {"base_url": base_url, "key": key})
+
+        def change_account(self, user, number, fields):
+            account_id = self.account_id(number)
+            user = user or self.holder(account_id)
+            status = self.reference.patch_account(user, account_id, fields)
+            url = f"{ACCOUNTS}/{account_id}"
+            response = self.clients[user].patch(url, json=sent_of_account(fields))
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @precondition(lambda self: self.reference.accounts)
+        @rule(user=actors, number=numbers, key=api_keys, headers=headers)
+        def replace_the_secret(self, user, number, key, headers):
+            account_id = self.account_id(number)
+            user = user or self.holder(account_id)
+            status = self.reference.set_secret(user, account_id, key, headers)
+            sent = {"api_key": key, "headers": headers}
+            response = self.clients[user].put(f"{ACCOUNTS}/{account_id}/secret", json=sent)
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @precondition(lambda self: self.reference.accounts)
+        @rule(user=actors, number=numbers, changes=secret_changes)
+        def merge_into_the_secret(self, user, number, changes):
+            account_id = self.account_id(number)
+            user = user or self.holder(account_id)
+            status = self.reference.merge_secret(user, account_id, changes)
+            url = f"{ACCOUNTS}/{account_id}/secret"
+            response = self.clients[user].patch(url, json=sent(changes))
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @precondition(lambda self: self.reference.accounts)
+        @rule(user=actors, number=numbers, detach=st.booleans())
+        def delete_credential(self, user, number, detach):
+            account_id = self.account_id(number)
+            user = user or self.holder(account_id)
+            status = self.reference.delete_account(user, account_id, detach=detach)
+            url = f"{ACCOUNTS}/{account_id}" + ("?detach=true" if detach else "")
+            response = self.clients[user].delete(url)
+            assert response.status_code == status, response.text
+            self.compare()
+
+        @rule(entry=st.sampled_from([OLD, NEW]))
+        def rotate(self, entry):
+            output, status = processes[entry].run("rotate-keys")
+            assert status == 0, output
+            rows = host.rows("models") + host.rows("credentials")
+            assert {row.key_id for row in rows} <= {None, key_id(entry)}
+            for row_id, each in self.reference.models.items():
+                self.resolve(each["owner"], row_id, row_id)
+            self.compare()
+
+        # --- what they read
+
         @precondition(lambda self: self.reference.models)
         @rule(user=people, model_id=names)
         def find_and_resolve(self, user, model_id):
             row_id = self.reference.nearest(user, model_id)
             response = self.clients[user].get(f"{PREFIX}/by-id/{model_id}")
             assert (response.json["id"] if response.status_code == 200 else None) == row_id
+            self.resolve(user, model_id, row_id)
+            if row_id:
+                found, told = self.reference.models[row_id], state(self.clients[user], row_id)
+                assert told["is_set"] == (self.reference.secret(found) is not None)
+                assert told["status"] == ("readable" if told["is_set"] else "unreadable")
+                seen = found["credential"] if found["owner"] == user else None
+                assert told["credential"] == seen
+
+        def resolve(self, user, ref, row_id):
             found = self.reference.models.get(row_id)
             with host.app.app_context():
                 try:
-                    resolved = host.registry.resolve(model_id, user=host.load(user))
-                    assert (resolved.id, resolved.api_key.reveal()) == (row_id, found["key"])
+                    resolved = host.registry.resolve(ref, user=host.load(user))
+                    headers = {name: each.reveal() for name, each in resolved.headers.items()}
+                    secret = (resolved.api_key.reveal(), headers)
+                    assert (resolved.id, secret) == (row_id, self.reference.secret(found))
                     assert found["is_active"]
                 except NotFoundError:
                     assert found is None
@@ -304,7 +517,7 @@ def machine(host):
                     assert not found["is_active"]
                 except UnreadableCredentialError:
                     assert found["is_active"]
-                    assert found["key"] is None
+                    assert self.reference.secret(found) is None
 
         def compare(self):
             """Read as each user; as one of them in turn where nothing has changed since."""
@@ -322,16 +535,16 @@ def machine(host):
             """Return all rows of all tables of the registry."""
             tables = [table for table, _ in host.registry.tables.by_model()]
             names = [table.name.removeprefix("model_registry_") for table in tables]
-            return {name: host.rows(name) for name in names}
+            return {name: host.rows(name) for name in [*names, "credentials"]}
 
         def compare_rows(self, stored):
             # No orphans, whatever the foreign keys say.
             with host.app.app_context():
-                keys = {*host.db.session.scalars(sa.select(host.User.id))}
+                users = {*host.db.session.scalars(sa.select(host.User.id))}
             ids = {row.id for row in stored["models"]}
-            assert {row.owner_id for row in stored["models"]} <= keys
-            assert {row.user_id for row in stored["grants"]} <= keys | {None}
-            assert {row.user_id for row in stored["defaults"]} <= keys
+            assert {row.owner_id for row in stored["models"]} <= users
+            assert {row.user_id for row in stored["grants"]} <= users | {None}
+            assert {row.user_id for row in stored["defaults"]} <= users
             name_of = {key: name for name, key in host.users.items()}
             chosen = {
                 (name_of[row.user_id], row.config_type): row.model_row_id
@@ -344,8 +557,24 @@ def machine(host):
                 len(each["users"]) + len(each["groups"]) for each in self.reference.models.values()
             )
             assert len(stored["grants"]) == grants
-            for name in stored.keys() - {"models"}:
+            for name in stored.keys() - {"models", "credentials"}:
                 assert {row.model_row_id for row in stored[name]} <= ids
+            found = {
+                row.id: (row.version, row.ciphertext is not None, row.credential_id)
+                for row in stored["models"]
+            }
+            assert found == {
+                row_id: (each["version"], each["key"] is not None, each["credential"])
+                for row_id, each in self.reference.models.items()
+            }
+            found = {
+                row.id: (name_of[row.owner_id], row.version, sorted(row.secret_names["headers"]))
+                for row in stored["credentials"]
+            }
+            assert found == {
+                number: (each["owner"], each["version"], sorted(each["headers"]))
+                for number, each in self.reference.accounts.items()
+            }
 
         def compare_for(self, user):
             client, expected = self.clients[user], self.reference.listed(user)
@@ -365,17 +594,29 @@ def machine(host):
                 each["config_type"]: (each["source"], each["model"]["id"]) for each in defaults
             }
             assert found == self.reference.effective(user)
+            accounts = {
+                each["id"]: (each["name"], each["base_url"]) for each in client.get(ACCOUNTS).json
+            }
+            assert accounts == {
+                number: (each["name"], each["base_url"])
+                for number, each in self.reference.accounts.items()
+                if each["owner"] == user
+            }
 
     return Machine
 
 
 @pytest.fixture
-def four(hosts):
+def four(hosts, canary):
     """A host whose four users are in the groups that the reference knows."""
-    host = hosts(groups=lambda user: GROUPS[user.name])
-    with host.app.app_context():
-        databases.do_not_wait_for_the_disk(host.db.engine)
-    return host
+    host = hosts(groups=lambda user: GROUPS[user.name], config=keys(NEW, OLD))
+    other = host.again(**keys(OLD, NEW))
+    for each in (host, other):
+        with each.app.app_context():
+            databases.do_not_wait_for_the_disk(each.db.engine)
+    yield {NEW: host, OLD: other}
+    canary(other.app)
+    other.close()
 
 
 @pytest.mark.parametrize("half", ["one half", "the other half"])  # for two processes

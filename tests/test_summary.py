@@ -8,6 +8,7 @@ import pytest
 from tests.hosts import PREFIX, granted, register
 
 FILTERS = {
+    "model_id": ["a0", "nothing"],
     "category": ["llm", "image"],
     "model_provider": ["openai", "Claude"],
     "ability": ["chat", "vision"],

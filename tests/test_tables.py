@@ -168,7 +168,10 @@ def test_foreign_keys_cascade_but_on_sqlite(copied):
         for d in dialects
     ]
 
-    assert counts == [0, 7, 7]
+    assert counts == [0, 8, 8]
+    models = tables[[each.name for each in tables].index("model_registry_models")]
+    texts = [str(CreateTable(models).compile(dialect=each.dialect())) for each in dialects]
+    assert ["ON DELETE SET NULL" in each for each in texts] == [False, True, True]
 
 
 def test_tables_that_were_reflected_in_a_schema_are_refused_with_the_remedy():

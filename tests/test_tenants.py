@@ -118,7 +118,7 @@ def test_tenants_of_others_look_like_tenants_that_do_not_exist(world, row_id):
 
 
 @pytest.mark.parametrize("how", ["grant", "transfer", "revoke"])
-def test_members_of_other_tenants_look_like_nobody(world, row_id, how):
+def test_members_of_other_tenants_look_like_unknown_users(world, row_id, how):
     alice, none = world.client("alice"), ask(world.client("alice"), row_id, 999_999, how)
 
     for name in ("carol", "dave"):

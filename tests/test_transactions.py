@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry import ModelIdTakenError
+from tests.accounts import ACCOUNTS, attach, create
 from tests.hosts import PREFIX, granted, model, register
 
 
@@ -227,7 +228,7 @@ def test_a_model_that_vanishes_at_that_moment_is_not_found(alice, meanwhile):
     assert alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 404
 
 
-def test_whoever_cannot_see_a_model_does_not_wait_for_its_lock(host, alice, bob, database):
+def test_a_user_who_cannot_see_a_model_does_not_wait_for_its_lock(host, alice, bob, database):
     if database.name == "sqlite":
         pytest.skip("SQLite has one lock for all rows")
     (row_id,) = register(alice, "m")
@@ -238,11 +239,31 @@ def test_whoever_cannot_see_a_model_does_not_wait_for_its_lock(host, alice, bob,
             target=lambda: answers.append(bob.patch(f"{PREFIX}/{row_id}", json={}).status_code)
         )
         stranger.start()
-        stranger.join(timeout=30)
+        stranger.join(timeout=60)
         waits = stranger.is_alive()
     stranger.join()
 
     assert (waits, answers) == (False, [404])
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_a_stranger_does_not_wait_for_the_lock_of_a_credential(host, alice, bob):
+    made, table, answers = create(alice)["id"], host.registry.tables.credentials, []
+    (row_id,) = register(bob, "m")
+
+    def tries():
+        answers.append(bob.patch(f"{ACCOUNTS}/{made}", json={}).status_code)
+        answers.append(attach(bob, row_id, made).status_code)
+
+    with host.app.app_context(), host.db.engine.begin() as connection:
+        connection.execute(sa.select(table).where(table.c.id == made).with_for_update())
+        stranger = threading.Thread(target=tries)
+        stranger.start()
+        stranger.join(timeout=60)
+        waits = stranger.is_alive()
+    stranger.join()
+
+    assert (waits, answers) == (False, [404, 404])
 
 
 def test_a_failed_request_loses_nothing_that_was_committed(host, alice):

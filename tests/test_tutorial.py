@@ -8,7 +8,8 @@ import pytest
 
 from flask_model_registry.cli import new_key
 from tests.doc_runner import ROOT, blocks, blocks_of, serves
-from tests.shell import Shell, Terminal, free_port
+from tests.ports import free_port
+from tests.shell import Shell, Terminal
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,7 @@ from openai import OpenAI
 
 app = create_app()
 with app.test_request_context(headers={{"Authorization": "Bearer " + os.environ["TOKEN"]}}):
-    registry.update("gpt-4o", base_url="{address}", api_key="sk-test")
+    registry.update("gpt-4o", base_url="{address}", api_key="sk-test", temperature=0.2)
     db.session.commit()
 {code}
 """
@@ -59,6 +60,13 @@ def answers_in(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith(("{", "["))]
 
 
+def sent_to(upstream):
+    """Return what the last call said beside its messages."""
+    body = json.loads(upstream.requests[-1].partition("\r\n\r\n")[2])
+    del body["messages"]
+    return body
+
+
 @needs_openai
 def test_the_readme_does_the_main_job_when_pasted(shell, upstream):
     app, install, token, register, view = blocks_of(ROOT / "README.md")
@@ -79,7 +87,7 @@ def test_the_readme_does_the_main_job_when_pasted(shell, upstream):
     assert only_flask == "1 of 1 API keys open.\n"
     assert (shell.folder / ".env").stat().st_mode & 0o077 == 0
     assert answer == ""
-    assert json.loads(upstream.requests[-1].partition("\r\n\r\n")[2])["model"] == "gpt-4o"
+    assert sent_to(upstream) == {"model": "gpt-4o", "temperature": 0.2}
     assert "authorization: bearer sk-test" in upstream.requests[-1].lower()
     targets = re.findall(r"`make (\w+)`", (ROOT / "README.md").read_text())
     assert targets[:2] == ["demo", "test"]  # the one runs in test_examples.py, the other runs this
@@ -119,6 +127,7 @@ def test_the_quickstart_can_be_typed_where_nothing_is_set(open_terminal, upstrea
     first.type(run, until="Press CTRL+C")
     (created,) = answers_in(second.type(register))
     at_upstream = {"base_url": f"http://localhost:{upstream.port}/v1", "api_key": "sk-test"}
+    at_upstream["temperature"] = 0.2
     address = f"http://127.0.0.1:{port}/api/models/{created['id']}"
     header = "-H 'Content-Type: application/json' -H \"Authorization: Bearer $TOKEN\""
     second.type(f"{calls} -X PATCH {address} {header} -d '{json.dumps(at_upstream)}'")
@@ -129,6 +138,7 @@ def test_the_quickstart_can_be_typed_where_nothing_is_set(open_terminal, upstrea
     second.type(configure)
 
     assert answers_in(answered) == [{"answer": "You said: How are you?"}]
+    assert sent_to(upstream) == {"model": "gpt-4o", "temperature": 0.2}
     assert "authorization: bearer sk-test" in upstream.requests[-1].lower()
     for shown, status in ((refused, 401), (hidden, 404)):
         assert f"HTTP/1.1 {status} " in shown
@@ -161,6 +171,7 @@ def test_the_tutorial_runs_from_its_first_line_to_its_last(shell, upstream):
     ]
     assert [each["source"] for each in models if "source" in each] == ["app"]
     assert "2 passed" in texts
+    assert sent_to(upstream) == {"model": "llama3.2", "temperature": 0.2}
 
 
 LARGE = """

@@ -9,7 +9,7 @@ import pytest
 
 from flask_model_registry import Filters, types
 from flask_model_registry.db.representation import PUBLIC_FIELDS
-from flask_model_registry.schemas import requests, responses
+from flask_model_registry.schemas import details, requests, responses
 from flask_model_registry.schemas.categories import CATEGORIES, CONFIG_TYPES
 from tests.doc_runner import ROOT
 
@@ -19,6 +19,12 @@ SCHEMAS = {
     types.UserGrant: responses.UserGrant(),
     types.GroupGrant: responses.GroupGrant(),
     types.Grants: responses.Grants(),
+    types.Parameters: details.Parameters(),
+    types.ModelDetails: details.ModelDetails(),
+    types.KeyDetails: details.KeyDetails(),
+    types.UsedCredential: details.UsedCredential(),
+    types.LastTest: details.LastTest(),
+    types.GrantCounts: details.GrantCounts(),
     types.NewModel: requests.NewModel(),
     types.ModelChanges: requests.ModelUpdate(partial=True),
 }
@@ -34,6 +40,8 @@ def test_the_literals_are_the_words_that_are_taken():
     assert get_args(types.Category) == CATEGORIES
     assert get_args(types.ConfigType) == (*CONFIG_TYPES,)
     assert get_args(types.Scope) == (*scopes.choices,)
+    (relations,) = details.ModelDetails().fields["relations"].inner.validators
+    assert get_args(types.Relation) == (*relations.choices,)
 
 
 def test_a_representation_has_the_published_fields():
@@ -60,7 +68,13 @@ def test_filters_are_those_that_are_taken():
 
     assert {*hints} == {*declared}
     assert nullable(hints) == {name for name, each in declared.items() if "None" in each.type}
-    assert {*declared} - {*types.CountFilters.__annotations__} == {"descending", "after", "limit"}
+    assert {*declared} - {*types.CountFilters.__annotations__} == {
+        "sort",
+        "descending",
+        "after",
+        "after_value",
+        "limit",
+    }
     assert types.ListFilters.__required_keys__ == frozenset()
 
 
@@ -72,7 +86,7 @@ def test_all_of_them_are_documented():
         if name[0] != "_" and (is_typeddict(each) or get_args(each))
     ]
 
-    assert len(public) == 12
+    assert len(public) == 30
     assert [name for name in public if f"`{name}`" not in documented] == []
 
 

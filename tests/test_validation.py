@@ -26,7 +26,6 @@ INVALID = {
         "a/./b",
         "a/../b",
         "a/..",
-        "ä",
         "a\n",
         "a%2f",
         "a" * 256,
@@ -82,7 +81,10 @@ INVALID = {
         "https://example.com:x",
         "https://example..com",
         "https://-a.example.com",
-        "https://exämple.com",
+        "https://exämple.com:x",
+        "https://user@exämple.com",
+        "https://straße.com",  # another server for browsers than for Python
+        "https://①②⑦.0.0.1",
         "https://example.com.",
         "https://" + "a" * 64 + ".com",
         "http://example.com",
@@ -144,6 +146,13 @@ INVALID = {
         f"{CANARY}模",
         f"a {CANARY}",
         CANARY + "k" * 8192,
+        f"Bearer {CANARY}",
+        f"{CANARY},{CANARY}",
+        "your-api-key-here",
+        "<KEY>",
+        "${OPENAI_API_KEY}",
+        "$OPENAI_API_KEY",
+        "os.environ/OPENAI_API_KEY",
         5,
         None,
         [CANARY],
@@ -185,6 +194,9 @@ VALID = {
         "5",
         "a" * 255,
         "a/b/c/..d",
+        "@cf/meta/llama",
+        "~latest",
+        "ä",
     ],
     "base_url": [
         "https://example.com",
@@ -199,7 +211,7 @@ VALID = {
     "abilities": [[], None, ["chat", "tool_calling", "x.y-z:1"]],
     "description": ["", " ", "a\r\nb\n", "a\nb\tc", "模型 \U0001f600", None, "d" * 4096],
     "model_name": ["a", "模型", "n" * 255],
-    "api_key": ["EMPTY", "x", "none", "k" * 8192, "!~\"'\\<>&"],
+    "api_key": ["EMPTY", "x", "none", "k" * 8192, "!~\"'\\<>&", "your-own", "a,b", "$2b$10"],
 }
 
 

@@ -19,6 +19,7 @@ from flask_model_registry import (
     NotFoundError,
     ValidationError,
 )
+from flask_model_registry.users import _all_true
 from tests.hosts import CANARY, KINDS, PREFIX, Columns, granted, make_host, model, register
 
 FALSE = [False, 0, 0.0, Decimal(0), None]
@@ -77,7 +78,7 @@ def called(host, name="bob"):
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("value", FALSE, ids=repr)
 @pytest.mark.parametrize("name", FLAGS)
-def test_a_user_with_any_false_value_is_nobody_in_requests(host, off, bob, name, value):
+def test_a_user_with_any_false_value_is_not_logged_in(host, off, bob, name, value):
     off(name, lambda: value)
 
     asked = [
@@ -139,6 +140,36 @@ def test_the_same_for_users_whom_the_hosts_code_names_and_for_recipients(host, o
         host.db.session.commit()
     assert [row.owner_id for row in host.rows("models")] == [host.user("alice")]
     assert host.rows("grants") == []
+
+
+class Failing:
+    @property
+    def is_active(self):
+        raise AttributeError
+
+
+class Inheriting(Failing):
+    pass
+
+
+class Unset:
+    __slots__ = ("is_active",)
+
+
+class Hiding:
+    def __init__(self):
+        vars(self)["is_active"] = True
+
+    def __getattribute__(self, name):
+        if name == "is_active":
+            raise AttributeError
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("kind", [Failing, Inheriting, Unset, Hiding])
+def test_a_flag_that_fails_is_there_wherever_it_is_declared(kind):
+    with pytest.raises(ConfigError, match=r"is_active is there, but raised an AttributeError"):
+        _all_true(kind(), "is_active")
 
 
 @pytest.mark.databases("sqlite")
@@ -360,7 +391,7 @@ def test_a_method_of_the_class_is_an_error_that_names_it(host_of):
 # What a user loader returns.
 
 
-async def nobody_awaits():
+async def never_awaited():
     pass
 
 
@@ -372,7 +403,7 @@ class Stranger:
 @pytest.mark.parametrize(
     ("load", "what"),
     [
-        (nobody_awaits, "not a coroutine"),
+        (never_awaited, "not a coroutine"),
         (lambda: True, "not of type bool"),
         (lambda: 1, "not of type int"),
         (lambda: 0, "not of type int"),
@@ -402,7 +433,9 @@ def test_the_class_of_the_users_is_no_user(hosts):
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("name", ["user_loader", "can_share", "groups", "can_grant"])
+@pytest.mark.parametrize(
+    "name", ["user_loader", "can_share", "groups", "can_grant", "secret_source"]
+)
 @pytest.mark.parametrize("callback", [False, 0, "load", LocalProxy(lambda: None)])
 def test_a_callback_that_is_no_function_is_refused_and_not_passed_over(hosts, name, callback):
     with pytest.raises(ConfigError, match=f"{name} must be a function"):
@@ -450,7 +483,7 @@ def test_groups_that_are_no_list_are_an_error_of_the_host(hosts, groups):
         host.registry.list()
 
 
-def test_a_user_who_is_deleted_while_a_request_waits_is_nobody(host_of):
+def test_a_user_who_is_deleted_while_a_request_waits_is_not_logged_in(host_of):
     def load():
         user = host.load("alice")
         host.db.session.execute(
@@ -501,19 +534,27 @@ def arguments(host, call, **given):
         "to": host.load("bob"),
         "transfer_to": host.load("bob"),
         "user": host.load("alice"),
+        "credential_id": 1,
+        "models": [{"model_id": "new", "model_name": "new"}],
     }
     names = inspect.signature(getattr(host.registry, call)).parameters
-    fields = model(model_id="new") if call == "create" else {}
+    account = {"name": "a", "model_provider": "openai", "secret": {"api_key": CANARY}}
+    fields = {
+        "create": model(model_id="new"),
+        "create_credential": account,
+        "set_secret": {"api_key": CANARY},
+    }.get(call, {})
     return {**fields, **{name: valid[name] for name in names if name in valid}, **given}
 
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(("call", "argument"), NAMES_A_USER)
-def test_an_explicit_nobody_raises_and_does_nothing(host, call, argument):
+def test_an_explicit_missing_user_raises_and_changes_nothing(host, call, argument):
     alice = host.client("alice")
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"))
-    before = [host.rows(table) for table in ("models", "grants", "defaults")]
+    tables = ("models", "grants", "defaults", "credentials")
+    before = [host.rows(table) for table in tables]
 
     for not_a_user in NOT_USERS:
         with called(host, "alice"):  # who is not meant
@@ -523,7 +564,7 @@ def test_an_explicit_nobody_raises_and_does_nothing(host, call, argument):
             host.db.session.commit()
 
     assert isinstance(caught.value, AuthenticationError)
-    assert [host.rows(table) for table in ("models", "grants", "defaults")] == before
+    assert [host.rows(table) for table in tables] == before
 
 
 @pytest.mark.databases("sqlite")
@@ -664,7 +705,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("key", [1, 2])
-def test_nobody_acts_or_is_given_anything_by_a_key_of_another_table(with_staff, subtests, key):
+def test_a_key_of_another_table_names_no_user(with_staff, subtests, key):
     host, message = with_staff, r"Staff has keys of its own, staff\.id, .* user\.id"
     for name, call in CALLS.items():
         with subtests.test(call=name), host.app.app_context():

@@ -15,7 +15,7 @@ import waitress
 LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
 
 
-def wait_until(is_so, seconds=30):
+def wait_until(is_so, seconds=120):
     """Wait for something that other threads do; tests fail later if it did not happen."""
     end = time.monotonic() + seconds
     while not is_so() and time.monotonic() < end:

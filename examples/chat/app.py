@@ -34,21 +34,22 @@ def load_user(_header, claims):
 def ask_with_openai(model, question):
     client = openai.OpenAI(**model.openai_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
-    answer = client.chat.completions.create(model=model.model_name, messages=messages)
+    answer = client.chat.completions.create(**model.call_kwargs(), messages=messages)
     return answer.choices[0].message.content
 
 
 def ask_with_anthropic(model, question):
     client = anthropic.Anthropic(**model.anthropic_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
-    answer = client.messages.create(model=model.model_name, messages=messages, max_tokens=1024)
+    answer = client.messages.create(**model.call_kwargs(), messages=messages, max_tokens=1024)
     return "".join(block.text for block in answer.content if block.type == "text")
 
 
 def ask_with_litellm(model, question):
     client = openai.OpenAI(**model.openai_kwargs(), http_client=model.http_client())
     messages = [{"role": "user", "content": question}]
-    answer = litellm.completion(**model.litellm_kwargs(client), messages=messages)
+    kwargs = model.call_kwargs() | model.litellm_kwargs(client)
+    answer = litellm.completion(**kwargs, messages=messages)
     return answer.choices[0].message.content
 
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 
 from ..policy import ALLOWED, Action, Relation
+from .ranges import Order, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..policy import Actor
+    from ..schemas.filters import QueryKey
     from .declare import Tables
 
 Condition: TypeAlias = sa.ColumnElement[bool]
@@ -142,23 +144,30 @@ class Groups(Enum):
 # A number: so many paths of a statement lead to the grants of one group each.
 GroupPaths: TypeAlias = int | Groups
 MOST_GROUPS = 64
+_FEW_GROUPS = 8  # each takes 50 KiB of a statement
 _GROUP_PARAMETERS = tuple(f"actor_group_{number}" for number in range(MOST_GROUPS))
 
 
 def paths_for(
-    actor: Actor, dialect: sa.Dialect, most: int = MOST_GROUPS
+    actor: Actor, dialect: sa.Dialect, key: QueryKey | None = None
 ) -> tuple[GroupPaths, dict[str, Any]]:
     """Return the paths to what is granted to the actor's groups, and all bind parameters.
 
     There are few numbers of paths, for few statements.
 
     Args:
-        most: If the actor is in more groups, and the database has no LATERAL, their grants are
-            looked for together.
+        key: The key of the statement for a page. Without it, one model is looked for.
     """
-    count, parameters = len(actor.groups), parameters_of(actor)
+    count = len(actor.groups)
+    parameters = {"actor": actor.key, "actor_groups": actor.groups}
     if count == 0:
         return 0, parameters
+    # In more groups, where the database has no LATERAL, the grants are looked for together.
+    most = MOST_GROUPS
+    if key is not None and not (key.is_cut and key.sort == "id"):
+        most = 0
+    elif key is not None and not {*key.given} <= {"is_active"}:
+        most = _FEW_GROUPS  # there are many other keys
     if dialect.name == "postgresql" and most:
         return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
     if count > most:
@@ -189,11 +198,11 @@ def access_paths(
 
 
 def _each_group() -> sa.TableValuedAlias:
-    names = sa.bindparam("actor_group_array", type_=sa.ARRAY(sa.String()))
+    # In a SELECT, the number of groups is not known to the planner, which would compile a statement
+    # for hundreds of them: that takes longer than to run it.
+    array = sa.bindparam("actor_group_array", type_=sa.ARRAY(sa.String()))
+    names = sa.select(array).scalar_subquery()
     return sa.func.unnest(names).table_valued(sa.column("name", sa.String())).render_derived()
-
-
-_GRANTEES = {Relation.GRANTEE: "user_id", Relation.GROUP: "group_name"}
 
 
 @dataclass(frozen=True)
@@ -234,14 +243,26 @@ class AccessPath:
             return self.tables.models
         return self.tables.grants.join(self.tables.models, self.tables.models.c.id == self.id)
 
+    def after(self, is_beyond: Condition) -> Condition:
+        """Return the condition on rows beyond an id."""
+        return Range(self.condition, is_beyond) if self.is_range else self.condition & is_beyond
+
     @property
-    def index(self) -> str | None:
-        """The name of the index that grants stand in, if that is what the path is a range of."""
-        column = _GRANTEES.get(self.relation, "")
-        for constraint in self.tables.grants.constraints if self.is_ordered else ():
-            if isinstance(constraint, sa.UniqueConstraint) and column in constraint.columns:
-                return str(constraint.name)
-        return None
+    def is_range(self) -> bool:
+        """Whether the rows are grants to one user or group."""
+        return self.is_ordered and self.relation.is_granted
+
+    def leads_to(self, *conditions: Condition) -> Condition:
+        """Return the condition that the model of a row meets these.
+
+        The model of a grant is looked up in a subquery, as databases may turn a join around: they
+        would read all models in their order, from the first on, until enough are granted.
+        """
+        if not self.relation.is_granted:
+            return sa.and_(sa.true(), *conditions)
+        models = self.tables.models
+        met = sa.select(sa.and_(sa.true(), *conditions)).where(models.c.id == self.id)
+        return met.select_from(models).correlate(self.tables.grants).scalar_subquery()
 
     @property
     def priority(self) -> sa.Label[int]:
@@ -249,10 +270,16 @@ class AccessPath:
         return sa.literal_column(str(self.rank), sa.Integer()).label("rank")
 
     def limited(
-        self, part: sa.Select[Any], limit: int | sa.BindParameter[int], *, descending: bool = False
+        self,
+        part: sa.Select[Any],
+        limit: sa.ColumnElement[int],
+        *,
+        descending: bool = False,
     ) -> sa.Select[Any]:
         """Return the first rows of a part of a statement that selects along this path."""
-        part = part.order_by(self.id.desc() if descending else self.id).limit(limit)
+        columns = [self.condition.left, self.id] if self.is_range else [self.id]
+        order = Order(*(each.desc() if descending else each for each in columns))
+        part = part.order_by(order).limit(limit)
         if self.each is None:
             return sa.select(part.subquery())
         lateral = part.lateral()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import conv
 
-from .foreign_keys import CascadingKey
+from .foreign_keys import CascadingKey, ClearingKey
 
 NAME = "model_registry"
 # UTC without a zone, to the microsecond: the one form that all of them keep alike.
@@ -28,36 +28,6 @@ def text(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(binary, "mysql", "mariadb")
 
 
-class Blob(sa.types.TypeDecorator[bytes]):
-    """Bytes. SQLite keeps values of any type in any column; a sealed key is always a blob."""
-
-    impl = sa.LargeBinary
-    cache_ok = True
-    # By this and its repr, Alembic writes sa.LargeBinary(): it imports no types but SQLAlchemy's.
-    __module__ = sa.LargeBinary.__module__
-    # SQLAlchemy 2.0.35 would make one at run time, which cannot be pickled.
-    comparator_factory = sa.types.TypeDecorator.Comparator
-
-    def __repr__(self) -> str:
-        return "LargeBinary()"
-
-    def __reduce__(self) -> Any:  # pickle would look for the class in that module
-        return _blob, ()
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
-        """Return what makes bytes of what the driver returns."""
-
-        def process(value: Any) -> bytes | None:
-            is_blob = isinstance(value, (bytes, bytearray, memoryview))
-            return bytes(value) if is_blob else None if value is None else b""
-
-        return process
-
-
-def _blob() -> sa.types.TypeEngine[bytes]:
-    return Blob()
-
-
 def final(name: str) -> str:
     """Return a name that the host's naming convention does not change."""
     return conv(f"{NAME}_{name}")
@@ -66,6 +36,11 @@ def final(name: str) -> str:
 def foreign_key(name: str, column: str, referred: sa.Column[Any]) -> CascadingKey:
     """Return a foreign key, which gives the column its type too."""
     return CascadingKey([column], [referred], name=final(f"fk_{name}"))
+
+
+def clearing_key(name: str, column: str, referred: sa.Column[Any]) -> ClearingKey:
+    """Return a foreign key that leaves NULL when the row that it refers to is deleted."""
+    return ClearingKey([column], [referred], name=final(f"fk_{name}"))
 
 
 def unique(name: str, *columns: str) -> sa.UniqueConstraint:

@@ -14,12 +14,14 @@ from ..errors import ConfigError
 from .columns import NAME
 from .models import Models, map_models
 
-_NAMES = {f"{NAME}_{each}" for each in "models abilities grants defaults app_defaults".split()}
+_NAMES = {
+    f"{NAME}_{each}" for each in "models abilities grants defaults app_defaults credentials".split()
+}
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The five tables of a registry, and the column that identifies the host's users."""
+    """The six tables of a registry, and the column that identifies the host's users."""
 
     user_key: sa.Column[Any]
     models: sa.Table
@@ -27,12 +29,13 @@ class Tables:
     grants: sa.Table
     defaults: sa.Table
     app_defaults: sa.Table
+    credentials: sa.Table
 
     @classmethod
     def of(cls, user_key: sa.Column[Any], models: Models) -> Tables:
         """Return the tables of mapped models."""
         mapped = (models.model, models.ability, models.grant, models.default, models.app_default)
-        return cls(user_key, *(each.__table__ for each in mapped))
+        return cls(user_key, *(each.__table__ for each in (*mapped, models.credential)))
 
     @cached_property
     def user_with_key(self) -> sa.Select[Any]:
@@ -44,6 +47,10 @@ class Tables:
         """Return each table with the column that holds a model's id; the models' own last."""
         others = (self.abilities, self.grants, self.defaults, self.app_defaults)
         return [*((each, each.c.model_row_id) for each in others), (self.models, self.models.c.id)]
+
+    def all(self) -> list[sa.Table]:
+        """Return all tables, each before those that it refers to."""
+        return [*(table for table, _ in self.by_model()), self.credentials]
 
 
 def declare_tables(user_model: type) -> tuple[Tables, Models]:

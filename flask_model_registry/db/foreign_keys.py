@@ -1,4 +1,4 @@
-"""Foreign keys that cascade, except on SQLite.
+"""Foreign keys that delete or clear what refers to a row, except on SQLite.
 
 SQLite can change little in a table, so Alembic copies it, drops it and renames the copy. With
 foreign keys on, SQLite deletes all rows of a table before it drops it, and the cascade would delete
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import DDLCompiler
 
 _DIALECT = "model_registry_dialect"  # in the info of a metadata
-_CASCADE, _NO_ACTION = "CASCADE", "NO ACTION"
+_NO_ACTION = "NO ACTION"
 
 
-def on_delete(dialect: str | None) -> str:
-    """Return what a foreign key does on this database when the row that it refers to is deleted."""
+def on_delete(dialect: str | None, action: str) -> str:
+    """Return what a foreign key does on this database when the row that it refers to is deleted.
+
+    Args:
+        action: What it does where that is safe.
+    """
     # Where the database is not known, the one that loses nothing.
-    return _CASCADE if dialect and dialect != "sqlite" else _NO_ACTION
+    return action if dialect and dialect != "sqlite" else _NO_ACTION
 
 
 def find_dialect_by(models: sa.Table, dialect: Callable[[], str]) -> None:
@@ -46,9 +50,15 @@ class _OnDelete(str):
     """An ``ondelete`` that Alembic writes as code, so that a script suits each database."""
 
     __slots__ = ()
+    action = "CASCADE"
 
     def __repr__(self) -> str:
-        return f"{_NO_ACTION!r} if op.get_context().dialect.name == 'sqlite' else {_CASCADE!r}"
+        return f"{_NO_ACTION!r} if op.get_context().dialect.name == 'sqlite' else {self.action!r}"
+
+
+class _OnDeleteClear(_OnDelete):
+    __slots__ = ()
+    action = "SET NULL"
 
 
 class CascadingKey(sa.ForeignKeyConstraint):
@@ -58,10 +68,17 @@ class CascadingKey(sa.ForeignKeyConstraint):
     database. So it depends on the migration that runs, or else on the app.
     """
 
+    _ondelete = _OnDelete
+
+    @property
+    def action(self) -> str:
+        """What happens where that is safe."""
+        return self._ondelete.action
+
     @property
     def ondelete(self) -> str:
         """What happens on the database at hand."""
-        return _OnDelete(on_delete(self._dialect()))
+        return self._ondelete(on_delete(self._dialect(), self.action))
 
     @ondelete.setter
     def ondelete(self, _value: str | None) -> None:
@@ -87,9 +104,15 @@ class CascadingKey(sa.ForeignKeyConstraint):
         return copy
 
 
+class ClearingKey(CascadingKey):
+    """A foreign key that is ``ON DELETE SET NULL``, or ``NO ACTION`` on SQLite."""
+
+    _ondelete = _OnDeleteClear
+
+
 @compiles(CascadingKey)
 def _compiled(key: CascadingKey, compiler: DDLCompiler, **options: Any) -> str | None:
     text: str | None = compiler.visit_foreign_key_constraint(key, **options)
     # SQLAlchemy writes no key into another file of SQLite.
-    here = f" ON DELETE {on_delete(compiler.dialect.name)}"
+    here = f" ON DELETE {on_delete(compiler.dialect.name, key.action)}"
     return text and text.replace(f" ON DELETE {key.ondelete}", here)

@@ -5,9 +5,8 @@ in a class registry of their own, so that a host may have a ``Model`` too. Objec
 writes go through the registry, which keeps the rules and the signals.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -15,20 +14,17 @@ from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     declared_attr,
-    foreign,
     mapped_column,
-    object_session,
     relationship,
-    validates,
 )
 
-from ..errors import ConfigError
+from ..schemas.limits import LONGEST_SEARCH_TEXT
 from .columns import (
     NAME,
-    Blob,
     UtcDateTime,
     ascii_text,
     check,
+    clearing_key,
     final,
     foreign_key,
     index,
@@ -36,87 +32,56 @@ from .columns import (
     text,
     unique,
 )
-
-
-@dataclass
-class Referred:
-    """What the models of one host refer to: its users and, once that is mapped, its model."""
-
-    users: type
-    user_key: sa.Column[Any]
-    model_key: sa.Column[int] = field(init=False)
-
-
-class Registered:
-    """Base of the models below, of which :func:`map_models` makes those of one host."""
-
-    __table__: ClassVar[Any]
-    _refers_to: ClassVar[Referred]
-    _written_by: ClassVar[str]  # the calls that do
-
-    @classmethod
-    def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
-        """Return the columns that the table has and the class does not, by their places."""
-        return {}
-
-    # SQLAlchemy writes no relationship that is viewonly, so another value would be lost silently.
-    @validates("owner", "user", "model")
-    def _refuse_another(self, name: str, value: Any) -> Any:
-        if value is not getattr(self, name):
-            raise _refusal(self)
-        return value
-
-
-def _refusal(row: Registered) -> ConfigError:
-    return ConfigError(
-        f"registry.{type(row).__name__} is read-only: write with {row._written_by}, and pass "
-        "viewonly=True to relationships"
-    )
-
-
-# On the plain class, because a listener for the classes of one host would keep that host for ever.
-@sa.event.listens_for(Registered, "before_insert", propagate=True)
-@sa.event.listens_for(Registered, "before_delete", propagate=True)
-def _refuse(_mapper: Any, _connection: Any, row: Registered) -> None:
-    raise _refusal(row)
-
-
-@sa.event.listens_for(Registered, "before_update", propagate=True)
-def _refuse_change(_mapper: Any, _connection: Any, row: Registered) -> None:
-    session = object_session(row)
-    # SQLAlchemy announces an update of all that was touched, changed or not.
-    if session is None or session.is_modified(row):
-        raise _refusal(row)
-
-
-def _to_user(name: str) -> Any:
-    # The join is a function, because the host's mappers are not configured yet.
-    return declared_attr(
-        lambda cls: relationship(
-            cls._refers_to.users, primaryjoin=partial(_is_user, cls, name), viewonly=True
-        )
-    )
-
-
-def _is_user(cls: type[Registered], name: str) -> sa.ColumnElement[bool]:
-    key = cls._refers_to.user_key
-    is_key: sa.ColumnElement[bool] = key == foreign(cls.__table__.c[name])
-    mapper: sa.orm.Mapper[Any] = sa.inspect(cls._refers_to.users)
-    if mapper.polymorphic_on is None or not any(
-        each.concrete for each in mapper.self_and_descendants
-    ):
-        return is_key
-    # Users of other tables may have this key too, and a polymorphic union finds them all.
-    kinds = [
-        each.polymorphic_identity
-        for each in mapper.self_and_descendants
-        if each.primary_key[0] is key
-    ]
-    return sa.and_(is_key, mapper.polymorphic_on.in_(kinds))
+from .registered import SEALED, Referred, Registered, sealed_columns, to_user
 
 
 def _to_model() -> Any:
     return declared_attr(lambda _cls: relationship("Model", viewonly=True))
+
+
+class Credential(Registered):
+    """An account at a provider, which several models of its owner may be called with."""
+
+    __tablename__ = f"{NAME}_credentials"
+    _written_by = "registry.create_credential(), update_credential() and delete_credential()"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    owner_id: Mapped[Any] = mapped_column(nullable=False)
+    name: Mapped[str] = mapped_column(text(100))
+    model_provider: Mapped[str] = mapped_column(ascii_text(64))
+    base_url: Mapped[str | None] = mapped_column(ascii_text(2048))
+    kind: Mapped[str] = mapped_column(ascii_text(16))
+    settings: Mapped[dict[str, str]] = mapped_column(sa.JSON())
+    # What the sealed secret holds, by name: nothing is decrypted to show that.
+    secret_names: Mapped[dict[str, list[str]]] = mapped_column(sa.JSON())
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    secret_updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # The name under which the host's secret_source has the secret, which isn't stored then.
+    reference: Mapped[str | None] = mapped_column(text(255))
+
+    owner: Mapped[Any] = to_user("owner_id")
+
+    __mapper_args__: ClassVar = {"exclude_properties": SEALED}
+
+    @classmethod
+    def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
+        """Return what belongs to the secret."""
+        return sealed_columns(9)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805
+        return (
+            foreign_key("credentials_owner", "owner_id", cls._refers_to.user_key),
+            unique("credentials_uuid", "uuid"),
+            unique("credentials_owner_name", "owner_id", "name"),
+            check("credentials_one_secret", "ciphertext IS NULL OR reference IS NULL"),
+            index("credentials_owner", "owner_id", "id"),
+            index("credentials_key", "key_id", "id"),
+            {"sqlite_autoincrement": True},  # an id is never used again
+        )
 
 
 class Model(Registered):
@@ -127,7 +92,7 @@ class Model(Registered):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     owner_id: Mapped[Any] = mapped_column(nullable=False)
-    model_id: Mapped[str] = mapped_column(ascii_text(255))
+    model_id: Mapped[str] = mapped_column(text(255))
     category: Mapped[str] = mapped_column(ascii_text(16))
     model_provider: Mapped[str] = mapped_column(ascii_text(64))
     model_name: Mapped[str] = mapped_column(text(255))
@@ -140,26 +105,32 @@ class Model(Registered):
     is_shared: Mapped[bool]
     # The model_id while shared with everyone, and unique then: MariaDB has no partial indexes, and
     # Alembic warns of computed columns.
-    shared_model_id: Mapped[str | None] = mapped_column(ascii_text(255))
+    shared_model_id: Mapped[str | None] = mapped_column(text(255))
     version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     credential_updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The owner's credential that the model is called with, if it has no API key of its own. No
+    # check keeps the two apart: MariaDB refuses one beside ON DELETE SET NULL (error 1901).
+    credential_id: Mapped[int | None]
+    # Members for the body of each call, and facts that are never sent.
+    parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    info: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    # The last test of what the row says now.
+    test_result: Mapped[str | None] = mapped_column(ascii_text(32))
+    test_latency_ms: Mapped[int | None]
+    tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    owner: Mapped[Any] = _to_user("owner_id")
+    owner: Mapped[Any] = to_user("owner_id")
 
-    # So that no query of a host, and nothing that shows all of an object, loads a sealed key.
-    __mapper_args__: ClassVar = {"exclude_properties": ["uuid", "ciphertext", "key_id"]}
+    __mapper_args__: ClassVar = {"exclude_properties": [*SEALED, "search_text"]}
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
-        """Return what belongs to the API key."""
-        return {
-            # Random, never changed, never shown: what a sealed key is bound to.
-            1: sa.Column("uuid", ascii_text(32), nullable=False),
-            18: sa.Column("ciphertext", Blob()),
-            19: sa.Column("key_id", ascii_text(255)),
-        }
+        """Return what belongs to the API key, and what only a search reads."""
+        # Like the abilities it follows from other columns. NULL in rows of 0.1.0.
+        search_text = sa.Column("search_text", text(LONGEST_SEARCH_TEXT))
+        return {**sealed_columns(18), 27: search_text}
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805
@@ -169,6 +140,7 @@ class Model(Registered):
         counted = ("id", "is_active", "category", "model_provider")
         return (
             foreign_key("models_owner", "owner_id", cls._refers_to.user_key),
+            clearing_key("models_credential", "credential_id", cls._refers_to.credential_key),
             # A row that is copied behind our back would take its API key along.
             unique("models_uuid", "uuid"),
             unique("models_owner_model_id", "owner_id", "model_id"),
@@ -182,6 +154,7 @@ class Model(Registered):
             index("models_owner", "owner_id", *counted),
             index("models_shared", "is_shared", *counted, where=is_shared),
             index("models_key", "key_id", "id"),
+            index("models_credential", "credential_id", "id"),
             {"sqlite_autoincrement": True},  # an id is never used again
         )
 
@@ -217,12 +190,12 @@ class Grant(Registered):
     group_name: Mapped[str | None] = mapped_column(text(255))
     # The model's own, so that it is found among any number of grants: written with the grant, and
     # when the model is renamed.
-    model_id: Mapped[str] = mapped_column(ascii_text(255))
+    model_id: Mapped[str] = mapped_column(text(255))
     can_edit: Mapped[bool]
     can_delete: Mapped[bool]
 
     model: Mapped[Model] = _to_model()
-    user: Mapped[Any] = _to_user("user_id")
+    user: Mapped[Any] = to_user("user_id")
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805
@@ -251,7 +224,7 @@ class Default(Registered):
     model_row_id: Mapped[int]
 
     model: Mapped[Model] = _to_model()
-    user: Mapped[Any] = _to_user("user_id")
+    user: Mapped[Any] = to_user("user_id")
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805
@@ -293,6 +266,7 @@ class Models:
     grant: type[Grant]
     default: type[Default]
     app_default: type[AppDefault]
+    credential: type[Credential]
 
 
 def map_models(users: type, key: sa.Column[Any]) -> Models:
@@ -321,6 +295,10 @@ def map_models(users: type, key: sa.Column[Any]) -> Models:
     def mapped(model: Any) -> Any:
         return type(model.__name__, (model, Base), {"__doc__": model.__doc__})
 
+    # In this order, as each refers to those before.
+    credential = mapped(Credential)
+    Base._refers_to.credential_key = credential.__table__.c.id
     model = mapped(Model)
     Base._refers_to.model_key = model.__table__.c.id
-    return Models(model, *map(mapped, (Ability, Grant, Default, AppDefault)))
+    ability, grant, default, app_default = map(mapped, (Ability, Grant, Default, AppDefault))
+    return Models(model, ability, grant, default, app_default, credential)

@@ -11,16 +11,19 @@ import sqlalchemy as sa
 from ..policy import Action, Relation
 from .access import Groups, access_paths
 from .filters import CONDITIONS
+from .ranges import Limit
 from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
+from .sorting import in_order, is_after, sort_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..schemas.filters import QueryKey
     from .access import AccessConditions, AccessPath, GroupPaths
-    from .filters import QueryKey
 
 _KEPT = 256  # statements of each kind, which is all of one user's
-_LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer())
+_LIMIT = Limit(sa.bindparam("limit", type_=sa.Integer()))
+_ONE: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer())
 
 
 class Lookup(Enum):
@@ -56,21 +59,22 @@ class ModelLookup:
         key = (lookup, bool(group_paths) if lookup is None else group_paths)
         statement = self._kept.get(key)
         if statement is None:
-            # Most are in no group, and need not be asked for any.
-            access = self._access if group_paths else self._access.without_groups
-            by_id = lookup is None
-            statement = (
-                self._by_id(access) if by_id else self._by_model_id(access, group_paths, lookup)
-            )
-            self._kept[key] = statement
+            statement = self._kept[key] = self._build(lookup, group_paths)
         return statement
+
+    def _build(self, lookup: Lookup | None, group_paths: GroupPaths) -> sa.Select[Any]:
+        # Most are in no group, and need not be asked for any.
+        access = self._access if group_paths else self._access.without_groups
+        if lookup is None:
+            return self._by_id(access)
+        return self._by_model_id(access, group_paths, lookup)
 
     def _by_id(self, access: AccessConditions) -> sa.Select[Any]:
         is_it = access.tables.models.c.id == sa.bindparam("ref")
         return sa.select(*self._columns(access)).where(is_it, access.where(Action.USE))
 
     def _by_model_id(
-        self, access: AccessConditions, group_paths: GroupPaths, lookup: Lookup | None
+        self, access: AccessConditions, group_paths: GroupPaths, lookup: Lookup
     ) -> sa.Select[Any]:
         """Let the nearest relation win, in the order of the policy.
 
@@ -83,17 +87,18 @@ class ModelLookup:
         return sa.select(*self._columns(access)).join(nearest, models.c.id == nearest.c.id)
 
     @staticmethod
-    def _first(path: AccessPath, lookup: Lookup | None) -> sa.Select[Any]:
+    def _first(path: AccessPath, lookup: Lookup) -> sa.Select[Any]:
         ref: sa.BindParameter[str] = sa.bindparam("ref")
         columns: list[sa.ColumnElement[Any]] = [path.id.label("id"), path.priority]
+        is_any = path.id > sa.literal_column("0")
+        part = sa.select(*columns).where(path.model_id == ref, path.after(is_any))
         # By the model's own too: a grant that was left behind must not lead to it, or hide others.
-        is_it = (path.model_id == ref) & (path.tables.models.c.model_id == ref)
-        part = sa.select(*columns).select_from(path.source).where(path.condition, is_it)
+        conditions = [path.tables.models.c.model_id == ref]
         if lookup is Lookup.ACTIVE:
-            part = part.where(path.tables.models.c.is_active == sa.true())
+            conditions.append(path.tables.models.c.is_active == sa.true())
         elif lookup is Lookup.OTHER:
             part = part.where(path.id != sa.bindparam("besides", type_=sa.Integer()))
-        return path.limited(part, limit=1)
+        return path.limited(part.where(path.leads_to(*conditions)), _ONE)
 
 
 class Queries:
@@ -104,13 +109,20 @@ class Queries:
         self._tables = access.tables
         models = access.tables.models
         self.visible = ModelLookup(access, lambda _access: [models.c.id, models.c.is_active])
-        self.one = ModelLookup(access, _representation)
+        self.one = ModelLookup(access, representation_columns)
         self.secret = ModelLookup(access, _secret)
         self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
         # By whether others may hold the row too.
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
         self.grants_of_actor = self._grants_of_actor()
+        credentials = self._tables.credentials
+        is_it = credentials.c.id == sa.bindparam("credential_id")
+        # The owner of the model, as SQL may have made it refer to another user's credential.
+        is_theirs = credentials.c.owner_id == sa.bindparam(
+            "owner_id", type_=credentials.c.owner_id.type
+        )
+        self.credential = sa.select(credentials).where(is_it, is_theirs)
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
@@ -173,7 +185,7 @@ class Queries:
                 models.c.model_id, models.c.model_provider, models.c.category, models.c.created_at
             )
             .join(placed, models.c.id == placed.c.id)
-            .where(placed.c.place == 1, models.c.ciphertext.is_not(None))
+            .where(placed.c.place == 1, has_key(models))
             .order_by(models.c.id)
         )
 
@@ -181,21 +193,29 @@ class Queries:
         """Merge the paths, and what each of them allows, and look up the rows.
 
         Each ordered path is a range of one index and stops at the limit, so that the cost of a
-        page does not depend on how many models there are.
+        page in the order of ids doesn't depend on how many models there are. Others are sorted.
         """
         models = self._tables.models
         parts = [self._part(each, key) for each in self._paths(key, group_paths)]
         union = sa.union_all(*parts).subquery()
+        # In no index's order, or PostgreSQL would merge the parts, and choose for each the index
+        # whose first row is the cheapest to reach, and not the one that it is a range of.
+        row_id = (union.c.id + sa.literal_column("0")).label("id")
         merged = sa.select(
-            union.c.id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
+            row_id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
         )
-        merged = merged.group_by(union.c.id)
+        merged = merged.group_by(row_id)
+        values = [sa.func.max(union.c.sort_value).label("sort_value")] if key.sort != "id" else []
+        merged = merged.add_columns(*values)
         if key.is_cut:
-            merged = merged.order_by(_ordered(union.c.id, key)).limit(_LIMIT)
+            merged = merged.order_by(*in_order(key, *values, row_id)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in ACCESS_FLAGS}
         rows = sa.select(*_public_columns(models, rights)).join(page, models.c.id == page.c.id)
-        return rows.order_by(_ordered(models.c.id, key))
+        if key.sort == "id":
+            return rows.order_by(*in_order(key, models.c.id))
+        rows = rows.add_columns(models.c[key.sort].label("sorted_by"))
+        return rows.order_by(*in_order(key, page.c.sort_value, models.c.id))
 
     def _part(self, path: AccessPath, key: QueryKey) -> sa.Select[Any]:
         rights = [self.access.right(action, path.relation) for action in ACCESS_FLAGS.values()]
@@ -205,9 +225,14 @@ class Queries:
         part = self._narrowed(path, key, *columns)
         if not path.is_ordered:
             part = part.group_by(path.id)
+        if key.sort != "id":
+            value = sort_value(self._tables.models, key, is_grouped=not path.is_ordered)
+            part = part.add_columns(value.label("sort_value"))
         if not key.is_cut:
             return part
-        return path.limited(_along_index(part, path), _LIMIT, descending=key.descending)
+        if key.sort == "id":
+            return path.limited(part, _LIMIT, descending=key.descending)
+        return sa.select(part.order_by(*in_order(key, value, path.id)).limit(_LIMIT).subquery())
 
     def _count_models(self, key: QueryKey) -> sa.Select[Any]:
         """Count within the covering indexes, which hold these values."""
@@ -238,12 +263,23 @@ class Queries:
     ) -> sa.Select[Any]:
         """Return what the filters leave of a path."""
         after = sa.bindparam("after", type_=sa.BigInteger())
-        statement = sa.select(path.id.label("id"), *columns).select_from(path.source)
-        statement = statement.where(path.condition)
+        conditions = [CONDITIONS[name](self._tables) for name in key.given]
         if key.owned is False:
-            statement = statement.where(~self.access.condition(Relation.OWNER))
-        statement = statement.where(path.id < after if key.descending else path.id > after)
-        return statement.where(*(CONDITIONS[name](self._tables) for name in key.given))
+            conditions.append(~self.access.condition(Relation.OWNER))
+        is_beyond = path.id < after if key.descending else path.id > after
+        statement = sa.select(path.id.label("id"), *columns)
+        if "model_id" in key.given:  # by an index that begins with whose it is, as a look-up is
+            statement = statement.where(path.model_id == sa.bindparam("model_id"))
+        if key.in_ranges:
+            return statement.where(path.after(is_beyond), path.leads_to(*conditions))
+        statement = statement.select_from(path.source).where(path.condition, *conditions)
+        is_sorted = key.sort != "id"
+        return statement.where(is_after(self._tables.models, key) if is_sorted else is_beyond)
+
+
+def has_key(models: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a model has an API key, or uses a credential."""
+    return models.c.ciphertext.is_not(None) | models.c.credential_id.is_not(None)
 
 
 def _public_columns(
@@ -256,7 +292,8 @@ def _public_columns(
     return [*columns, models.c.version]
 
 
-def _representation(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
+def representation_columns(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of a representation, with the flags of who asks, then the version."""
     rights = {name: access.where(action) for name, action in ACCESS_FLAGS.items()}
     return _public_columns(access.tables.models, rights)
 
@@ -265,14 +302,15 @@ def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
     """Return the columns that it takes to call a model."""
     models = access.tables.models.c
     credential = (models.ciphertext, models.key_id, models.credential_updated_at)
-    return [*_representation(access), models.uuid, models.owner_id, *credential]
-
-
-def _along_index(part: sa.Select[Any], path: AccessPath) -> sa.Select[Any]:
-    """Have MySQL and MariaDB begin where the page does, and not where the grants do."""
-    for name in ("mysql", "mariadb") if path.index else ():
-        part = part.with_hint(path.tables.grants, f"FORCE INDEX FOR JOIN ({path.index})", name)
-    return part
+    return [
+        *representation_columns(access),
+        models.uuid,
+        models.owner_id,
+        *credential,
+        models.credential_id,
+        models.parameters,
+        models.info,
+    ]
 
 
 def _choice(defaults: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
@@ -290,7 +328,3 @@ def _ability_writers(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
 def _renaming(grants: sa.Table) -> sa.Update:
     of_model = grants.c.model_row_id == sa.bindparam("row_id")
     return sa.update(grants).where(of_model).values(model_id=sa.bindparam("the_model_id"))
-
-
-def _ordered(column: sa.ColumnElement[int], key: QueryKey) -> sa.ColumnElement[int]:
-    return column.desc() if key.descending else column.asc()

@@ -1,4 +1,4 @@
-"""A model as the user who asks sees it: the 17 published fields, as plain data."""
+"""Rows as plain data: a model as the user who asks sees it, and a credential as its owner does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ..policy import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from ..types import ModelRepresentation
+    from ..types import Credential, ModelRepresentation
 
 PUBLIC_FIELDS = tuple(
     "id model_id category model_provider model_name base_url temperature dimension abilities "
@@ -23,7 +24,7 @@ ACCESS_FLAGS: Mapping[str, Action] = {
     "can_delete": Action.DELETE,
 }
 # Times are kept in UTC.
-RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
+_RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,51 @@ class Model:
         return f"{shown['id']}-{self.version}-{flags}"
 
 
+def rfc_3339(moment: datetime | None) -> str | None:
+    """Return a time of the tables as responses have it."""
+    # strftime writes the year 500 without a zero.
+    return None if moment is None else f"{moment.isoformat(timespec='microseconds')}Z"
+
+
 def to_dict(values: Iterable[Any]) -> ModelRepresentation:
     """Return the representation for the values of ``PUBLIC_FIELDS``, times as RFC 3339."""
     representation = dict(zip(PUBLIC_FIELDS, values, strict=False))
     for name in ("created_at", "updated_at"):
         if representation[name] is not None:
-            representation[name] = representation[name].strftime(RFC_3339)
+            representation[name] = representation[name].strftime(_RFC_3339)
     return cast("ModelRepresentation", representation)
+
+
+def credential_tag(row: Mapping[Any, Any]) -> str:
+    """Return the entity tag of a credential."""
+    return f"credential-{row['id']}-{row['version']}"
+
+
+def names_in_secret(row: Mapping[Any, Any]) -> dict[str, list[str]]:
+    """Return the names of the parts of a credential's secret, as far as the row has them."""
+    stored = row["secret_names"] if isinstance(row["secret_names"], dict) else {}
+    named = {part: stored.get(part) for part in ("secrets", "headers")}  # SQL may have changed them
+    return {
+        part: [each for each in names if isinstance(each, str)] if isinstance(names, list) else []
+        for part, names in named.items()
+    }
+
+
+def credential_to_dict(row: Mapping[Any, Any]) -> Credential:
+    """Return a credential as its owner sees it: nothing is decrypted for that."""
+    names = names_in_secret(row)
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "model_provider": row["model_provider"],
+        "base_url": row["base_url"],
+        "kind": row["kind"],
+        "settings": row["settings"],
+        "secrets": names["secrets"],
+        "headers": names["headers"],
+        "reference": row["reference"],
+        "expires_at": rfc_3339(row["expires_at"]),
+        "created_at": str(rfc_3339(row["created_at"])),
+        "updated_at": rfc_3339(row["updated_at"]),
+        "secret_updated_at": str(rfc_3339(row["secret_updated_at"])),
+    }

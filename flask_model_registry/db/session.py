@@ -1,4 +1,7 @@
-"""The host's session, and what differs between the databases: savepoints, foreign keys, upserts."""
+"""The host's session, and what differs between the databases.
+
+That is savepoints, foreign keys and the triggers in place of them, upserts, and blobs.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,17 @@ from sqlalchemy.orm import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .declare import Tables
+
 # False while a failure rolls back the whole transaction.
 needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
+INSERTED = "model_registry_user_inserted"  # the trigger that is made last
+# Whether a connection is followed, and how many of the two tables there are.
+_STATE = (
+    "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = ?), "
+    "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?))"
+)
 _TABLES = "model_registry_"  # what the names of all begin with
 NO_TABLES = (
     "the registry's tables are missing or of another version; "
@@ -90,6 +101,31 @@ def enforces_foreign_keys(connection: sa.Connection) -> bool:
     return bool(enforced)
 
 
+def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
+    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
+
+    It may give the key to the next user, who would inherit what is written now.
+    """
+    if enforces_foreign_keys(connection):
+        return False
+    return connection.execute(tables.user_with_key, {"user": key}).first() is None
+
+
+def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool]:
+    """Return whether a connection is followed, and whether the tables are there for that."""
+    # Users in another file are not looked for.
+    users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
+    names = (INSERTED, users.name, tables.models.name)
+    try:  # past SQLAlchemy, as each transaction asks for this
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(_STATE, names)
+        is_followed, count = cursor.fetchone()
+        cursor.close()
+    except Exception:  # again, so that SQLAlchemy wraps the error
+        is_followed, count = connection.exec_driver_sql(_STATE, names).one()
+    return bool(is_followed), count == len({*names[1:]})
+
+
 def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
     """Tell the registry's own statements from those of the host's callbacks."""
     return _TABLES in (error.statement or "")
@@ -108,3 +144,33 @@ def upsert(
     else:
         statement = statement.on_conflict_do_update(index_elements=[*key], set_=values)
     connection.execute(statement)
+
+
+class Blob(sa.types.TypeDecorator[bytes]):
+    """Bytes. SQLite keeps values of any type in any column; a sealed key is always a blob."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+    # By this and its repr, Alembic writes sa.LargeBinary(): it imports no types but SQLAlchemy's.
+    __module__ = sa.LargeBinary.__module__
+    # SQLAlchemy 2.0.35 would make one at run time, which cannot be pickled.
+    comparator_factory = sa.types.TypeDecorator.Comparator
+
+    def __repr__(self) -> str:
+        return "LargeBinary()"
+
+    def __reduce__(self) -> Any:  # pickle would look for the class in that module
+        return _blob, ()
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
+        """Return what makes bytes of what the driver returns."""
+
+        def process(value: Any) -> bytes | None:
+            is_blob = isinstance(value, (bytes, bytearray, memoryview))
+            return bytes(value) if is_blob else None if value is None else b""
+
+        return process
+
+
+def _blob() -> sa.types.TypeEngine[bytes]:
+    return Blob()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from .session import enforces_foreign_keys
+from .session import INSERTED, enforces_foreign_keys, trigger_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,33 +29,18 @@ UNFOLLOWED = (
     "foreign_keys=ON for each connection, as configure_sqlite(db.engine) does"
 )
 _CHANGED = "the primary key of a user who has models cannot change, nor be given"
-_UPDATED, _INSERTED = "model_registry_user_changed", "model_registry_user_inserted"
-# Whether a connection is followed, and how many of the two tables there are.
-_STATE = (
-    "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = ?), "
-    "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?))"
-)
+_UPDATED = "model_registry_user_changed"
 _log = logging.getLogger("flask_model_registry")
 
 
-def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
-    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
-
-    It may give the key to the next user, who would inherit what is written now.
-    """
-    if enforces_foreign_keys(connection):
-        return False
-    return connection.execute(tables.user_with_key, {"user": key}).first() is None
-
-
-def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Delete]:
+def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Update | sa.Delete]:
     """Return the statements that delete all of a user's, in the order of the foreign keys."""
     return deletions_where(tables, lambda column: column == user)
 
 
 def deletions_where(
     tables: Tables, is_theirs: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]
-) -> list[sa.Delete]:
+) -> list[sa.Update | sa.Delete]:
     """Return the statements that delete all of those users whom a condition on their key names."""
     models = tables.models.c
     owned = sa.select(models.id).where(is_theirs(models.owner_id))
@@ -64,7 +49,19 @@ def deletions_where(
         *(sa.delete(table).where(is_theirs(table.c[name])) for table, name in users),
         *(sa.delete(table).where(row_id.in_(owned)) for table, row_id in tables.by_model()[:-1]),
         sa.delete(tables.models).where(is_theirs(models.owner_id)),
+        # What SQL made to refer to them would keep them from being deleted.
+        detachment(tables, is_theirs(tables.credentials.c.owner_id)),
+        sa.delete(tables.credentials).where(is_theirs(tables.credentials.c.owner_id)),
     ]
+
+
+def detachment(tables: Tables, is_meant: sa.ColumnElement[bool]) -> sa.Update:
+    """Return the statement that has no model refer to the credentials that are meant."""
+    credentials = sa.select(tables.credentials.c.id).where(is_meant)
+    models = tables.models
+    return (
+        sa.update(models).where(models.c.credential_id.in_(credentials)).values(credential_id=None)
+    )
 
 
 def orphans(tables: Tables) -> Callable[[sa.Column[Any]], sa.ColumnElement[bool]]:
@@ -97,7 +94,9 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
         _follow_by_trigger(tables)
 
 
-def _follow_replacements(user_model: type, tables: Tables, by_key: list[sa.Delete]) -> None:
+def _follow_replacements(
+    user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
+) -> None:
     """Follow, on each database, a user who is deleted in one flush with a new one of the same key.
 
     SQLAlchemy makes an UPDATE of the two, which no foreign key and no trigger follows.
@@ -117,7 +116,9 @@ def _follow_replacements(user_model: type, tables: Tables, by_key: list[sa.Delet
     sa.event.listen(user_model, "before_insert", before_insert, propagate=True)
 
 
-def _refuse_inheritance(user_model: type, tables: Tables, by_key: list[sa.Delete]) -> None:
+def _refuse_inheritance(
+    user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
+) -> None:
     """Have a new user get nothing of an earlier one with the same key, whom no trigger followed."""
     is_left = sa.or_(
         *(
@@ -130,7 +131,7 @@ def _refuse_inheritance(user_model: type, tables: Tables, by_key: list[sa.Delete
         if (
             connection.dialect.name != "sqlite"
             or mapper.primary_key[0] is not tables.user_key  # with keys of its own
-            or _state(connection, tables)[0]  # by a trigger
+            or trigger_state(connection, tables)[0]  # by a trigger
             or not sa.inspect(connection).has_table(tables.models.name, tables.models.schema)
         ):
             return
@@ -140,8 +141,8 @@ def _refuse_inheritance(user_model: type, tables: Tables, by_key: list[sa.Delete
         for statement in by_key:
             connection.execute(statement, key)
         _log.warning(
-            "model registry: deleted the models, grants and defaults of an earlier user, who had "
-            "the primary key of a new one; switch foreign keys on (configure_sqlite)",
+            "model registry: deleted the models, credentials, grants and defaults of an earlier "
+            "user, who had the primary key of a new one; switch foreign keys on (configure_sqlite)",
             extra={"model_registry_kind": "user-reused"},
         )
 
@@ -149,7 +150,12 @@ def _refuse_inheritance(user_model: type, tables: Tables, by_key: list[sa.Delete
 
 
 def _columns_of_users(tables: Tables) -> list[sa.Column[Any]]:
-    return [tables.models.c.owner_id, tables.grants.c.user_id, tables.defaults.c.user_id]
+    return [
+        tables.models.c.owner_id,
+        tables.grants.c.user_id,
+        tables.defaults.c.user_id,
+        tables.credentials.c.owner_id,
+    ]
 
 
 def _follow_by_trigger(tables: Tables) -> None:
@@ -173,21 +179,6 @@ def has_trigger(connection: sa.Connection, tables: Tables) -> bool:
     return connection.scalar(trigger, parameters) is not None
 
 
-def _state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool]:
-    """Return whether a connection is followed, and whether the tables are there for that."""
-    # Users in another file are not looked for.
-    users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
-    names = (_INSERTED, users.name, tables.models.name)
-    try:  # past SQLAlchemy, as each transaction asks for this
-        cursor: Any = connection.connection.cursor()
-        cursor.execute(_STATE, names)
-        is_followed, count = cursor.fetchone()
-        cursor.close()
-    except Exception:  # again, so that SQLAlchemy wraps the error
-        is_followed, count = connection.exec_driver_sql(_STATE, names).one()
-    return bool(is_followed), count == len({*names[1:]})
-
-
 class Departures:
     """Follows the users whom SQL deletes or inserts, on each connection that the registry uses."""
 
@@ -205,9 +196,9 @@ class Departures:
             if not enforces_foreign_keys(connection):
                 self._warn_once()
             return
-        is_followed, has_tables = _state(connection, self._tables)
+        is_followed, has_tables = trigger_state(connection, self._tables)
         if is_followed and not has_tables:  # dropped since, and the triggers would fail
-            for name in (f"{TRIGGER}_here", _UPDATED, _INSERTED):
+            for name in (f"{TRIGGER}_here", _UPDATED, INSERTED):
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS temp.{name}")
         if is_followed or not has_tables:
             return
@@ -274,7 +265,7 @@ def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
 
     body = _bodies(deletions_where(tables, is_left), dialect)
     when = f"BEFORE INSERT ON {_users(tables, dialect)}"
-    return f"{_INSERTED} {when} BEGIN {body}; END"
+    return f"{INSERTED} {when} BEGIN {body}; END"
 
 
 # The last one is what tells that all are there.
@@ -290,7 +281,7 @@ def _users(tables: Tables, dialect: sa.Dialect) -> str:
     return dialect.identifier_preparer.format_table(tables.user_key.table)
 
 
-def _bodies(statements: list[sa.Delete], dialect: sa.Dialect) -> str:
+def _bodies(statements: list[sa.Update | sa.Delete], dialect: sa.Dialect) -> str:
     return "; ".join(_body(statement, dialect) for statement in statements)
 
 

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from ..errors import NotFoundError
 from .failures import refuses_a_value
-from .user_deletion import user_missing
+from .session import user_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .declare import Tables
 
@@ -95,23 +95,20 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
 
 def _ways_to_compare(
     column_type: sa.types.TypeEngine[Any],
-) -> Iterator[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
-    """Yield a type for a column with what makes a key of a text, the likeliest first.
+) -> list[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
+    """Return types for a column, each with what makes a key of a text, the likeliest first.
 
     A type of the host's own may take only what it makes itself, such as UUIDs of bytes, dates of
     integers or objects of a class of the host's. The type that it is stored as comes last.
     """
-    for read in _readers(column_type):
-        yield column_type, read
-    if isinstance(column_type, sa.TypeDecorator):
-        yield from _ways_to_compare(column_type.impl_instance)
-
-
-def _readers(column_type: sa.types.TypeEngine[Any]) -> list[Callable[[str], Any]]:
+    readers = [*_READERS.values()]
     with suppress(NotImplementedError):
         kind = column_type.python_type
         if issubclass(kind, Enum):
-            return [{str(each): each for each in kind}.__getitem__]
-        if kind in _READERS:
-            return [_READERS[kind]]
-    return [*_READERS.values()]
+            readers = [{str(each): each for each in kind}.__getitem__]
+        elif kind in _READERS:
+            readers = [_READERS[kind]]
+    ways = [(column_type, read) for read in readers]
+    if isinstance(column_type, sa.TypeDecorator):
+        ways += _ways_to_compare(column_type.impl_instance)
+    return ways

@@ -1,1 +1,1 @@
-"""The world outside: who serves models, and which addresses they may be at."""
+"""Providers: who serves models, where they may be called, and HTTP clients for them."""

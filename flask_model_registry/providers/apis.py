@@ -1,4 +1,4 @@
-"""How each kind of API lists the models it serves; listing is free everywhere."""
+"""How each kind of API lists its models; a list costs nothing at any provider."""
 
 from __future__ import annotations
 
@@ -6,34 +6,45 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-
 _ITEMS = 200_000
+_TOKEN = 2048  # characters
 
 
 @dataclass(frozen=True)
 class ListApi:
     """How an API lists its models.
 
+    The URLs of the list and of calls have the same root, so that a connection test that finds the
+    list says whether calls will work.
+
     Attributes:
-        endings: Ends of a base URL that OpenAI clients need, and the list does not.
-        api: Where OpenAI clients call, for an address without a path.
-        path: Where the list is, after what remains.
+        path: The path of the list, after the root.
+        known: The paths of base URLs whose root is known, as a regular expression with the root in
+            a group. With other paths, calls go to the base URL unchanged, and the list is
+            ``/models`` below it.
+        home: The path of the root, for a base URL without a path.
+        api: The path that OpenAI clients call, after the root.
         header: The header that carries the API key.
-        scheme: What comes before the key in it.
+        scheme: The text before the API key in this header.
         more: Other headers.
-        items: The member of the answer that holds the models; empty if it is them itself.
-        name: The member of each that holds its name.
-        prefix: What may come before the name.
-        version: What may come after it, as a regular expression.
-        is_complete: Whether a model that is not listed is not there.
+        items: The member of the response that holds the models.
+        name: The member of a model that holds its name.
+        prefix: The text that may come before a name.
+        version: The text that may come after a name, as a regular expression.
+        cursor: The member of the response that leads to the next page.
+        after: The query parameter that takes the cursor.
+        lists_deployable: Whether it lists models that users must deploy under another name before
+            they can call them.
     """
 
     path: str = "/models"
-    endings: tuple[str, ...] = ()
+    known: str = ""
+    home: str = ""
     api: str = ""
     header: str = "Authorization"
     scheme: str = "Bearer "
@@ -42,36 +53,75 @@ class ListApi:
     name: str = "id"
     prefix: str = ""
     version: str = ":latest"
-    is_complete: bool = True
+    cursor: str = "last_id"
+    after: str = "after"
+    lists_deployable: bool = False
+
+    def root(self, base_url: str) -> str | None:
+        """Return the root of a base URL; ``None`` if its path is not known."""
+        scheme, _, rest = base_url.partition("://")
+        host, slash, path = rest.partition("/")
+        origin, path = f"{scheme}://{host}", (slash + path).rstrip("/")
+        if not path:
+            return origin + self.home
+        known = re.fullmatch(self.known, path)
+        return origin + known[known.lastindex or 0] if known else None
 
     def completed(self, base_url: str) -> str:
-        """Return a base URL with the usual path, if it has none."""
-        origin, path = _parted(base_url)
-        return base_url if path else origin + self.api
+        """Return the base URL for OpenAI clients."""
+        root = self.root(base_url)
+        is_whole = root is None or base_url.rstrip("/") == root + self.api
+        return base_url if is_whole else f"{root}{self.api}"
 
     def url(self, base_url: str) -> str:
-        """Return where the models are listed."""
-        origin, path = _parted(self.completed(base_url))
-        for ending in self.endings:
-            path = path.removesuffix(ending)
-        return origin + path + self.path
+        """Return the URL of the list."""
+        root = self.root(base_url)
+        return base_url.rstrip("/") + "/models" if root is None else root + self.path
 
-    def headers(self, api_key: str) -> dict[str, str]:
-        """Return the headers to send; the key goes nowhere else."""
-        return {self.header: self.scheme + api_key, **self.more}
+    def headers(self, api_key: str | None) -> dict[str, str]:
+        """Return the headers to send, the only place for the API key."""
+        key = {} if api_key is None else {self.header: self.scheme + api_key}
+        return {**key, **self.more}
 
-    def names(self, body: bytes) -> list[str]:
-        """Return the names in an answer.
+    def page(self, body: bytes) -> tuple[list[str], str]:
+        """Return the names in a response, and the query for the next page.
 
         Raises:
-            ValueError: It is not such an answer.
+            ValueError: The response isn't a list of models.
         """
-        items = _json(body)
-        if self.items:
-            items = items.get(self.items) if isinstance(items, dict) else None
+        answer = read_json(body)
+        if isinstance(answer, list):
+            answer = {self.items: answer}
+        items = self._items(answer) if isinstance(answer, dict) else None
         if not isinstance(items, list):
             raise ValueError("not a list of models")  # noqa: TRY004  # the response's fault
-        names = (item.get(self.name) for item in items if isinstance(item, dict))
+        names = [name for item in items for name in self._names(item)]
+        if items and not names:
+            raise ValueError("a list of something else")
+        token = answer.get(self.cursor)
+        # The last id is there on the last page, too.
+        has_more = self.cursor != "last_id" or answer.get("has_more") is True
+        if not has_more or not isinstance(token, str) or not 0 < len(token) <= _TOKEN:
+            return names, ""
+        return names, f"{self.after}={quote(token, safe='')}"
+
+    def _items(self, answer: dict[str, Any]) -> Any:
+        for member in (self.items, "data", "models"):
+            if member in answer:
+                # For some servers null is an empty list, for others a sign of an error.
+                is_empty = answer[member] is None and (
+                    len(answer) == 1 or answer.get("object") == "list"
+                )
+                return [] if is_empty else answer[member]
+        return None
+
+    def _names(self, item: Any) -> list[str]:
+        names = [item]
+        if isinstance(item, dict):
+            own = [item.get(member) for member in (self.name, "id", "name", "model")]
+            others = item.get("aliases")
+            names = [*[each for each in own if isinstance(each, str)][:1]]
+            names += others if isinstance(others, list) else ()
         return [name.removeprefix(self.prefix) for name in names if isinstance(name, str)]
 
     def lists(self, model_name: str, names: Collection[str]) -> bool:
@@ -81,58 +131,61 @@ class ListApi:
         return name in names or any(map(version.fullmatch, names))
 
 
-# The sources are the API references of each, as of 2026.
+# From the API reference of each, as of 2026.
 DIALECTS: Mapping[str, ListApi] = {
     "openai": ListApi(),
     "anthropic": ListApi(
         "/v1/models?limit=1000",
-        endings=("/v1",),
+        known="(.*?)(?:/v1)?",
         api="/v1",
         header="x-api-key",
         scheme="",
         more={"anthropic-version": "2023-06-01"},
         version="-[0-9]{8}",
+        after="after_id",
     ),
     "gemini": ListApi(
         "/models?pageSize=1000",
-        endings=("/openai",),
-        api="/v1beta/openai",
+        known="(.*)/openai|(.*/v1(?:alpha|beta)?)",
+        home="/v1beta",
+        api="/openai",
         header="x-goog-api-key",
         scheme="",
         items="models",
         name="name",
         prefix="models/",
+        cursor="nextPageToken",
+        after="pageToken",
     ),
-    # Lists the models that could be deployed; a deployment has a name of its own.
     "azure-openai": ListApi(
         "/openai/v1/models",
-        endings=("/v1", "/openai"),
+        known="(.*)/openai(?:/v1)?",
         api="/openai/v1",
         header="api-key",
         scheme="",
-        is_complete=False,
+        lists_deployable=True,
     ),
     "cohere": ListApi(
         "/v1/models?page_size=1000",
-        endings=("/v1", "/v2", "/compatibility"),
+        known="(.*?)(?:/v1|/v2|/compatibility|/compatibility/v1)",
         api="/compatibility/v1",
         items="models",
         name="name",
+        cursor="next_page_token",
+        after="page_token",
     ),
-    "together": ListApi(items=""),
-    "ollama": ListApi("/api/tags", endings=("/v1",), api="/v1", items="models", name="name"),
+    "together": ListApi(),  # a public name; its bare array is read for all
+    "ollama": ListApi("/api/tags", known="(.*)/v1", api="/v1", items="models", name="name"),
 }
 
 
-def _parted(base_url: str) -> tuple[str, str]:
-    """Return the origin, and the path without a slash at its end."""
-    scheme, _, rest = base_url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host}", (slash + path).rstrip("/")
+def read_json(body: bytes) -> Any:
+    """Return what a response says.
 
-
-def _json(body: bytes) -> Any:
-    # Each item takes far more room than its text.
+    Raises:
+        ValueError: It isn't JSON, or too large or nested too deep to be parsed.
+    """
+    # Parsed items take far more memory than their text.
     if body.count(b",") > _ITEMS:
         raise ValueError("too many items")
     try:

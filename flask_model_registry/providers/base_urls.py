@@ -1,4 +1,4 @@
-"""What a valid base URL is: https to a public address, or one that the host allows."""
+"""Which base URLs are valid: https at a public address, or a host that the app allows."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class ParsedUrl:
 
 
 class BadAddressError(ValueError):
-    """An address that a model may not be at; the message says why and holds no part of it."""
+    """A base URL that isn't allowed; the message says why, without any part of the URL."""
 
 
 def parse_base_url(text: str) -> ParsedUrl:
-    """Take a base URL apart, strictly: what two parsers could read differently is refused.
+    """Parse a base URL strictly, because parsers may read an unusual one differently.
 
     Raises:
-        BadAddressError: Not a plain ``https://host[:port][/path]``.
+        BadAddressError: It is not a plain ``https://host[:port][/path]``.
     """
     match = _URL.fullmatch(text)
     if match is None:
@@ -95,20 +95,20 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """What the host allows beyond public https."""
+    """The hosts and networks that the app allows beyond public https."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def check(self, endpoint: ParsedUrl) -> None:
-        """Refuse what is private or not encrypted, unless the host allows it.
+        """Refuse private hosts and plain http, unless the app allows the host.
 
-        A name is checked as far as that goes without looking it up.
+        Names aren't looked up here; ``permits`` checks their IP addresses when a call connects.
 
         Raises:
-            BadAddressError: The address is not allowed; the message names the setting.
+            BadAddressError: The URL isn't allowed; the message names the setting.
         """
-        if self._is_allowed(endpoint.host):
+        if self.allows(endpoint.host):
             return
         if not _may_be_public(endpoint.host):
             raise BadAddressError(f"Not a public address; the operator can add it to {_SETTING}.")
@@ -116,10 +116,11 @@ class AddressPolicy:
             raise BadAddressError(f"Use https, or let the operator add the host to {_SETTING}.")
 
     def permits(self, host: str, address: IPv4Address | IPv6Address) -> bool:
-        """Return whether a host may be called at an address that its name stands for."""
-        return host in self.hosts or is_public(address) or self._is_allowed(str(address))
+        """Return whether a host may be called at one of its IP addresses."""
+        return host in self.hosts or is_public(address) or self.allows(str(address))
 
-    def _is_allowed(self, host: str) -> bool:
+    def allows(self, host: str) -> bool:
+        """Return whether the setting has this host, IP address or its network."""
         address = _as_address(host)
         if address is None:
             return host in self.hosts

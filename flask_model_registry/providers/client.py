@@ -1,50 +1,78 @@
-"""Ask a provider which models it serves.
+"""Ask a provider which models it serves, or call one of them once.
 
-That is free of charge everywhere, and shows whether the address, the key and the name are good.
+The list costs nothing at any provider, and shows whether base URL, API key and name are right.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import UpstreamError
+from ..secret import ClearedFrames
 from ..text import is_name
-from .apis import DIALECTS
 from .base_urls import BadAddressError, parse_base_url
+from .calls import LOOKED_AT, call_of, can_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from .apis import ListApi
+    from .app_providers import Catalogue
     from .base_urls import AddressPolicy
-    from .known_providers import Catalogue
+    from .calls import CalledModel
     from .transport import Transport
 
 RESULTS = (
-    "ok auth_failed model_not_found bad_response unreachable tls_error timeout blocked_address "
-    "too_large"
+    "ok auth_failed model_not_found not_listed no_list rate_limited unavailable bad_response "
+    "unreachable tls_error timeout blocked_address too_large"
 ).split()
-_REFUSED = {401, 403}
+_MEANINGS = {
+    401: "auth_failed",
+    403: "auth_failed",
+    402: "rate_limited",  # the account has no credit left
+    429: "rate_limited",
+    404: "no_list",
+    405: "no_list",
+    501: "no_list",
+}
+# How servers say with 400 that they refuse a key: Gemini, xAI, and a LiteLLM proxy, which without
+# a database knows one key.
+_REFUSED_KEY = re.compile(
+    rb"API_KEY_INVALID|invalid_api_key|no_db_connection|auth_error|token_not_found"
+    rb"|(?:incorrect|invalid|wrong|malformed) api[ _-]?key|api[ _-]?key (?:is )?(?:not |in)valid",
+    re.IGNORECASE,
+)
+# Limits for a list, because a server may send pages without end.
+_PAGES = 10
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NAMES = 20_000
 
 
 @dataclass(frozen=True)
 class ConnectionResult:
-    """What came of a probe.
+    """The result of a connection test.
 
     Attributes:
         result: One of ``RESULTS``.
-        latency_ms: Milliseconds that the answer took, to the ten; ``None`` if there was none.
+        latency_ms: Milliseconds for the list or call, rounded to tens; ``None`` if it failed.
+        key_checked: Whether the server checked the API key; ``None`` if unknown.
+        billed: Whether the test called the model, which the provider may bill.
     """
 
     result: str
     latency_ms: int | None = None
+    key_checked: bool | None = None
+    billed: bool = False
 
 
 class ProviderClient:
-    """Asks the providers of a catalogue."""
+    """A client that asks providers for their lists of models, and calls one for a test."""
 
     def __init__(
         self,
@@ -66,52 +94,208 @@ class ProviderClient:
         """Return whether a provider lists its models for an API key."""
         return self._catalogue[provider].dialect is not None
 
-    def probe(
-        self, provider: str, base_url: str | None, model_name: str, api_key: str
-    ) -> ConnectionResult:
-        """Test whether the provider lists a model for this API key."""
-        try:
-            _ = self._transport  # to make it is no part of what the provider takes
-            begun = self._clock()
-            names = self.names(provider, base_url, api_key)
-        except UpstreamError as error:
-            return ConnectionResult(error.result)
-        finally:
-            del api_key  # or a traceback would show it
-        dialect = self._dialect(provider)
-        is_ok = dialect.lists(model_name, names) or not dialect.is_complete
-        latency_ms = round((self._clock() - begun) * 100) * 10
-        return ConnectionResult("ok" if is_ok else "model_not_found", latency_ms)
+    def can_call(self, provider: str, category: str) -> bool:
+        """Return whether a model of a category can be called for a test."""
+        return can_call(self._catalogue[provider], category)
 
-    def names(self, provider: str, base_url: str | None, api_key: str) -> list[str]:
+    def probe(
+        self,
+        provider: str,
+        base_url: str | None,
+        model_name: str,
+        api_key: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> ConnectionResult:
+        """Test whether the provider lists a model for this API key, sent with these headers."""
+        try:
+            with ClearedFrames():
+                address = self._address(provider, base_url)
+                return self._probe(
+                    provider,
+                    address,
+                    model_name,
+                    api_key=api_key,
+                    dialect=self._dialect(provider, headers),
+                )
+        except UpstreamError as error:
+            return _failure(error)
+        finally:
+            del api_key, headers  # or a traceback would show them
+
+    def call(
+        self,
+        provider: str,
+        base_url: str | None,
+        model: CalledModel,
+        api_key: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> ConnectionResult:
+        """Test a model by calling it once, with a few tokens, which the provider may bill.
+
+        Two requests at most: the second only if the first was refused for a parameter.
+        """
+        try:
+            with ClearedFrames():
+                address = self._address(provider, base_url)
+                found = self._call(
+                    provider,
+                    address,
+                    model,
+                    api_key=api_key,
+                    dialect=self._dialect(provider, headers),
+                )
+        except UpstreamError as error:
+            found = _failure(error)
+        finally:
+            del api_key, headers  # or a traceback would show them
+        return replace(found, billed=True)
+
+    def names(
+        self,
+        provider: str,
+        base_url: str | None,
+        api_key: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> list[str]:
         """Return the names of the models that a provider serves.
 
         Raises:
-            UpstreamError: It did not tell.
+            UpstreamError: The list can't be fetched; ``result`` says why.
         """
         try:
-            address = base_url or self._catalogue[provider].base_url or ""
+            with ClearedFrames():
+                address = self._address(provider, base_url)
+                deadline = self._transport.deadline()
+                pages = self._pages(self._dialect(provider, headers), address, api_key, deadline)
+                names = chain.from_iterable(names for names, _ in pages)
+                return [name for name in dict.fromkeys(names) if is_name(name)]
+        finally:
+            del api_key, headers  # or a traceback would show them
+
+    def _address(self, provider: str, base_url: str | None) -> str:
+        address = base_url or self._catalogue[provider].base_url or ""
+        try:
             self._policy.check(parse_base_url(address))
-            dialect = self._dialect(provider)
-            answer = self._transport.get(dialect.url(address), dialect.headers(api_key))
         except BadAddressError:
             raise UpstreamError("blocked_address") from None
-        finally:
-            del api_key  # or a traceback would show it
-        status, names = answer[0], _names(dialect, *answer)
-        del answer  # which may repeat the key
-        if status in _REFUSED:
-            raise UpstreamError("auth_failed")
-        if names is None:
-            raise UpstreamError("bad_response")
-        return [name for name in names if is_name(name)]
+        return address
 
-    def _dialect(self, provider: str) -> ListApi:
-        return DIALECTS[self._catalogue[provider].dialect or "openai"]
+    def _dialect(self, provider: str, headers: Mapping[str, str]) -> ListApi:
+        listing = self._catalogue[provider].listing
+        return replace(listing, more={**listing.more, **headers}) if headers else listing
+
+    def _probe(
+        self, provider: str, address: str, model_name: str, *, api_key: str, dialect: ListApi
+    ) -> ConnectionResult:
+        begun, deadline = self._clock(), self._transport.deadline()
+        result, is_route = "not_listed", False
+        for names, is_last in self._pages(dialect, address, api_key, deadline):
+            if dialect.lists_deployable:
+                break
+            if dialect.lists(model_name, names):
+                result = "ok"
+                break
+            is_route = is_route or model_name.rpartition(":")[0] in names  # to a listed model
+            if is_last and not is_route and self._catalogue[provider].list_is_complete:
+                result = "model_not_found"
+        latency_ms = self._latency_ms(begun)
+        key_checked = self._is_key_checked(
+            provider, address, api_key=api_key, dialect=dialect, deadline=deadline
+        )
+        return ConnectionResult(result, latency_ms, key_checked)
+
+    def _call(
+        self, provider: str, address: str, model: CalledModel, *, api_key: str, dialect: ListApi
+    ) -> ConnectionResult:
+        known = self._catalogue[provider]
+        call = call_of(known, dialect, address, model, api_key=api_key)
+        begun, deadline = self._clock(), self._transport.deadline()
+        answer = self._transport.post(call.url, call.headers, call.content(), deadline)
+        if other := call.with_other_limit(*answer):
+            answer = self._transport.post(call.url, call.headers, other.content(), deadline)
+        result = call.result(*answer)
+        if result is None:
+            raise _refusal(*answer)
+        latency_ms = self._latency_ms(begun)
+        # A provider's own server calls no model without an API key. A user's server may.
+        own = known.base_url and parse_base_url(known.base_url).origin
+        is_checked = known.needs_key and own == parse_base_url(address).origin
+        return ConnectionResult(result, latency_ms, True if is_checked else None)
+
+    def _latency_ms(self, begun: float) -> int:
+        return round((self._clock() - begun) * 100) * 10
+
+    def _pages(
+        self, dialect: ListApi, address: str, api_key: str, deadline: float
+    ) -> Iterator[tuple[list[str], bool]]:
+        """Yield the names on each page of a list, and whether none follows."""
+        url, headers = dialect.url(address), dialect.headers(api_key)
+        query, count = "", 0
+        for _ in range(_PAGES):
+            separator = "&" if "?" in url else "?"
+            body = self._get(f"{url}{separator}{query}" if query else url, headers, deadline)
+            try:
+                names, query = dialect.page(body)
+            except ValueError:
+                raise UpstreamError("bad_response") from None
+            if api_key in query:  # a cursor may echo it, and URLs are logged
+                raise UpstreamError("bad_response")
+            yield names, not query
+            count += len(names)
+            if not query or count > _NAMES:
+                return
+
+    def _get(self, url: str, headers: dict[str, str], deadline: float) -> bytes:
+        status, body = self._transport.get(url, headers, deadline)
+        if status == 200:
+            return body
+        raise _refusal(status, body)
+
+    def _is_key_checked(
+        self, provider: str, address: str, *, api_key: str, dialect: ListApi, deadline: float
+    ) -> bool | None:
+        """Return whether the provider checks the API key, once it has listed its models.
+
+        Raises:
+            UpstreamError: Its ``key_check`` refuses the API key.
+        """
+        known = self._catalogue[provider]
+        own = parse_base_url(known.base_url or address)
+        if own.origin != parse_base_url(address).origin or not known.lists_to_anyone:
+            return self._asks_for_key(dialect.url(address), dialect, deadline)
+        if known.key_check is None:
+            return False
+        url = f"{own.scheme}://{own.netloc}{known.key_check}"
+        try:
+            self._get(url, dialect.headers(api_key), deadline)
+        except UpstreamError as error:
+            if error.result == "auth_failed":
+                raise
+            return None
+        return True
+
+    def _asks_for_key(self, url: str, dialect: ListApi, deadline: float) -> bool | None:
+        """Return whether a server refuses a request for its list without an API key."""
+        try:
+            dialect.page(self._get(url, dialect.headers(None), deadline))
+        except UpstreamError as error:
+            return True if error.result == "auth_failed" else None
+        except ValueError:
+            return None
+        return False
 
 
-def _names(dialect: ListApi, status: int, body: bytes) -> list[str] | None:
-    try:
-        return dialect.names(body) if status == 200 else None
-    except ValueError:
-        return None
+def _refusal(status: int, body: bytes) -> UpstreamError:
+    if status == 400 and _REFUSED_KEY.search(body, 0, LOOKED_AT):
+        return UpstreamError("auth_failed")
+    unknown = "unavailable" if status >= 500 else "bad_response"
+    return UpstreamError(_MEANINGS.get(status, unknown))
+
+
+def _failure(error: UpstreamError) -> ConnectionResult:
+    # A server that refuses an API key has checked it.
+    is_refused = error.result == "auth_failed"
+    return ConnectionResult(error.result, key_checked=True if is_refused else None)

@@ -12,17 +12,17 @@ import httpcore2 as httpcore
 
 from ..errors import ConfigError, UpstreamError
 from ..secret import ClearedFrames, Hidden
-from .key_origin import CONNECT_TIMEOUT
-from .transport import without_log
+from .destination import CONNECT_TIMEOUT
+from .http_logs import without_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from .key_origin import Destination
+    from .destination import Destination
     from .transport import Transport
 
 LIBRARIES = ("httpx2", "httpx")
-# As the SDKs' own clients have it: one that is kept may serve all threads of a process.
+# Like the SDKs' own clients, because one client may serve all threads of a process.
 _LIMITS: Any = {"max_connections": 1000, "max_keepalive_connections": 100, "keepalive_expiry": 5.0}
 
 _FAILURES = (
@@ -85,7 +85,7 @@ def _proxy(library: Any, url: str | None) -> dict[str, Any] | None:
         is_http = proxy.url.scheme in {"http", "https"} and bool(proxy.url.host)
     except (TypeError, ValueError, library.InvalidURL):
         is_http = False
-    if not is_http:  # nor is the URL repeated, which may hold a password
+    if not is_http:  # the URL may hold a password, so it isn't repeated
         raise ConfigError(
             "the proxy of an HTTP client must be a URL like http://proxy.example:3128"
         )
@@ -253,7 +253,7 @@ class _Stream:
 class _SyncStream(_Stream):
     def __iter__(self) -> Iterator[bytes]:
         pieces = Hidden(iter(self._stream.reveal()))
-        # For each piece anew: between two of them, other code runs, with errors of its own.
+        # Once for each piece, because other code with its own errors runs between two pieces.
         while (piece := self._next(pieces)) is not None:
             yield piece
 
@@ -289,6 +289,10 @@ class _SyncClient:
         finally:
             del request, options  # an error report would show the API key in them
 
+    def handle_request(self, request: Any) -> Any:
+        """Be a transport, for packages that take no other part of an HTTP client."""
+        return self._transport.handle_request(request)  # type: ignore[attr-defined]  # the same
+
     def __del__(self) -> None:
         # As the SDKs' own clients do: few views close theirs.
         with suppress(Exception):
@@ -304,6 +308,9 @@ class _AsyncClient:
                 return await super().send(request, **{**options, "follow_redirects": False})  # type: ignore[misc]  # of the library's client
         finally:
             del request, options
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return await self._transport.handle_async_request(request)  # type: ignore[attr-defined]
 
 
 _OURS: dict[str, type] = {

@@ -1,13 +1,10 @@
-"""One GET to the world outside: to an address that was checked, by a deadline, up to a size."""
+"""Requests to checked IP addresses only, with limits of time and size."""
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
@@ -18,10 +15,12 @@ import httpcore2 as httpcore
 
 from ..errors import UpstreamError
 from ..secret import ClearedFrames
+from .destination import headers_for
+from .http_logs import filter_logs, without_log
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .base_urls import AddressPolicy
 
@@ -33,13 +32,13 @@ _LOOK_UPS = 32  # at once
 #: To how many addresses of a name a connection is tried; an answer of DNS may hold thousands.
 MOST_ADDRESSES = 8
 _PACE = 1.0  # seconds
-_OK = 200
-_HTTP_LOGS = ("httpcore2.connection", "httpcore2.http11")
+# Some refuse an API key with 400, and the others say whether it was the model.
+_READ = {"GET": {200, 400}, "POST": {200, 400, 403, 404, 422}}
 
 
 @dataclass(frozen=True)
 class Network:
-    """The edge of the world: what a transport needs of it."""
+    """The network functions that a transport needs; tests replace them."""
 
     ssl_context: Callable[[], ssl.SSLContext]
     look_up: LookUp
@@ -49,7 +48,7 @@ class Network:
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, as this machine knows them."""
+    """Return the IP addresses of a host, by this machine's look-up."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -60,10 +59,10 @@ def system_network() -> Network:
 
 
 class Transport:
-    """Fetches from where the policy allows.
+    """A client for requests to hosts that the policy allows.
 
-    A name is looked up once, all of its addresses are checked, and the connection goes to one of
-    the first. There are no redirects, proxies, netrc, cookies or compression.
+    It looks a name up once, checks all of its IP addresses, and connects to one of the first. It
+    uses no redirects, proxies, netrc, cookies or compression.
 
     Args:
         timeout: Seconds of wall-clock time for all of one fetch.
@@ -74,32 +73,58 @@ class Transport:
         self._network = network
         self._timeout = timeout
         self._look_ups = threading.BoundedSemaphore(_LOOK_UPS)
-        for name in _HTTP_LOGS:
-            logging.getLogger(name).addFilter(_is_not_ours)
+        filter_logs()
 
-    def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return the status of the response and, if that is 200, its body.
+    def deadline(self) -> float:
+        """Return when fetches that begin now, one after the other, must have ended."""
+        return self._network.clock() + self._timeout
+
+    def get(
+        self, url: str, headers: Mapping[str, str], deadline: float | None = None
+    ) -> tuple[int, bytes]:
+        """Return the status of the response and, if that is 200 or 400, its body.
+
+        Args:
+            deadline: Of several fetches together; default: that of one.
 
         Raises:
             UpstreamError: No server is there, or its response is not a valid one.
         """
         try:
-            # What is below holds headers with an API key, and what the provider answers.
+            # The frames below hold headers with an API key, and the response.
             with ClearedFrames():
-                return self._get(url, headers)
+                return self._fetch(url, headers, deadline)
         finally:
             del headers
 
-    def _get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, deadline: float
+    ) -> tuple[int, bytes]:
+        """Do as ``get`` does with a POST; return the body for 403, 404 and 422 too."""
+        try:
+            with ClearedFrames():
+                return self._fetch(url, headers, deadline, content)
+        finally:
+            del headers
+
+    def _fetch(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        deadline: float | None,
+        content: bytes | None = None,
+    ) -> tuple[int, bytes]:
         begun = self._network.clock()
-        backend = self.backend(self._timeout)
+        backend = self.backend(self._timeout if deadline is None else deadline - begun)
         limits = backend.limits
         try:
             with without_log():
-                return self._exchange(httpcore.URL(url), _whole(url, headers), backend)
+                return self._exchange(
+                    httpcore.URL(url), headers_for(url, headers), backend, content
+                )
         except UpstreamError as error:
             if error.result == "unreachable":
-                # Refused, unknown and not allowed are alike: how long it took does not tell either.
+                # Refused, unknown and not allowed look alike, so the time must not differ either.
                 self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
             raise
 
@@ -109,7 +134,7 @@ class Transport:
         return _Backend(self._policy, self._look_up, limits)
 
     def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
-        """Look up in a thread, as that takes as long as it likes."""
+        """Look a host up in a thread, because a look-up has no timeout."""
         # Not a SimpleQueue: gevent replaces the class, but not what was imported before.
         answers: Queue[Sequence[str]] = Queue()
 
@@ -137,19 +162,34 @@ class Transport:
         """Which certificates are trusted; to read them takes longer than the rest of a fetch."""
         return self._network.ssl_context()
 
+    def connection(
+        self, url: httpcore.URL, context: ssl.SSLContext | None, backend: _Backend
+    ) -> httpcore.HTTPConnection | httpcore.HTTPProxy:
+        """Return a connection to a URL."""
+        return httpcore.HTTPConnection(url.origin, context, network_backend=backend)
+
     def _exchange(
-        self, url: httpcore.URL, headers: list[tuple[bytes, bytes]], backend: _Backend
+        self,
+        url: httpcore.URL,
+        headers: list[tuple[bytes, bytes]],
+        backend: _Backend,
+        content: bytes | None,
     ) -> tuple[int, bytes]:
         context = self.ssl_context if url.scheme == b"https" else None
-        connection = httpcore.HTTPConnection(url.origin, context, network_backend=backend)
+        connection = self.connection(url, context, backend)
+        method = "GET" if content is None else "POST"
+        sent = connection.stream(method, url, headers=headers, content=content)
         try:
-            with connection, connection.stream("GET", url, headers=headers) as answer:
-                return answer.status, _body(answer, backend.limits)
+            with connection, sent as answer:
+                is_read = answer.status in _READ[method]
+                return answer.status, _body(answer, backend.limits) if is_read else b""
         except httpcore.TimeoutException:
             result = "timeout"
+        except httpcore.ProxyError:
+            result = "unreachable"
         except (httpcore.NetworkError, httpcore.ProtocolError):
             result = "bad_response"
-        raise UpstreamError(result)  # outside, as their messages may repeat what was sent
+        raise UpstreamError(result)  # outside, because their messages may repeat the request
 
 
 class _Limits:
@@ -196,7 +236,11 @@ class _Backend(httpcore.NetworkBackend):
         self.limits = limits
 
     def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        return _Stream(self.connect(host, port), self.limits)
+        return self.limited(self.connect(host, port))
+
+    def limited(self, inner: httpcore.NetworkStream) -> httpcore.NetworkStream:
+        """Return a stream that ends when time or room do."""
+        return _Stream(inner, self.limits)
 
     def connect(self, host: str, port: int) -> httpcore.NetworkStream:
         """Connect to the first checked address that responds, before the deadline.
@@ -266,16 +310,7 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _whole(url: str, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    # Not httpcore's own Host: that has no brackets around IPv6 (RFC 9110, section 7.2).
-    host = url.partition("://")[2].partition("/")[0]
-    ours = {"Host": host, "User-Agent": "flask-model-registry", "Accept-Encoding": "identity"}
-    return [(name.encode(), value.encode()) for name, value in {**ours, **headers}.items()]
-
-
 def _body(answer: httpcore.Response, limits: _Limits) -> bytes:
-    if answer.status != _OK:
-        return b""
     if len(answer.headers) > _HEADERS:
         raise UpstreamError("too_large")
     encodings = {value for name, value in answer.headers if name.lower() == b"content-encoding"}
@@ -288,20 +323,3 @@ def _body(answer: httpcore.Response, limits: _Limits) -> bytes:
         if len(pieces) > _PIECES:  # each takes time
             raise UpstreamError("too_large")
     return b"".join(pieces)
-
-
-_fetching: ContextVar[bool] = ContextVar("_fetching", default=False)
-
-
-@contextmanager
-def without_log() -> Iterator[None]:
-    """Keep what others send out of the log: httpcore writes headers to it, at DEBUG."""
-    token = _fetching.set(True)
-    try:
-        yield
-    finally:
-        _fetching.reset(token)
-
-
-def _is_not_ours(_record: logging.LogRecord) -> bool:
-    return not _fetching.get()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import marshmallow
 
 from ..errors import MalformedRequestError, ValidationError
-from ..secret import ClearedFrames
+from ..secret import clear_frames
+from .fields import search_text
 from .requests import ModelUpdate, NewModel, Rights
 from .responses import (
     DefaultModel,
@@ -47,6 +49,7 @@ __all__ = [
     "Summary",
     "UserGrant",
     "load",
+    "search_text",
 ]
 
 MOST_ERRORS = 50
@@ -99,13 +102,15 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
     Raises:
         ValidationError: A field is missing, unknown or not valid; ``errors`` lists them.
     """
-    is_dict = isinstance(given, dict)
+    is_dict, outer = isinstance(given, dict), sys.exc_info()[1]
     try:
-        with ClearedFrames():
-            if is_dict and len(given) > len(schema.load_fields) + MOST_ERRORS:
-                return schema.load(_with_few_unknown(schema, given))
-            return schema.load(given)
-    except marshmallow.ValidationError as error:
+        if is_dict and len(given) > len(schema.load_fields) + MOST_ERRORS:
+            return schema.load(_with_few_unknown(schema, given))
+        return schema.load(given)
+    except BaseException as error:
+        clear_frames(error, outer)
+        if not isinstance(error, marshmallow.ValidationError):
+            raise
         problem = _validation_error(error, schema)
     finally:
         if is_dict:
@@ -139,7 +144,7 @@ def _flattened(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
         return
     for key, nested in messages.items():
         inner = "" if key == "_schema" else str(key)
-        yield from _flattened(nested, f"{path}.{inner}" if path else inner)
+        yield from _flattened(nested, f"{path}.{inner}" if path and inner else path or inner)
 
 
 def shown_name(text: str) -> str:

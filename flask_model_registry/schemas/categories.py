@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# A new one also belongs in types.py, providers/catalogue.py and web/static/model-registry.js.
+# A new one also belongs in types.py, providers/catalogue.py, litellm_config.py, and in the texts
+# and the form of web/static.
 CATEGORIES = ("llm", "embedding", "image", "speech", "rerank")
 
 # The abilities of a category; an llm may have any.

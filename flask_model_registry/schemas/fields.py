@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 import marshmallow
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Regexp
 
+from ..providers.kinds import REQUIRED_KEY
 from ..secret import Hidden, Secret
-from ..text import LINE, LINES
+from ..text import LINE, LINES, problem_of_script
 from .categories import ABILITIES, FIELD_CATEGORIES
-from .limits import MODEL_ID
+from .limits import LONGEST_SEARCH_TEXT, MODEL_ID
 
 TEXT = Regexp(
     LINES,
@@ -22,10 +24,22 @@ ONE_LINE = Regexp(
     LINE,
     error="Must be on one line, without outer blanks, control or invisible characters.",
 )
-MODEL_ID_FORMAT = Regexp(
+
+
+class _ModelIdFormat(Regexp):
+    """What a ``model_id`` may be: the pattern, and beyond ASCII letters that show in one way."""
+
+    def __call__(self, value: Any) -> Any:
+        super().__call__(value)
+        if not value.isascii() and (problem := problem_of_script(value)):
+            raise ValidationError(problem)
+        return value
+
+
+MODEL_ID_FORMAT = _ModelIdFormat(
     rf"{MODEL_ID.pattern}\Z",
-    error="Must be 1 to 255 of A-Z a-z 0-9 . _ : / @ + - beginning with a letter or digit, "
-    "without empty, '.' or '..' segments.",
+    error="Must be 1 to 255 letters and digits of any script and . _ : / @ + - beginning with a "
+    "letter, digit, @ or ~, without empty, '.' or '..' segments.",
 )
 PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PROVIDER = Regexp(
@@ -36,17 +50,31 @@ ABILITY = Regexp(
     r"[a-z0-9][a-z0-9._:-]{0,63}\Z",
     error="Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit.",
 )
+# What people paste in place of a key, or with it.
+_PASTED_KEYS = {
+    re.compile(pattern): message
+    for pattern, message in {
+        r"(?i)\s*(?:authorization:\s*)?bearer\s": "Leave out 'Bearer': calls add it.",
+        r"\s*\S+\s+\S": "Must be one key, without blanks or line breaks.",
+        r"\s|\S+\s": "Leave out the blank or line break around the key.",
+        r"([A-Za-z]{2,8}[-_])\S*[,;]\1": "Must be one key; these are several.",
+        r"\$\{.*\}\Z|\$[A-Z][A-Z0-9_]*\Z|%\w+%\Z|os\.environ\b": (
+            "This is the name of a variable, not a key."
+        ),
+        r"(?i)<.*>\Z|\{\{.*\}\}\Z|(?:your|insert|enter|replace)[-_]\w*[-_]?(?:key|token)": (
+            "This is a placeholder, not a key."
+        ),
+    }.items()
+}
 API_KEY = [
     # What can stand in a header.
     Regexp(r"[\x21-\x7e]{1,8192}\Z", error="Must be 1 to 8192 visible ASCII characters."),
     # What people paste back from pages that hide a key.
     Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
 ]
-NO_KEY: dict[str, Any] = {
-    "required": "Required; for a server that wants none, any word such as none."
-}
-CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,32}\Z", error="Must come from a Link header.")
-_COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+NO_KEY: dict[str, Any] = {"required": REQUIRED_KEY}
+_LONGEST_KEY = 8192
+CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,1440}\Z", error="Must come from a Link header.")
 
 
 def about(text: str, **more: Any) -> dict[str, Any]:
@@ -58,6 +86,26 @@ ABOUT_PROVIDER = about("One of `/providers`, or any other with a `base_url`; in 
 ABOUT_NAME = about("The provider's name for the model.")
 ABOUT_BASE_URL = about("`https://host[:port][/path]`; the provider's own when null.")
 ABOUT_KEY = about("Write-only: no answer holds it. For a server that wants none, any word.")
+
+
+# Characters that stand for others in a search. The wildcards of LIKE are written as ones that NFKC
+# leaves in no text.
+NOT_SEARCHED = {ord("\u0131"): "i", ord("%"): "\ufe6a", ord("_"): "\ufe4d"}
+
+
+def search_text(*texts: str) -> str:
+    r"""Return texts in the form in which a search compares them, in any script and case.
+
+    That is Unicode's NFKC with full case folding, as for identifiers without case (section 3.13 of
+    the standard), but for Turkish: its I with and without a dot is the I of others.
+
+    Example:
+        >>> search_text("GROẞE Bilder", "vision")
+        'grosse bilder\nvision'
+    """
+    folded = unicodedata.normalize("NFKD", "\n".join(texts)).casefold()
+    text = unicodedata.normalize("NFKC", folded).replace("i\u0307", "i")
+    return text.translate(NOT_SEARCHED)[:LONGEST_SEARCH_TEXT]
 
 
 class Schema(marshmallow.Schema):
@@ -73,6 +121,10 @@ class ApiKey(fields.String):
     def deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         """Return a :class:`Secret`; Python code may also pass one."""
         given = value.reveal() if isinstance(value, Hidden) else value
+        if isinstance(given, str) and len(given) <= _LONGEST_KEY:  # no more is looked at
+            for pattern, message in _PASTED_KEYS.items():
+                if pattern.match(given):
+                    raise ValidationError(message)
         text = super().deserialize(given, *args, **options)
         return Secret(text) if isinstance(text, str) else text
 
@@ -84,15 +136,6 @@ class JsonNumber(fields.Float):
         if isinstance(value, str):
             raise self.make_error("invalid", input=value)
         return (super()._deserialize(value, *args, **options) or 0.0) + 0.0  # no negative zero
-
-
-class QueryInteger(fields.Integer):
-    """A whole number in a query, in digits alone; Python reads more than these."""
-
-    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> int:
-        if not _COUNT.fullmatch(value):
-            raise self.make_error("invalid", input=value)
-        return int(value)
 
 
 class JsonBoolean(fields.Boolean):

@@ -1,27 +1,71 @@
-"""Filters of a list of models, as calls from Python and queries over HTTP give them."""
+"""Filters of a list of models: queries over HTTP, calls from Python, and what they come to."""
 
 from __future__ import annotations
 
+import base64
 import re
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import marshmallow
+from marshmallow import fields, post_load
+from marshmallow.validate import Length, OneOf
 
 from ..errors import ValidationError
 from ..text import UNSAFE
 from .categories import CATEGORIES
-from .limits import MAX_ID, MOST_SOUGHT
+from .fields import ABILITY, CURSOR, MODEL_ID_FORMAT, PROVIDER, TEXT, about, search_text
+from .limits import MAX_ID, MODEL_ID, MOST_SEARCHED, MOST_SOUGHT, MOST_WORDS
+from .requests import StrictSchema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+_COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+PAGE_SIZE = 50
+#: The fields that a list can be sorted by.
+SORTS = ("id", "model_id", "model_provider", "updated_at", "tested_at")
+_TEXT = re.compile(rf"[^{UNSAFE}]{{0,255}}")
+TIMES = frozenset({"updated_at", "tested_at"})
+_RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
+_FIRST_YEAR = 1000  # that MariaDB has
+# The parameters that hold the words of a search.
+WORDS = tuple(f"word_{number}" for number in range(MOST_WORDS))
+# The filters that are a condition on a model.
+CONDITIONS = ("model_id", "category", "model_provider", "is_active", "ability")
 # A type, or the pattern of a string: the drivers would not take other values, or not all alike.
 _KINDS: Mapping[str, Any] = {
+    "model_id": MODEL_ID,
     "category": re.compile("|".join(CATEGORIES)),
     **dict.fromkeys(("model_provider", "ability"), re.compile("[ -~]{0,255}")),
     **dict.fromkeys(("is_active", "owned", "descending"), bool),
     **dict.fromkeys(("after", "limit"), int),
     "q": re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MOST_SOUGHT}}}"),
+    "sort": re.compile("|".join(SORTS)),
 }
+
+
+class QueryKey(NamedTuple):
+    """What tells statements apart: filters with one key differ in parameters only.
+
+    Attributes:
+        given: The names of the conditions that narrow the list.
+        is_after: Whether there is a row to begin after; always in the order of ids.
+        is_cut: Whether there is a limit.
+    """
+
+    given: tuple[str, ...]
+    owned: bool | None
+    sort: str
+    descending: bool
+    is_after: bool
+    is_cut: bool
+
+    @property
+    def in_ranges(self) -> bool:
+        """Whether a page is the first rows of ranges of indexes, which are in the order of ids."""
+        return self.is_cut and self.sort == "id"
 
 
 @dataclass(frozen=True)
@@ -29,28 +73,37 @@ class Filters:
     """What to list; ``None`` means that it does not matter.
 
     Attributes:
-        q: Text that the id, the name or the first 512 characters of the description hold, in any
-            case; up to 100 characters.
-        descending: Newest first.
+        model_id: Exactly this one, which several models may have.
+        q: Up to 8 words in up to 100 characters. Each of them stands in the ``model_id``, the
+            ``model_name``, the provider, an ability or the first 512 characters of the
+            description, in any script and case.
+        sort: The field to sort by, one of ``SORTS``. Models with the same value come in the order
+            of their ids, and those without one come before the others.
+        descending: In reverse; by ids that is the newest first.
         after: The id of the model before the first one wanted, in the order asked for.
+        after_value: What that model has in the field of ``sort``, unless that is the id. A time is
+            in RFC 3339, as in a representation.
         limit: At most so many; all by default.
     """
 
+    model_id: str | None = None
     category: str | None = None
     model_provider: str | None = None
     ability: str | None = None
     is_active: bool | None = True
     owned: bool | None = None
     q: str | None = None
+    sort: str = "id"
     descending: bool = False
     after: int | None = None
+    after_value: str | None = None
     limit: int | None = None
 
     def __post_init__(self) -> None:
         problems = []
         for name, kind in _KINDS.items():
             value = getattr(self, name)
-            if value is None:
+            if value is None and name != "sort":
                 continue
             if kind is bool:
                 is_valid = isinstance(value, bool)
@@ -61,11 +114,39 @@ class Filters:
                 is_valid = isinstance(value, str) and kind.fullmatch(value) is not None
             if not is_valid:
                 problems.append((name, "Is not valid."))
+        problems = problems or [*self._problems()]
         if problems:
             raise ValidationError(problems)
 
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        if self.after_value is not None and not _is_value(self.sort, self.after_value):
+            yield "after_value", "Is not valid."
+        if self.q is not None and len(_words(self.q)) > MOST_WORDS:
+            yield "q", f"Must be at most {MOST_WORDS} words."
 
-_NAMES = frozenset(each.name for each in fields(Filters))
+
+def _is_value(sort: str, value: Any) -> bool:
+    """Return whether a model may have this in the field that a list is sorted by."""
+    if sort == "id" or not isinstance(value, str):
+        return False
+    if sort not in TIMES:
+        return _TEXT.fullmatch(value) is not None
+    try:
+        return _moment(value).year >= _FIRST_YEAR
+    except ValueError:
+        return False
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, _RFC_3339)  # noqa: DTZ007  # as tables have it
+
+
+def _words(q: str) -> list[str]:
+    """Return what to search for, each once."""
+    return [*dict.fromkeys(search_text(q).split())]
+
+
+_NAMES = frozenset(Filters.__dataclass_fields__)
 
 
 def filters_of(given: Mapping[str, Any]) -> Filters:
@@ -77,3 +158,162 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
     if unknown := [(name, "Unknown field.") for name in given if name not in _NAMES]:
         raise ValidationError(unknown)
     return Filters(**given)
+
+
+def query_key(filters: Filters, limit: int | None) -> tuple[QueryKey, dict[str, Any]]:
+    """Return the key of the statement for these filters, and its bind parameters."""
+    parameters: dict[str, Any] = {}
+    for name in CONDITIONS:
+        value = getattr(filters, name)
+        if value is not None:
+            parameters[name] = value
+    if filters.q is not None:
+        for name, word in zip(WORDS, _words(filters.q), strict=False):
+            parameters[name] = word
+    sort, descending = filters.sort, filters.descending
+    is_after = filters.after is not None or sort == "id"
+    key = QueryKey(tuple(parameters), filters.owned, sort, descending, is_after, limit is not None)
+    parameters["after"] = filters.after or (MAX_ID + 1 if descending else 0)
+    if sort != "id":
+        value = filters.after_value or ""
+        is_time = sort in TIMES
+        parameters["after_value"] = (_moment(value) if value else None) if is_time else value
+    return key, {**parameters, "limit": limit}
+
+
+class QueryInteger(fields.Integer):
+    """A whole number in a query, in digits alone; Python reads more than these."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> int:
+        if not _COUNT.fullmatch(value):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+_BOOLEANS: dict[str | None, bool] = {"true": True, "false": False}
+
+
+def cursor(sort: str, last_id: int, value: str | None = None) -> str:
+    """Return the cursor for the page after a model; opaque to clients.
+
+    Args:
+        value: What the model has in the field that the list is sorted by, if not the id.
+    """
+    parts = [sort, str(last_id)] if value is None else [sort, str(last_id), value]
+    return base64.urlsafe_b64encode(":".join(parts).encode()).decode()
+
+
+def cursor_after(row: Any, filters: Filters) -> str:
+    """Return the cursor of the page after a row of a page."""
+    value = None if filters.sort == "id" else row.sorted_by
+    if isinstance(value, datetime):
+        value = f"{value.isoformat(timespec='microseconds')}Z"
+    return cursor(f"-{filters.sort}" if filters.descending else filters.sort, row.id, value)
+
+
+def read_cursor(given: str, sort: str) -> tuple[int, str | None]:
+    """Return the id and the value that a cursor holds."""
+    try:
+        _sort, last_id, *values = base64.urlsafe_b64decode(given).decode().split(":", 2)
+        after, value = int(last_id), values[0] if values else None
+        is_value = value is None or _is_value(sort.removeprefix("-"), value)
+        if is_value and 0 < after <= MAX_ID and cursor(sort, after, value) == given:
+            return after, value
+    except ValueError:
+        pass
+    raise marshmallow.ValidationError("Must come from a Link header of the same sort.", "after")
+
+
+class ModelFilter(StrictSchema):
+    """Which models to list or to count."""
+
+    model_id = fields.String(
+        validate=MODEL_ID_FORMAT,
+        metadata=about("Only models with exactly this `model_id`; several users may have one."),
+    )
+    category = fields.String(
+        validate=OneOf(CATEGORIES), metadata=about("Only models of this category.")
+    )
+    model_provider = fields.String(
+        validate=PROVIDER, metadata=about("Only models of this provider.")
+    )
+    ability = fields.String(validate=ABILITY, metadata=about("Only models with this ability."))
+    is_active = fields.String(
+        load_default="true",
+        validate=OneOf(["true", "false", "all"]),
+        metadata=about("Only models that are active, or inactive, or all."),
+    )
+    owned = fields.String(
+        validate=OneOf(["true", "false"]),
+        metadata=about("`true`: only your own models; `false`: only those of others."),
+    )
+    q = fields.String(
+        validate=[Length(max=MOST_SOUGHT), TEXT],
+        metadata=about(
+            f"Up to {MOST_WORDS} words, in any order, script and case. Each stands in the "
+            "`model_id`, the `model_name`, the provider, an ability or the first "
+            f"{MOST_SEARCHED} characters of the description."
+        ),
+    )
+
+    @post_load
+    def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
+        query["is_active"] = _BOOLEANS.get(query["is_active"])
+        query["owned"] = _BOOLEANS.get(query.get("owned"))
+        sort = query.pop("sort", "id")  # which a ListQuery has, and "after" too
+        if "after" in query:
+            query["after"], query["after_value"] = read_cursor(query["after"], sort)
+        return Filters(sort=sort.removeprefix("-"), descending=sort[0] == "-", **query)
+
+
+class ListQuery(ModelFilter):
+    """What to list, and where to begin."""
+
+    sort = fields.String(
+        load_default="id",
+        validate=OneOf([sign + name for name in SORTS for sign in ("", "-")]),
+        metadata=about(
+            "What to sort by; with `-` in reverse. `-id` is the newest first, `-updated_at` the "
+            "last changed and `-tested_at` the last tested first. Without such a time, a model "
+            "comes before all others, or in reverse after them."
+        ),
+    )
+    limit = QueryInteger(
+        error_messages={"invalid": "Must be a whole number of at least 1."},
+        metadata=about("How many models a page has at most."),
+    )
+    after = fields.String(
+        validate=CURSOR,
+        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
+    )
+
+
+class CredentialPage(StrictSchema):
+    """Which credentials to list, and where to begin."""
+
+    limit = QueryInteger(
+        error_messages={"invalid": "Must be a whole number of at least 1."},
+        metadata=about("The largest number of credentials on a page."),
+    )
+    after = fields.String(
+        validate=CURSOR,
+        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
+    )
+
+    @post_load
+    def _read(self, query: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        if "after" in query:
+            query["after"], _value = read_cursor(query["after"], "id")
+        return query
+
+
+class Deletion(StrictSchema):
+    """What happens to models that use the deleted credential."""
+
+    detach = fields.String(
+        load_default="false",
+        validate=OneOf(["true", "false"]),
+        metadata=about(
+            "`true` leaves its models without an API key. Otherwise, 409 if there are any."
+        ),
+    )

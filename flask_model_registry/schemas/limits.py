@@ -2,11 +2,26 @@
 
 import re
 
-# No empty, '.' or '..' segment: such an id could not be asked for by its address.
-MODEL_ID = re.compile(r"(?!.*(?://|/\.{1,2}(?:/|\Z)))[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}(?<!/)")
+from ..providers.kinds import KINDS
+from ..text import UNSAFE
+
+# No empty, '.' or '..' segment: such an id could not be asked for by its URL. Python's patterns
+# know no categories. So beyond ASCII, this leaves out blocks of controls, punctuation, symbols
+# and private characters, and ``text.problem_of_script`` does the rest.
+_BEYOND = rf"{UNSAFE}\x80-\xa9\u2000-\u206f\u2190-\u2bff\u3000-\u3003\ue000-\uf8ff"
+MODEL_ID = re.compile(
+    r"(?!.*(?://|/\.{1,2}(?:/|\Z)))"
+    rf"[^{_BEYOND}\x20-/:-?\x5b-`{{-}}][^{_BEYOND}\x20-*,;-?\x5b-\x5e`{{-~]{{0,254}}(?<!/)"
+)
 #: The largest id of a row.
 MAX_ID = 2**31 - 1
 #: The longest text to search for, in characters.
 MOST_SOUGHT = 100
-#: How many characters of a column are searched; the cost of a search grows with these.
+#: The largest number of words to search for, each of which costs as much as the first.
+MOST_WORDS = 8
+#: How many characters of a description are searched; the cost of a search grows with these.
 MOST_SEARCHED = 512
+#: How many characters of a model are searched: more than any of it in common letters.
+LONGEST_SEARCH_TEXT = 4096
+#: What the secret of a credential may be.
+CREDENTIAL_KINDS = tuple(KINDS)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
-from marshmallow import RAISE, ValidationError, fields, post_load
+from marshmallow import RAISE, fields
 from marshmallow.validate import Length, OneOf, Range
 
 from .categories import CATEGORIES
@@ -17,7 +14,6 @@ from .fields import (
     ABOUT_NAME,
     ABOUT_PROVIDER,
     API_KEY,
-    CURSOR,
     MODEL_ID_FORMAT,
     NO_KEY,
     ONE_LINE,
@@ -26,16 +22,12 @@ from .fields import (
     ApiKey,
     JsonBoolean,
     JsonNumber,
-    QueryInteger,
     Schema,
     StringList,
     about,
     category_only,
 )
-from .filters import Filters
-from .limits import MAX_ID, MOST_SEARCHED, MOST_SOUGHT
-
-PAGE_SIZE = 50
+from .parameters import info_field, parameters_field
 
 
 class StrictSchema(Schema):
@@ -123,14 +115,11 @@ class ModelUpdate(NewModel):
     )
 
 
-class ExchangedModel(ModelUpdate):
-    """A line of an export: a whole model, and the text of its owner's key."""
+class ModelParameters(StrictSchema):
+    """What each call of a model sends, and what is known about the model."""
 
-    owner = fields.String(
-        required=True,
-        validate=Length(1, 255),
-        error_messages={"invalid": 'Must be the text of a key, such as "1".'},
-    )
+    parameters = parameters_field(required=True)
+    info = info_field(required=True)
 
 
 class ProviderCredentials(StrictSchema):
@@ -156,10 +145,24 @@ class ConnectionTest(ProviderCredentials):
     )
 
 
-class Credential(StrictSchema):
-    """A new API key."""
+def billed_call_field() -> JsonBoolean:
+    """Return the field that asks for a call in place of a list."""
+    return JsonBoolean(
+        load_default=False,
+        metadata=about(
+            "Whether to call the model once, with a few tokens, which the provider may bill."
+        ),
+    )
 
-    api_key = ApiKey(required=True, load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
+
+class ModelTest(StrictSchema):
+    """What to test with a saved model's API key; without a body, the model itself."""
+
+    model_name = fields.String(
+        validate=[Length(1, 255), ONE_LINE],
+        metadata=about("Another model of the same provider to test, if you may edit the model."),
+    )
+    billed_call = billed_call_field()
 
 
 class Rights(StrictSchema):
@@ -177,6 +180,7 @@ class TransferOptions(StrictSchema):
 
     keep_grants = JsonBoolean(required=True)
     keep_active = JsonBoolean(required=True)
+    without_key = JsonBoolean()
 
 
 class TransferRequest(StrictSchema):
@@ -186,6 +190,13 @@ class TransferRequest(StrictSchema):
         required=True,
         validate=Length(1, 255),
         metadata=about("The user's primary key, as a string."),
+    )
+    without_key = JsonBoolean(
+        load_default=False,
+        metadata=about(
+            "Whether the model arrives without an API key. One that uses a credential has to, as "
+            "the credential stays with its owner."
+        ),
     )
 
 
@@ -214,78 +225,3 @@ class Scope(StrictSchema):
 
 class NoQuery(StrictSchema):
     """No query parameters at all."""
-
-
-_BOOLEANS: dict[str | None, bool] = {"true": True, "false": False}
-
-
-def cursor(sort: str, last_id: int) -> str:
-    """Return the cursor for the page after the model with this id; opaque to clients."""
-    return base64.urlsafe_b64encode(f"{sort}:{last_id}".encode()).decode()
-
-
-def _after(given: str, sort: str) -> int:
-    try:
-        last_id = int(base64.urlsafe_b64decode(given).decode("ascii").rpartition(":")[2])
-    except ValueError:
-        last_id = 0
-    if not 0 < last_id <= MAX_ID or cursor(sort, last_id) != given:
-        raise ValidationError("Must come from a Link header of the same sort.", "after")
-    return last_id
-
-
-class ModelFilter(StrictSchema):
-    """Which models to list or to count."""
-
-    category = fields.String(
-        validate=OneOf(CATEGORIES), metadata=about("Only models of this category.")
-    )
-    model_provider = fields.String(
-        validate=PROVIDER, metadata=about("Only models of this provider.")
-    )
-    ability = fields.String(validate=ABILITY, metadata=about("Only models with this ability."))
-    is_active = fields.String(
-        load_default="true",
-        validate=OneOf(["true", "false", "all"]),
-        metadata=about("Only models that are active, or inactive, or all."),
-    )
-    owned = fields.String(
-        validate=OneOf(["true", "false"]),
-        metadata=about("`true`: only your own models; `false`: only those of others."),
-    )
-    q = fields.String(
-        load_default="",
-        validate=[Length(max=MOST_SOUGHT), TEXT],
-        metadata=about(
-            "Text in the `model_id`, the `model_name` or the first "
-            f"{MOST_SEARCHED} characters of the description, in any case."
-        ),
-    )
-
-    @post_load
-    def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
-        query["is_active"] = _BOOLEANS.get(query["is_active"])
-        query["owned"] = _BOOLEANS.get(query.get("owned"))
-        query["q"] = query["q"].strip() or None
-        sort = query.pop("sort", "id")  # which a ListQuery has, and "after" too
-        if "after" in query:
-            query["after"] = _after(query["after"], sort)
-        return Filters(descending=sort == "-id", **query)
-
-
-class ListQuery(ModelFilter):
-    """What to list, and where to begin."""
-
-    sort = fields.String(
-        load_default="id",
-        validate=OneOf(["id", "-id"]),
-        metadata=about("By `id`; with `-id` the newest first."),
-    )
-    limit = QueryInteger(
-        error_messages={"invalid": "Must be a whole number of at least 1."},
-        metadata=about("How many models a page has at most."),
-    )
-    after = fields.String(
-        validate=CURSOR,
-        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
-    )

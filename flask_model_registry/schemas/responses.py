@@ -13,6 +13,7 @@ from marshmallow.validate import OneOf
 from ..providers.client import RESULTS
 from .categories import CATEGORIES, CONFIG_TYPES
 from .fields import Schema, about
+from .limits import CREDENTIAL_KINDS
 from .requests import ModelUpdate
 
 _MAY_EDIT, _MAY_DELETE = about("Whether they may change it."), about("Whether they may delete it.")
@@ -93,6 +94,50 @@ class CredentialState(Growing):
     updated_at = Timestamp(
         required=True, allow_none=True, metadata=about("When the key was last set or removed.")
     )
+    credential = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=about("The credential that the model uses; null for all but its owner."),
+    )
+    expires_at = Timestamp(
+        required=True, allow_none=True, metadata=about("When that credential expires.")
+    )
+
+
+class CredentialRepresentation(Growing):
+    """A credential, as its owner sees it."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    model_provider = fields.String(required=True)
+    base_url = fields.String(required=True, allow_none=True)
+    kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
+    settings = fields.Dict(required=True, metadata=about("Those that are set."))
+    secrets = fields.List(
+        fields.String(), required=True, metadata=about("The names of what is encrypted.")
+    )
+    headers = fields.List(
+        fields.String(), required=True, metadata=about("The names of the secret headers.")
+    )
+    reference = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=about("The name of the secret, if the app keeps that elsewhere."),
+    )
+    expires_at = Timestamp(required=True, allow_none=True)
+    created_at = Timestamp(required=True)
+    updated_at = Timestamp(required=True, allow_none=True)
+    secret_updated_at = Timestamp(required=True)
+
+
+class AccountSecretState(Growing):
+    """The state of a credential's secret."""
+
+    is_set = fields.Boolean(required=True, metadata=about("Whether there is one."))
+    status = fields.String(required=True, validate=OneOf(["readable", "unreadable"]))
+    secrets = fields.List(fields.String(), required=True)
+    headers = fields.List(fields.String(), required=True)
+    updated_at = Timestamp(required=True)
 
 
 class UserGrant(Growing):
@@ -130,6 +175,25 @@ class DefaultModel(Growing):
     model = fields.Nested(ModelRepresentation, required=True)
 
 
+class KindField(Growing):
+    """A field of a secret, or a setting."""
+
+    name = fields.String(required=True)
+    required = fields.Boolean(required=True, metadata=about("Whether a credential must have it."))
+
+
+class KindEntry(Growing):
+    """A kind of secret that a provider takes."""
+
+    kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
+    secret = fields.List(
+        fields.Nested(KindField), required=True, metadata=about("What is encrypted.")
+    )
+    settings = fields.List(
+        fields.Nested(KindField), required=True, metadata=about("What is not encrypted.")
+    )
+
+
 class ProviderEntry(Growing):
     """A known provider."""
 
@@ -153,6 +217,14 @@ class ProviderEntry(Growing):
     categories = fields.List(
         fields.String(), required=True, metadata=about("What kinds of models it has.")
     )
+    keys_url = fields.String(
+        required=True, allow_none=True, metadata=about("The page where people get an API key.")
+    )
+    kinds = fields.List(
+        fields.Nested(KindEntry),
+        required=True,
+        metadata=about("The kinds of secrets that credentials for it may have, the usual first."),
+    )
 
 
 class ProbeResult(Growing):
@@ -165,6 +237,15 @@ class ProbeResult(Growing):
     )
     latency_ms = fields.Integer(
         required=True, allow_none=True, metadata=about("How long it took, rounded.")
+    )
+    key_checked = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata=about("Whether the server looked at the API key; null if that is unknown."),
+    )
+    billed = fields.Boolean(
+        required=True,
+        metadata=about("Whether the model was called, which the provider may bill."),
     )
 
 

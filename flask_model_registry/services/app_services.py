@@ -6,22 +6,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ..db.users import Person, find_user
+from .account_credentials import AccountCredentials
+from .attachments import Attachments
 from .connections import ConnectionService
-from .credentials import CredentialService
 from .defaults import Defaults
-from .encryption_keys import EncryptionKeys
+from .details import Details
+from .encryption import CredentialService
 from .explanation import Explainer
 from .grants import Grants
+from .key_check import EncryptionKeys
 from .models import ModelService
 from .ownership import Ownership
 from .rows import Rows, utc_now
+from .secret_source import SecretSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .. import types
     from ..config import Settings
     from ..db.queries import Queries
-    from ..providers.known_providers import Providers
+    from ..policy import Actor
+    from ..providers.app_providers import Providers
     from ..users import Users
     from .encryption import SecretBox
 
@@ -33,6 +40,9 @@ class Services:
     users: Users
     rows: Rows
     models: ModelService
+    accounts: AccountCredentials
+    attachments: Attachments
+    details: Details
     grants: Grants
     ownership: Ownership
     defaults: Defaults
@@ -43,7 +53,7 @@ class Services:
     settings: Settings
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913  # each is a part of an app
         cls,
         queries: Queries,
         session: Any,
@@ -51,6 +61,7 @@ class Services:
         users: Users,
         sender: Callable[[], Any],
         secret_box: SecretBox,
+        secret_source: types.SecretSource | None,
         providers: Providers,
         settings: Settings,
     ) -> Services:
@@ -59,26 +70,53 @@ class Services:
         Args:
             sender: Returns the sender of signals, or services kept by app would keep the app.
         """
-        credentials = CredentialService(secret_box, providers)
+        credentials = CredentialService(
+            secret_box, SecretSource(secret_source, users, providers), providers
+        )
         keys = EncryptionKeys(
             queries.access.tables, credentials, is_strict=settings.key_check == "error"
         )
         rows = Rows(queries, session, sender, keys)
         defaults = Defaults(rows, credentials)
+        models = ModelService(
+            rows, credentials, defaults, providers=providers, clock=utc_now, new_uuid=uuid4
+        )
+        accounts = AccountCredentials(
+            rows, credentials, providers=providers, clock=utc_now, new_uuid=uuid4
+        )
         return cls(
             users=users,
             rows=rows,
-            models=ModelService(
-                rows, credentials, defaults, providers=providers, clock=utc_now, new_uuid=uuid4
+            models=models,
+            accounts=accounts,
+            attachments=Attachments(
+                rows, accounts, models, providers=providers, clock=utc_now, new_uuid=uuid4
             ),
+            details=Details(rows, models, providers),
             grants=Grants(rows, defaults, users),
             ownership=Ownership(rows, defaults, users, utc_now),
             defaults=defaults,
             explainer=Explainer(rows, credentials, providers),
             providers=providers,
             connections=ConnectionService(
-                rows, credentials, providers, concurrency=settings.probe_concurrency
+                rows,
+                accounts,
+                credentials,
+                providers,
+                concurrency=settings.probe_concurrency,
+                clock=utc_now,
             ),
             keys=keys,
             settings=settings,
         )
+
+    def actor_of(self, text: str) -> Actor:
+        """Return the actor for the user whose primary key is written so.
+
+        Raises:
+            NotFoundError: There is no such user, or the user is not active.
+        """
+        # Undone alone: PostgreSQL ends the transaction over a text that no primary key can be.
+        with self.rows.write_transaction() as connection:
+            key = find_user(connection, self.rows.queries.access.tables, Person(text))
+        return self.users.from_key(key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..db.representation import ACCESS_FLAGS
 from ..errors import (
     ConflictError,
     ProbesBusyError,
@@ -16,19 +17,42 @@ from ..errors import (
     UnreadableCredentialError,
     ValidationError,
 )
-from ..policy import check_active
+from ..policy import Action, check_active, check_allowed, needed_for_test
+from ..providers.calls import CALLED, CalledModel
+from ..secret import Secret
+from .account_secrets import AccountSecret, bound, with_credential
+from .last_test import keep_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from ..policy import Actor
-    from ..providers.known_providers import Providers
-    from .credentials import CredentialService
-    from .resolved_model import Secret
+    from ..providers.app_providers import Providers
+    from .account_credentials import AccountCredentials
+    from .encryption import CredentialService
     from .rows import Rows
 
-    # What is left to do when the connection to the database has been given back.
+    # The rest of a test, without a connection to the database.
     Rest: TypeAlias = Callable[[], dict[str, Any]]
+
+
+# By setting. https://platform.openai.com/docs/api-reference/authentication
+_OPENAI_HEADERS = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
+
+
+@dataclass(frozen=True)
+class SavedTest:
+    """A test of a saved model.
+
+    Attributes:
+        run: Runs the test, without a connection to the database.
+        keep: Writes its result to the model's row, in a transaction of its own; ``None`` if it
+            was another model's.
+    """
+
+    run: Rest
+    keep: Callable[[Mapping[str, Any]], None] | None
 
 
 class ConnectionService:
@@ -42,9 +66,18 @@ class ConnectionService:
     """
 
     def __init__(
-        self, rows: Rows, credentials: CredentialService, providers: Providers, *, concurrency: int
+        self,
+        rows: Rows,
+        accounts: AccountCredentials,
+        credentials: CredentialService,
+        providers: Providers,
+        *,
+        concurrency: int,
+        clock: Callable[[], datetime],
     ) -> None:
         self._rows = rows
+        self._clock = clock
+        self._accounts = accounts
         self._credentials = credentials
         self._providers = providers
         self._client = providers.client
@@ -52,28 +85,111 @@ class ConnectionService:
         self._running: Counter[Any] = Counter()
         self._lock = Lock()
 
-    def of_saved(self, actor: Actor, ref: int | str) -> Rest:
-        """Test a model with its stored API key, at its stored base URL.
+    def of_saved(
+        self, actor: Actor, ref: int | str, *, model_name: str | None = None, billed: bool = False
+    ) -> SavedTest:
+        """Test a model with its stored secret, at its stored base URL.
+
+        Args:
+            model_name: Another model to test there, whose result is not kept.
+            billed: Whether to call the model once, instead of looking for it in a list.
 
         Raises:
             NotFoundError: There is none that the actor may see.
+            ForbiddenError: The test takes the right to edit the model.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
-            ConflictError: Its provider cannot be tested.
+            ConflictError: Its provider cannot be tested, or its category not be called.
         """
+        at = self._clock()
+        is_other = model_name is not None
+        action = needed_for_test(is_other_model=is_other, is_billed=billed)
+        row = self._saved(actor, ref, action)
+        secret = self._readable(row)
+        if billed:
+            self._check_callable(row)
+        called = CalledModel(model_name or row["model_name"], row["category"])
+        if not is_other:
+            called = CalledModel.of(row)
+        test = partial(self._probe, actor, row, secret, called, billed=billed)
+        return SavedTest(test, None if is_other else partial(keep_test, self._rows, row, at=at))
+
+    def names_of_saved(self, actor: Actor, ref: int | str) -> Rest:
+        """Ask the provider of a model which models it serves, with the stored secret.
+
+        Raises:
+            NotFoundError: There is none that the actor may see.
+            ForbiddenError: The actor may not edit the model.
+            RegistryError: As for a test.
+        """
+        row = self._saved(actor, ref, Action.EDIT)
+        return partial(self._names, actor, row, self._readable(row))
+
+    def of_credential(
+        self, actor: Actor, credential_id: int | str, called: CalledModel, *, billed: bool = False
+    ) -> Rest:
+        """Test whether a credential of the actor's reaches a model.
+
+        Args:
+            billed: Whether to call the model once, instead of looking for it in a list.
+
+        Raises:
+            NotFoundError: The actor has no such credential.
+            UnreadableCredentialError: Its secret can't be decrypted.
+            ConflictError: Its provider cannot be tested, or the category not be called.
+        """
+        row = self._account(actor, credential_id)
+        secret = self._readable(row)
+        if billed:
+            self._check_callable({**row, "category": called.category})
+        return partial(self._probe, actor, row, secret, called, billed=billed)
+
+    def names_of_credential(self, actor: Actor, credential_id: int | str) -> Rest:
+        """Ask the provider of a credential of the actor's which models it serves.
+
+        Raises:
+            NotFoundError: The actor has no such credential.
+            RegistryError: As for a test.
+        """
+        row = self._account(actor, credential_id)
+        return partial(self._names, actor, row, self._readable(row))
+
+    def _saved(self, actor: Actor, ref: int | str, action: Action) -> Mapping[Any, Any]:
+        row: Mapping[Any, Any]
         row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
+        allowed = {each for name, each in ACCESS_FLAGS.items() if row[name]}
+        check_allowed(action, {Action.USE, *allowed})
         check_active(row, "The model is inactive. Switch it on before you test it.")
+        if row["credential_id"] is not None:
+            row = with_credential(self._rows, row)
+        return row
+
+    def _account(self, actor: Actor, credential_id: int | str) -> dict[str, Any]:
+        row = self._accounts.get(actor, credential_id)
+        return {**bound(row), "credential": row}
+
+    def _readable(self, row: Mapping[Any, Any]) -> AccountSecret:
         try:
-            api_key = self._credentials.open(row)
+            secret = self._credentials.secret(row)
         except UnreadableCredentialError:  # why is for the operator
-            raise UnreadableCredentialError(
-                "The model has no readable API key. Enter one."
-            ) from None
+            raise UnreadableCredentialError("There is no readable API key. Enter one.") from None
+        if secret.kind != "key":
+            raise ConflictError(f"A credential of the kind {secret.kind} can't be tested.")
         self._providers.base_url(row)
         if not self._client.can_ask(row["model_provider"]):
             raise ConflictError("This provider cannot be tested.")
-        return partial(self._probe, actor, row, api_key)
+        return secret
+
+    def _check_callable(self, row: Mapping[Any, Any]) -> None:
+        category = row["category"]
+        if category not in CALLED:
+            raise ConflictError(
+                f"Calls of {category} models cost too much and take too long for a test. Test the "
+                "model without billed_call."
+            )
+        if not self._client.can_call(row["model_provider"], category):
+            raise ConflictError(f"This provider has no API to call {category} models.")
 
     def of_submitted(self, actor: Actor, fields: Mapping[str, Any]) -> Rest:
         """Test what was sent, which need not be saved.
@@ -82,7 +198,8 @@ class ConnectionService:
             ValidationError: The base URL may not be called, or the provider cannot be tested.
         """
         fields = self._checked(fields)
-        return partial(self._probe, actor, fields, fields["api_key"])
+        called = CalledModel(fields["model_name"])
+        return partial(self._probe, actor, fields, AccountSecret.of_key(fields["api_key"]), called)
 
     def names(self, actor: Actor, fields: Mapping[str, Any]) -> Rest:
         """Ask a provider which models it serves.
@@ -90,26 +207,55 @@ class ConnectionService:
         Raises:
             ValidationError: The base URL may not be called, or the provider cannot be asked.
         """
-        return partial(self._names, actor, self._checked(fields))
+        fields = self._checked(fields)
+        return partial(self._names, actor, fields, AccountSecret.of_key(fields["api_key"]))
 
     def _checked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         provider = self._providers.catalogue.canonical(fields["model_provider"])
-        problems = [*self._providers.problems(provider, fields["base_url"])]
+        base_url = fields["base_url"] and self._providers.base_url_of(fields["base_url"], provider)
+        problems = [*self._providers.problems(provider, base_url)]
         if not self._client.can_ask(provider):
             problems.append(("model_provider", "This provider cannot be tested."))
         if problems:
             raise ValidationError(problems)
-        return {**fields, "model_provider": provider}
+        return {**fields, "model_provider": provider, "base_url": base_url}
 
-    def _probe(self, actor: Actor, model: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
+    def _probe(
+        self,
+        actor: Actor,
+        place: Mapping[str, Any],
+        secret: AccountSecret,
+        called: CalledModel,
+        *,
+        billed: bool = False,
+    ) -> dict[str, Any]:
         with self._slot(actor):
-            where = (model["model_provider"], model["base_url"])
-            return asdict(self._client.probe(*where, model["model_name"], api_key.reveal()))
+            where = (place["model_provider"], place["base_url"])
+            sent = self._with_settings(place, secret)
+            if billed:
+                return asdict(self._client.call(*where, called, **sent.revealed()))
+            return asdict(self._client.probe(*where, called.model_name, **sent.revealed()))
 
-    def _names(self, actor: Actor, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _names(
+        self, actor: Actor, place: Mapping[str, Any], secret: AccountSecret
+    ) -> dict[str, Any]:
         with self._slot(actor):
-            where = (fields["model_provider"], fields["base_url"])
-            return {"models": self._client.names(*where, fields["api_key"].reveal())}
+            where = (place["model_provider"], place["base_url"])
+            sent = self._with_settings(place, secret)
+            return {"models": self._client.names(*where, **sent.revealed())}
+
+    def _with_settings(self, place: Mapping[str, Any], secret: AccountSecret) -> AccountSecret:
+        """Return the secret with the headers that ``openai_kwargs()`` has OpenAI's SDK send."""
+        settings = (place.get("credential") or {}).get("settings") or {}
+        if self._providers.catalogue[place["model_provider"]].dialect != "openai":
+            return secret
+        chosen = {name.lower() for name in secret.headers}
+        added = {
+            header: Secret(settings[name])
+            for name, header in _OPENAI_HEADERS.items()
+            if name in settings and header.lower() not in chosen
+        }
+        return replace(secret, headers={**added, **secret.headers})
 
     @contextmanager
     def _slot(self, actor: Actor) -> Iterator[None]:

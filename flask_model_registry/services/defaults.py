@@ -21,12 +21,13 @@ from ..errors import (
 )
 from ..policy import Action, allowed_actions, check_default, check_released, check_sharing
 from ..schemas.categories import CONFIG_TYPES
+from .account_secrets import with_credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..policy import Actor
-    from .credentials import CredentialService
+    from .encryption import CredentialService
     from .resolved_model import ResolvedModel
     from .rows import LockedModel, ModelRef, Rows
 
@@ -162,6 +163,8 @@ class Defaults:
 
     def _usable(self, config_type: str, row: Mapping[Any, Any]) -> Default | None:
         try:
+            if row["credential_id"] is not None:
+                row = with_credential(self._rows, row)
             resolved = self._credentials.resolved(row)
         except (NoAddressError, BlockedAddressError, UnreadableCredentialError):
             return None

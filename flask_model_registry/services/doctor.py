@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from ..db.queries import has_key
 from ..db.session import NO_TABLES, enforces_foreign_keys
 from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
 
@@ -14,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..db.declare import Tables
-    from ..providers.known_providers import Providers
+    from ..providers.app_providers import Providers
     from ..users import Users
-    from .encryption_keys import EncryptionKeys
+    from .key_check import EncryptionKeys
+
+_NAMED = 20  # models that a finding names
+_BATCH = 10_000  # models that one statement looks at
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ def findings(
     """Yield what can be found out without opening an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
-    if missing := [table.name for table, _ in tables.by_model() if not _works(connection, table)]:
+    if missing := [table.name for table in tables.all() if not _works(connection, table)]:
         yield Finding("error", f"{NO_TABLES} ({', '.join(missing)})")
+    if _has(connection, tables.models):  # of an earlier version too: what a migration asks for
+        if connection.dialect.name == "sqlite":
+            yield from _foreign_keys(connection, tables)
+        yield from _uuids(connection, tables)
+        yield from _scripts(connection, tables)
+    if missing:
         return
-    if connection.dialect.name == "sqlite":
-        yield from _foreign_keys(connection, tables)
-    yield from _uuids(connection, tables)
     if not users.knows_who_shares:
         yield Finding(
             "warning",
@@ -47,7 +55,12 @@ def findings(
     yield from _counts(connection, tables)
     yield from _grants(connection, tables)
     yield from _models(connection, tables, providers)
+    yield from _references(connection, keys)
     yield from _keys(connection, keys)
+
+
+def _has(connection: sa.Connection, table: sa.Table) -> bool:
+    return sa.inspect(connection).has_table(table.name, table.schema)
 
 
 def _works(connection: sa.Connection, table: sa.Table) -> bool:
@@ -69,7 +82,7 @@ def _foreign_keys(connection: sa.Connection, tables: Tables) -> Iterator[Finding
         yield Finding("warning", UNFOLLOWED)
     if cascading := [
         table.name
-        for table, _ in tables.by_model()
+        for table in filter(partial(_has, connection), tables.all())
         for key in sa.inspect(connection).get_foreign_keys(table.name, table.schema)
         if key["options"].get("ondelete") == "CASCADE"
     ]:
@@ -82,35 +95,61 @@ def _foreign_keys(connection: sa.Connection, tables: Tables) -> Iterator[Finding
 
 
 def _left_behind(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    user_missing = orphans(tables)(tables.models.c.owner_id)
-    statement = sa.select(sa.func.count()).select_from(tables.models).where(user_missing)
-    if count := connection.scalar(statement):
-        yield Finding(
-            "error",
-            f"{count} models are of users who are gone; delete them as docs/sqlite.md shows",
-        )
+    for table, what in ((tables.models, "models"), (tables.credentials, "credentials")):
+        if not _has(connection, table):
+            continue
+        user_missing = orphans(tables)(table.c.owner_id)
+        statement = sa.select(sa.func.count()).select_from(table).where(user_missing)
+        if count := connection.scalar(statement):
+            yield Finding(
+                "error",
+                f"{count} {what} are of users who are gone; delete them as docs/sqlite.md shows",
+            )
 
 
 def _uuids(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    models = tables.models.c
-    copied = sa.select(sa.func.min(models.id)).group_by(models.uuid).having(sa.func.count() > 1)
-    if ids := connection.scalars(copied.order_by(sa.func.min(models.id))).all():
-        yield Finding(
-            "error",
-            f"the uuid of these models is that of others too: {', '.join(map(str, ids))}; the rows "
-            "were copied with their API keys, so delete the copies",
-        )
-    elif not any(
+    if any(
         each["column_names"] == ["uuid"]
         for each in sa.inspect(connection).get_unique_constraints(
             tables.models.name, tables.models.schema
         )
     ):
+        return
+    models = tables.models.c
+    copied = sa.select(sa.func.min(models.id)).group_by(models.uuid).having(sa.func.count() > 1)
+    copied = copied.order_by(sa.func.min(models.id)).limit(_NAMED + 1)
+    if ids := connection.scalars(copied).all():
+        named = ", ".join(map(str, ids[:_NAMED])) + (" and more" if len(ids) > _NAMED else "")
+        yield Finding(
+            "error",
+            f"the uuid of these models is that of others too: {named}; the rows "
+            "were copied with their API keys, so delete the copies",
+        )
+    else:
         yield Finding("warning", "nothing keeps the uuid of models unique; run 'flask db migrate'")
 
 
+def _scripts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    # Of MySQL and MariaDB; Alembic doesn't compare charsets.
+    columns = sa.inspect(connection).get_columns(tables.models.name, tables.models.schema)
+    if any(
+        getattr(each["type"], "charset", None) == "ascii" and each["name"] == "model_id"
+        for each in columns
+    ):
+        yield Finding(
+            "warning",
+            "a model_id can only be ASCII; run the migration of docs/migration-from-0.1.0.md",
+        )
+
+
 def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    for table in (tables.models, tables.grants, tables.defaults, tables.app_defaults):
+    for table in (
+        tables.models,
+        tables.credentials,
+        tables.grants,
+        tables.defaults,
+        tables.app_defaults,
+    ):
         count = connection.scalar(sa.select(sa.func.count()).select_from(table))
         yield Finding("ok", f"{count} in {table.name}")
 
@@ -128,15 +167,63 @@ def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> Iterator[Finding]:
-    models = tables.models.c
-    without_key = sa.select(sa.func.count()).where(models.ciphertext.is_(None))
+    without_key = sa.select(sa.func.count()).where(~has_key(tables.models))
     if count := connection.scalar(without_key):
         yield Finding("warning", f"{count} models have no API key; their owners can give them one")
-    columns = (models.model_provider, models.base_url)
-    statement = sa.select(*columns, sa.func.count(), sa.func.min(models.id)).group_by(*columns)
-    for provider, base_url, count, first in connection.execute(statement):
+    credentials = tables.credentials.c
+    is_empty = credentials.ciphertext.is_(None) & credentials.reference.is_(None)
+    if count := connection.scalar(sa.select(sa.func.count()).where(is_empty)):
+        text = f"{count} credentials have no secret; their owners can give them one"
+        yield Finding("warning", text)
+    found: dict[str, tuple[int, int]] = {}
+    for provider, base_url, count, first in _places(connection, tables):
         for _field, problem in providers.problems(provider, base_url):
-            yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")
+            counted, least = found.get(problem, (0, first))
+            found[problem] = (counted + count, least)
+    for problem, (count, first) in found.items():
+        yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")
+
+
+def _places(
+    connection: sa.Connection, tables: Tables
+) -> Iterator[tuple[str, str | None, int, int]]:
+    """Yield providers and base URLs, how many models each has, and the first of these.
+
+    Each model may have a base URL of its own, so it counts so many models at a time, and yields a
+    base URL again if others have it too.
+    """
+    models, credentials = tables.models, tables.credentials
+    some = (
+        sa.select(*models.c["id", "model_provider", "base_url", "credential_id"])
+        .where(models.c.id > sa.bindparam("last"))
+        .order_by(models.c.id)
+        .limit(_BATCH)
+        .subquery()
+    )
+    # Outside of the batch, or a database may join all models for each.
+    joined = some.outerjoin(credentials, credentials.c.id == some.c.credential_id)
+    place = (some.c.model_provider, some.c.base_url, credentials.c.kind)
+    first, end = sa.func.min(some.c.id), sa.func.max(some.c.id)
+    statement = sa.select(*place, sa.func.count(), first, end).select_from(joined)
+    statement, last = statement.group_by(*place).order_by(first), 0
+    while rows := connection.execute(statement, {"last": last}).all():
+        for provider, base_url, kind, count, first_id, last_id in rows:
+            last = max(last, last_id)
+            if kind in {None, "key"}:  # those of clouds are called without a base URL
+                yield provider, base_url, count, first_id
+
+
+def _references(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:
+    reference = keys.tables.credentials.c.reference
+    count = connection.scalar(sa.select(sa.func.count(reference)))
+    if count and not keys.credentials.secret_source.is_set:
+        yield Finding(
+            "error",
+            f"{count} credentials refer to secrets kept elsewhere, but ModelRegistry has no "
+            "secret_source; pass it, or have these secrets entered",
+        )
+    elif count:
+        yield Finding("ok", f"{count} credentials refer to secrets that your secret_source returns")
 
 
 def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:

@@ -1,18 +1,36 @@
-"""Keep API keys sealed: AES-256-GCM, bound to the row and to where the key may be sent."""
+"""The API keys of models: encrypted for a model and its base URL, decrypted for nothing else.
+
+The default is AES-256-GCM, which authenticates the row and the origin that the key may be sent to.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ..errors import (
+    BlockedAddressError,
+    ConfigError,
+    UnreadableCredentialError,
+)
+from ..secret import clear_frames
+from .account_secrets import AccountSecret, bound
+from .resolved_model import ResolvedModel, Secret
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..config import EncryptionKey
+    from ..providers.app_providers import Providers
+    from .secret_source import SecretSource
 
+_KEY_ID = re.compile(r"[!-~]{1,255}")
 _NONCE_BYTES = 12  # NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits
 _TAG_BYTES = 16
 _FORMAT = 1
@@ -97,6 +115,169 @@ class AesGcmBox:
         except UnicodeDecodeError:
             problem = "it holds no text"
         raise CannotOpenError(problem)  # outside, as a UnicodeDecodeError holds what was opened
+
+
+class CredentialService:
+    """Seals and opens the keys of one registry in one app."""
+
+    def __init__(
+        self, secret_box: SecretBox, secret_source: SecretSource, providers: Providers
+    ) -> None:
+        self._secret_box = secret_box
+        #: Secrets that aren't stored here.
+        self.secret_source = secret_source
+        self._providers = providers
+        key_ids = getattr(secret_box, "key_ids", None)
+        #: The ids of all the encryption keys that open, if the backend tells.
+        self.key_ids = None if key_ids is None else tuple(map(_checked, key_ids))
+        if self.key_id not in (self.key_ids or (self.key_id,)):
+            raise ConfigError("the key_id of the secret_box is not one of its key_ids")
+
+    @property
+    def key_id(self) -> str | None:
+        """The id of the encryption key that seals now, if the backend tells."""
+        key_id = getattr(self._secret_box, "key_id", None)
+        if key_id is None or key_id in (self.key_ids or ()):  # which are checked already
+            return key_id
+        return _checked(key_id)
+
+    def seal(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
+        """Return the columns that hold a new key, or none, for the row."""
+        if api_key is None:
+            return {"ciphertext": None, "key_id": None}
+        # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
+        key_id = self.key_id
+        context = self._context(row, key_id)
+        outer = sys.exc_info()[1]
+        try:
+            ciphertext = self._secret_box.seal(api_key.reveal(), context)
+        except BaseException as error:  # a box of the host's may hold the key
+            clear_frames(error, outer)
+            raise
+        return {"ciphertext": ciphertext, "key_id": key_id}
+
+    def open(self, row: Mapping[str, Any]) -> Secret:
+        """Return the key of the row.
+
+        Raises:
+            UnreadableCredentialError: There is none, or it does not open for this row.
+        """
+        if "credential" in row:
+            return self.secret(row).api_key
+        if row["ciphertext"] is None:
+            raise UnreadableCredentialError("The model has no API key; set a new one.")
+        key_id = row["key_id"]
+        if key_id is not None and self.key_ids is not None and key_id not in self.key_ids:
+            raise UnreadableCredentialError(
+                f"The stored API key is sealed with the encryption key {key_id!r}, which is not "
+                "configured. Put the key back, or set a new API key."
+            )
+        context = self._context(row, key_id)
+        outer = sys.exc_info()[1]
+        try:
+            return Secret(self._secret_box.open(row["ciphertext"], context))
+        except CannotOpenError as error:
+            problem = str(error)
+        except BaseException as error:
+            clear_frames(error, outer)
+            raise
+        raise UnreadableCredentialError(
+            f"The stored API key does not open: {problem}. Put that back, or set a new API key."
+        )
+
+    def reseal(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
+        """Return the columns that hold the key of the row, sealed anew and opened to see it.
+
+        Raises:
+            ConfigError: It does not open.
+        """
+        columns = self.seal(row, api_key)
+        with suppress(UnreadableCredentialError):
+            if self.open({**row, **columns}) == api_key:
+                return columns
+        raise ConfigError("the secret_box can't decrypt what it encrypted; the row was not changed")
+
+    def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
+        """Return what is needed to call the model of the row.
+
+        Raises:
+            NoAddressError: It has no ``base_url``, and its provider has none or is not known any
+                more; or a setting of its credential is not valid any more.
+            BlockedAddressError: The host does not allow its base URL, or not any more.
+            UnreadableCredentialError: The secret is missing, can't be decrypted or isn't valid, or
+                the ``secret_source`` gives none.
+        """
+        base_url = self._providers.base_url(row)
+        found = self._of_account(row) if "credential" in row else {"api_key": self.open(row)}
+        # The providers' own addresses were checked when the app was made.
+        if row["base_url"] is not None and (problem := self._providers.problem(base_url)):
+            raise BlockedAddressError(problem)
+        # What __init__ and __post_init__ do, without the two: each resolve would call them.
+        resolved = ResolvedModel.__new__(ResolvedModel)
+        vars(resolved).update(
+            id=row["id"],
+            model_id=row["model_id"],
+            category=row["category"],
+            model_provider=row["model_provider"],
+            model_name=row["model_name"],
+            base_url=base_url,
+            dialect=self._providers.catalogue[row["model_provider"]].dialect,
+            temperature=row["temperature"],
+            dimension=row["dimension"],
+            abilities=tuple(row["abilities"] or ()),
+            api_key=found["api_key"],
+            headers={},
+            settings={},
+            expires_at=None,
+            parameters=row["parameters"] or {},
+            info=row["info"] or {},
+            kind="key",
+            secrets={},
+            _open_client=self._providers.open_client,
+        )
+        # What a credential has in place of the above; the order of the attributes stays.
+        vars(resolved).update(found)
+        return resolved
+
+    def _of_account(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a resolved model has of its credential."""
+        secret, credential = self.secret(row), row["credential"]
+        found = {
+            "api_key": secret.api_key,
+            "headers": secret.headers,
+            "settings": credential["settings"],
+            "expires_at": credential["expires_at"],
+        }
+        if secret.kind == "key":
+            return found
+        return {**found, "dialect": None, "kind": secret.kind, "secrets": secret.parts}
+
+    def secret(self, row: Mapping[str, Any]) -> AccountSecret:
+        """Return what a model is called with: its API key, or the secret of its credential.
+
+        Raises:
+            UnreadableCredentialError: There is none, or it does not open for this row.
+        """
+        if "credential" not in row:
+            return AccountSecret.of_key(self.open(row))
+        if row["credential"] is None:
+            raise UnreadableCredentialError("The model has no API key; set a new one.")
+        if row["credential"]["reference"] is not None:
+            return self.secret_source.secret(row["credential"], row)
+        document = self.open(bound(row["credential"], row))
+        return AccountSecret.of(document, row["credential"]["kind"])
+
+    def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
+        # With the key's id, so that a row under another key's does not open: rotation would pass it
+        # over, and taking its own key out would lose it.
+        return f"{row['uuid']} {key_id} {self._providers.key_origin(row)}"
+
+
+def _checked(key_id: Any) -> str:
+    # Databases must keep it unchanged, or what is encrypted under it would be lost.
+    if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
+        raise ConfigError("the key ids of the secret_box must be text of 1 to 255 visible ASCII")
+    return key_id
 
 
 def _encoded(plaintext: str) -> bytes:

@@ -1,51 +1,42 @@
-"""Models as lines of JSON: out of one app, and into another."""
+"""Models and credentials from lines of JSON, as an export writes them."""
 
 from __future__ import annotations
 
-import json
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from marshmallow import EXCLUDE
 
-from ..db.users import Person, find_user
 from ..errors import (
     ConflictError,
+    CredentialNameTakenError,
     ModelIdTakenError,
     RegistryError,
     UnavailableError,
     UnreadableCredentialError,
+    ValidationError,
 )
-from ..providers.known_providers import Catalogue
 from ..schemas import load, parse_json
-from ..schemas.requests import ExchangedModel
-from ..secret import Hidden, Secret
+from ..schemas.exchange import ExchangedCredential, ExchangedModel
+from ..secret import Hidden
+from .account_secrets import AccountSecret, bound, with_credential
 from .rows import ModelRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     from ..policy import Actor
     from .app_services import Services
 
+    Line: TypeAlias = Hidden[dict[str, Any]]
+
 CONFLICTS = ("error", "skip", "update")
-_BATCH = 200
 _BOM = b"\xef\xbb\xbf"
-# The fields of a line that are columns of the same name.
-_COLUMNS = (
-    "model_id category model_provider model_name base_url temperature dimension abilities "
-    "description is_active"
-).split()
-
-
-@dataclass(frozen=True)
-class ExportLine:
-    """A model in text, and the problem with its API key."""
-
-    text: Hidden[str]
-    problem: str | None = None
+_OF_LINES = ("owner", "type")
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,8 @@ class ImportResult:
 
     Attributes:
         act: ``create``, ``update``, ``skip``, ``keep`` (it is there, and the same) or ``fail``.
-        about: The ``model_id``, if the line got as far as that, and the problem.
+        about: The ``model_id``, or the name of the credential, if the line got as far as that,
+            and the problem.
     """
 
     number: int
@@ -65,89 +57,61 @@ class ImportResult:
         return f"{self.number:>6}  {self.act:<6}  {self.about}"
 
 
-class Export:
-    """The models of one registry, all or those of one owner."""
-
-    def __init__(self, services: Services, connection: sa.Connection, owner: str | None) -> None:
-        self._services = services
-        self._connection = connection
-        models = services.rows.queries.access.tables.models
-        self._page = sa.select(models).where(models.c.id > sa.bindparam("after"))
-        self._page = self._page.order_by(models.c.id).limit(_BATCH)
-        if owner is not None:
-            key = find_user(connection, services.rows.queries.access.tables, Person(owner))
-            self._page = self._page.where(models.c.owner_id == key)
-
-    def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
-        """Yield a line for each model, in the order of their ids."""
-        after = 0
-        while rows := self._connection.execute(self._page, {"after": after}).mappings().all():
-            for row in rows:
-                yield self._line(row, with_secrets=with_secrets)
-            after = rows[-1]["id"]
-
-    def _line(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
-        model = {"owner": str(row["owner_id"]), **{name: row[name] for name in _COLUMNS}}
-        model["share_with_users"] = row["is_shared"]
-        problem = None
-        if with_secrets and row["ciphertext"] is not None:
-            try:
-                model["api_key"] = self._services.keys.credentials.open(row)
-                model["base_url"] = self._base_url(row)
-            except UnreadableCredentialError as error:
-                problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
-        return ExportLine(Hidden(json.dumps(model, default=Secret.reveal)), problem)
-
-    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
-        """Return the base URL that goes with the API key into another app."""
-        if has_another_base_url(self._services, row):
-            return self._services.providers.catalogue[row["model_provider"]].base_url
-        return cast("str | None", row["base_url"])
-
-
-def has_another_base_url(services: Services, model: Mapping[Any, Any]) -> bool:
-    """Return whether a model is called at the URL of a provider that only this app has."""
-    catalogue = services.providers.catalogue
-    provider = catalogue.canonical(model["model_provider"])
-    own = catalogue[provider].base_url
-    return model.get("base_url") is None and own != Catalogue()[provider].base_url
-
-
 class Import:
-    """Registers models for their owners, by the rules that hold for these. Commits nothing.
+    """Registers models and credentials for their owners, by the rules that hold for these.
+
+    Commits nothing.
 
     Args:
         owner: The primary key of the user who gets them, as a string; else each line names its
             own.
-        on_conflict: What to do if the ``model_id`` is taken: ``error``, ``skip``, or ``update``
-            the owner's model as ``PUT`` does.
+        on_conflict: What to do if the owner has a model with this ``model_id``, or a credential
+            with this name: ``error``, ``skip``, or ``update`` it as ``PUT`` does.
     """
 
     def __init__(self, services: Services, *, owner: str | None, on_conflict: str) -> None:
         self._services = services
         self._owner = owner
         self._on_conflict = on_conflict
-        self._names = ExchangedModel(only=["model_id", "owner"], unknown=EXCLUDE)
-        self._model = ExchangedModel()
+        self._model_names = ExchangedModel(only=["model_id", "owner"], unknown=EXCLUDE)
+        self._credential_names = ExchangedCredential(only=["name", "owner"], unknown=EXCLUDE)
+        self._model, self._credential = ExchangedModel(), ExchangedCredential()
         self._users: dict[str, Actor] = {}
+        self._brought: set[int] = set()  # credentials whose line had the secret
 
-    def results(self, lines: Iterable[Hidden[bytes]]) -> Iterator[ImportResult]:
-        """Yield what comes of each line, but for the blank ones."""
-        for number, line in enumerate(lines, 1):
-            if _text(number, line).strip():
-                yield self._result(number, line)
+    def results(self, lines: Iterable[Hidden[bytes]]) -> list[ImportResult]:
+        """Return what came of each line, but for the blank ones.
 
-    def _result(self, number: int, text: Hidden[bytes]) -> ImportResult:
-        about = ""
+        Credentials come before models, in whatever order the lines are.
+        """
+        results: list[ImportResult] = []
+        models: list[tuple[int, Line]] = []
+        for number, text in enumerate(lines, 1):
+            if not _text(number, text).strip():
+                continue
+            try:
+                line = Hidden(self._owned(parse_json(_text(number, text))))
+            except RegistryError as error:
+                results.append(ImportResult(number, "fail", str(error)))
+                continue
+            if _is_credential(line):
+                results.append(self._result(number, line, self._of_credential))
+            else:
+                models.append((number, line))
+        results += [self._result(number, line, self._of_model) for number, line in models]
+        return sorted(results, key=attrgetter("number"))
+
+    def _result(
+        self, number: int, line: Line, of_line: Callable[[Line, list[str]], str]
+    ) -> ImportResult:
+        about: list[str] = []
         try:
-            line = Hidden(self._owned(parse_json(_text(number, text))))
-            names = load(self._names, copy(line.reveal()))
-            about = names["model_id"]
-            return ImportResult(number, self._done(names, line), about)
+            act = of_line(line, about)
+            return ImportResult(number, act, *about)
         except UnavailableError:
             raise  # for all lines
         except RegistryError as error:
-            return ImportResult(number, "fail", f"{about}: {error}" if about else str(error))
+            return ImportResult(number, "fail", ": ".join([*about, str(error)]))
 
     def _owned(self, line: Any) -> Any:
         """Return the line with the owner that was asked for."""
@@ -155,69 +119,188 @@ class Import:
             return line
         return {**line, "owner": self._owner}
 
-    def _done(self, names: Mapping[str, str], line: Hidden[dict[str, Any]]) -> str:
+    def _of_credential(self, line: Line, about: list[str]) -> str:
+        names = load(self._credential_names, copy(line.reveal()))
+        about.append(f"credential {names['name']!r}")
+        actor = self._actor(names["owner"])
+        own = self._own_credential(actor, names["name"])
+        if own is not None and self._on_conflict == "skip":
+            return "skip"  # whatever else the line says
+        fields = _without_names(load(self._credential, line.reveal()))
+        if own is not None and self._on_conflict == "error":
+            raise CredentialNameTakenError(
+                "The owner has this credential already; see --on-conflict."
+            )
+        if own is None:
+            new, act = self._services.accounts.create(actor, fields), "create"
+        else:
+            new = self._updated(actor, own, fields)
+            act = "keep" if new["version"] == own["version"] else "update"
+        if "secret" in fields or "reference" in fields:
+            self._brought.add(new["id"])
+        return act
+
+    def _updated(
+        self, actor: Actor, own: Mapping[Any, Any], fields: Mapping[str, Any]
+    ) -> Mapping[Any, Any]:
+        """Make a credential what a line says; a missing field gets its default, but no secret."""
+        change = dict(fields)
+        if change.pop("kind") != own["kind"]:
+            raise ValidationError([("kind", "The owner has one of another kind; delete it first.")])
+        # What stays unchanged isn't checked again: this app may allow less than when it was stored.
+        provider = self._services.providers.catalogue.canonical(change["model_provider"])
+        is_there = provider == own["model_provider"] and change["base_url"] == own["base_url"]
+        if is_there:
+            del change["model_provider"], change["base_url"]
+        if is_there and "secret" in change and self._has_secret(own, change["secret"]):
+            del change["secret"]
+        if is_there and change.get("reference") == own["reference"]:
+            change.pop("reference", None)
+        change["settings"] = {**dict.fromkeys(own["settings"]), **change["settings"]}
+        return self._services.accounts.update(actor, ModelRef(own["id"]), change)
+
+    def _has_secret(self, own: Mapping[Any, Any], secret: Mapping[str, Any]) -> bool:
+        try:
+            stored = AccountSecret.of(self._services.keys.credentials.open(bound(own)), own["kind"])
+        except UnreadableCredentialError:
+            return False
+        return stored == AccountSecret.from_fields(own["kind"], secret)
+
+    def _of_model(self, line: Line, about: list[str]) -> str:
+        names = load(self._model_names, copy(line.reveal()))
+        about.append(names["model_id"])
         actor = self._actor(names["owner"])
         own = self._own(actor, names["model_id"])
         if own is not None and self._on_conflict == "skip":
             return "skip"  # whatever else the line says
-        fields = load(self._model, line.reveal())
-        del fields["owner"]
+        fields = _without_names(load(self._model, line.reveal()))
+        credential = self._used(actor, fields)
         if own is None:
-            return self._created(actor, fields)
+            return self._created(actor, fields, credential)
         if self._on_conflict == "error":
             raise ModelIdTakenError("The owner has this model already; see --on-conflict.")
-        _check_not_accepted(own, fields)
+        if credential is not None:
+            return self._attached(actor, own, fields, credential)
+        _check_not_accepted(own, fields, has_new_key="api_key" in fields)
         if self._has_key(own, fields):
             del fields["api_key"]
         model = self._services.models.update(actor, ModelRef(own["id"]), fields)
         return "keep" if model.version == own["version"] else "update"
 
-    def _created(self, actor: Actor, fields: Mapping[str, Any]) -> str:
+    def _used(self, actor: Actor, fields: dict[str, Any]) -> Mapping[Any, Any] | None:
+        """Return the credential that a line names, and leave its name out of the fields."""
+        name = fields.pop("credential", None)
+        if name is None:
+            return None
+        credential = self._own_credential(actor, name)
+        if credential is None:
+            raise ValidationError([("credential", "The owner has none of this name.")])
+        if self._is_moved(credential, fields):
+            raise ValidationError([("credential", "Is for another provider or origin.")])
+        return credential
+
+    def _created(
+        self, actor: Actor, fields: Mapping[str, Any], credential: Mapping[Any, Any] | None
+    ) -> str:
         try:
-            self._services.models.create(actor, {"api_key": None, **fields})
+            if credential is None:
+                self._services.models.create(actor, {"api_key": None, **fields})
+            else:
+                target = ModelRef(credential["id"])
+                self._services.attachments.register(actor, target, [fields])
         except ModelIdTakenError:  # another owner's shared model has it
             if self._on_conflict == "skip":
                 return "skip"
             raise
+        except ValidationError as error:
+            # Those of the first of several models, as far as the credential knows.
+            raise ValidationError(
+                [(field.removeprefix("models.0."), problem) for field, problem in error.errors]
+            ) from None
         return "create"
+
+    def _attached(
+        self,
+        actor: Actor,
+        own: Mapping[Any, Any],
+        fields: dict[str, Any],
+        credential: Mapping[Any, Any],
+    ) -> str:
+        """Make a model what a line says, with a credential."""
+        is_attached = own["ciphertext"] is None and own["credential_id"] == credential["id"]
+        is_new = not is_attached or credential["id"] in self._brought
+        _check_not_accepted(own, fields, has_new_key=is_new)
+        is_empty = credential["ciphertext"] is None and credential["reference"] is None
+        if own["ciphertext"] is not None and is_empty:
+            raise ConflictError(
+                "The credential has no secret, and the model's own API key would be deleted. "
+                "Set the secret first."
+            )
+        if not is_attached and self._is_moved(own, fields):
+            fields["api_key"] = None
+        model = self._services.models.update(actor, ModelRef(own["id"]), fields)
+        if not is_attached:
+            self._services.attachments.attach(actor, ModelRef(own["id"]), credential["id"])
+        return "keep" if is_attached and model.version == own["version"] else "update"
 
     def _actor(self, owner: str) -> Actor:
         if owner not in self._users:
-            rows = self._services.rows
-            # Undone alone: PostgreSQL ends the transaction over a text that no key can be.
-            with rows.write_transaction() as connection:
-                key = find_user(connection, rows.queries.access.tables, Person(owner))
-            self._users[owner] = self._services.users.from_key(key)
+            self._users[owner] = self._services.actor_of(owner)
         return self._users[owner]
 
     def _own(self, actor: Actor, model_id: str) -> Mapping[Any, Any] | None:
         models = self._services.rows.queries.access.tables.models
-        is_it = (models.c.owner_id == actor.key) & (models.c.model_id == model_id)
-        statement = sa.select(models).where(is_it)
+        return self._first(models, actor, models.c.model_id == model_id)
+
+    def _own_credential(self, actor: Actor, name: str) -> Mapping[Any, Any] | None:
+        credentials = self._services.rows.queries.access.tables.credentials
+        return self._first(credentials, actor, credentials.c.name == name)
+
+    def _first(
+        self, table: sa.Table, actor: Actor, is_it: sa.ColumnElement[bool]
+    ) -> Mapping[Any, Any] | None:
+        statement = sa.select(table).where(table.c.owner_id == actor.key, is_it)
         return self._services.rows.connect().execute(statement).mappings().first()
+
+    def _is_moved(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
+        providers = self._services.providers
+        provider = providers.catalogue.canonical(fields["model_provider"])
+        base_url = fields["base_url"] and providers.base_url_of(fields["base_url"], provider)
+        return providers.is_moved(own, {"model_provider": provider, "base_url": base_url})
 
     def _has_key(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
         """Return whether this key is the stored one, for the same base URL."""
-        if fields.get("api_key") is None:
+        if fields.get("api_key") is None or self._is_moved(own, fields):
             return False
-        providers = self._services.providers
-        provider = providers.catalogue.canonical(fields["model_provider"])
-        if providers.is_moved(own, {**fields, "model_provider": provider}):
-            return False
+        if own["credential_id"] is not None:
+            own = with_credential(self._services.rows, own)
+            if own.get("credential") and own["credential"]["reference"] is not None:
+                return False  # it isn't stored, and locks may be held
         try:
             return bool(self._services.keys.credentials.open(own) == fields["api_key"])
         except UnreadableCredentialError:
             return False
 
 
-def _check_not_accepted(own: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+def _check_not_accepted(
+    own: Mapping[str, Any], fields: Mapping[str, Any], *, has_new_key: bool
+) -> None:
     """A file that does not know the API key of a gift does not accept it for the owner."""
-    keeps_key = own["ciphertext"] is not None and "api_key" not in fields
-    if keeps_key and fields["is_active"] and not own["is_active"]:
+    has_key = own["ciphertext"] is not None or own["credential_id"] is not None
+    if has_key and not has_new_key and fields["is_active"] and not own["is_active"]:
         raise ConflictError(
             "The owner's model is switched off, and may be a gift with another user's API key. "
             "Switch it on or delete it, or have the line bring its api_key."
         )
+
+
+def _is_credential(line: Line) -> bool:
+    return isinstance(line.reveal(), dict) and line.reveal().get("type") == "credential"
+
+
+def _without_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what the services take of a line."""
+    return {name: value for name, value in fields.items() if name not in _OF_LINES}
 
 
 def _text(number: int, line: Hidden[bytes]) -> bytes:

@@ -11,14 +11,15 @@ from ..db.access import parameters_of
 from ..db.representation import ACCESS_FLAGS
 from ..errors import ConfigError, NoAddressError, NotFoundError, RegistryError
 from ..policy import Action
+from .account_secrets import with_credential
 from .rows import kind_of_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..policy import Actor
-    from ..providers.known_providers import Providers
-    from .credentials import CredentialService
+    from ..providers.app_providers import Providers
+    from .encryption import CredentialService
     from .rows import Rows
 
 _AT_MOST = 10  # models are named
@@ -41,7 +42,7 @@ class Explanation:
         actions: What the user may do: use, edit, delete, share.
         base_url: Where it would be called.
         key_id: The encryption key that its API key is sealed with.
-        namesakes: Other models that the user sees, of the same ``model_id``; that leads to the
+        same_model_id: Other models that the user sees, of the same ``model_id``; that leads to the
             nearest active one.
         problems: What keeps ``resolve`` from answering, with the remedy; empty if nothing does.
     """
@@ -54,8 +55,13 @@ class Explanation:
     actions: tuple[str, ...] = ()
     base_url: str | None = None
     key_id: str | None = None
-    namesakes: tuple[int, ...] = ()
+    same_model_id: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def namesakes(self) -> tuple[int, ...]:
+        """The name of ``same_model_id`` in 0.1.0."""
+        return self.same_model_id
 
     def __str__(self) -> str:
         # With repr(), so that nothing in the database speaks to a terminal.
@@ -80,6 +86,8 @@ class Explainer:
             return Explanation(ref, problems=(self._not_visible(ref),))
         except ConfigError as error:  # of the encryption keys
             return Explanation(ref, problems=(str(error),))
+        if row["credential_id"] is not None:
+            row = with_credential(self._rows, row)
         return Explanation(
             ref,
             row["id"],
@@ -91,8 +99,8 @@ class Explainer:
                 *(action.value for name, action in ACCESS_FLAGS.items() if row[name]),
             ),
             base_url=self._base_url(row),
-            key_id=row["key_id"],
-            namesakes=self._same_model_id(actor, row),
+            key_id=(row.get("credential") or row)["key_id"],
+            same_model_id=self._same_model_id(actor, row),
             problems=tuple(self._problems(row)),
         )
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import signals
 from ..db.access import parameters_of, paths_for
-from ..db.filters import QueryKey
-from ..db.representation import RFC_3339, Model, to_dict
+from ..db.representation import Model, rfc_3339, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
 from ..policy import Action, check_active, check_change, check_sharing, needs_release
 from ..schemas.categories import problems
+from ..schemas.fields import search_text
+from ..schemas.filters import cursor_after, query_key
+from ..schemas.limits import MOST_SEARCHED
+from .account_secrets import is_set, with_credential
 from .rows import LockedModel
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
@@ -24,18 +29,22 @@ if TYPE_CHECKING:
 
     from .. import types
     from ..policy import Actor
-    from ..providers.known_providers import Providers
+    from ..providers.app_providers import Providers
     from ..schemas.filters import Filters
-    from .credentials import CredentialService
+    from ..secret import Secret
     from .defaults import Defaults
+    from .encryption import CredentialService
     from .resolved_model import ResolvedModel
     from .rows import ModelRef, Rows
 
 # The columns that take a field of the request unchanged.
 _PLAIN = (
-    "model_id category model_name base_url temperature dimension abilities description is_active"
+    "model_id category model_name base_url temperature dimension abilities description is_active "
+    "parameters info"
 ).split()
-_SILENT = {"shared_model_id", "ciphertext", "key_id"}
+_OBJECTS = {"parameters", "info"}
+_KEY = {"ciphertext", "credential_id"}
+_SILENT = {"shared_model_id", "search_text", "key_id", *_KEY}
 
 
 class ModelService:
@@ -69,8 +78,10 @@ class ModelService:
             "created_at": self._clock(),
             "updated_at": None,
         }
-        row = self._merged(new, fields)
-        self._check(row, is_new_base_url=True)
+        row = self.merged(new, fields)
+        place = (row["model_provider"], row["base_url"])
+        if found := [*problems(row), *self._providers.problems(*place)]:
+            raise ValidationError(found)
         if row["is_shared"]:
             check_sharing(actor)
         row |= self._credentials.seal(row, fields["api_key"])
@@ -78,7 +89,7 @@ class ModelService:
         with self._rows.write_transaction(actor.key) as connection:
             result = connection.execute(self._queries.insert, row)
             row["id"] = result.inserted_primary_key.id  # type: ignore[union-attr]  # one row
-            self._write_abilities(connection, row["id"], (), row["abilities"] or ())
+            self.write_abilities(connection, row["id"], (), row["abilities"] or ())
         self._rows.send_signal(signals.created, actor, row)
         if row["is_shared"]:
             self._rows.send_signal(signals.shared, actor, row)
@@ -89,20 +100,23 @@ class ModelService:
         row = self._rows.find_model(self._queries.one, actor, ref)
         return Model(to_dict(row), row.version)
 
-    def list(
-        self, actor: Actor, filters: Filters, *, limit: int | None = None
-    ) -> list[types.ModelRepresentation]:
-        """Return the models that the actor may see, ordered by id.
+    def list(self, actor: Actor, filters: Filters) -> list[types.ModelRepresentation]:
+        """Return the models that the actor may see."""
+        return self.page(actor, filters, filters.limit)[0]
 
-        Args:
-            limit: At most so many, whatever the filters say.
-        """
-        key, parameters = QueryKey.of(self._canonical(filters), limit or filters.limit)
+    def page(
+        self, actor: Actor, filters: Filters, size: int | None
+    ) -> tuple[builtins.list[types.ModelRepresentation], str | None]:
+        """Return at most so many models, and the cursor of the next page if there are more."""
+        if filters.model_provider is not None:
+            filters = self.canonical(filters)
+        key, parameters = query_key(filters, size and size + 1)
         connection = self._rows.connect()
-        group_paths, of_actor = paths_for(actor, connection.dialect, key.most_groups)
+        group_paths, of_actor = paths_for(actor, connection.dialect, key)
         statement = self._queries.page(key, group_paths)
         rows = connection.execute(statement, {**parameters, **of_actor}).all()
-        return [to_dict(row) for row in rows]
+        after = cursor_after(rows[size - 1], filters) if size and len(rows) > size else None
+        return [*map(to_dict, rows[:size])], after
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
         """Return the active models with a key that a ``model_id`` leads the actor to, by id."""
@@ -117,13 +131,14 @@ class ModelService:
         """
         found = self._rows.find_model(self._queries.secret, actor, model_id)
         row: Mapping[Any, Any] = found._mapping
-        if not row["is_active"] or row["ciphertext"] is None:
+        has_key = row["ciphertext"] is not None or row["credential_id"] is not None
+        if not (row["is_active"] and has_key):
             raise NotFoundError
         return row
 
     def summary(self, actor: Actor, filters: Filters) -> types.Summary:
         """Count the models that :meth:`list` would return, all pages of them."""
-        key, parameters = QueryKey.of(replace(self._canonical(filters), after=None))
+        key, parameters = query_key(replace(self.canonical(filters), after=None, sort="id"), None)
         parameters |= parameters_of(actor)
         counts: dict[str, Counter[str]] = {}
         for names, statement in self._queries.facets(key).items():
@@ -139,6 +154,8 @@ class ModelService:
         """Return what is needed to call the model, if the actor may use it."""
         row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
         check_active(row)
+        if row["credential_id"] is not None:
+            row = with_credential(self._rows, row)
         model = self._credentials.resolved(row)
         self._rows.send_signal(signals.resolved, actor, row)
         return model
@@ -146,16 +163,21 @@ class ModelService:
     def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
         """Return the state of a model's API key, never the API key itself."""
         row = self._rows.find_model(self._queries.secret, actor, ref)._mapping
-        updated_at = row["credential_updated_at"]
+        if row["credential_id"] is not None:
+            row = with_credential(self._rows, row)
+        account = row.get("credential") or {}
+        updated_at = account.get("secret_updated_at", row["credential_updated_at"])
         try:
-            self._credentials.open(row)
+            self._credentials.secret(row)
             status = "readable"
         except UnreadableCredentialError:
             status = "unreadable"
         return {
-            "is_set": row["ciphertext"] is not None,
+            "is_set": is_set(account or row),
             "status": status,
-            "updated_at": None if updated_at is None else updated_at.strftime(RFC_3339),
+            "updated_at": rfc_3339(updated_at),
+            "credential": account.get("id") if row["is_owner"] else None,
+            "expires_at": rfc_3339(account.get("expires_at")),
         }
 
     def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
@@ -167,23 +189,33 @@ class ModelService:
             ConflictError: The model is shared, or a default, and cannot change so.
         """
         with self._rows.lock_model(actor, target, Action.EDIT) as locked:
-            new = self._merged(locked.row, fields)
-            changed = {name: value for name, value in new.items() if value != locked.row[name]}
+            new = self.merged(locked.row, fields)
+            changed = _changes(locked.row, new)
             self._check_change(locked, new, fields, changed)
             if "api_key" in fields:
-                sealed = self._credentials.seal(new, fields["api_key"])
-                if sealed["ciphertext"] != locked.row["ciphertext"]:
-                    # With the key id in any case, as rotation may come between where nothing locks.
-                    changed |= sealed
+                changed |= self._new_key(locked, new, fields["api_key"])
             if changed:
                 locked = self._write(locked, changed)
         if changed:
-            names = {*changed} - _SILENT | ({"api_key"} if "ciphertext" in changed else set())
+            names = {*changed} - _SILENT | ({"api_key"} if changed.keys() & _KEY else set())
             self._rows.send_signal(signals.updated, actor, locked.row, changed=sorted(names))
             if "is_shared" in changed:
                 signal = signals.shared if changed["is_shared"] else signals.unshared
                 self._rows.send_signal(signal, actor, locked.row)
         return locked.shown()
+
+    def _new_key(
+        self, locked: LockedModel, new: Mapping[str, Any], api_key: Secret | None
+    ) -> dict[str, Any]:
+        """Return the columns of the API key that change."""
+        changed: dict[str, Any] = {}
+        sealed = self._credentials.seal(new, api_key)
+        if sealed["ciphertext"] != locked.row["ciphertext"]:
+            # With the key id in any case, as rotation may come between where nothing locks.
+            changed |= sealed
+        if locked.row["credential_id"] is not None:
+            changed["credential_id"] = None
+        return changed
 
     def delete(self, actor: Actor, target: ModelRef) -> None:
         """Delete the model with its key, grants and defaults."""
@@ -193,30 +225,31 @@ class ModelService:
                 locked.connection.execute(statement, {"row_id": locked.row["id"]})
         self._rows.send_signal(signals.deleted, actor, locked.row)
 
-    def _canonical(self, filters: Filters) -> Filters:
+    def canonical(self, filters: Filters) -> Filters:
+        """Return filters with the provider's id in place of another name of it."""
         if filters.model_provider is None:
             return filters
         provider = self._providers.catalogue.canonical(filters.model_provider)
         return replace(filters, model_provider=provider)
 
-    def _merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    def merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row with fields of a request."""
         new = dict(row)
         for name in _PLAIN:
             if name in fields:
                 new[name] = fields[name]
-        if "model_provider" in fields:
+        # What is sent back unchanged stays so, though a new model would be saved in another form.
+        if "model_provider" in fields and fields["model_provider"] != row.get("model_provider"):
             new["model_provider"] = self._providers.catalogue.canonical(fields["model_provider"])
+        if new["base_url"] is not None and new["base_url"] != row.get("base_url"):
+            new["base_url"] = self._providers.base_url_of(new["base_url"], new["model_provider"])
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
+        described = (new["description"] or "")[:MOST_SEARCHED]
+        names = (new["model_id"], new["model_name"], new["model_provider"])
+        new["search_text"] = search_text(*names, *(new["abilities"] or ()), described)
         return new
-
-    def _check(self, row: Mapping[str, Any], *, is_new_base_url: bool) -> None:
-        found = [*problems(row)]
-        if is_new_base_url:
-            found += self._providers.problems(row["model_provider"], row["base_url"])
-        if found:
-            raise ValidationError(found)
 
     def _check_change(
         self,
@@ -225,14 +258,21 @@ class ModelService:
         fields: Mapping[str, Any],
         changed: Collection[str],
     ) -> None:
-        old, has_key = locked.row, locked.row["ciphertext"] is not None
+        old = locked.row
+        has_key = old["ciphertext"] is not None or old["credential_id"] is not None
         names = {*changed}
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
             names.add("api_key")
         is_new_base_url = "model_provider" in changed or "base_url" in changed
+        # A credential of a cloud needs no URL, and an API key may.
+        needs_base_url = new["base_url"] is None and fields.get("api_key") is not None
         moved = is_new_base_url and self._providers.is_moved(old, new)
         check_change(locked.actor, locked.actions, old, new, changed=names, moved=moved)
-        self._check(new, is_new_base_url=is_new_base_url)
+        found = [*problems(new)]
+        if is_new_base_url or needs_base_url:
+            found += self._providers.problems(new["model_provider"], new["base_url"])
+        if found:
+            raise ValidationError(found)
         if moved and has_key and "api_key" not in fields:
             raise ValidationError([("api_key", "Needed again for another provider or address.")])
         if needs_release(old, new):
@@ -241,11 +281,11 @@ class ModelService:
     def _write(self, locked: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
         old, connection = locked.row, locked.connection
         moments = {"updated_at": self._clock()}
-        if "ciphertext" in changed:
+        if changed.keys() & _KEY:
             moments["credential_updated_at"] = moments["updated_at"]
         locked = locked.write({**changed, **moments})
         if "abilities" in changed:
-            self._write_abilities(
+            self.write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
             )
         if "model_id" in changed:
@@ -257,9 +297,10 @@ class ModelService:
             self._defaults.clear_invisible(locked)
         return locked
 
-    def _write_abilities(
+    def write_abilities(
         self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
     ) -> None:
+        """Write what differs between the abilities before and now."""
         # Row by row, as MariaDB locks the gaps between rows that a wider DELETE does not find.
         changes = (
             (self._queries.delete_ability, {*old} - {*new}),
@@ -267,5 +308,20 @@ class ModelService:
         )
         for statement, abilities in changes:
             if abilities:
-                rows = [{"row_id": row_id, "the_ability": each} for each in sorted(abilities)]
+                rows = []
+                for each in sorted(abilities):
+                    rows.append({"row_id": row_id, "the_ability": each})
                 connection.execute(statement, rows)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that differ; JSON objects as text, because in Python 1 equals true."""
+    changed = {}
+    for name, value in new.items():
+        former = old[name]
+        if name in _OBJECTS and value and former is not value:
+            former, value = (json.dumps(each, sort_keys=True) for each in (former, value))
+        if value != former:
+            changed[name] = new[name]
+    # A row that has no text for searches gets one with the first change.
+    return {} if changed.keys() == {"search_text"} else changed

@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .. import signals
+from ..db.user_deletion import detachment
 from ..db.users import find_user
-from ..errors import ModelIdTakenError, ValidationError
+from ..errors import (
+    CredentialInUseError,
+    CredentialNameTakenError,
+    ModelIdTakenError,
+    ValidationError,
+)
 from ..policy import Action, Actor, gift
 from .rows import LockedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from ..db.users import Person
     from ..users import Users
     from .defaults import Defaults
     from .rows import ModelRef, Rows
+
+_NO_KEY = {"ciphertext": None, "key_id": None, "credential_id": None}
 
 
 class Ownership:
@@ -41,6 +49,13 @@ class Ownership:
             .order_by(self._tables.models.c.id)
             .with_for_update()
         )
+        credentials = self._tables.credentials.c
+        self._credentials = (
+            sa.select(credentials.id)
+            .where(credentials.owner_id == gone)
+            .order_by(credentials.id)
+            .with_for_update()
+        )
 
     def transfer(
         self,
@@ -50,11 +65,17 @@ class Ownership:
         *,
         keep_grants: bool = False,
         keep_active: bool = False,
+        without_key: bool = False,
     ) -> None:
         """Give a model away: without its grants, and switched off; it stays shared.
 
+        Args:
+            without_key: Whether it arrives without an API key.
+
         Raises:
             NotFoundError: There is no such model or user.
+            CredentialInUseError: It uses a credential, which is not given away, and is not to
+                arrive without an API key.
             ModelIdTakenError: The user has a model with this ``model_id``.
         """
         with self._rows.lock_model(actor, target, Action.SHARE) as locked:
@@ -62,7 +83,15 @@ class Ownership:
             if key == locked.row["owner_id"]:
                 return
             self._users.check_recipient(key, locked.row["owner_id"])
-            given = self._given(locked, key, keep_grants=keep_grants, keep_active=keep_active)
+            if locked.row["credential_id"] is not None and not without_key:
+                raise CredentialInUseError(
+                    "The model uses your credential, which stays with you. Give the model "
+                    "an API key of its own, or transfer it with without_key."
+                )
+            changes = gift(key, keep_active=keep_active)
+            if without_key:
+                changes |= {**_NO_KEY, "credential_updated_at": self._clock()}
+            given = self._given(locked, changes, keep_grants=keep_grants)
         former_owner = locked.row["owner_id"]
         self._rows.send_signal(signals.transferred, actor, given.row, former_owner=former_owner)
 
@@ -74,11 +103,12 @@ class Ownership:
         keep_grants: bool = False,
         keep_active: bool = False,
     ) -> None:
-        """Give a user's models to a new owner, or delete them; delete the rest of the user's rows.
+        """Give a user's models and credentials to a new owner, or delete them, with the rest.
 
         Raises:
             NotFoundError: The new owner is not active.
             ModelIdTakenError: The new owner has a model with the ``model_id`` of one of them.
+            CredentialNameTakenError: The same for credentials.
             ValidationError: The new owner is the user, or there is none for what is to be kept.
         """
         if user == new_owner:
@@ -86,45 +116,71 @@ class Ownership:
         if new_owner is None and (keep_grants or keep_active):
             raise ValidationError([("transfer_to", "Required to keep grants or active models.")])
         with self._rows.write_transaction(new_owner) as connection:
+            credentials = connection.scalars(self._credentials, {"gone": user}).all()
             rows = connection.execute(self._owned, {"gone": user}).mappings().all()
             owned = [LockedModel(connection, Actor(user), row, (), self._access) for row in rows]
             for table in (self._tables.grants, self._tables.defaults):
                 connection.execute(sa.delete(table).filter_by(user_id=user))
             if new_owner is None:
-                self._delete(connection, owned)
+                self._delete(connection, owned, credentials)
             else:
                 self._users.check_recipient(new_owner, user)
                 self._check_new_owner(connection, user, new_owner)
-                owned = [
-                    self._given(locked, new_owner, keep_grants=keep_grants, keep_active=keep_active)
-                    for locked in owned
-                ]
+                changes = gift(new_owner, keep_active=keep_active)
+                owned = [self._given(each, changes, keep_grants=keep_grants) for each in owned]
+                given = sa.update(self._tables.credentials).filter_by(owner_id=user)
+                connection.execute(given.values(owner_id=new_owner))
         facts = {} if new_owner is None else {"former_owner": user}
         for locked in owned:
             signal = signals.deleted if new_owner is None else signals.transferred
             self._rows.send_signal(signal, None, locked.row, **facts)
 
-    def _delete(self, connection: sa.Connection, owned: list[LockedModel]) -> None:
+    def _delete(
+        self, connection: sa.Connection, owned: list[LockedModel], credentials: Sequence[int]
+    ) -> None:
         # One by one: MariaDB would lock whole tables to find the rows of them all.
         for statement in self._rows.queries.deletions if owned else ():
             connection.execute(statement, [{"row_id": locked.row["id"]} for locked in owned])
+        is_it = self._tables.credentials.c.id == sa.bindparam("row_id")
+        for change in (
+            detachment(self._tables, is_it),
+            sa.delete(self._tables.credentials).where(is_it),
+        ):
+            for row_id in credentials:
+                connection.execute(change, {"row_id": row_id})
 
     def _check_new_owner(self, connection: sa.Connection, user: Any, new_owner: Any) -> None:
-        """Name the models in the way; it is the constraint that keeps them from being lost."""
-        models, inherited = self._tables.models, self._tables.models.alias()
-        both = sa.select(models.c.model_id).where(
-            models.c.owner_id == new_owner,
-            models.c.model_id == inherited.c.model_id,
-            inherited.c.owner_id == user,
+        """Name all that is in the way; it is the constraints that keep it from being lost."""
+        models, credentials = self._tables.models, self._tables.credentials
+        model_ids = self._of_both(connection, models, "model_id", (user, new_owner))
+        names = self._of_both(connection, credentials, "name", (user, new_owner))
+        problems = [
+            f"Both users have {what} called: {', '.join(each)}."
+            for what, each in (("models", model_ids), ("credentials", names))
+            if each
+        ]
+        if problems:
+            raise (ModelIdTakenError if model_ids else CredentialNameTakenError)(" ".join(problems))
+
+    @staticmethod
+    def _of_both(
+        connection: sa.Connection, table: sa.Table, name: str, users: tuple[Any, Any]
+    ) -> list[str]:
+        """Return the names that both users have given, in order."""
+        other = table.alias()
+        is_same = (table.c.owner_id == users[0]) & (table.c[name] == other.c[name])
+        return sorted(
+            connection.scalars(
+                sa.select(table.c[name]).where(is_same, other.c.owner_id == users[1])
+            )
         )
-        if names := sorted(connection.scalars(both)):
-            raise ModelIdTakenError(f"Both users have models called: {', '.join(names)}.")
 
     def _given(
-        self, locked: LockedModel, key: Any, *, keep_grants: bool, keep_active: bool
+        self, locked: LockedModel, changes: dict[str, Any], *, keep_grants: bool
     ) -> LockedModel:
-        given = locked.write({**gift(key, keep_active=keep_active), "updated_at": self._clock()})
-        dropped = {"model_row_id": locked.row["id"], **({"user_id": key} if keep_grants else {})}
+        given = locked.write({**changes, "updated_at": self._clock()})
+        to = {"user_id": changes["owner_id"]} if keep_grants else {}
+        dropped = {"model_row_id": locked.row["id"], **to}
         locked.connection.execute(sa.delete(self._tables.grants).filter_by(**dropped))
         self._defaults.clear_invisible(given)
         return given

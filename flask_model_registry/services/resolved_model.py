@@ -1,17 +1,19 @@
-"""What the host's code gets to call a model with."""
+"""A resolved model: what the host app's code needs to call a model."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from ..secret import Secret as Secret  # noqa: TC001  # Pydantic and its like look it up here
+from . import client_methods, cloud_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
     from typing import Literal
 
     Library = Literal["httpx", "httpx2"]
@@ -19,20 +21,32 @@ if TYPE_CHECKING:
 # LiteLLM gets no other origin: only the guarded client knows which server this stands for. What
 # LiteLLM calls with an HTTP client of its own goes nowhere, as no such host exists (RFC 6761).
 _ALIAS = "https://only-for-the-guarded-client.invalid"
-_VERSION = re.compile(r"(?<!/)/v1\Z")
+# The end of a base URL that OpenAI's clients need. The providers' own clients add it themselves.
+_ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/openai)?\Z")
 
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model that is ready to be called.
+    """A model with all that a call needs.
 
     Attributes:
         model_name: The name the provider knows the model by.
-        base_url: Where to call it; the model's own base URL or the provider's.
+        base_url: The URL to call: the model's own base URL, or the provider's. For the kinds
+            ``aws`` and ``google``, that of the cloud's region.
         dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
             if that takes more than an API key.
         abilities: What it can do, such as ``vision``; empty if none were registered.
-        api_key: The plain key, hidden until ``.reveal()``.
+        api_key: The API key, hidden until ``.reveal()``.
+        headers: The headers of the model's credential, to send with each request; each value is
+            hidden until ``.reveal()``.
+        settings: The settings of its credential, such as ``organization`` or ``region``.
+        expires_at: When its credential expires, in UTC without a zone; ``None`` if unknown. Calls
+            go on after it.
+        parameters: What users added to the JSON body of each call, such as ``max_tokens``.
+        info: What users noted about the model, such as prices; calls don't send it.
+        kind: The kind of its credential: ``key``, ``aws`` or ``google``.
+        secrets: The secrets of a credential of another kind than ``key``, by name; then ``api_key``
+            raises when it is revealed.
     """
 
     id: int
@@ -46,7 +60,14 @@ class ResolvedModel:
     dimension: int | None
     abilities: tuple[str, ...]
     api_key: Secret
-    # Not a field: it is no part of what the model is, for `==`, `repr` and `asdict`.
+    headers: Mapping[str, Secret] = field(default_factory=dict, hash=False)
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
+    expires_at: datetime | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    info: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kind: Literal["key", "aws", "google"] = "key"
+    secrets: Mapping[str, Secret] = field(default_factory=dict, hash=False)
+    # Not a field, so that `==`, `repr` and `asdict` leave it out.
     _open_client: InitVar[Callable[..., Any] | None] = None
 
     def __post_init__(self, _open_client: Callable[..., Any] | None) -> None:
@@ -55,10 +76,11 @@ class ResolvedModel:
     def http_client(self, library: Library | None = None, *, proxy: str | None = None) -> Any:
         """Return an HTTP client that calls this model's server and no other.
 
-        For ``http_client=`` of the SDKs. Each connection is checked as a connection test is: https
-        to a public address, unless ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client
-        follows no redirects, keeps no cookies, and takes no proxy, ``.netrc``, API key or header
-        from the environment. It sends no API key but this model's.
+        For ``http_client=`` of the SDKs, or ``transport=`` of httpx's clients. Each connection is
+        checked as a connection test is: https to a public address, unless
+        ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client follows no redirects, keeps no
+        cookies, and takes no proxy, ``.netrc``, API key or header from the environment. It sends
+        no API key but this model's.
 
         Closing the SDK's client closes it. Threads may share it.
 
@@ -72,6 +94,8 @@ class ResolvedModel:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
             BlockedAddressError: The base URL of a changed copy isn't allowed.
+            UnsupportedClientError: Its credential is of the kind ``aws`` or ``google``. Such calls
+                go to a host of the cloud only, and their clients sign them.
 
         Example:
             ``OpenAI(**model.openai_kwargs(), http_client=model.http_client())``
@@ -87,6 +111,8 @@ class ResolvedModel:
         return self._http_client(library, proxy, is_async=True)
 
     def _http_client(self, library: str | None, proxy: str | None, *, is_async: bool) -> Any:
+        if self.kind != "key":
+            raise client_methods.refused(self.kind, "http_client()")
         open_client: Callable[..., Any] | None = vars(self)["_open_client"]
         if open_client is None:
             raise ConfigError(
@@ -102,26 +128,157 @@ class ResolvedModel:
             proxy=proxy,
         )
 
+    @property
+    def root(self) -> str:
+        """The base URL without the version and other endings that OpenAI's clients need.
+
+        For the clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and Together, and for
+        their LangChain packages: they add the rest of the path themselves.
+
+        Example:
+            ``https://api.groq.com`` for a ``base_url`` of ``https://api.groq.com/openai/v1``
+        """
+        return _ENDING.sub("", self.base_url.rstrip("/"))
+
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
-        Both are always given: what is not, the SDK would take from the environment.
+        API key and base URL are always passed, or the SDK takes them from the environment.
         """
-        return {"api_key": self.api_key.reveal(), "base_url": self.base_url}
+        return {
+            "api_key": self.api_key.reveal(),
+            "base_url": self.base_url,
+            **self._settings("organization", "project"),
+            **self._headers("default_headers"),
+        }
+
+    def azure_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``openai.AzureOpenAI`` for this model.
+
+        For deployments that need an ``api_version``. Pass one yourself, unless the model's
+        credential has one, which is among these. ``openai_kwargs()`` needs none: it calls Azure's
+        version 1. Use openai 3, because older versions prefer an ``AZURE_OPENAI_AD_TOKEN`` of the
+        environment to the API key.
+
+        Raises:
+            UnsupportedClientError: The dialect isn't ``azure-openai``.
+
+        Example:
+            ``AzureOpenAI(**model.azure_kwargs(), api_version="2024-10-21")``
+        """
+        client_methods.require(self, "azure_kwargs")
+        return {
+            "api_key": self.api_key.reveal(),
+            "azure_endpoint": self.root,
+            **self._settings("api_version"),
+            **self._headers("default_headers"),
+        }
 
     def anthropic_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``anthropic.Anthropic`` for this model.
 
-        For the dialect ``anthropic``. The SDK adds the version to the base URL itself.
+        Raises:
+            UnsupportedClientError: The dialect isn't ``anthropic``.
         """
-        root = _VERSION.sub("", self.base_url.rstrip("/"))
-        return {"api_key": self.api_key.reveal(), "base_url": root}
+        client_methods.require(self, "anthropic_kwargs")
+        return {
+            "api_key": self.api_key.reveal(),
+            "base_url": self.root,
+            **self._headers("default_headers"),
+        }
+
+    def google_kwargs(self, http_client: Any = None) -> dict[str, Any]:
+        """Return the keyword arguments of ``google.genai.Client`` for this model.
+
+        For a credential of the kind ``google``, they are for Vertex AI, with the service account.
+
+        Args:
+            http_client: What ``http_client()`` returns, or ``async_http_client()`` for
+                ``Client(...).aio``. Vertex AI takes none.
+
+        Raises:
+            UnsupportedClientError: The dialect isn't ``gemini``, nor the kind ``google``.
+            ConfigError: The package isn't installed, for Vertex AI.
+
+        Example:
+            ``genai.Client(**model.google_kwargs(model.http_client()))``
+        """
+        client_methods.require(self, "google_kwargs")
+        if self.kind == "google":
+            return cloud_arguments.for_google(self)
+        options = {"base_url": self.root, "api_version": "v1beta", **self._headers("headers")}
+        if http_client is not None:
+            is_async = hasattr(http_client, "aclose")
+            options["httpx_async_client" if is_async else "httpx_client"] = http_client
+        # Explicit, because the environment may choose Vertex AI, which takes other keys.
+        return {"api_key": self.api_key.reveal(), "vertexai": False, "http_options": options}
+
+    def boto3_kwargs(self, config: Any = None) -> dict[str, Any]:
+        """Return the keyword arguments of ``boto3.client`` for this model at Amazon Bedrock.
+
+        Nothing of the environment or of a profile is used.
+
+        Args:
+            config: Your own ``botocore.config.Config``, such as for timeouts.
+
+        Raises:
+            UnsupportedClientError: Its credential isn't of the kind ``aws``.
+            ConfigError: boto3 isn't installed.
+
+        Example:
+            ``boto3.client(**model.boto3_kwargs()).converse(modelId=model.model_name, ...)``
+        """
+        client_methods.require(self, "boto3_kwargs")
+        return cloud_arguments.for_boto3(self, config)
+
+    def ollama_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``ollama.Client`` for this model.
+
+        The header is always passed, or the client sends the environment's ``OLLAMA_API_KEY``.
+
+        Raises:
+            UnsupportedClientError: The dialect isn't ``ollama``.
+
+        Example:
+            ``ollama.Client(**model.ollama_kwargs(), transport=model.http_client("httpx"))``
+        """
+        client_methods.require(self, "ollama_kwargs")
+        headers = self._headers("headers").get("headers", {})
+        return {
+            "host": self.root,
+            "headers": {**headers, "Authorization": f"Bearer {self.api_key.reveal()}"},
+            "follow_redirects": False,
+        }
+
+    def llamaindex_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of LlamaIndex's ``OpenAILike`` for this model.
+
+        For a model of the category ``embedding``, they are for ``OpenAILikeEmbedding``. They have
+        the registered temperature or dimensions, and the parameters.
+
+        Example:
+            ``OpenAILike(**model.llamaindex_kwargs(), http_client=model.http_client("httpx"))``
+        """
+        registered = self._fields()
+        kwargs = {
+            "api_key": self.api_key.reveal(),
+            "api_base": self.base_url,
+            **self._headers("default_headers"),
+            **registered,
+        }
+        # In extra_body, because LlamaIndex passes these on as arguments of OpenAI's client.
+        if body := {**self.parameters, **registered} if self.parameters else {}:
+            kwargs["additional_kwargs"] = {"extra_body": body}
+        if self.category == "embedding":
+            return {"model_name": self.model_name, **kwargs}
+        return {"model": self.model_name, "is_chat_model": True, **kwargs}
 
     def litellm_kwargs(self, client: Any = None) -> dict[str, Any]:
         """Return keyword arguments of ``litellm.completion`` and its like for this model.
 
-        The model is called by LiteLLM's provider ``openai``, whatever its own is: by others,
-        LiteLLM lets some names of models decide where the key goes.
+        LiteLLM calls each model with its provider ``openai``, because with others, some names of
+        models decide where the API key goes. With a credential of the kind ``aws`` or ``google``,
+        it calls with its provider ``bedrock`` or ``vertex_ai``, and takes no client.
 
         Args:
             client: An ``openai.OpenAI`` made of ``openai_kwargs()`` and ``http_client()``, or an
@@ -130,11 +287,40 @@ class ResolvedModel:
                 with an HTTP client of its own, as some names make it do, therefore fail.
 
         Example:
-            ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``
+            ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; with
+            ``**model.call_kwargs() | model.litellm_kwargs(client)``, also with what was registered
         """
+        if self.kind != "key":
+            return cloud_arguments.for_litellm(self)
         name = f"openai/{self.model_name}"
         if client is None:
-            return {"model": name, "api_key": self.api_key.reveal(), "api_base": self.base_url}
+            key = {"api_key": self.api_key.reveal(), "api_base": self.base_url}
+            return {"model": name, **key, **self._headers("extra_headers")}
         base_url = _ALIAS + urlsplit(self.base_url).path
         client = client.with_options(api_key="unused", base_url=base_url)
         return {"model": name, "api_key": "unused", "api_base": base_url, "client": client}
+
+    def call_kwargs(self) -> dict[str, Any]:
+        """Return the arguments of each call: the model's name, and what users registered for it.
+
+        For the methods of OpenAI's and Anthropic's clients and for LiteLLM's functions. The
+        temperature, the dimensions and the parameters are in ``extra_body``, because the clients
+        have no arguments for some of them, and arguments may say more than what is in a body.
+
+        Example:
+            ``client.chat.completions.create(**model.call_kwargs(), messages=messages)``
+        """
+        body = {**self.parameters, **self._fields()}
+        return {"model": self.model_name, **({"extra_body": body} if body else {})}
+
+    def _fields(self) -> dict[str, Any]:
+        registered = {"temperature": self.temperature, "dimensions": self.dimension}
+        return {name: value for name, value in registered.items() if value is not None}
+
+    def _settings(self, *names: str) -> dict[str, str]:
+        return {name: self.settings[name] for name in names if name in self.settings}
+
+    def _headers(self, argument: str) -> dict[str, dict[str, str]]:
+        """Return the headers as an argument of an SDK, if there are any."""
+        headers = {name: value.reveal() for name, value in self.headers.items()}
+        return {argument: headers} if headers else {}

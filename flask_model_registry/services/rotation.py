@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import randint
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
-from ..db.failures import is_transient
+from ..db.failures import failure_of, is_transient
 from ..errors import ConfigError, UnreadableCredentialError
+from .account_secrets import bound
+from .problems import Problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tenacity import Retrying
 
-    from .encryption_keys import EncryptionKeys
+    from .key_check import EncryptionKeys
     from .resolved_model import Secret
 
     Row: TypeAlias = Mapping[Any, Any]
+    _Change: TypeAlias = tuple[Row, Mapping[str, Any]]  # a row, and its columns sealed again
 
 T = TypeVar("T")
 
@@ -28,25 +32,76 @@ class Progress:
     """What a walk over the stored API keys has met so far.
 
     Attributes:
-        processed: Rows looked at in this pass.
-        unreadable: Which of them do not open, and why.
+        processed: Rows looked at in this pass, and those sealed or skipped in earlier ones.
+        problems: Which of them do not open or cannot be changed, and why.
         sealed: Rows sealed with the newest key, in all passes.
         skipped: Rows that another transaction changed between the read and the write.
     """
 
     processed: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     sealed: int = 0
     skipped: int = 0
 
     @property
     def readable(self) -> int:
-        """How many of the rows in this pass open."""
-        return self.processed - len(self.unreadable)
+        """How many of the rows open, in a walk that changes none."""
+        return self.processed - self.problems.count
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """The rows of a table that hold something sealed.
+
+    Attributes:
+        what: What a row is called in messages.
+        name: The column of what its owner calls it.
+        bound: Returns what it takes to open what a row holds.
+        called: Returns what it takes to call a provider with what a row holds.
+        more: Other columns that this takes.
+    """
+
+    what: str
+    name: sa.Column[str]
+    bound: Callable[[Row], Row] = lambda row: row
+    called: Callable[[Row], Row] = lambda row: row
+    more: tuple[sa.Column[Any], ...] = ()
+
+    @property
+    def columns(self) -> Any:
+        """The columns of the table."""
+        return self.name.table.c
+
+    def batch(self, size: int) -> sa.Select[Any]:
+        """Return the statement for some rows."""
+        columns = self.columns
+        return (
+            sa.select(columns.id, self.name.label("name"), columns.owner_id, columns.uuid)
+            .add_columns(columns.model_provider, columns.base_url)
+            .add_columns(columns.ciphertext, columns.key_id, *self.more)
+            .where(columns.ciphertext.is_not(None), columns.id > sa.bindparam("last"))
+            .order_by(columns.id)
+            .limit(size)
+        )
+
+    def replace_if_unchanged(self) -> sa.Update:
+        """Return the statement that changes what a row holds, if it is still as it was."""
+        is_row = self.columns.id == sa.bindparam("row_id")
+        is_unchanged = self.columns.ciphertext == sa.bindparam("old")
+        return sa.update(self.name.table).where(is_row, is_unchanged)
+
+    def stored(self, ids: Sequence[int]) -> sa.Select[Any]:
+        """Return the statement for what these rows hold now."""
+        return sa.select(self.columns.id, self.columns.ciphertext).where(self.columns.id.in_(ids))
+
+    def describe(self, row: Row) -> str:
+        """Return which row it is, for people."""
+        which = f"{self.what} {row['id']} {row['name']!r} of user {str(row['owner_id'])!r}"
+        return f"{which} on {row['key_id']!r}"
 
 
 class Rotation:
-    """Walks over the stored API keys, on a connection of its own.
+    """Walks over the stored API keys, of models and credentials, on a connection of its own.
 
     No transaction is open while keys are opened and sealed.
 
@@ -62,17 +117,17 @@ class Rotation:
         self._tries = tries
         self._keys = keys
         self._credentials = keys.credentials
-        models = keys.tables.models.c
-        self._models = models
-        self._batch = (
-            sa.select(models.id, models.model_id, models.owner_id, models.uuid)
-            .add_columns(models.model_provider, models.base_url, models.ciphertext, models.key_id)
-            .where(models.ciphertext.is_not(None), models.id > sa.bindparam("last"))
-            .order_by(models.id)
-            .limit(batch_size)
-        )
-        self._replace_if_unchanged = sa.update(keys.tables.models).where(
-            models.id == sa.bindparam("row_id"), models.ciphertext == sa.bindparam("old")
+        models, credentials = keys.tables.models, keys.tables.credentials
+        self._batch_size = batch_size
+        self._sealed = (
+            _Sealed("model", models.c.model_id),
+            _Sealed(
+                "credential",
+                credentials.c.name,
+                bound,
+                lambda row: {**row, "credential": row},
+                (credentials.c.kind, credentials.c.reference),
+            ),
         )
 
     def count(self, *, only_old: bool = False) -> int:
@@ -81,78 +136,136 @@ class Rotation:
         return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
     def verify(self, *, only_old: bool = False) -> Iterator[Progress]:
-        """Open every API key, or those that are not on the newest key; yield after each batch."""
+        """Open every API key, or those that are not on the newest key; yield after each batch.
+
+        Without ``only_old``, a secret must also be one that calls still accept.
+        """
         progress = Progress()
-        for batch in self._old() if only_old else self._batches(self._batch):
+        read = self._opened if only_old else self._secret_for_call
+        for sealed, batch in self._old(progress) if only_old else self._batches(progress):
             for row in batch:
-                self._opened(row, progress)
+                self._read_secret(sealed, row, progress, read)
             yield progress
 
     def rotate(self) -> Iterator[Progress]:
         """Seal with the newest key what is on others, until no more can be; yield after each batch.
 
-        Each row is changed by one statement, if it is still as it was read; that is all that a
-        kill can interrupt. What others write meanwhile is met by the next pass.
+        The rows of a batch are changed in one transaction, each only if it is still as it was read;
+        that is all that a kill can undo. What others write meanwhile is met by the next pass.
 
         Raises:
-            ConfigError: The backend has no ``key_id``, or does not open what it seals; or the
-                database does not change a row.
+            ConfigError: The backend has no ``key_id``, or does not open what it seals.
         """
         progress, is_done = Progress(), False
         while not is_done:
             changed = progress.sealed + progress.skipped
-            progress.processed = 0
-            progress.unreadable.clear()
-            for batch in self._old():
-                for row in batch:
-                    self._reseal(row, progress)
+            progress.processed = changed
+            progress.problems.clear()
+            for sealed, batch in self._old(progress):
+                self._reseal(sealed, batch, progress)
                 yield progress
             is_done = changed == progress.sealed + progress.skipped
 
-    def _old(self) -> Iterator[Sequence[Row]]:
+    def _old(self, progress: Progress) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
         newest = self._credentials.key_id
         if newest is None:
             raise ConfigError("the secret_box has no key_id, so nothing tells old keys from new")
         in_use = self._transact(lambda connection: [*self._keys.key_ids_in_use(connection)])
         for key_id in (*in_use, None):
             if key_id != newest:
-                yield from self._batches(self._batch.where(self._models.key_id == key_id))
+                yield from self._batches(progress, key_id)
 
-    def _batches(self, statement: sa.Select[Any]) -> Iterator[Sequence[Row]]:
-        last = 0
-        while batch := self._read(statement, last):
-            yield batch
-            last = batch[-1]["id"]
+    def _batches(
+        self, progress: Progress, *key_ids: str | None
+    ) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
+        """Yield all rows, or those on one encryption key, in the order of their ids.
+
+        Where another rotation is changing the same rows, it goes on at random further on, so that
+        the two share the work. The next pass has what it left out.
+        """
+        for sealed in self._sealed:
+            on_key = [sealed.columns.key_id == each for each in key_ids]
+            statement, last = sealed.batch(self._batch_size).where(*on_key), 0
+            greatest = sa.select(sa.func.max(sealed.columns.id)).where(*on_key)
+            while batch := self._read(statement, last):
+                skipped = progress.skipped
+                yield sealed, batch
+                last = batch[-1]["id"]
+                if progress.skipped - skipped > len(batch) // 2:
+                    last = randint(last, max(last, self._read_end(greatest)))  # noqa: S311  # no secret
 
     def _read(self, statement: sa.Select[Any], last: int) -> Sequence[Row]:
         return self._transact(lambda each: each.execute(statement, {"last": last}).mappings().all())
 
-    def _opened(self, row: Row, progress: Progress) -> Secret | None:
+    def _read_end(self, greatest: sa.Select[Any]) -> int:
+        return self._transact(lambda each: each.scalar(greatest) or 0)
+
+    def _opened(self, sealed: _Sealed, row: Row) -> Secret:
+        return self._credentials.open(sealed.bound(row))
+
+    def _secret_for_call(self, sealed: _Sealed, row: Row) -> Secret:
+        return self._credentials.secret(sealed.called(row)).api_key
+
+    @staticmethod
+    def _read_secret(
+        sealed: _Sealed, row: Row, progress: Progress, read: Callable[[_Sealed, Row], Secret]
+    ) -> Secret | None:
         progress.processed += 1
         try:
-            return self._credentials.open(row)
+            return read(sealed, row)
         except UnreadableCredentialError as error:
-            which = f"model {row['id']} {row['model_id']!r} of user {str(row['owner_id'])!r}"
-            progress.unreadable.append(f"{which} on {row['key_id']!r}: {error.detail}")
+            progress.problems.add(f"{sealed.describe(row)}: {error.detail}")
             return None
 
-    def _reseal(self, row: Row, progress: Progress) -> None:
-        api_key = self._opened(row, progress)
-        if api_key is None:
-            return
-        columns = self._credentials.reseal(row, api_key)
-        parameters = {"row_id": row["id"], "old": row["ciphertext"], **columns}
-        is_ours = self._transact(
-            lambda each: each.execute(self._replace_if_unchanged, parameters).rowcount == 1
-        )
-        if not is_ours and self._is_still(row):
-            raise ConfigError(f"the database does not let model {row['id']} be changed")
-        progress.sealed += is_ours
-        progress.skipped += not is_ours
+    def _reseal(self, sealed: _Sealed, batch: Sequence[Row], progress: Progress) -> None:
+        changes: list[_Change] = []
+        try:
+            for row in batch:
+                secret = self._read_secret(sealed, row, progress, self._opened)
+                if secret is not None:
+                    columns = self._credentials.reseal(sealed.bound(row), secret)
+                    changes.append((row, columns))
+        finally:  # also of what a backend that fails has sealed before
+            self._write(sealed, changes, progress)
 
-    def _is_still(self, row: Row) -> bool:
-        ciphertext = sa.select(self._models.ciphertext).where(self._models.id == row["id"])
-        return self._transact(lambda each: bool(each.scalar(ciphertext) == row["ciphertext"]))
+    def _write(self, sealed: _Sealed, changes: Sequence[_Change], progress: Progress) -> None:
+        """Change rows in one transaction, or each in its own if one of them is refused."""
+        if not changes:
+            return
+        reason = ""
+        try:
+            stored = self._transact(lambda each: self._replace(sealed, changes, each))
+        except sa.exc.DBAPIError as error:
+            is_one = len(changes) == 1
+            if failure_of(error) and (is_one or not is_transient(error)):
+                raise
+            if not is_one:
+                for each in changes:
+                    self._write(sealed, [each], progress)
+                return
+            stored = {row["id"]: row["ciphertext"] for row, _ in changes}
+            reason = f": {str(error.orig)[:500]!r}"
+        for row, columns in changes:
+            now = stored.get(row["id"])
+            if now == row["ciphertext"]:
+                text = f"the database does not let it be changed{reason}"
+                progress.problems.add(f"{sealed.describe(row)}: {text}")
+            else:
+                progress.sealed += now == columns["ciphertext"]
+                progress.skipped += now != columns["ciphertext"]
+
+    @staticmethod
+    def _replace(
+        sealed: _Sealed, changes: Sequence[_Change], connection: sa.Connection
+    ) -> dict[int, bytes]:
+        """Change rows that are still as they were read; return what all hold now."""
+        parameters = [
+            {"row_id": row["id"], "old": row["ciphertext"], **columns} for row, columns in changes
+        ]
+        connection.execute(sealed.replace_if_unchanged(), parameters)
+        # Drivers don't agree on how many rows many executions changed.
+        ids = [row["id"] for row, _ in changes]
+        return dict(map(tuple, connection.execute(sealed.stored(ids))))
 
     def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         result: T = self._tries(self._once, work)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import sqlalchemy as sa
 
-from .. import signals
 from ..db.access import parameters_of, paths_for
-from ..db.failures import breaks_a_constraint, violated_constraint
-from ..db.models import Registered
+from ..db.conflicts import REFUSED, conflict_of
+from ..db.failures import breaks_a_constraint
 from ..db.queries import Lookup
+from ..db.registered import Registered
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
-from ..db.session import savepoint
-from ..db.user_deletion import Departures, user_missing
+from ..db.session import savepoint, trigger_state, user_missing
+from ..db.user_deletion import Departures
 from ..errors import (
     ConflictError,
-    ModelIdTakenError,
     NotFoundError,
     PreconditionFailedError,
 )
 from ..policy import Action, allowed_actions, check_allowed
 from ..schemas.limits import MAX_ID, MODEL_ID
+from ..signals import outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from ..db.access import AccessConditions
     from ..db.queries import ModelLookup, Queries
     from ..policy import Actor
-    from .encryption_keys import EncryptionKeys
+    from .key_check import EncryptionKeys
 
 _public_values = itemgetter(*PUBLIC_FIELDS)
-_REFUSED = "The database refused the model; its owner may be gone."
+# A connection test is of these columns, so that a change of one of them forgets the last test.
+_TESTED = frozenset("owner_id model_provider base_url model_name ciphertext credential_id".split())
+_UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,10 @@ class LockedModel:
         # The lock may be gone, on a connection that commits by itself.
         is_still = (models.c.id == self.row["id"]) & (models.c.version == version)
         values = {**columns, "version": version + 1}
+        if not _TESTED.isdisjoint(columns):
+            values |= _UNTESTED
         if self.connection.execute(sa.update(models).where(is_still), values).rowcount != 1:
-            raise ConflictError("The model was changed at the same time; try again.")
+            raise ConflictError("The model was changed at the same time. Fetch it and retry.")
         return replace(self, row={**self.row, **values})
 
 
@@ -138,7 +142,9 @@ class Rows:
             self._keys.check(connection)
             self._keys.are_checked = True
         if connection.dialect.name == "sqlite":
-            self._departures.follow(connection)
+            is_followed, has_tables = trigger_state(connection, self._access.tables)
+            if is_followed != has_tables or self._access.tables.models.schema is not None:
+                self._departures.follow(connection)
         return connection
 
     def check_keys(self) -> None:
@@ -213,12 +219,12 @@ class Rows:
         try:
             with savepoint(connection):
                 if user is not None and user_missing(connection, self._access.tables, user):
-                    raise ConflictError(_REFUSED)
+                    raise ConflictError(REFUSED)
                 yield connection
         except sa.exc.DBAPIError as error:
             if not breaks_a_constraint(error):
                 raise
-            raise self._conflict(error) from None
+            raise conflict_of(error, self._access.tables) from None
         # The host may have loaded what has changed. What it has changed itself stays so, and is
         # refused at flush.
         session = self.session()
@@ -241,7 +247,7 @@ class Rows:
             PreconditionFailedError: It is not in the state that the actor expects.
         """
         connection = self.connect(to_write=True)
-        # Whoever cannot see the model does not wait for its lock: that would tell of it.
+        # A user who cannot see the model does not wait for its lock, which would reveal it.
         if shared:  # so it does not change, and is chosen as for a call
             row = self.find_model(self.queries.visible, actor, target.ref, connection)
         else:
@@ -252,7 +258,9 @@ class Rows:
                 raise NotFoundError
             check_allowed(action, locked.actions)
             if target.is_expected is not None and not target.is_expected(locked.shown().tag):
-                raise PreconditionFailedError("The tag is not that of the model now; get it again.")
+                raise PreconditionFailedError(
+                    "The model has changed since you fetched it. Fetch it again and retry."
+                )
             yield locked
 
     def send_signal(
@@ -262,10 +270,17 @@ class Rows:
         row: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        """Send a signal, about a model or none in particular."""
+        """Send a signal, about a model or none in particular, or put it into the outbox."""
+        facts |= {"event": signal.name, "actor": actor and actor.key}
         if row is not None:
             facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
-        signals.send_signal(signal, self._sender(), actor=actor and actor.key, **facts)
+        sender, waiting = self._sender(), outbox.get()
+        if waiting is None:
+            signal.send(sender, **facts)
+            return
+        # One by one, so that a receiver that fails does not keep it from the others.
+        for receiver in signal.receivers_for(sender):
+            waiting.append(partial(receiver, sender, **facts))
 
     def _locked(
         self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]
@@ -274,19 +289,11 @@ class Rows:
         if row is None:
             raise NotFoundError
         locked = LockedModel(connection, actor, row, (), self._access)
-        if not locked.is_owner:
+        if Action.SHARE not in locked.actions:
             parameters = {"ref": row_id, **parameters_of(actor)}
             grants = connection.execute(self.queries.grants_of_actor, parameters)
             locked = replace(locked, grants=tuple(grants.mappings()))
         return locked
-
-    def _conflict(self, error: sa.exc.DBAPIError) -> ConflictError:
-        constraint = violated_constraint(error, self._access.tables.models) or ""
-        if constraint.endswith("owner_model_id"):
-            return ModelIdTakenError("The owner already has a model with this model_id.")
-        if constraint.endswith("shared_model_id"):
-            return ModelIdTakenError("A model with this model_id is already shared with everyone.")
-        return ConflictError(_REFUSED)
 
 
 def _found(

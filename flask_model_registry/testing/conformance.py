@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ..db.session import NO_TABLES
 from ..errors import UnreadableCredentialError
 from ..policy import Actor
+from ..services.account_secrets import bound
 from ..web.views import ROUTES
 from .canary import listening
 from .exercise import exercise
@@ -41,12 +42,28 @@ _directions = pytest.mark.parametrize("requester", ["the first user asks", "the 
 class ModelRegistryConformance:
     """What must hold of the registry in every app. Inherit from it, in a class named ``Test…``.
 
-    It needs the fixtures ``model_registry_app``, your app with its tables, and
+    Write two fixtures for it: ``model_registry_app``, your app with its tables, and
     ``model_registry_users``, two of its users: each a mapping of request headers, or an
     ``app.test_client()`` that has logged in. It registers models for the two, and removes them.
 
     Attributes:
         url_values: The values of variables in the address of a parent blueprint.
+
+    Example:
+        ``class TestModelRegistry(ModelRegistryConformance): pass``, with this in ``conftest.py``::
+
+            @pytest.fixture
+            def model_registry_app():
+                app = create_app(...)
+                with app.app_context():
+                    db.create_all()  # or your migrations, to have them tested
+                return app
+
+            @pytest.fixture
+            def model_registry_users(model_registry_app):
+                with model_registry_app.app_context():
+                    ...  # add two users, commit, and make a token for each
+                return [{"Authorization": f"Bearer {token}"} for token in tokens]
     """
 
     url_values: ClassVar[Mapping[str, Any]] = {}
@@ -66,7 +83,7 @@ class ModelRegistryConformance:
 
     def test_the_tables_are_migrated(self, model_registry_host: Host) -> None:
         """Every table, column, index, unique constraint and foreign key is in the database."""
-        tables = [table for table, _ in model_registry_host.tables.by_model()]
+        tables = model_registry_host.tables.all()
         with model_registry_host.connected() as connection:
             missing = [*missing_objects(connection, tables)]
         if missing == [f"table {table.name}" for table in tables]:
@@ -95,6 +112,7 @@ class ModelRegistryConformance:
         """The rows of a model hold no trace of its API key."""
         fixture = model_registry_scene
         fixture.register(fixture.first, "sealed")
+        fixture.account(fixture.first, "sealed")
         if any(map(fixture.canary.is_in, fixture.rows())):
             fail("The database holds an API key in the clear; the secret_box must encrypt it.")
 
@@ -136,20 +154,22 @@ class ModelRegistryConformance:
             )
 
     @_directions
-    def test_a_model_of_somebody_else_is_as_absent_as_none(
+    def test_a_model_of_another_user_looks_like_a_missing_one(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
         """By no form of its id, on no route, is the answer another than if it were not there."""
         owner, other = _roles(model_registry_scene, requester)
         model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
         own = model_registry_scene.register(other, "own")
-        found = distinguishable(model_registry_scene, other, model, own)
+        account = model_registry_scene.account(owner, "hidden")
+        found = distinguishable(model_registry_scene, other, model, own, account=account)
         _fail_if_any([*found], f"{other.name} can tell a model of {owner.name} from none:")
         # Nor by what cannot be registered.
         model_registry_scene.register(other, "hidden")
+        model_registry_scene.account(other, "hidden")
 
     @_directions
-    def test_a_model_of_somebody_else_is_in_no_list(
+    def test_a_model_of_another_user_is_in_no_list(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
         """It is not listed, counted or a default for another user."""
@@ -158,6 +178,7 @@ class ModelRegistryConformance:
         before = lists_of(model_registry_scene, other)
         model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
         model_registry_scene.choose(owner, own.owner, model.owner)
+        model_registry_scene.account(owner, "hidden")
         after = lists_of(model_registry_scene, other)
         changed = [f"GET {address}" for address, text in before.items() if after[address] != text]
         _fail_if_any(changed, f"{other.name} sees that {owner.name} has registered a model:")
@@ -178,14 +199,16 @@ def _roles(fixture: Fixture, requester: str) -> tuple[UserClient, UserClient]:
 
 
 def _unreadable(host: Host) -> Iterator[str]:
-    models = host.tables.models
-    sealed = sa.select(models).where(models.c.ciphertext.is_not(None)).order_by(models.c.id)
+    models, credentials = host.tables.models, host.tables.credentials
     with host.connected() as connection:
-        for row in connection.execute(sealed).mappings():
-            try:
-                host.services.keys.credentials.open(dict(row))
-            except UnreadableCredentialError as error:
-                yield f"model {row['id']} {row['model_id']!r}: {error.detail}"
+        for table, name, row_of in ((models, "model_id", dict), (credentials, "name", bound)):
+            sealed = sa.select(table).where(table.c.ciphertext.is_not(None)).order_by(table.c.id)
+            for row in connection.execute(sealed).mappings():
+                try:
+                    host.services.keys.credentials.open(row_of(row))
+                except UnreadableCredentialError as error:
+                    what = "model" if table is models else "credential"
+                    yield f"{what} {row['id']} {row[name]!r}: {error.detail}"
 
 
 def _let_in(fixture: Fixture) -> Iterator[str]:
@@ -210,6 +233,7 @@ def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:
     return {
         "id": model.id,
         "model_id": model.model_id,
+        "credential": fixture.account(fixture.first, "guarded"),
         "provider": "none",
         "user": str(model.owner),
         "group": fixture.prefix,

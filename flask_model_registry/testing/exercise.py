@@ -20,7 +20,16 @@ def exercise(fixture: Fixture) -> None:
     """
     model = fixture.register(fixture.first, "exercised")
     other = fixture.register(fixture.second, "other")
-    for act in (_register, _read, _change, _share, _choose, _ask_providers, _give_away):
+    for act in (
+        _register,
+        _read,
+        _change,
+        _use_account,
+        _share,
+        _choose,
+        _ask_providers,
+        _give_away,
+    ):
         act(fixture, model, other)
 
 
@@ -54,7 +63,12 @@ def _read(fixture: Fixture, model: Registered, _other: Registered) -> None:
         path("openai_model", model_id=model.model_id),
         path("credential", id=model.id),
         path("grants", id=model.id),
-        *(path(name) for name in ("models", "summary", "openai_models", "defaults", "providers")),
+        path("parameters", id=model.id),
+        path("model_details", id=model.id),
+        *(
+            path(name)
+            for name in ("models", "details", "summary", "openai_models", "defaults", "providers")
+        ),
         f"{path('models')}?q={fixture.prefix}&is_active=all&limit=1",
         path("openapi"),
     ):
@@ -77,6 +91,49 @@ def _change(fixture: Fixture, model: Registered, _other: Registered) -> None:
     first.expect(204, "PUT", credential, json=key)
     first.expect(412, "PUT", credential, json=key, headers=_STALE)
     first.expect(422, "PUT", credential, json={"api_key": f"\n{fixture.canary.api_key}"})
+    parameters = fixture.host.path("parameters", id=model.id)
+    both: dict[str, Any] = {"parameters": {}, "info": {}}
+    first.expect(200, "PUT", parameters, json={**both, "parameters": {"seed": 1}})
+    first.expect(412, "PUT", parameters, json=both, headers=_STALE)
+    first.expect(422, "PUT", parameters, json={**both, "info": {"password": key["api_key"]}})
+    first.expect(422, "PUT", parameters, json={**both, "parameters": {key["api_key"]: "\0"}})
+
+
+def _use_account(fixture: Fixture, _model: Registered, _other: Registered) -> None:
+    """Make a credential, use it, and send its secret well and badly."""
+    path, first, key = fixture.host.path, fixture.first, fixture.canary.api_key
+    all_of_them, body = path("account_credentials"), fixture.account_body("exercised")
+    account = fixture.account(first, "exercised")
+    address, secret = (
+        path(name, credential=account) for name in ("account_credential", "account_secret")
+    )
+    first.expect(409, "POST", all_of_them, json=body)
+    for wrong in (
+        {"api_key": f"{key} "},
+        {"api_key": key, key: "unknown"},
+        {"api_key": key, "headers": {key: "\n"}},
+        {"api_key": key, "headers": {"X-Canary": f"{key}\n"}},
+        {"api_key": key, "headers": {"Authorization": key}},
+        key,
+    ):
+        first.expect(422, "POST", all_of_them, json={**body, "secret": wrong})
+    models = [{"model_id": f"{fixture.prefix}/on-account", "model_name": "on-account"}]
+    created: Any = first.expect(
+        201, "POST", path("account_models", credential=account), json={"models": models}
+    ).json
+    credential = path("credential", id=created[0]["id"])
+    first.expect(204, "PUT", credential, json={"api_key": key})
+    first.expect(204, "PUT", credential, json={"credential": account})
+    first.expect(204, "PUT", secret, json=body["secret"])
+    # Decrypts what stays, which another test checks.
+    first.ask("PATCH", secret, json={"headers": {"X-Other": key}})
+    first.expect(412, "PUT", secret, json={"api_key": key}, headers=_STALE)
+    first.expect(422, "PATCH", address, json=_MOVED)
+    first.expect(200, "PATCH", address, json={**_MOVED, "secret": body["secret"]})
+    for each in (all_of_them, address, secret, credential):
+        first.expect(200, "GET", each)
+    first.expect(409, "DELETE", address)
+    first.expect(204, "DELETE", f"{address}?detach=true")
 
 
 def _share(fixture: Fixture, model: Registered, other: Registered) -> None:

@@ -70,6 +70,22 @@ class Fixture:
             fail(f"POST {path} answered 201, but there is no row with the id {row_id}")
         return Registered(row_id, f"{self.prefix}/{name}", owner)
 
+    def account_body(self, name: str) -> dict[str, Any]:
+        """Return a valid request for a credential, at a provider that cannot be asked."""
+        key = self.canary.api_key
+        return {
+            "name": f"{self.prefix}/{name}",
+            "model_provider": _never_asked(self.host),
+            "base_url": _ADDRESS,
+            "secret": {"api_key": key, "headers": {"X-Canary": key}},
+        }
+
+    def account(self, user_client: UserClient, name: str) -> int:
+        """Have a user make a credential; return its id."""
+        path = self.host.path("account_credentials")
+        made: Any = user_client.expect(201, "POST", path, json=self.account_body(name)).json
+        return int(made["id"])
+
     def choose(self, user_client: UserClient, *users: Any) -> str | None:
         """Have a user register a default, for a kind of work that none of the users has one for.
 
@@ -94,6 +110,8 @@ class Fixture:
             for table, row_id in self.host.tables.by_model():
                 for row in connection.execute(sa.select(table).where(row_id.in_(self._ids()))):
                     yield " ".join(map(_text, row))
+            for row in connection.execute(self._accounts()):
+                yield " ".join(map(_text, row))
 
     def remove(self) -> None:
         """Delete what the users have registered, past all of the host's code but its receivers."""
@@ -105,12 +123,24 @@ class Fixture:
             for table, row_id in self.host.tables.by_model():
                 if inspector.has_table(table.name, table.schema):
                     connection.execute(sa.delete(table).where(row_id.in_(ids)))
+            credentials, accounts = self.host.tables.credentials, []
+            if inspector.has_table(credentials.name, credentials.schema):
+                accounts = [dict(row) for row in connection.execute(self._accounts()).mappings()]
+                theirs = credentials.c.id.in_([row["id"] for row in accounts])
+                connection.execute(sa.delete(credentials).where(theirs))
         with self.host.app.app_context():
             for row in rows:
                 self.host.services.rows.send_signal(signals.deleted, None, dict(row))
+            for account in accounts:
+                self.host.services.accounts.send(signals.credential_deleted, None, account)
 
     def _ids(self) -> sa.Select[Any]:
         return sa.select(self.host.tables.models.c.id).where(self._is_ours())
+
+    def _accounts(self) -> sa.Select[Any]:
+        credentials = self.host.tables.credentials
+        is_ours = credentials.c.name.startswith(self.prefix, autoescape=True)
+        return sa.select(credentials).where(is_ours)
 
     def _is_ours(self) -> sa.ColumnElement[bool]:
         return self.host.tables.models.c.model_id.startswith(self.prefix, autoescape=True)
@@ -130,7 +160,7 @@ def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
 def _never_asked(host: Host) -> str:
     """Return a provider that cannot be tested: not even a host that lets all in would call it."""
     providers = host.services.providers.described()
-    return next((each["id"] for each in providers if not each["can_be_tested"]), "bedrock")
+    return next((each["id"] for each in providers if not each["can_be_tested"]), "vertex")
 
 
 def _text(value: Any) -> str:

@@ -23,31 +23,42 @@ _LISTS = {
         "?sort=-id&is_active=all",
         "?sort=-id&owned=false",
         "?sort=-id&ability=chat",
+        "?sort=model_id",
+        "?sort=-tested_at",
     ),
+    "details": ("?sort=-id", "?sort=-id&is_active=all"),
     "summary": ("", "?is_active=all", "?owned=false", "?ability=chat"),
     "openai_models": ("",),
     "defaults": ("", "?scope=app"),
+    "account_credentials": ("",),
 }
 
 
 def distinguishable(
-    fixture: Fixture, requester: UserClient, model: Registered, own: Registered
+    fixture: Fixture,
+    requester: UserClient,
+    model: Registered,
+    own: Registered,
+    *,
+    account: int,
 ) -> Iterator[str]:
-    """Yield where the requester can tell another user's model from one that is not there.
+    """Yield where the requester can tell what is another user's from what is not there.
 
     Args:
         model: The other user's.
         own: A model of the requester's.
+        account: A credential of the other user's.
     """
     absent = ((MAX_ID, f"{fixture.prefix}/absent"), (MAX_ID - 1, f"{fixture.prefix}/nowhere"))
-    for name, method in _of_one_model():
+    for name, method in _of_one():
+        there = (account, "") if name.startswith("account_") else (model.id, model.model_id)
         before, answer, after = (
             requester.ask(
                 method, _path(fixture, name, ref, own), **_options(name, method, ref, fixture)
             )
-            for ref in (absent[0], (model.id, model.model_id), absent[1])
+            for ref in (absent[0], there, absent[1])
         )
-        what = f"{method} {_path(fixture, name, (model.id, model.model_id), own)}"
+        what = f"{method} {_path(fixture, name, there, own)}"
         if before.status_code != 404:
             yield f"{what} must be answered 404 if nothing is there, but was {describe(before)}"
         elif differing := _differing(answer, before, after):
@@ -65,10 +76,10 @@ def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
     return {address: requester.expect(200, "GET", address).text for address in addresses}
 
 
-def _of_one_model() -> Iterator[tuple[str, str]]:
-    """Yield the name and a method of each address that names a model, and of what takes an id."""
+def _of_one() -> Iterator[tuple[str, str]]:
+    """Yield the name and a method of each address of one model or credential."""
     for name, (rule, operations) in ROUTES.items():
-        if "<id>" in rule or "model_id>" in rule:
+        if any(each in rule for each in ("<id>", "model_id>", "<credential>")):
             for method in ("HEAD", *operations) if "GET" in operations else operations:
                 yield name, method
     yield "default", "PUT"
@@ -78,6 +89,7 @@ def _path(fixture: Fixture, name: str, ref: tuple[int, str], own: Registered) ->
     return fixture.host.path(
         name,
         id=ref[0],
+        credential=ref[0],
         model_id=ref[1],
         user=str(own.owner),
         group=fixture.prefix,
@@ -91,6 +103,15 @@ def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> 
         ("model", "PATCH"): {"description": "changed"},
         ("model", "PUT"): fixture.body("changed"),
         ("credential", "PUT"): {"api_key": fixture.canary.api_key},
+        ("account_credential", "PATCH"): {"name": f"{fixture.prefix}/changed"},
+        ("account_secret", "PUT"): {"api_key": fixture.canary.api_key},
+        ("account_secret", "PATCH"): {"api_key": fixture.canary.api_key},
+        ("account_test", "POST"): {"model_name": "gpt-4o"},
+        ("test_model", "POST"): {"billed_call": True},
+        ("account_models", "POST"): {
+            "models": [{"model_id": f"{fixture.prefix}/changed", "model_name": "changed"}]
+        },
+        ("parameters", "PUT"): {"parameters": {"seed": 1}, "info": {}},
         ("user_grant", "PUT"): {"can_edit": True},
         ("group_grant", "PUT"): {"can_edit": True},
         ("transfer", "POST"): {"user": fixture.prefix},

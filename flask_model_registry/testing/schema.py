@@ -52,7 +52,6 @@ def _unique_constraints(inspector: sa.Inspector, table: sa.Table) -> Iterator[st
 
 
 def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    action = on_delete(inspector.dialect.name)
     there = {
         (
             tuple(key["constrained_columns"]),
@@ -66,6 +65,7 @@ def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
         (element,) = constraint.elements
         referred = element.column
         (column,) = constraint.column_keys
+        action = on_delete(inspector.dialect.name, constraint.action)
         wanted = ((column,), referred.table.name, (referred.name,), action)
         if wanted not in there:
             yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -16,13 +17,12 @@ from ..errors import (
     NotFoundError,
 )
 from ..schemas.requests import NoQuery
-from .names import rule_class_with_names
 from .openai_errors import NO_PROXY
 from .page import STATIC, PageBlueprint
 from .problems import OPENAI_UNKNOWN, add_error_handlers
-from .request import RequestReader
-from .routes import after_commit, endpoint_name, json_response
-from .transactions import TRIES, run
+from .request import RequestReader, endpoint_name, json_response, rule_class_with_names
+from .routes import after_commit
+from .transactions import TRIES, keep, run
 from .views import ROUTES
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class _Requests:
         elif request.query_string and not operation.is_for_openai:
             self._reader.query(_NO_QUERY)
         if operation.body is not None:
-            arguments["body"] = self._reader.body(operation.body)
+            arguments["body"] = self._reader.body(operation.body, may_omit=operation.may_omit_body)
         returned = run(
             operation.view,
             self._services,
@@ -172,7 +172,10 @@ class _Requests:
             identify=self._identify,
         )
         if isinstance(returned, after_commit):
-            return json_response(returned.make_body())
+            body = returned.make_body()
+            if returned.keep is not None:
+                keep(self._session, partial(returned.keep, body))
+            return json_response(body)
         return json_response(*returned) if isinstance(returned, tuple) else json_response(returned)
 
     def _identify(self) -> Actor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..users import jwt_user
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -60,14 +62,12 @@ def login_of(
 def _has_jwts(app: Flask, load_user: Callable[[], Any]) -> bool:
     if "flask-jwt-extended" not in app.extensions:
         return False
-    from .jwt_user import jwt_user  # hosts with another login need not load it
-
     # A loader of the host's may read a JWT too, but Flask-Login is there for sessions.
     return load_user is jwt_user or not hasattr(app, "login_manager")
 
 
 def _jwt_schemes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Scheme]]:
-    """Yield each place that Flask-JWT-Extended reads tokens from, but for bodies: see ``auth``."""
+    """Yield each place that Flask-JWT-Extended reads tokens from, but bodies: see ``jwt_user``."""
     header = str(config.get("JWT_HEADER_NAME", "Authorization"))
     kind = config.get("JWT_HEADER_TYPE", "Bearer")
     if (header.lower(), kind) == ("authorization", "Bearer"):

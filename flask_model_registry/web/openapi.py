@@ -13,12 +13,14 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from ..schemas.categories import CONFIG_TYPES
-from ..schemas.fields import PROVIDER_ID, QueryInteger
+from ..schemas.details import ModelDetails, Parameters
+from ..schemas.fields import PROVIDER_ID
+from ..schemas.filters import PAGE_SIZE, QueryInteger
 from ..schemas.limits import MODEL_ID
-from ..schemas.requests import PAGE_SIZE
-from ..schemas.responses import ModelRepresentation, Problem
+from ..schemas.responses import CredentialRepresentation, ModelRepresentation, Problem
 from ..text import LINE, UNSAFE
 from ..version import __version__
+from .openapi_examples import CREDENTIAL_EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,16 +34,17 @@ _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 # begin there. These two begin below, and what only the second has are the tags U+E0000 to U+E007F.
 # Without the flag, the first has everything, and nothing is a tag. No UTF-8 has lone surrogates.
 _TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
-_SAFE = f"[^{UNSAFE}]".replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
-_NEUTRAL = {f"[^{UNSAFE}]": f"(?:(?!{_TAG}){_SAFE})", r"\Z": "$"}
+_SAFE = UNSAFE.replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
+_CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")
 # 405, as the path of one address may be that of another: /defaults/test is no /{id}/test.
 _OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
-    "If-Match": "An `ETag`: 412 if the model is in another state by now.",
-    "If-None-Match": "An `ETag`: 412 if the model is still in this state.",
+    "If-Match": "An `ETag`: 412 if it is in another state by now.",
+    "If-None-Match": "An `ETag`: 412 if it is still in this state.",
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
+    "credential": "The `id` of the credential, not its name.",
     "model_id": "Your own model comes before one shared with everyone, that before one granted to "
     "you, and that before one granted to your group; active ones come before inactive ones. "
     "A change is refused with 409 if the nearest is inactive and not the only one. Slashes may "
@@ -51,10 +54,10 @@ _ABOUT_VARIABLES = {
     "user": "The user's primary key, as a string.",
     "group": "The name of the group.",
 }
-_ABOUT_READ = {"If-None-Match": "An `ETag`: 304 if the model is still in this state."}
+_ABOUT_READ = {"If-None-Match": "An `ETag`: 304 if it is still in this state."}
 _ABOUT_HEADERS = {
     "Allow": "The methods that the address has.",
-    "ETag": "The state of the model, and what you may do with it; for `If-Match`.",
+    "ETag": "The state of it, and what you may do with it; for `If-Match`.",
     "Link": 'While there are more models: `<...>; rel="next"`, the address of the next page.',
     "Location": "The address of what was made.",
     "Retry-After": "In how many seconds to try again.",
@@ -94,6 +97,7 @@ EXAMPLES: Mapping[str, Any] = {
     "ModelUpdate": {**_MODEL, "is_active": True, "share_with_users": False},
     "ModelUpdateChanges": {"temperature": 0.2, "description": None},
     "Credential": _KEY,
+    **CREDENTIAL_EXAMPLES,
     "ProviderCredentials": {**_KEY, "base_url": "https://api.example.com/v1"},
     "ConnectionTest": {**_KEY, "model_provider": "openai", "model_name": "gpt-4o"},
     "Rights": {"can_edit": True, "can_delete": False},
@@ -175,6 +179,7 @@ def _about(prefix: str, login: Mapping[str, Any]) -> dict[str, Any]:
 def _variables(rule: str) -> list[dict[str, Any]]:
     shapes: Mapping[str, Any] = {
         "id": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
+        "credential": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
         "model_id": {"type": "string", "pattern": _ecma(MODEL_ID.pattern + r"\Z")},
         "provider": {"type": "string", "pattern": _ecma(PROVIDER_ID.pattern + r"\Z")},
         "config_type": {"type": "string", "enum": [*CONFIG_TYPES]},
@@ -219,7 +224,8 @@ def _operation(rule: str, operation: Operation, links: Mapping[str, Any]) -> dic
         },
     }
     if operation.body is not None:
-        document["requestBody"] = {"required": True, "content": _content(operation.body)}
+        is_required = not operation.may_omit_body
+        document["requestBody"] = {"required": is_required, "content": _content(operation.body)}
     if operation.is_public:
         document["security"] = []
     return document
@@ -261,10 +267,13 @@ def _answer(
     answer = _said(status)
     if shape is not None:
         answer["content"] = _content(shape)
-    if isinstance(shape, ModelRepresentation):
-        of_one = ["Location", "ETag"] if status == HTTPStatus.CREATED else ["ETag"]
-        answer["headers"] = _headers(["Link"] if shape.many else of_one)
-        if not shape.many:
+    if isinstance(shape, (ModelRepresentation, CredentialRepresentation, Parameters)):
+        is_new = status == HTTPStatus.CREATED
+        of_one, of_many = [] if isinstance(shape, ModelDetails) else ["ETag"], ["Link"]
+        if is_new:  # which has no pages
+            of_one, of_many = ["Location", "ETag"], []
+        answer["headers"] = _headers(of_many if shape.many else of_one)
+        if isinstance(shape, ModelRepresentation) and not shape.many:
             answer["links"] = links
     return answer
 
@@ -314,6 +323,5 @@ def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
 
 def _ecma(pattern: Any) -> str:
     """Return a pattern that matches at the beginning, without what only Python knows."""
-    for python, neutral in _NEUTRAL.items():
-        pattern = str(pattern).replace(python, neutral)
-    return f"^(?:{pattern})"
+    neutral = _CLASS.sub(lambda found: f"(?:(?!{_TAG})[^{_SAFE}{found[1]}])", str(pattern))
+    return "^(?:{})".format(neutral.replace(r"\Z", "$"))

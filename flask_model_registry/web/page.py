@@ -1,14 +1,15 @@
-"""The page for users: a file of JavaScript, which browsers keep for a year."""
+"""The page for users: modules of JavaScript, which browsers keep for a year."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, request
+from flask import Blueprint, request, send_from_directory
 from werkzeug.exceptions import NotFound
 
 from ..errors import NotFoundError
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from flask import Response
 
 _FOLDER = Path(__file__).parent / "static"
-_HOUR, _YEAR = 3600, 365 * 24 * 3600
+_YEAR = 365 * 24 * 3600
+_FINGERPRINTED = re.compile(r"([0-9a-f]{16})/(.+)")
+# Windows takes others from its registry, and browsers run no module of another type.
+_TYPES = {"js": "text/javascript", "json": "application/json", "ts": "text/plain"}
 STATIC = "static"  # the endpoint, as Flask calls it
 
 
 class PageBlueprint(Blueprint):
-    """A blueprint with static files; ``url_for`` gives them addresses that change as they do."""
+    """A blueprint with static files; ``url_for`` gives them URLs that change as they do."""
 
     # APIFlask and Flask-smorest ask each blueprint; ours describes itself.
     enable_openapi = False
@@ -38,8 +42,16 @@ class PageBlueprint(Blueprint):
 
     def send_static_file(self, filename: str, **_variables: str) -> Response:
         """Return a file as a response; called by Flask, with the variables of a parent's rule."""
+        fingerprint, name = _split(filename)
+        # Modules of two releases must not meet, so a browser asks again for what may be old.
+        is_current = fingerprint == _fingerprint()
         try:
-            response = super().send_static_file(filename)
+            response = send_from_directory(
+                _FOLDER,
+                name,
+                max_age=_YEAR if is_current else None,
+                mimetype=_TYPES.get(name.rpartition(".")[2]),
+            )
         except NotFound:
             raise NotFoundError from None
         tag, _ = response.get_etag()
@@ -47,21 +59,27 @@ class PageBlueprint(Blueprint):
             response.status_code = 304  # Flask knows only tags that no proxy has marked
         return response
 
-    def get_send_file_max_age(self, filename: str | None) -> int:
-        """Return how many seconds browsers may keep a file; called by Flask."""
-        fingerprint = _fingerprints().get(filename or "")
-        is_named = fingerprint is not None and request.args.get("v") == fingerprint
-        return _YEAR if is_named else _HOUR
-
 
 def _add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
-    fingerprint = _fingerprints().get(values.get("filename", ""))
-    if endpoint.rpartition(".")[2] == STATIC and fingerprint:
-        values.setdefault("v", fingerprint)
+    if endpoint.rpartition(".")[2] == STATIC and values.get("filename") in _names():
+        values["filename"] = f"{_fingerprint()}/{values['filename']}"
+
+
+def _split(filename: str) -> tuple[str, str]:
+    """Return the fingerprint of a path, of any release, and the name of the file."""
+    found = _FINGERPRINTED.fullmatch(filename)
+    return (found[1], found[2]) if found else ("", filename)
 
 
 @cache
-def _fingerprints() -> Mapping[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in _FOLDER.iterdir()
-    }
+def _names() -> frozenset[str]:
+    return frozenset(path.name for path in _FOLDER.iterdir())
+
+
+@cache
+def _fingerprint() -> str:
+    """Return one fingerprint of all files, which the imports of modules inherit."""
+    digest = hashlib.sha256()
+    for name in sorted(_names()):
+        digest.update(hashlib.sha256((_FOLDER / name).read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -20,9 +20,9 @@ from ..errors import (
     UnreadableCredentialError,
     ValidationError,
 )
-from .logs import facts
+from ..logs import facts
 from .openai_errors import error_object
-from .routes import endpoint_name, json_response
+from .request import endpoint_name, json_response
 from .transactions import describe
 from .views import ROUTES
 

@@ -6,18 +6,14 @@ a Flask view may: a body, or a body, a status and headers. Errors are raised.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
-
-from flask import current_app, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     import marshmallow
-    from flask import Response
     from flask.typing import ResponseReturnValue
 
     Returned: TypeAlias = "ResponseReturnValue | after_commit"
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
         def __call__(self, view: _View, /) -> _View: ...
 
 
-_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _View = TypeVar("_View", bound="Callable[..., Returned]")
 
 
@@ -46,6 +41,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     body: marshmallow.Schema | None = None
     query: marshmallow.Schema | None = None
+    may_omit_body: bool = False
     is_conditional: bool = False
     is_public: bool = False
     is_for_openai: bool = False
@@ -104,6 +100,7 @@ def reads(
     body: marshmallow.Schema | None = None,
     query: marshmallow.Schema | None = None,
     *,
+    may_omit_body: bool = False,
     is_conditional: bool = False,
     is_public: bool = False,
     is_for_openai: bool = False,
@@ -111,6 +108,7 @@ def reads(
     """Say what a view reads. It gets the loaded ``body`` and ``query`` by these names.
 
     Args:
+        may_omit_body: Whether an empty body means the same as an empty object.
         is_conditional: Whether it heeds ``If-Match`` and ``If-None-Match``.
         is_public: Whether it needs no user.
         is_for_openai: Whether it ignores query parameters, as clients of OpenAI's send any.
@@ -118,6 +116,7 @@ def reads(
     return _with(
         body=body,
         query=query,
+        may_omit_body=may_omit_body,
         is_conditional=is_conditional,
         is_public=is_public,
         is_for_openai=is_for_openai,
@@ -146,25 +145,12 @@ def _with(**traits: Any) -> _Decorator:
 
 @dataclass(frozen=True)
 class after_commit:  # noqa: N801  # views call it as they do Flask's after_this_request
-    """A body that is made after the commit, when no connection to the database is held."""
+    """A body that is made after the commit, when no connection to the database is held.
+
+    Attributes:
+        keep: Writes something about the body, in a transaction of its own. If that fails, the
+            response is the same.
+    """
 
     make_body: Callable[[], Any]
-
-
-def json_response(
-    body: Any,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    mimetype: str = "application/json",
-) -> Response:
-    """Return what a view returned as a response; Flask would ask the host's JSON provider."""
-    text = None if body == "" else _encoded(body) + "\n"
-    response = current_app.response_class(text, status, headers, mimetype=mimetype)
-    if text is None:
-        del response.headers["Content-Type"]
-    return response
-
-
-def endpoint_name() -> str:
-    """Return the name of the request's endpoint, without those of the blueprints."""
-    return (request.endpoint or "").rpartition(".")[2]
+    keep: Callable[[Any], None] | None = None

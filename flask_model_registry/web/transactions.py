@@ -17,8 +17,8 @@ from tenacity import (
 
 from ..db.failures import Failure, driver_failure, failure_of, is_transient
 from ..db.session import needs_savepoints
+from ..logs import facts
 from ..signals import outbox
-from .logs import facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,6 +103,19 @@ def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
             current_app.logger.exception(
                 "model registry: a receiver of a signal failed", extra=facts("receiver-failed")
             )
+
+
+def keep(session: Any, call: Callable[[], Any]) -> None:
+    """Have a call write in a transaction of its own, once; the response is made already."""
+    try:
+        with transaction(session, commit=True, savepoints=False):
+            call()
+    except Exception as error:  # such as on a read-only replica
+        current_app.logger.warning(
+            "model registry: the result of a test was not kept: %s",
+            describe(error) if failure_of(error) else type(error).__name__,
+            extra=facts("test-not-kept"),
+        )
 
 
 @cache

@@ -3,8 +3,16 @@
 from flask import url_for
 from flask_jwt_extended import create_access_token
 
+from tests.browser.conftest import PATIENCE
+
 PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
 <script type="module" src="{}"></script><script type="module" src="/host.js"></script></html>"""
+
+# What docs/page.md names, and nothing else.
+POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
 
 
 def row(page, name):
@@ -25,8 +33,18 @@ def fill(dialog, **texts):
 
 
 def opened_form(page):
+    """Open the form that registers models, with all of its fields."""
     page.get_by_role("button", name="Register a model").click()
-    return page.get_by_role("dialog", name="Register a model")
+    dialog = page.get_by_role("dialog", name="Register a model")
+    dialog.wait_for()  # its module is loaded when the first is opened
+    dialog.get_by_text("More", exact=True).click()
+    return dialog
+
+
+def choose_provider(dialog, name):
+    """Type a name of a provider, and choose the first that is like it."""
+    dialog.get_by_label("Provider", exact=True).fill(name)
+    dialog.get_by_label("Provider", exact=True).press("Enter")
 
 
 def hold(page, pattern, method="GET"):
@@ -40,12 +58,17 @@ def hold(page, pattern, method="GET"):
     return held
 
 
-def until(page, held, count=1):
-    for _ in range(200):
-        if len(held) >= count:
+def wait_until(page, is_so):
+    """Wait for something that is known on this side."""
+    for _ in range(PATIENCE // 25):
+        if is_so():
             return
         page.wait_for_timeout(25)
-    raise AssertionError("no such request was sent")
+    raise AssertionError("it did not happen")
+
+
+def until(page, held, count=1):
+    wait_until(page, lambda: len(held) >= count)
 
 
 def add_pages(element, script="", login=None):
@@ -68,7 +91,7 @@ def add_pages(element, script="", login=None):
 
         @host.app.after_request
         def with_policy(response):
-            response.headers["Content-Security-Policy"] = "default-src 'self'"
+            response.headers["Content-Security-Policy"] = POLICY
             return response
 
     return add

@@ -5,8 +5,17 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.page import add_pages, choose, fill, hold, opened_form, row, until
-from tests.hosts import CANARY, PREFIX, model
+from tests.browser.page import (
+    add_pages,
+    choose,
+    choose_provider,
+    fill,
+    hold,
+    opened_form,
+    row,
+    until,
+)
+from tests.hosts import CANARY, model
 
 LOOKALIKE = "https://api.openai.com.models.example.com"
 NOT_OWN = " (not OpenAI's own URL)"
@@ -112,11 +121,10 @@ def test_the_form_shows_where_the_key_will_be_sent_while_you_type(demo, typed, s
 
 def test_the_form_shows_where_the_key_will_be_sent_when_the_provider_changes(demo):
     dialog = opened_form(demo.open("bob"))
-    provider = dialog.get_by_label("Provider", exact=True)
 
-    provider.select_option("anthropic")
+    choose_provider(dialog, "anthropic")
     expect_heard(dialog, "This API key will be sent to https://api.anthropic.com/v1")
-    provider.select_option(label="Another")
+    choose_provider(dialog, "Another")
     expect_heard(dialog, "Enter a full URL to see where this API key will be sent.")
     fill(dialog, Address="models.example.com/v1")
     expect_heard(dialog, "Enter a full URL to see where this API key will be sent.")
@@ -125,6 +133,17 @@ def test_the_form_shows_where_the_key_will_be_sent_when_the_provider_changes(dem
 
     fill(dialog, Address="", Id_of_the_provider="Claude")  # another name of a known one
     expect_heard(dialog, "This API key will be sent to https://api.anthropic.com/v1")
+
+
+def test_the_form_leads_to_the_page_where_the_provider_gives_api_keys(demo):
+    dialog = opened_form(demo.open("bob"))
+    link = dialog.get_by_role("link")
+
+    expect(link).to_have_attribute("href", "https://platform.openai.com/api-keys")
+    choose_provider(dialog, "groq")
+    expect(link).to_have_text("Get an API key from Groq")
+    choose_provider(dialog, "vllm")
+    expect(link).to_have_count(0)
 
 
 def test_a_url_reads_from_left_to_right_on_any_page(demo):
@@ -244,7 +263,7 @@ def test_a_model_that_moves_during_the_question_is_not_switched_on(demo):
 
     question.get_by_role("button", name="Switch on").click()
 
-    expect(page.locator("section > [role=alert]")).to_contain_text("has changed meanwhile")
+    expect(row(page, "gpt-4o").locator(".result")).to_contain_text("has changed meanwhile")
     expect(row(page, "gpt-4o").locator(".notice")).to_have_text(f"Sends to {LOOKALIKE}{NOT_OWN}")
     assert demo.ask("bob", "GET", "/by-id/gpt-4o")["is_active"] is False
 
@@ -310,29 +329,36 @@ def unsharing_owner(served):
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "change"),
+    ("name", "label", "change", "said"),
     [
-        ("gpt-4o", "Address", {"base_url": "https://models.example.com/v1", "api_key": CANARY}),
-        ("taken", "Name", {"model_id": "gpt-4o"}),
+        (
+            "gpt-4o",
+            "Address",
+            {"base_url": "https://models.example.com/v1", "api_key": CANARY},
+            "You need the right to share",
+        ),
+        ("taken", "Name", {"model_id": "gpt-4o"}, "This name is taken"),
     ],
-    ids=["403", "409"],
+    ids=["403", "409 at its field"],
 )
-def test_what_the_server_refuses_is_said_in_the_form(unsharing_owner, windows, name, label, change):
-    host, address = unsharing_owner
-    refusal = host.client("alice").patch(f"{PREFIX}/by-id/{name}", json=change)
-    assert refusal.status_code in {403, 409}
+def test_what_the_server_refuses_is_said_in_the_form(
+    unsharing_owner, windows, name, label, change, said
+):
+    _, address = unsharing_owner
     page = windows(address)
     dialog = opened_edit(page, name)
     fill(dialog, **{label: next(iter(change.values())), "API_key": change.get("api_key", "")})
 
     dialog.get_by_role("button", name="Save").click()
 
-    expect(dialog.get_by_role("alert")).to_have_text(refusal.json["detail"])
+    place = dialog.locator("[data-field=model_id] .error" if name == "taken" else "[role=alert]")
+    expect(place).to_contain_text(said)
     dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Leave").click()
     expect(dialog).to_have_count(0)
 
 
-def test_what_the_server_refuses_in_a_row_is_said_over_the_list(demo):
+def test_what_the_server_refuses_in_a_row_is_said_in_the_row(demo):
     register(demo, "bob", base_url=LOOKALIKE)
     demo.ask("bob", "PATCH", "/by-id/gpt-4o", {"is_active": False})
     page = demo.open("bob")
@@ -343,5 +369,5 @@ def test_what_the_server_refuses_in_a_row_is_said_over_the_list(demo):
     until(page, held)
     held.pop().fulfill(status=403, body=json.dumps({"detail": "You need permission."}))
 
-    expect(page.locator("section > [role=alert]")).to_have_text("You need permission.")
+    expect(row(page, "gpt-4o").locator(".result")).to_have_text("You need permission.")
     expect(row(page, "gpt-4o")).to_contain_text("Switched off")

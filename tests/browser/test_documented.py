@@ -1,5 +1,6 @@
 """The page of the documentation, as a host puts it into its own."""
 
+import json
 import re
 
 from flask import render_template_string
@@ -80,20 +81,49 @@ def test_what_the_documentation_shows_of_the_page_works(served, windows):
     with host.app.app_context():
         host.db.session.delete(host.load("alice"))
         host.db.session.commit()
-    page.evaluate("document.querySelector('model-registry').refresh()")
+    # Without the braces, evaluate() awaits what refresh() promises, and the page leaves for /login before that.
+    page.evaluate("() => { document.querySelector('model-registry').refresh(); }")
     expect(page.locator("body")).to_have_text("The login")
 
 
 def test_every_attribute_property_and_event_is_documented():
-    source = (ROOT / "flask_model_registry/web/static/model-registry.js").read_text()
+    folder = ROOT / "flask_model_registry" / "web" / "static"
+    source = "".join(path.read_text() for path in folder.glob("*.js"))
+    (manifest,) = json.loads((folder / "custom-elements.json").read_text())["modules"]
+    (element,) = manifest["declarations"]
+    declared = {
+        kind: {each["name"] for each in element[kind]}
+        for kind in ("attributes", "members", "events", "cssProperties", "cssParts")
+    }
     attributes = re.findall(r'[gh][ea][ts]Attribute\("([a-z-]+)"\)', source)
     events = re.findall(r'announce\("([a-z-]+)"', source)
     properties = re.findall(r"var\((--model-registry-[a-z-]+)", source)
 
     attributes = {name for name in attributes if not name.startswith(("aria-", "data-", "list"))}
-    shown = {"src", "token", "can-share", "user-id", "csrf-token", "csrf-cookie", "csrf-header"}
+    shown = {
+        "src",
+        "token",
+        "can-share",
+        "user-id",
+        "csrf-token",
+        "csrf-cookie",
+        "csrf-header",
+        "heading",
+    }
     assert attributes == shown
-    assert [name for name in {*attributes, "heading"} if f"`{name}" not in TEXT] == []
+    assert [name for name in {*attributes, "heading", "lang"} if f"`{name}" not in TEXT] == []
     assert [name for name in {*events} if f"`{name}`" not in TEXT] == []
+    parts = " ".join(re.findall(r'part: "([a-z ]+)"', source)).split()
+    assert declared["attributes"] == {*attributes, "heading", "lang"}
+    assert declared["cssParts"] == {*parts, "danger"}  # the class of a button
+    assert [name for name in declared["cssParts"] if f"`{name}`" not in TEXT] == []
+    assert declared["events"] == {*events}
+    assert declared["cssProperties"] == {*properties}
+    types = (folder / "model-registry.d.ts").read_text()
+    assert [name for name in declared["members"] if f"`{name}" not in TEXT] == []
+    typed = re.findall(
+        r"^  (?:[gs]et )?(\w+)[(:]", types.partition("extends HTMLElement")[2], re.MULTILINE
+    )
+    assert declared["members"] == {*typed}
     short = {name.removeprefix("--model-registry") for name in properties}
     assert [name for name in short if name not in TEXT] == []

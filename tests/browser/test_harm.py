@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.page import choose, fill, opened_form, row
+from tests.browser.page import choose, choose_provider, fill, opened_form, row
 from tests.hosts import CANARY
 
 MARKUP = [
@@ -43,7 +43,8 @@ def test_an_answer_full_of_markup_is_shown_as_text(demo, markup):
     hostile |= {"category": "llm", "abilities": [markup], "base_url": markup, "description": markup}
     default = {"config_type": "general", "source": "user", "model": hostile}
     provider = {"id": markup, "name": markup, "base_url": markup, "aliases": [], "needs_key": True,
-                "needs_base_url": False, "can_be_tested": True, "categories": [markup]}  # fmt: skip
+                "needs_base_url": False, "can_be_tested": True, "categories": [markup],
+                "keys_url": f"javascript:{markup}"}  # fmt: skip
     rights = {"can_edit": True, "can_delete": False}
     grants = {"users": [{"user": markup, **rights}], "groups": [{"group": markup, **rights}]}
     problem = {"title": markup, "detail": markup, "errors": [{"field": markup, "message": markup},
@@ -99,6 +100,7 @@ def test_an_answer_full_of_markup_is_shown_as_text(demo, markup):
     expect(dialog.get_by_role("alert")).to_contain_text(markup)
     is_unharmed(page)
     dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Leave").click()
 
     menu.click()
     page.get_by_role("button", name="Share…").click()
@@ -115,11 +117,14 @@ def test_an_answer_full_of_markup_is_shown_as_text(demo, markup):
 def test_what_one_person_writes_is_text_to_another(demo, markup):
     mine = demo.open("alice")
     dialog = opened_form(mine)
-    dialog.get_by_label("Provider", exact=True).select_option("stand-in")
+    choose_provider(dialog, "stand-in")
     fill(dialog, Name="harmless", Model=markup, Description=markup, API_key="demo-key")
     dialog.get_by_label("Share with everyone").check()
 
     dialog.get_by_role("button", name="Register", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("does not have this model")
+    dialog.get_by_role("button", name="Register anyway").click()
+    expect(row(mine, "harmless")).to_be_visible()
     theirs = demo.open("carol")
 
     for page in (mine, theirs):
@@ -141,9 +146,9 @@ def test_a_key_goes_to_the_server_once_and_is_kept_nowhere(demo):
         lambda request: sent.append((request.method, request.url, request.post_data or "")),
     )
     dialog = opened_form(page)
-    dialog.get_by_label("Provider", exact=True).select_option("stand-in")
     fill(dialog, Name="secretive", Model="demo-small", API_key=CANARY)
     assert dialog.get_by_label("API key").get_attribute("type") == "password"
+    expect(dialog.get_by_role("listbox", name="Models")).to_be_visible()
 
     dialog.get_by_role("button", name="Register", exact=True).click()
     expect(row(page, "secretive")).to_be_visible()
@@ -151,7 +156,8 @@ def test_a_key_goes_to_the_server_once_and_is_kept_nowhere(demo):
     expect(page.get_by_role("dialog").get_by_label("API key")).to_have_value("")
 
     with_key = [(method, url) for method, url, body in sent if CANARY in body + url]
-    assert with_key == [("POST", f"{demo.address}/api/models/register")]
+    paths = ["providers/openai/models", "test-connection", "register"]
+    assert with_key == [("POST", f"{demo.address}/api/models/{path}") for path in paths]
 
 
 def test_the_watch_over_the_policy_sees_what_breaks_it(demo):
@@ -179,4 +185,5 @@ def test_the_watch_over_keys_sees_one_that_is_kept(demo):
 
     assert traces(page.evaluate(KEPT)) != []
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Leave").click()
     expect(page.get_by_role("dialog")).to_have_count(0)

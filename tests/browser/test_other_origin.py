@@ -13,7 +13,7 @@ from tests.browser.page import fill, row
 from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY
 
-PAGE = ROOT / "docs" / "other-origin.md"
+PAGE, SECTION = ROOT / "docs" / "front-end.md", "Run a front end on another origin"
 FRONT, API = "https://front.example.com", "https://api.example.com"
 HTML = '<!doctype html><html lang="en"><title>Front end</title><main><h1>Front end</h1>{}</main></html>'
 COUNT = 120
@@ -53,7 +53,7 @@ def two_origins(served, front):
     folder, origin = front
 
     def allow(host):
-        (block,) = blocks(PAGE)
+        (block,) = blocks(PAGE, section=SECTION)
         exec(block.replace(FRONT, origin), {"app": host.app})
 
     host, api = served(allow)
@@ -65,9 +65,11 @@ def two_origins(served, front):
         host.db.session.commit()
         token = create_access_token(str(host.user("alice")))
     session = f'const session = {{ accessToken: async () => "{token}" }};\n'
-    script, client = blocks(PAGE, "js")
-    (policy,) = blocks(PAGE, "text")
-    (folder / "index.html").write_text(HTML.format(blocks(PAGE, "html")[0].replace(API, api)))
+    script, client = blocks(PAGE, "js", SECTION)
+    (policy,) = blocks(PAGE, "text", SECTION)
+    (folder / "index.html").write_text(
+        HTML.format(blocks(PAGE, "html", SECTION)[0].replace(API, api))
+    )
     (folder / "models.js").write_text(session + script)
     (folder / "client.js").write_text(client.replace(API, api))
     (folder / "policy").write_text(policy.strip().partition(": ")[2].replace(API, api))

@@ -6,9 +6,9 @@ comments that ignore nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, Response
@@ -26,11 +26,14 @@ from flask_model_registry import (
     CannotOpenError,
     ConfigError,
     ConflictError,
+    CredentialInUseError,
+    CredentialNameTakenError,
     EncryptionKey,
     Explanation,
     Filters,
     ForbiddenError,
     InactiveModelError,
+    ListApi,
     MissingUserError,
     ModelIdTakenError,
     ModelRegistry,
@@ -43,6 +46,7 @@ from flask_model_registry import (
     SecretBox,
     UnavailableError,
     UnreadableCredentialError,
+    UnsupportedClientError,
     UpstreamError,
     ValidationError,
     configure_sqlite,
@@ -54,17 +58,34 @@ from flask_model_registry.schemas import ModelRepresentation as ModelRepresentat
 from flask_model_registry.schemas import NewModel as NewModelSchema
 from flask_model_registry.schemas import load
 from flask_model_registry.types import (
+    AccountSecret,
+    AccountSecretChange,
+    AccountSettings,
     Category,
     ConfigType,
     CountFilters,
+    Credential,
+    CredentialChanges,
+    CredentialKind,
+    GrantCounts,
     Grants,
     GroupGrant,
+    KeyDetails,
+    LastTest,
     ListFilters,
     ModelChanges,
+    ModelDetails,
     ModelRepresentation,
+    NewCredential,
     NewModel,
+    NewModelOfAccount,
+    NewSecret,
+    Parameters,
+    Relation,
     Scope,
+    SecretSource,
     Summary,
+    UsedCredential,
     UserGrant,
 )
 
@@ -119,6 +140,10 @@ def may_grant(owner: User, grantee: User | str) -> bool:
     return grantee == owner.team if isinstance(grantee, str) else grantee.team == owner.team
 
 
+def keys_of(name: str, *, owner: User, provider: str, origin: str) -> str | None:
+    return "sk" if (name, origin) == (owner.team, f"https://{provider}.example") else None
+
+
 db = SQLAlchemy(model_class=Base)
 
 
@@ -137,8 +162,13 @@ class AssistantForm(NewModelSchema):
 assert_type(load(AssistantForm(), {"title": "x"}), Any)
 smallest = ModelRegistry(db, Person)
 acme = Provider("acme", "Acme", "https://ai.acme.example/v1", aliases=("acme-ai",), needs_key=False)
+own_list = ListApi(header="X-Acme-Key", scheme="", items="catalogue", name="slug")
+listed = Provider("listed", "Listed", key_check="/v1/me", list_api=own_list)
+cloud = Provider("cloud", "Cloud", kinds=("aws", "key"), settings=("organization",))
+assert_type(listed.listing, ListApi)
 key = EncryptionKey.parse("2026:AAAA")
 built_in: SecretBox = AesGcmBox([key])
+source: SecretSource = keys_of
 own: SecretBox = Envelope()
 registry = ModelRegistry(
     db,
@@ -148,6 +178,7 @@ registry = ModelRegistry(
     groups=groups,
     can_grant=may_grant,
     secret_box=own,
+    secret_source=source,
     providers=[acme],
 )
 assert_type(key.key_id, str)
@@ -188,6 +219,9 @@ def change(alice: User, bob: User, me: LocalProxy[User], form: dict[str, Any]) -
     registry.transfer("m", bob, user=alice)
     registry.delete(1, user=alice)
     registry.user_deleted(alice, transfer_to=bob)
+    assert_type(registry.set_parameters("m", parameters={"max_tokens": 1}, info={}), Parameters)
+    assert_type(registry.set_parameters(1, info={"a": [1]}, user=alice), Parameters)
+    registry.set_parameters("m", parameters=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def read(alice: User) -> None:
@@ -196,12 +230,20 @@ def read(alice: User) -> None:
     assert_type(model["id"], int)
     assert_type(model["category"], Category)
     assert_type(model["abilities"], list[str] | None)
-    filters: ListFilters = {"category": "llm", "limit": 10, "descending": True}
+    filters: ListFilters = {"category": "llm", "limit": 10, "sort": "model_id"}
     assert_type(registry.list(user=alice, **filters), list[ModelRepresentation])
     counted: CountFilters = {"q": "gpt", "is_active": None}
     assert_type(registry.summary(user=alice, **counted), Summary)
     assert_type(registry.summary()["by_category"], dict[str, int])
     assert_type(registry.grants("m")["users"][0]["user"], str)
+    details = registry.details("m", user=alice)
+    assert_type(details, ModelDetails)
+    assert_type(details["relations"], list[Relation])
+    assert_type(details["key"], KeyDetails)
+    assert_type(details["test"], LastTest | None)
+    assert_type(details["key"]["credential"], UsedCredential | None)
+    assert_type(details["grants"], GrantCounts | None)
+    assert_type(registry.parameters(1), Parameters)
     assert_type(Filters(is_active=None, owned=True, ability="chat").limit, int | None)
 
 
@@ -250,11 +292,16 @@ def call(alice: User) -> dict[str, Any]:
     assert_type(model.base_url, str)
     assert_type(model.dialect, str | None)
     assert_type(model.temperature, float | None)
+    assert_type(model.parameters, Mapping[str, Any])
+    assert_type(model.info, Mapping[str, Any])
     assert_type(model.abilities, tuple[str, ...])
     assert_type(model.api_key, Secret)
     assert_type(model.api_key.reveal(), str)
     assert_type(model.openai_kwargs(), dict[str, Any])
     assert_type(model.anthropic_kwargs(), dict[str, Any])
+    assert_type(model.kind, Literal["key", "aws", "google"])
+    assert_type(model.secrets, Mapping[str, Secret])
+    assert_type(model.boto3_kwargs(), dict[str, Any])
     with model.http_client("httpx2", proxy="http://proxy.example:3128") as client:
         assert_type(model.litellm_kwargs(client), dict[str, Any])
     model.async_http_client()
@@ -340,6 +387,7 @@ def mistakes(alice: User, model: ResolvedModel, engine: sa.Engine) -> None:
     Filters(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     configure_sqlite(engine, 2.5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Provider("acme")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Provider("acme", "Acme", list_api="openai")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def not_in_the_classes(model: Model, grant: Grant) -> None:
@@ -348,7 +396,7 @@ def not_in_the_classes(model: Model, grant: Grant) -> None:
     model.model_id = 1  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def of_nobody(alice: User, found: User | None) -> None:
+def of_unknown(alice: User, found: User | None) -> None:
     """``None`` is not a user. Only leaving ``user`` out means the user of the request."""
     registry.create(user=None, model_id="m", model_provider="a", model_name="m", api_key="sk")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     registry.get("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -370,3 +418,48 @@ def of_nobody(alice: User, found: User | None) -> None:
     registry.default("general", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     registry.resolve("m", user=found)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     registry.explain("m", user=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def an_account(alice: User, model: ResolvedModel) -> int:
+    """One account for two models, and what can go wrong with it."""
+    try:
+        made = registry.create_credential(
+            name="team", model_provider="openai", secret={"api_key": "sk"}, user=alice
+        )
+        models: list[NewModelOfAccount] = [{"model_id": "a", "model_name": "gpt-4o"}]
+        created = registry.create_models(made["id"], models, user=alice)
+        registry.use_credential("b", made["id"], user=alice)
+        registry.update_credential(made["id"], name="all", user=alice)
+        registry.update_credential(made["id"], reference="vault/team", user=alice)
+        registry.set_secret(made["id"], reference="vault/team", user=alice)
+        assert_type(registry.credential(made["id"], user=alice)["reference"], str | None)
+        registry.delete_credential(made["id"], detach=True, user=alice)
+        registry.create_credential(
+            user=alice,
+            name="aws",
+            model_provider="bedrock",
+            kind="aws",
+            secret={"access_key_id": "AKIA", "secret_access_key": "s"},
+            settings={"region": "eu-central-1"},
+        )
+        ModelRegistry(db, User, secret_source=groups)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        model.anthropic_kwargs()
+    except (CredentialNameTakenError, CredentialInUseError, UnsupportedClientError) as error:
+        return error.status
+    registry.use_credential("b", "team", user=alice)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return created[0]["id"]
+
+
+def account_fields(alice: User, kind: CredentialKind) -> None:
+    """The fields of credentials, made before the calls."""
+    secret: AccountSecret = {"api_key": "sk", "headers": {"X-Team": "research"}}
+    settings: AccountSettings = {"organization": "org-1", "project": None}
+    new: NewCredential = {"name": "a", "model_provider": "openai", "kind": kind, "secret": secret}
+    made = registry.create_credential(user=alice, **new)
+    assert_type(made, Credential)
+    changes: CredentialChanges = {"settings": settings, "expires_at": None}
+    assert_type(registry.update_credential(made["id"], user=alice, **changes), Credential)
+    replaced: NewSecret = {"reference": "vault/team"}
+    registry.set_secret(made["id"], user=alice, **replaced)
+    merged: AccountSecretChange = {"headers": {"X-Team": None}}
+    registry.update_secret(made["id"], user=alice, **merged)

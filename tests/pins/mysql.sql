@@ -2,7 +2,7 @@ CREATE TABLE model_registry_models (
 	id INTEGER NOT NULL AUTO_INCREMENT, 
 	uuid VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
 	owner_id INTEGER NOT NULL, 
-	model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
 	category VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
 	model_provider VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
 	model_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
@@ -13,20 +13,30 @@ CREATE TABLE model_registry_models (
 	description VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
 	is_active BOOL NOT NULL, 
 	is_shared BOOL NOT NULL, 
-	shared_model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin, 
+	shared_model_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
 	version INTEGER NOT NULL, 
 	created_at DATETIME(6) NOT NULL, 
 	updated_at DATETIME(6), 
 	ciphertext BLOB, 
 	key_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin, 
 	credential_updated_at DATETIME(6), 
+	credential_id INTEGER, 
+	parameters JSON, 
+	info JSON, 
+	test_result VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin, 
+	test_latency_ms INTEGER, 
+	tested_at DATETIME(6), 
+	search_text VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
 	CONSTRAINT model_registry_pk_models PRIMARY KEY (id), 
 	CONSTRAINT model_registry_fk_models_owner FOREIGN KEY(owner_id) REFERENCES user (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_fk_models_credential FOREIGN KEY(credential_id) REFERENCES model_registry_credentials (id) ON DELETE SET NULL, 
 	CONSTRAINT model_registry_uq_models_uuid UNIQUE (uuid), 
 	CONSTRAINT model_registry_uq_models_owner_model_id UNIQUE (owner_id, model_id), 
 	CONSTRAINT model_registry_uq_models_shared_model_id UNIQUE (shared_model_id), 
 	CONSTRAINT model_registry_ck_models_shared_model_id CHECK ((is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id) OR (NOT is_shared AND shared_model_id IS NULL))
 );
+
+CREATE INDEX model_registry_ix_models_credential ON model_registry_models (credential_id, id);
 
 CREATE INDEX model_registry_ix_models_key ON model_registry_models (key_id, id);
 
@@ -48,7 +58,7 @@ CREATE TABLE model_registry_grants (
 	model_row_id INTEGER NOT NULL, 
 	user_id INTEGER, 
 	group_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
-	model_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	model_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
 	can_edit BOOL NOT NULL, 
 	can_delete BOOL NOT NULL, 
 	CONSTRAINT model_registry_pk_grants PRIMARY KEY (id), 
@@ -84,4 +94,33 @@ CREATE TABLE model_registry_app_defaults (
 );
 
 CREATE INDEX model_registry_ix_app_defaults_model ON model_registry_app_defaults (model_row_id);
+
+CREATE TABLE model_registry_credentials (
+	id INTEGER NOT NULL AUTO_INCREMENT, 
+	uuid VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	owner_id INTEGER NOT NULL, 
+	name VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, 
+	model_provider VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	base_url VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin, 
+	kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, 
+	settings JSON NOT NULL, 
+	secret_names JSON NOT NULL, 
+	ciphertext BLOB, 
+	key_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin, 
+	expires_at DATETIME(6), 
+	version INTEGER NOT NULL, 
+	created_at DATETIME(6) NOT NULL, 
+	updated_at DATETIME(6), 
+	secret_updated_at DATETIME(6) NOT NULL, 
+	reference VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, 
+	CONSTRAINT model_registry_pk_credentials PRIMARY KEY (id), 
+	CONSTRAINT model_registry_fk_credentials_owner FOREIGN KEY(owner_id) REFERENCES user (id) ON DELETE CASCADE, 
+	CONSTRAINT model_registry_uq_credentials_uuid UNIQUE (uuid), 
+	CONSTRAINT model_registry_uq_credentials_owner_name UNIQUE (owner_id, name), 
+	CONSTRAINT model_registry_ck_credentials_one_secret CHECK (ciphertext IS NULL OR reference IS NULL)
+);
+
+CREATE INDEX model_registry_ix_credentials_key ON model_registry_credentials (key_id, id);
+
+CREATE INDEX model_registry_ix_credentials_owner ON model_registry_credentials (owner_id, id);
 

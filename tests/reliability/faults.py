@@ -34,8 +34,11 @@ ERRORS = {
     },
 }
 CUT, UNCERTAIN = "away: cut", "away: after the commit"
-VOLATILE = {"uuid", "ciphertext", "key_id", "created_at", "updated_at", "credential_updated_at"}
-TABLES = ("models", "abilities", "grants", "defaults", "app_defaults")
+VOLATILE = {
+    "uuid", "ciphertext", "key_id", "created_at", "updated_at", "credential_updated_at",
+    "secret_updated_at", "tested_at",
+}  # fmt: skip
+TABLES = ("credentials", "models", "abilities", "grants", "defaults", "app_defaults")
 
 
 class Faults:
@@ -87,11 +90,13 @@ class Faults:
 def state(host):
     """Return what is stored, but for what differs from try to try."""
     handles = {row.id: row.model_id for row in host.rows("models")}
+    accounts = {row.id: row.name for row in host.rows("credentials")}
     found = {}
     for table in TABLES:
         rows = [
             {
                 "model_row_id": handles.get(values.pop("model_row_id", None)),
+                "credential": accounts.get(values.pop("credential_id", None)),
                 "has_key": values.get("ciphertext") is not None,
                 **{
                     name: str(value)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from tests.hosts import CANARY, PREFIX, model
 from tests.reliability.history import EFFECTS, Operation
 
-TIMEOUT = 60  # seconds
+TIMEOUT = 300  # seconds
 REFUSED = {None, 500, 503}  # with the worker or the database
 METHODS = {"register": "POST", "change": "PATCH", "delete": "DELETE", "read": "GET"}
 OTHERS = (

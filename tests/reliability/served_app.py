@@ -9,7 +9,7 @@ from tests.hosts import declare
 JWT_SECRET_KEY = "the same in every process, of thirty-two bytes"
 
 
-def make(url, keys, *, is_configured=False):
+def make(url, keys, *, is_configured=False, **config):
     """Return the host as each of its processes has it."""
     host = create_host(
         declare(),
@@ -18,6 +18,7 @@ def make(url, keys, *, is_configured=False):
         JWT_ACCESS_TOKEN_EXPIRES=False,  # the load goes on for longer than a token usually lasts
         MODEL_REGISTRY_ENCRYPTION_KEYS=keys,
         MODEL_REGISTRY_ALLOWED_HOSTS=["localhost"],
+        **config,
     )
     if is_configured:
         with host.app.app_context():
@@ -25,9 +26,10 @@ def make(url, keys, *, is_configured=False):
     return host
 
 
-def create_app():
+def create_app(**config):
     """Be found by Gunicorn."""
     environ = os.environ
+    is_configured = "TEST_CONFIGURED" in environ
     return make(
-        environ["TEST_URL"], environ["TEST_KEYS"], is_configured="TEST_CONFIGURED" in environ
+        environ["TEST_URL"], environ["TEST_KEYS"], is_configured=is_configured, **config
     ).app

@@ -19,8 +19,10 @@ from pathlib import Path
 import psutil
 import sqlalchemy as sa
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 60  # seconds for a server to answer
+PATIENCE = 300  # seconds for a server to answer
 
 
 class Server:
@@ -112,8 +114,7 @@ class DatabaseServer(Server):
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="model-registry-test-"))
         self.log = self.folder.with_suffix(".log")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.options = {}
         if os.geteuid() == 0:  # neither server runs as root
             account = pwd.getpwnam(self.account)

@@ -6,6 +6,7 @@ The answer is that of success, or 503 or 507 with ``Retry-After``; the next requ
 import pytest
 import sqlalchemy as sa
 
+from tests.accounts import add, body, create
 from tests.hosts import PREFIX, granted, model, register
 from tests.reliability.faults import CUT, ERRORS, TABLES, UNCERTAIN, Faults, state
 
@@ -20,9 +21,14 @@ def arrange(host):
     granted(client, row_id, group="g")
     host.client("bob").put(f"{PREFIX}/defaults/general", json={"id": row_id})
     client.put(f"{PREFIX}/defaults/compact?scope=app", json={"id": row_id})
+    host.account_id = create(client)["id"]
+    host.of_it, _ = add(client, host.account_id, "a", "b")
+    (host.own_id,) = register(client, "own")
     return row_id
 
 
+TWO = [{"model_id": each, "model_name": each, "abilities": ["chat"]} for each in "xy"]
+NEW, ELSEWHERE = {"api_key": "sk-new"}, "https://b.example.com/v1"
 REQUESTS = {
     "register": ("POST", "/register", lambda _: model(model_id="n", abilities=["a", "b"])),
     "patch": ("PATCH", "/{id}", lambda _: {"description": "x", "model_name": "y"}),
@@ -37,6 +43,19 @@ REQUESTS = {
     "transfer": ("POST", "/{id}/transfer", lambda host: {"user": str(host.user("bob"))}),
     "default": ("PUT", "/defaults/visual", lambda host: {"id": host.row_id}),
     "no default": ("DELETE", "/defaults/compact?scope=app", None),
+    "new credential": ("POST", "/credentials", lambda _: body(name="other")),
+    "of a model": ("POST", "/credentials", lambda host: {"name": "other", "from_model": host.own_id}),
+    "bulk": ("POST", "/credentials/{account}/models", lambda _: {"models": TWO}),
+    "attach": ("PUT", "/{own}/credential", lambda host: {"credential": host.account_id}),
+    "detach": ("PATCH", "/by-id/a", lambda _: {"api_key": "sk-own"}),
+    "take off": ("PATCH", "/by-id/a", lambda _: {"api_key": None}),
+    "give away": ("POST", "/{of_it}/transfer", lambda host: {"user": str(host.user("bob")),
+                                                            "without_key": True}),
+    "move": ("PATCH", "/credentials/{account}", lambda _: {"base_url": ELSEWHERE, "secret": NEW}),
+    "new secret": ("PUT", "/credentials/{account}/secret", lambda _: NEW),
+    "new header": ("PATCH", "/credentials/{account}/secret", lambda _: {"headers": {"X-Team": "x"}}),
+    "delete credential": ("DELETE", "/credentials/{account}?detach=true", None),
+    "credentials": ("GET", "/credentials", None),
     "list": ("GET", "/", None),
     "get": ("GET", "/{id}", None),
     "summary": ("GET", "/summary", None),
@@ -47,7 +66,13 @@ REQUESTS = {
 
 def send(host, name):
     method, path, body = REQUESTS[name]
-    path = path.format(id=host.row_id, bob=host.user("bob"))
+    path = path.format(
+        id=host.row_id,
+        bob=host.user("bob"),
+        account=host.account_id,
+        own=host.own_id,
+        of_it=host.of_it,
+    )
     json = body(host) if body else None
     return host.client("alice").open(PREFIX + path, method=method, json=json)
 

@@ -58,7 +58,7 @@ def generate(server, token, folder):
     """Run Schemathesis against a server; return what it printed, and its report."""
     host, port = server.address
     command = f"-m schemathesis.cli --config-file {SETTINGS} run"
-    options = f"--request-timeout 60 --checks all --max-examples {SIZE.examples} --workers 2 --report json"
+    options = f"--request-timeout 300 --checks all --max-examples {SIZE.examples} --workers 2 --report json"
     ran = subprocess.run(
         [sys.executable, *command.split(), f"http://{host}:{port}/api/models/openapi.json",
          *options.split(), "--report-json-path", "report.json",

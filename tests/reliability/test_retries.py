@@ -64,7 +64,7 @@ def count(host, name):
         return host.db.session.scalar(users)
 
 
-def test_whoever_is_gone_by_then_is_let_in_no_more(host, faults, transient):
+def test_a_user_who_is_gone_by_then_is_refused(host, faults, transient):
     key = host.user("alice")
     client = host.client("alice")
     commit, failed = faults.engine.dialect.do_commit, []

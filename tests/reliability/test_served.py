@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from tests import databases
 from tests.conftest import traces
 from tests.hosts import PREFIX
-from tests.reliability import load
+from tests.reliability import account_load, load
 from tests.reliability.history import Operation, is_linearizable
 from tests.reliability.servers import DATABASE_SERVERS, wait_for
 from tests.reliability.sizes import SIZE
 
 FINE = {200, 201, 204, 404, 409}  # statuses that concurrent clients may get
+FINE_FOR_ACCOUNTS = FINE | {403, 422}  # a model was moved or given away before it was attached
 MIB = 2**20
 # But the one that asks.
 CONNECTIONS = sa.text(
@@ -94,10 +95,11 @@ def test_kills_lose_nothing_that_was_acknowledged(serve, own_server, tmp_path, t
     url = own_server.url if own_server else f"sqlite:///{tmp_path / 'host.sqlite'}"
     host, server = serve(url, workers=3)
     clients = load.team(host, server.address, tmp_path, clients=12, users=4, models=6)
+    accounts = account_load.team(host, server.address, tmp_path, users=2)
     chance = random.Random()
     victims = ["worker", "database" if own_server else "worker"] * (SIZE.kills // 2)
 
-    with load.busy(clients):
+    with account_load.rotating(host), load.busy(clients + accounts):
         for victim in victims:
             least = load.count_acknowledged(tmp_path) + 30
             wait_for(lambda least=least: load.count_acknowledged(tmp_path) > least)
@@ -109,9 +111,10 @@ def test_kills_lose_nothing_that_was_acknowledged(serve, own_server, tmp_path, t
                 own_server.start()
         wait_for(lambda: host.client("user-0").get(f"{PREFIX}/summary").status_code == 200)
 
-    found = after(clients, host, server, tmp_path)
+    found = after(clients + accounts, host, server, tmp_path)
     tally("kills", request.node.callspec.id, kills=len(victims), **counted(found))
     assert {*load.statuses(clients)} <= FINE | UNANSWERED | {500}
+    assert {*load.statuses(accounts)} <= FINE_FOR_ACCOUNTS | UNANSWERED | {500}
     assert_whole(found)
 
 
@@ -130,15 +133,18 @@ def test_what_many_do_at_once_can_be_put_in_one_order(
     database, environ = database_in_use
     host, server = serve(database.url, workers=4, **environ)
     clients = load.team(host, server.address, tmp_path, clients=8, users=2, models=8)
+    accounts = account_load.team(host, server.address, tmp_path, users=2)
 
-    with load.busy(clients, SIZE.steps):
+    with account_load.rotating(host) as rotated, load.busy(clients + accounts, SIZE.steps):
         pass
 
-    found = after(clients, host, server, tmp_path)
+    found = after(clients + accounts, host, server, tmp_path)
     tally("history", request.node.callspec.id, **counted(found))
     assert found["acknowledged"] > SIZE.steps * len(clients) / 2
-    told = {*load.statuses(clients)}
-    assert told <= (FINE | {503} if request.node.callspec.id == "sqlite" else FINE)
+    assert 0 in rotated
+    busy = {503} if request.node.callspec.id == "sqlite" else set()
+    assert {*load.statuses(clients)} <= FINE | busy
+    assert {*load.statuses(accounts)} <= FINE_FOR_ACCOUNTS | busy
     assert_whole(found)
 
 
@@ -158,6 +164,8 @@ def after(clients, host, server, folder):
             model_id for model_id, operations in history.items() if not is_linearizable(operations)
         ],
         "other keys": [*with_another_key(host)],
+        "misplaced": [*account_load.misplaced(host)],
+        "halved": [*account_load.halved(host, clients)],
         "leaked": traces([log]),
     }
 
@@ -168,7 +176,7 @@ def histories(clients, host):
     for client in clients:
         for model_id, operations in client.history.items():
             history[model_id] += operations
-    stored = {row.model_id: row.model_name for row in host.rows("models")}
+    stored = stored_by(host, history)
     now = time.monotonic()
     for model_id in {*history, *stored}:
         status = 200 if model_id in stored else 404
@@ -176,9 +184,19 @@ def histories(clients, host):
     return history
 
 
+def stored_by(host, history):
+    """Return what is stored by each name in the histories: of credentials a header's."""
+    ids = {row.id for row in host.rows("credentials") if account_load.name_of(row.id) in history}
+    values = account_load.credential_values(host, ids)
+    return {
+        **{row.model_id: row.model_name for row in host.rows("models")},
+        **{account_load.name_of(each): value for each, value in values.items()},
+    }
+
+
 def lost(folder, history, host):
-    """Yield missing models that a response confirmed, and that no client tried to delete since."""
-    stored, seen = {row.model_id for row in host.rows("models")}, {}
+    """Yield missing models and credentials that a response confirmed, and that no client tried to delete since."""
+    stored, seen = {*stored_by(host, history)}, {}
     for model_id, operation in load.acknowledged(folder):
         if operation.status in {200, 201}:
             seen[model_id] = max(seen.get(model_id, NEVER), operation.start)
@@ -210,6 +228,8 @@ def with_another_key(host):
     """Yield models whose API key does not open, or is not the one that came with the name."""
     names = {key: name for name, key in host.users.items()}
     for row in host.rows("models"):
+        if account_load.is_on_account(row):
+            continue
         with host.app.app_context():
             user = host.load(names[row.owner_id])
             resolved = host.registry.resolve(row.id, user=user)

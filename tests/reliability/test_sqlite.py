@@ -92,7 +92,7 @@ def test_no_write_is_lost_or_done_twice(host):
 def test_a_limit_on_the_size_of_files_is_no_room(tmp_path, journal):
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "host.sqlite"), journal]
 
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
 
     assert result.returncode == 0, result.stderr[-3000:]
     assert json.loads(result.stdout) == [507, "60", 201, 0]
@@ -152,7 +152,7 @@ def test_a_backup_by_the_page_is_whole_while_the_app_writes(host, tmp_path):
                 (tmp_path / "backup.sqlite").unlink(missing_ok=True)
                 subprocess.run(
                     ["bash", "-ec", backup.partition("flask ")[0]],
-                    cwd=tmp_path, check=True, timeout=120,
+                    cwd=tmp_path, check=True, timeout=600,
                 )  # fmt: skip
                 stored, last = counted(tmp_path / "backup.sqlite")
                 assert stored >= expected

@@ -20,7 +20,7 @@ import pytest
 
 from tests.browser.conftest import browser, windows  # noqa: F401  # fixtures
 from tests.doc_runner import ROOT
-from tests.shell import free_port
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -89,7 +89,12 @@ def program(name, *commands):
 def printed(*command):
     """Return what a program prints about itself."""
     process = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True, timeout=60
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        timeout=300,
     )
     return process.stdout
 
@@ -120,9 +125,9 @@ def start(tmp_path_factory):
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )
-            stack.callback(process.wait, 30)
+            stack.callback(process.wait, 120)
             stack.callback(process.terminate)
-            for _ in range(600):
+            for _ in range(3000):
                 with contextlib.suppress(OSError):
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     return f"http://127.0.0.1:{port}"

@@ -14,6 +14,13 @@ NAMES = [
     "/team/ai", "/ai", "ops/", "ops", "//x", "a//b", "a/b", "a/../b", "%2Fai", "100%25", "a+b",
     "a?b#c", "é/ü", "/",
 ]  # fmt: skip
+IN_SCRIPT = "团队/модель:é"
+# With each slash unchanged, and encoded.
+PATHS = [
+    f"{place}{quote(IN_SCRIPT, safe=safe)}"
+    for place in ("/by-id/", "/v1/models/")
+    for safe in ("/", "")
+]
 
 
 class Client:
@@ -23,7 +30,7 @@ class Client:
         self.url, self.token = urlsplit(url), token
 
     def __call__(self, method, path, body=None):
-        connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=60)
+        connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=300)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request(method, PREFIX + path, json.dumps(body) if body else None, headers)
@@ -39,8 +46,9 @@ class Client:
 def outcomes(host, url, names=NAMES):
     """Grant and revoke each name; return which are exact, and which are refused."""
     told = Client(url, token(host))
-    status, made = told("POST", "/register", model(model_id="meta/llama:3"))
-    assert status == 201, made
+    for model_id in (IN_SCRIPT, "meta/llama:3"):
+        status, made = told("POST", "/register", model(model_id=model_id))
+        assert status == 201, made
     row_id, exact, refused = made["id"], [], []
     for name in names:
         path = f"/{row_id}/grants/groups/{quote(name, safe='')}"
@@ -69,4 +77,5 @@ def token(host):
 def finds(host, url, *paths):
     """Return the ids that a client finds at these paths."""
     told = Client(url, token(host))
-    return [told("GET", path)[1]["id"] for path in paths]
+    answers = [told("GET", path)[1] for path in paths]
+    return [each.get("model_id", each["id"]) for each in answers]

@@ -38,7 +38,7 @@ class Compressing:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return response.status, response.headers
         except urllib.error.HTTPError as error:
             with error:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask_model_registry.cli import new_key
 from tests import databases
 from tests.hosts import CANARY, PREFIX, granted, make_host, model, register
-from tests.shell import free_port
+from tests.ports import free_port
 from tests.software.conftest import package
 
 # For each driver: its dialect in URLs, the package and the database.
@@ -234,7 +234,7 @@ def test_a_deadlock_is_tried_again(host, alice, server, another, caplog):
 
 
 def wait_for(condition):
-    for _ in range(200):
+    for _ in range(800):
         if condition():
             return
         time.sleep(0.15)  # MariaDB refreshes what it shows only after 0.1 s without a query

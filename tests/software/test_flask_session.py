@@ -157,7 +157,7 @@ def test_a_hook_that_ends_the_transaction_gives_the_retries_back(make, database)
 
 
 @pytest.mark.forces_errors
-def test_the_key_check_refuses_each_request_and_nobody_is_logged_out(make):
+def test_the_key_check_refuses_each_request_and_logs_no_user_out(make):
     client = log_in(make())
     client.post(f"{PREFIX}/register", json=model())
     wrong = make()

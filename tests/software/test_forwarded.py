@@ -8,7 +8,7 @@ import pytest
 from tests.doc_runner import ROOT, blocks
 from tests.hosts import PREFIX, model
 
-PAGE, DEPLOY = ROOT / "docs" / "nginx.md", ROOT / "docs" / "deploy.md"
+PAGE = ROOT / "docs" / "deploy.md"
 FORGED = {
     "X-Forwarded-For": "192.0.2.1",
     "X-Forwarded-Proto": "https",
@@ -31,7 +31,7 @@ def believed():
 @pytest.fixture
 def app(gunicorn, tmp_path):
     """Serve ``wsgi.py`` of the page of deployment."""
-    wsgi = next(each for each in blocks(DEPLOY) if "ProxyFix" in each)
+    wsgi = next(each for each in blocks(PAGE) if "ProxyFix" in each)
     (tmp_path / "wsgi.py").write_text(wsgi.replace("from desk", "from tests.software.app") + ECHO)
     return gunicorn("wsgi:app", tmp_path)
 

@@ -17,7 +17,7 @@ from tests.hosts import make_host
 from tests.software.conftest import MODULES, RAN, missing
 from tests.software.names import NAMES, Client, finds, outcomes, token
 
-PAGE = ROOT / "docs" / "mod-wsgi.md"
+PAGE, SECTION = ROOT / "docs" / "deploy.md", "Use Apache's mod_wsgi in place of Gunicorn"
 
 
 def account():
@@ -75,10 +75,10 @@ def mod_wsgi(apache, host, folder):
             "TEST_URL": host.app.config["SQLALCHEMY_DATABASE_URI"],
             "TEST_KEYS": host.app.config["MODEL_REGISTRY_ENCRYPTION_KEYS"],
         }
-        (script,) = blocks(PAGE)
+        (script,) = blocks(PAGE, section=SECTION)
         script = script.replace("desk", "tests.software.named_app")
         (folder / "wsgi.py").write_text(f"import os\nos.environ |= {environ}\n{script}")
-        (lines,) = blocks(PAGE, "text")
+        (lines,) = blocks(PAGE, "text", SECTION)
         # Not the home of this Python, which Apache's user may be unable to read.
         modules = f"{ROOT}:{sysconfig.get_path('purelib')}"
         lines = lines.replace(

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
+from tests.ports import free_port
 from tests.reliability.served_app import JWT_SECRET_KEY
-from tests.shell import free_port
-from tests.software.names import NAMES, finds, outcomes
+from tests.software.names import IN_SCRIPT, NAMES, PATHS, finds, outcomes
 from tests.upstream import served
 
 # Which names are stored exactly, tests/test_names.py tests on each database.
@@ -61,9 +61,9 @@ def start(record_property):
         def run(command, port, what, **environ):
             record_property("software", what)
             process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
-            stack.callback(process.wait, 30)
+            stack.callback(process.wait, 120)
             stack.callback(process.send_signal, signal.SIGTERM)
-            for _ in range(600):
+            for _ in range(3000):
                 with contextlib.suppress(OSError):
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     return f"http://127.0.0.1:{port}"
@@ -135,6 +135,7 @@ def test_gunicorn(host, gunicorn):
         finds(host, gunicorn, "/v1/models/meta/llama:3", "/v1/models/meta%2Fllama%3A3")
         == ["meta/llama:3"] * 2
     )
+    assert finds(host, gunicorn, *PATHS) == [IN_SCRIPT] * 4
 
 
 @pytest.fixture
@@ -158,7 +159,10 @@ def threaded(host, monkeypatch):
 
 @pytest.mark.parametrize("server", ["waitress", "Werkzeug"])
 def test_servers_in_a_thread(host, threaded, server):
-    assert outcomes(host, threaded(server)) == (NAMES, [])
+    url = threaded(server)
+
+    assert outcomes(host, url) == (NAMES, [])
+    assert finds(host, url, *PATHS) == [IN_SCRIPT] * 4
 
 
 def test_nginx_passes_the_path_as_it_is(host, gunicorn, nginx):
@@ -168,6 +172,7 @@ def test_nginx_passes_the_path_as_it_is(host, gunicorn, nginx):
 
     assert outcomes(host, url) == (NAMES, [])
     assert finds(host, url, "/v1/models/meta%2Fllama:3") == ["meta/llama:3"]
+    assert finds(host, url, *PATHS) == [IN_SCRIPT] * 4
 
 
 @pytest.mark.parametrize("server", ["Gunicorn", "waitress"])
@@ -178,9 +183,11 @@ def test_nginx_that_decodes_the_path_has_names_refused(request, host, threaded, 
     # Of "/ai" and "a/../b" nothing is left that shows it: docs/deploy.md.
     names = ["/team/ai", "ops/", "ops", "a//b", "a/b", "é/ü", "//x/y"]
 
-    exact, refused = outcomes(host, nginx(lines), names)
+    url = nginx(lines)
+    exact, refused = outcomes(host, url, names)
 
     assert (exact, refused) == (["ops"], [each for each in names if each != "ops"])
+    assert finds(host, url, *PATHS) == [IN_SCRIPT] * 4
 
 
 def test_apache_proxies_the_path_as_it_is(host, gunicorn, apache):
@@ -192,6 +199,7 @@ def test_apache_proxies_the_path_as_it_is(host, gunicorn, apache):
     assert {*exact} >= {"/team/ai", "/ai", "ops/", "ops", "a//b", "a/b", "%2Fai", "100%25", "é/ü"}
     assert {*refused} <= {"a/../b"}
     assert finds(host, url, "/v1/models/meta%2Fllama:3") == ["meta/llama:3"]
+    assert finds(host, url, *PATHS) == [IN_SCRIPT] * 4
 
 
 @pytest.mark.parametrize("slashes", ["Off", "On", "NoDecode"])

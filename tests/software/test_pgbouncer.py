@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.databases import SERVERS
 from tests.doc_runner import ROOT, blocks
 from tests.hosts import COMMANDS, PREFIX, granted, make_host, model, register
-from tests.shell import free_port
+from tests.ports import free_port
 from tests.software.conftest import RAN, printed, program
 
 # Auth_type `any` asks for no password, and logs in as the user who is named for the database.
@@ -121,7 +121,7 @@ def statuses(processes, rounds=8):
 )
 def test_which_modes_work_with_psycopg_as_it_comes(pgbouncer, processes, mode, size, expected):
     """In transaction mode, each process finds the prepared statements of the other."""
-    made = processes(pgbouncer(mode, size), {"connect_args": {"connect_timeout": 5}})
+    made = processes(pgbouncer(mode, size), {"connect_args": {"connect_timeout": 60}})
 
     seen = {*statuses(made)}
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import connections, credentials, defaults, description, model, model_list, openai, sharing
+from . import (
+    account_credentials,
+    connections,
+    credentials,
+    defaults,
+    description,
+    model,
+    model_list,
+    openai,
+    parameters,
+    sharing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +28,9 @@ ROUTES: Mapping[str, Route] = {
     **model_list.routes.by_endpoint,
     **openai.routes.by_endpoint,
     **connections.routes.by_endpoint,
+    **account_credentials.routes.by_endpoint,
     **model.routes.by_endpoint,
+    **parameters.routes.by_endpoint,
     **credentials.routes.by_endpoint,
     **sharing.routes.by_endpoint,
     **defaults.routes.by_endpoint,

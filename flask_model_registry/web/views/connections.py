@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import NotFoundError
 from ...schemas.fields import PROVIDER_ID
-from ...schemas.requests import ConnectionTest, ProviderCredentials
+from ...schemas.requests import ConnectionTest, ModelTest, ProviderCredentials
 from ...schemas.responses import ProbeResult, ProviderEntry, ServedModels
-from ..names import model_ref
+from ..request import model_ref
 from ..routes import Routes, after_commit, reads, returns
 
 if TYPE_CHECKING:
@@ -45,7 +45,22 @@ def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> R
 
 
 @routes.post("/<id>/test", name="testModel")
-@returns({200: ProbeResult()}, errors=(409, 429))
-def test_model(services: Services, actor: Actor, id: str) -> Returned:
-    """Test an active model with its stored key, at its stored base URL."""
-    return after_commit(services.connections.of_saved(actor, model_ref(id)))
+@reads(ModelTest(), may_omit_body=True)
+@returns({200: ProbeResult()}, errors=(403, 409, 429))
+def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
+    """Test an active model with its stored key, at its stored base URL.
+
+    Another ``model_name``, and a ``billed_call``, are for those who may edit the model. The model
+    keeps the result, unless it is another model's.
+    """
+    test = services.connections.of_saved(
+        actor, model_ref(id), model_name=body.get("model_name"), billed=body["billed_call"]
+    )
+    return after_commit(test.run, test.keep)
+
+
+@routes.post("/<id>/served-models", endpoint="served_models", name="listModelsServedToModel")
+@returns({200: ServedModels()}, errors=(403, 409, 429, 502, 504))
+def served_models(services: Services, actor: Actor, id: str) -> Returned:
+    """Ask the provider of a model which models it serves, for those who may edit the model."""
+    return after_commit(services.connections.names_of_saved(actor, model_ref(id)))

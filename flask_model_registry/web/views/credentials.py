@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...schemas.requests import Credential
+from ...schemas.credentials import Credential
 from ...schemas.responses import CredentialState
-from ..names import model_ref, model_target
+from ..request import model_ref, model_target
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ def get_credential(services: Services, actor: Actor, id: str) -> Returned:
 @reads(Credential(), is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def set_credential(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
-    """Give a model a new key."""
-    services.models.update(actor, model_target(id), body)
+    """Give a model a new key of its own; or have it use a credential, if both are the caller's."""
+    if "credential" in body:
+        services.attachments.attach(actor, model_target(id), body["credential"])
+    else:
+        services.models.update(actor, model_target(id), body)
     return "", 204
 
 
@@ -37,6 +40,6 @@ def set_credential(services: Services, actor: Actor, id: str, body: dict[str, An
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def clear_credential(services: Services, actor: Actor, id: str) -> Returned:
-    """Take a model's key away."""
+    """Take a model's key away; a credential that it uses stays with its other models."""
     services.models.update(actor, model_target(id), {"api_key": None})
     return "", 204

@@ -8,7 +8,7 @@ from flask import request
 
 from ...schemas.requests import ModelUpdate
 from ...schemas.responses import ModelRepresentation
-from ..names import model_ref, model_target
+from ..request import model_ref, model_target
 from ..routes import Routes, reads, returns
 from ..tags import lists
 
@@ -40,7 +40,7 @@ def get_model(services: Services, actor: Actor, **path: str) -> Returned:
 def change_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
     """Change some of a model.
 
-    What is left out stays, and null clears. Another provider, or another scheme, host or port of
+    Omitted fields stay, and null clears. Another provider, or another scheme, host or port of
     the ``base_url``, needs ``api_key`` in the same request: a stored key goes to no new address.
     """
     model = services.models.update(actor, model_target(**path), body)

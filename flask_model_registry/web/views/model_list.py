@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import request, url_for
+from flask import request
 from flask.globals import request_ctx
 
 from ...errors import ValidationError
-from ...schemas.requests import PAGE_SIZE, ListQuery, ModelFilter, NewModel, cursor
+from ...schemas.details import ModelDetails
+from ...schemas.filters import PAGE_SIZE, ListQuery, ModelFilter
+from ...schemas.requests import NewModel
 from ...schemas.responses import ModelRepresentation, Summary
 from ..routes import Routes, reads, returns
 
@@ -32,13 +34,20 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     While there are more, a ``Link`` header leads to the next page. Follow it unchanged: pages
     neither repeat nor miss a model, whatever is written meanwhile.
     """
-    largest = services.settings.max_page_size
-    size = query.limit or min(PAGE_SIZE, largest)
-    if size > largest:
-        raise ValidationError([("limit", f"Must be at most {largest}.")])
-    models = services.models.list(actor, query, limit=size + 1)
-    page = models[:size]
-    return page, 200, _next_page(page, query) if len(models) > size else {}
+    models, after = services.models.page(actor, query, page_size(services, query.limit))
+    return models, 200, _next_page("models", after) if after else {}
+
+
+@routes.get("/details", endpoint="details", name="listDetails")
+@reads(query=_LIST_QUERY)
+@returns({200: ModelDetails(many=True)})
+def list_details(services: Services, actor: Actor, query: Filters) -> Returned:
+    """List the models that the caller can see, with what their 17 fields don't tell.
+
+    Takes the parameters of the list of models, and has the same pages.
+    """
+    details, after = services.details.page(actor, query, page_size(services, query.limit))
+    return details, 200, _next_page("details", after) if after else {}
 
 
 @routes.post("/register", name="registerModel")
@@ -48,7 +57,7 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
 def register(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
     """Register a model."""
     model = services.models.create(actor, body)
-    location = _url(".model", id=model.representation["id"])
+    location = url_of("model", id=model.representation["id"])
     return model.representation, 201, {"ETag": f'"{model.tag}"', "Location": location}
 
 
@@ -60,25 +69,37 @@ def summary(services: Services, actor: Actor, query: Filters) -> Returned:
     return services.models.summary(actor, query)
 
 
-def _next_page(page: list[Any], filters: Filters) -> dict[str, str]:
-    after = cursor("-id" if filters.descending else "id", page[-1]["id"])
+def page_size(services: Services, limit: int | None) -> int:
+    """Return how many a page of a list has.
+
+    Raises:
+        ValidationError: The limit is larger than the app allows.
+    """
+    largest = services.settings.max_page_size
+    size = limit or min(PAGE_SIZE, largest)
+    if size > largest:
+        raise ValidationError([("limit", f"Must be at most {largest}.")])
+    return size
+
+
+def _next_page(endpoint: str, after: str) -> dict[str, str]:
     # Not all of the query: the host's token may be in it.
     kept = {name: text for name, text in request.args.items() if name in _LIST_QUERY.fields}
-    return {"Link": f'<{_url(".models")}?{urlencode({**kept, "after": after})}>; rel="next"'}
+    return {"Link": f'<{url_of(endpoint)}?{urlencode({**kept, "after": after})}>; rel="next"'}
 
 
-def _url(endpoint: str, **values: Any) -> str:
+def url_of(endpoint: str, **values: Any) -> str:
     """Return a URL with the variables of this request's, such as those of a parent blueprint.
 
-    What ``url_defaults`` of the host add beyond these, such as a language, would be in the query,
+    A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``. Not by
+    ``url_for``: what ``url_defaults`` of the host add, such as a language, would be in the query,
     and no route here knows it.
-
-    A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``.
     """
     variables = request.view_args or {}
-    urls, rule = request_ctx.url_adapter, request.url_rule
-    if urls is not None and rule is not None and not rule.arguments <= {*variables}:
+    urls: Any = request_ctx.url_adapter
+    rule = request.url_rule
+    if rule is not None and not rule.arguments <= {*variables}:
         _rule, matched = urls.match(return_rule=True)
         variables = {**matched, **variables}
-    path, _, _ = url_for(endpoint, **{**variables, **values}).partition("?")
-    return path
+    url: str = urls.build(f"{request.blueprint}.{endpoint}", {**variables, **values})
+    return url.partition("?")[0]

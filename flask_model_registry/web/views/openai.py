@@ -6,7 +6,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from ...schemas.responses import OpenAIModel, OpenAIModels
-from ..names import sent_model_id
+from ..request import sent_model_id
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:

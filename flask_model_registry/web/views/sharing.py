@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...db.users import Person
 from ...schemas.requests import Rights, TransferRequest
 from ...schemas.responses import Grants, GroupGrant, UserGrant
-from ..names import grantee, model_ref, model_target
+from ..request import grantee, model_ref, model_target
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) ->
     """Give a model to another user.
 
     Its grants are dropped, and it arrives switched off: the new owner accepts it by switching it
-    on. The API key goes along, and a shared model stays shared.
+    on. The API key goes along unless ``without_key`` is true, and a shared model stays shared. A
+    credential stays with its owner, so a model that uses one is refused without ``without_key``.
     """
-    services.ownership.transfer(actor, model_target(id), Person(body["user"]))
+    to, without_key = Person(body["user"]), body["without_key"]
+    services.ownership.transfer(actor, model_target(id), to, without_key=without_key)
     return "", 204

@@ -1,0 +1,200 @@
+"""Calls about credentials from the host app's code: methods of ModelRegistry."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic
+
+from .db.representation import credential_to_dict
+from .schemas import load
+from .schemas.credentials import CredentialChange, NewCredential, NewModels
+from .schemas.secrets import AccountSecretChange, NewSecret
+from .services.rows import ModelRef
+from .unset import UNSET
+from .users import User
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+    from . import types
+    from .services.app_services import Services
+    from .unset import Unset
+    from .users import Proxied, Users
+
+_NEW, _CHANGE = NewCredential(), CredentialChange(partial=True)
+_SECRET, _SECRET_CHANGE, _MODELS = NewSecret(), AccountSecretChange(), NewModels()
+
+
+class CredentialCalls(Generic[User]):
+    """Calls about a user's credentials; only its owner sees a credential."""
+
+    _users: Users
+
+    if TYPE_CHECKING:  # it is an attribute of Calls
+
+        @property
+        def _services(self) -> Services: ...
+
+    def create_credential(
+        self, *, user: Proxied[User] | Unset = UNSET, **fields: Unpack[types.NewCredential]
+    ) -> types.Credential:
+        """Create a credential, which several models of the user can use.
+
+        Args:
+            fields: ``name``, ``model_provider``, ``secret`` and, as needed, ``kind``, ``base_url``,
+                ``settings`` and ``expires_at``. In place of ``secret``, ``reference`` names one
+                that your app keeps. Or ``name`` and ``from_model``, the id of a model whose API
+                key becomes the credential's.
+
+        Raises:
+            ValidationError: A field isn't valid, or the ``secret_source`` gives no secret.
+            CredentialNameTakenError: The user has a credential with this name.
+            NotFoundError: The model of ``from_model`` isn't found.
+            ForbiddenError: The user doesn't own that model.
+            ConflictError: That model already uses a credential.
+            UnreadableCredentialError: That model has no API key that can be decrypted.
+
+        Example:
+            ``registry.create_credential(name="team", model_provider="openai",
+            secret={"api_key": "sk-..."}, user=alice)``
+        """
+        loaded, actor = load(_NEW, fields), self._users.actor(user)
+        if "from_model" in loaded:
+            return credential_to_dict(self._services.attachments.create_from(actor, loaded))
+        return credential_to_dict(self._services.accounts.create(actor, loaded))
+
+    def credentials(self, *, user: Proxied[User] | Unset = UNSET) -> Sequence[types.Credential]:
+        """Return the user's credentials, ordered by id, without their secrets."""
+        return self._services.accounts.list(self._users.actor(user))
+
+    def credential(
+        self, credential_id: int, *, user: Proxied[User] | Unset = UNSET
+    ) -> types.Credential:
+        """Return one of the user's credentials, without its secret.
+
+        Raises:
+            NotFoundError: The user has none with this id.
+        """
+        row = self._services.accounts.get(self._users.actor(user), credential_id)
+        return credential_to_dict(row)
+
+    def update_credential(
+        self,
+        credential_id: int,
+        *,
+        user: Proxied[User] | Unset = UNSET,
+        **fields: Unpack[types.CredentialChanges],
+    ) -> types.Credential:
+        """Change fields of a credential; omitted ones stay. Its models move along with it.
+
+        Raises:
+            NotFoundError: The user has none with this id.
+            ValidationError: A field isn't valid, it would move without its whole secret, or the
+                ``secret_source`` gives none.
+            CredentialNameTakenError: The user has another with this name.
+            CredentialInUseError: It would move, and some of its models are at another path.
+            ForbiddenError: A model that uses it is shared, and the user may not share.
+        """
+        loaded, actor = load(_CHANGE, fields), self._users.actor(user)
+        row = self._services.accounts.update(actor, ModelRef(credential_id), loaded)
+        return credential_to_dict(row)
+
+    def set_secret(
+        self,
+        credential_id: int,
+        *,
+        user: Proxied[User] | Unset = UNSET,
+        **secret: Unpack[types.NewSecret],
+    ) -> None:
+        """Replace the whole secret of a credential: the API key, and all headers.
+
+        Args:
+            secret: ``api_key`` and ``headers``; or ``reference``, the name of a secret that your
+                app keeps.
+
+        Raises:
+            NotFoundError: The user has none with this id.
+            ValidationError: The secret isn't valid, or the ``secret_source`` gives none.
+            ForbiddenError: A model that uses it is shared, and the user may not share.
+        """
+        loaded, actor = load(_SECRET, secret), self._users.actor(user)
+        self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded)
+
+    def update_secret(
+        self,
+        credential_id: int,
+        *,
+        user: Proxied[User] | Unset = UNSET,
+        **change: Unpack[types.AccountSecretChange],
+    ) -> None:
+        """Change part of a secret: omitted fields stay, and ``None`` removes headers.
+
+        Raises:
+            NotFoundError: The user has none with this id.
+            ValidationError: The change isn't valid.
+            ConflictError: The secret is kept elsewhere, so only ``reference`` can change.
+            UnreadableCredentialError: The present secret can't be decrypted.
+            ForbiddenError: A model that uses it is shared, and the user may not share.
+        """
+        loaded, actor = load(_SECRET_CHANGE, change), self._users.actor(user)
+        self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded, merge=True)
+
+    def delete_credential(
+        self, credential_id: int, *, user: Proxied[User] | Unset = UNSET, detach: bool = False
+    ) -> None:
+        """Delete a credential.
+
+        Args:
+            detach: Whether the models that use it are left without an API key.
+
+        Raises:
+            NotFoundError: The user has none with this id.
+            CredentialInUseError: Models use it, and ``detach`` is not true.
+            ForbiddenError: One of them is shared, and the user may not share.
+        """
+        accounts, actor = self._services.accounts, self._users.actor(user)
+        accounts.delete(actor, ModelRef(credential_id), detach=detach is True)
+
+    def use_credential(
+        self, ref: int | str, credential_id: int, *, user: Proxied[User] | Unset = UNSET
+    ) -> None:
+        """Have the user's own model use the user's credential, and no API key of its own.
+
+        ``registry.update(ref, api_key=...)`` gives it an API key of its own again.
+
+        Raises:
+            NotFoundError: The model isn't found, or the user has no such credential.
+            ForbiddenError: The user doesn't own the model, or it is shared with everyone and the
+                user may not share.
+            ValidationError: The credential is for another provider or origin.
+        """
+        attachments, actor = self._services.attachments, self._users.actor(user)
+        attachments.attach(actor, ModelRef(ref), credential_id)
+
+    def create_models(
+        self,
+        credential_id: int,
+        models: Sequence[types.NewModelOfAccount],
+        *,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> Sequence[types.ModelRepresentation]:
+        """Register up to 100 models that use a credential, all or none.
+
+        Args:
+            models: Dicts of the fields of ``create``, without ``model_provider`` and ``api_key``.
+
+        Raises:
+            NotFoundError: The user has no such credential.
+            ValidationError: A model isn't valid; the fields are named as in ``models.3.model_id``.
+            ForbiddenError: A model is to be shared with everyone, and the user may not share.
+            ModelIdTakenError: The user, or the shared models, have one of these already.
+        """
+        given: dict[str, Any] = {"models": models}
+        with suppress(TypeError, ValueError):  # the schema refuses what isn't a list of dicts
+            given["models"] = [dict(each) for each in models]
+        del models  # people put API keys there, and a traceback would show them
+        loaded, actor = load(_MODELS, given), self._users.actor(user)
+        attachments = self._services.attachments
+        return attachments.register(actor, ModelRef(credential_id), loaded["models"])

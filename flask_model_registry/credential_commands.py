@@ -1,0 +1,169 @@
+"""The commands of ``flask model-registry`` about credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+from flask.cli import with_appcontext
+
+from .console import connected, find_services, report_failures, write
+from .errors import ConflictError, NotFoundError
+from .schemas import load, parse_json
+from .schemas.credentials import NewCredential
+from .schemas.limits import CREDENTIAL_KINDS
+from .schemas.secrets import NewSecret
+from .secret import ClearedFrames, Hidden, Secret
+from .services.credential_admin import owner_of, summaries
+from .services.rows import ModelRef
+
+if TYPE_CHECKING:
+    from .policy import Actor
+    from .services.app_services import Services
+
+_secret = click.option(
+    "--secret",
+    "file",
+    type=click.File("rb"),
+    default="-",
+    help="A file with the API key, or with the secret as a JSON object; or standard input.",
+)
+_reference = click.option(
+    "--reference", help="In place of a secret, the name that your secret_source has for one."
+)
+
+
+@click.command()
+@click.option("--owner", help="Only the credentials of the user with this primary key.")
+@with_appcontext
+def list_credentials(owner: str | None) -> None:
+    """List credentials: id, owner, name, provider, base URL, kind, models, and no secret."""
+    services = find_services()
+    with connected(services) as connection, connection.begin():
+        found = [*summaries(connection, services.keys.tables, owner)]
+    for each in found:
+        click.echo(each)
+
+
+@click.command()
+@click.option("--owner", required=True, help="The primary key of the user who gets it.")
+@click.option("--name", required=True, help="Its name, unique among the user's credentials.")
+@click.option("--provider", required=True, help="Its model_provider.")
+@click.option("--base-url", help="Its base URL; without it, the provider's own.")
+@click.option(
+    "--kind",
+    type=click.Choice(CREDENTIAL_KINDS),
+    default="key",
+    show_default=True,
+    help="The kind of secret.",
+)
+@click.option(
+    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting; repeat for more."
+)
+@click.option("--expires-at", help="When the API key expires, with a time zone.")
+@_secret
+@_reference
+@with_appcontext
+def create_credential(
+    owner: str, provider: str, settings: tuple[str, ...], *, file: BinaryIO, **given: str | None
+) -> None:
+    """Create a credential for a user, with a secret from a file or standard input."""
+    services, secret = find_services(), _read(file, given.pop("reference"))
+    fields = {**given, "model_provider": provider, "settings": dict(map(_setting, settings))}
+
+    def work() -> tuple[int, bool]:
+        loaded = load(NewCredential(), {**fields, **_of_request(secret)})
+        row = services.accounts.create(services.actor_of(owner), loaded)
+        return row["id"], True
+
+    credential_id, _ = write(services, work)
+    click.echo(f"Credential {credential_id} was created.")
+
+
+@click.command()
+@click.argument("credential", type=int)
+@_secret
+@_reference
+@with_appcontext
+def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
+    """Replace the whole secret of a credential, named by its id: the API key and all headers."""
+    services, secret = find_services(), _read(file, reference)
+
+    def work() -> tuple[None, bool]:
+        actor = _owner_of(services, credential)
+        fields = load(NewSecret(), dict(secret.reveal()))
+        services.accounts.set_secret(actor, ModelRef(credential), fields)
+        return None, True
+
+    write(services, work)
+    click.echo(f"Credential {credential} has a new secret.")
+
+
+@click.command()
+@click.argument("credential", type=int)
+@click.option("--detach", is_flag=True, help="Leave its models without an API key.")
+@with_appcontext
+def delete_credential(credential: int, *, detach: bool) -> None:
+    """Delete a credential, named by its id. Fails while models use it, unless with --detach."""
+    services = find_services()
+
+    def work() -> tuple[None, bool]:
+        actor = _owner_of(services, credential)
+        services.accounts.delete(actor, ModelRef(credential), detach=detach)
+        return None, True
+
+    write(services, work)
+    click.echo(f"Credential {credential} was deleted.")
+
+
+COMMANDS = (list_credentials, create_credential, set_secret, delete_credential)
+
+
+def _owner_of(services: Services, credential_id: int) -> Actor:
+    """Return the owner of a credential, by whose rights it is changed."""
+    rows = services.rows
+    key = owner_of(rows.connect(to_write=True), rows.queries.access.tables, credential_id)
+    try:
+        return services.users.from_key(key)
+    except NotFoundError:
+        raise ConflictError(
+            "The owner of the credential is inactive or gone, and it is changed by their rights. "
+            "Activate the owner, or call registry.user_deleted() for one who is gone."
+        ) from None
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, is_there, value = text.partition("=")
+    if not is_there:
+        raise click.BadParameter("write NAME=VALUE", param_hint="--setting")
+    return name, value
+
+
+def _of_request(secret: Hidden[dict[str, Any]]) -> dict[str, Any]:
+    """Return a secret, or a reference to one, as the request for a credential has it."""
+    is_reference = "reference" in secret.reveal()
+    return dict(secret.reveal()) if is_reference else {"secret": dict(secret.reveal())}
+
+
+def _read(file: BinaryIO, reference: str | None) -> Hidden[dict[str, Any]]:
+    """Return the secret in a file: a JSON object, or the API key as the file's only line."""
+    if reference is not None:
+        return Hidden({"reference": reference})
+    with report_failures(), ClearedFrames():
+        if file.isatty():
+            return Hidden({"api_key": Secret(click.prompt("API key", hide_input=True, err=True))})
+        text = Hidden(file.read())
+        if text.reveal().lstrip().startswith(b"{"):
+            given = Hidden(parse_json(text.reveal()))
+            is_account = given.reveal().get("type") == "service_account"  # as Google gives it
+            return Hidden({"service_account": given.reveal()}) if is_account else given
+        try:
+            return Hidden({"api_key": Secret(_line(text))})
+        except UnicodeDecodeError:
+            pass  # it holds the text
+    raise click.ClickException("the secret is not text in UTF-8")
+
+
+def _line(text: Hidden[bytes]) -> str:
+    """Return the text of a file without the line break that editors and shells end it with."""
+    return text.reveal().decode().removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,83 @@
+"""Calls about the parameters and details of models: methods of ModelRegistry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from .schemas import load
+from .schemas.requests import ModelParameters
+from .services.rows import ModelRef
+from .unset import UNSET
+from .users import User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from . import types
+    from .services.app_services import Services
+    from .unset import Unset
+    from .users import Proxied, Users
+
+_PARAMETERS = ModelParameters(partial=True)
+
+
+class DetailCalls(Generic[User]):
+    """Calls about what the representation of a model does not tell."""
+
+    _users: Users
+
+    if TYPE_CHECKING:  # it is an attribute of Calls
+
+        @property
+        def _services(self) -> Services: ...
+
+    def details(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> types.ModelDetails:
+        """Return a model with its owner, base URL, last connection test, grants and parameters.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+
+        Example:
+            ``registry.details("gpt-4o", user=alice)["address"]`` is ``https://api.openai.com/v1``
+        """
+        return self._services.details.get(self._users.actor(user), ref)
+
+    def parameters(
+        self, ref: int | str, *, user: Proxied[User] | Unset = UNSET
+    ) -> types.Parameters:
+        """Return what each call of a model sends, and what is known about the model.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+        """
+        return self._services.details.parameters(self._users.actor(user), ref)[0]
+
+    def set_parameters(
+        self,
+        ref: int | str,
+        *,
+        parameters: Mapping[str, Any] | Unset = UNSET,
+        info: Mapping[str, Any] | Unset = UNSET,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> types.Parameters:
+        """Replace what each call of a model sends, what is known about the model, or both.
+
+        Args:
+            parameters: Members for the JSON body of calls, such as ``{"max_tokens": 1024}``; up to
+                8192 bytes of JSON. What is not given stays.
+            info: Facts such as prices or tags, of up to the same size, which are never sent.
+
+        Raises:
+            NotFoundError: There is none that the user can see.
+            ForbiddenError: The user may not change it, or it is shared with everyone and the user
+                may not share.
+            ValidationError: They are too long, or not JSON, or name what the caller sends.
+
+        Example:
+            ``registry.set_parameters("gpt-4o", parameters={"max_tokens": 1024}, user=alice)``
+        """
+        given = {"parameters": parameters, "info": info}
+        given = {name: value for name, value in given.items() if value is not UNSET}
+        loaded, actor = load(_PARAMETERS, given), self._users.actor(user)
+        self._services.models.update(actor, ModelRef(ref), loaded)
+        return self._services.details.parameters(actor, ref)[0]

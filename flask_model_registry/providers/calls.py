@@ -1,0 +1,243 @@
+"""One real call of a few tokens, as each kind of API takes it, and what its response means."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .apis import DIALECTS, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .apis import ListApi
+    from .catalogue import Provider
+
+#: Categories whose calls cost next to nothing, and take seconds.
+CALLED = ("llm", "embedding", "rerank")
+_TOKENS = 16  # some models refuse fewer
+_TEXT = "Hi"
+_MESSAGES = [{"role": "user", "content": _TEXT}]
+_LIMITS = ("max_tokens", "max_completion_tokens")
+# What a call decides itself, because each of these makes it longer or answers in another form.
+_OURS = {"stream", "stream_options", "n", "thinking", *_LIMITS}
+#: How many bytes of an error are looked at, because a server may send far more than it says.
+LOOKED_AT = 4096
+
+# How servers name a model that isn't there, whatever the status.
+_NO_MODEL = re.compile(
+    rb"model_?not_?(?:found|available)|deployment_?not_?found|not a valid model"
+    rb"|(?:invalid|unknown|no such) model|model[^\"]{0,300}?(?:not (?:exist|found)|n't exist)"
+    rb"|\xe6\xa8\xa1\xe5\x9e\x8b\xe4\xb8\x8d\xe5\xad\x98\xe5\x9c\xa8",  # the same, in Chinese
+    re.IGNORECASE,
+)
+_NO_CREDIT = re.compile(rb"insufficient[ _](?:quota|balance|credit)|balance is too low", re.I)
+# Models that think may use up all tokens before they say anything, which OpenAI reports with 400.
+_CUT_OFF = re.compile(rb"max_tokens or model output limit was reached", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class CalledModel:
+    """What a call needs to know about a model.
+
+    Attributes:
+        parameters: Members for the body, such as a temperature.
+    """
+
+    model_name: str
+    category: str = "llm"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> CalledModel:
+        """Return the model of a row, with what was registered for its calls."""
+        registered = {"temperature": row["temperature"], "dimensions": row["dimension"]}
+        given = {name: value for name, value in registered.items() if value is not None}
+        return cls(row["model_name"], row["category"], {**(row["parameters"] or {}), **given})
+
+
+@dataclass(frozen=True)
+class _Api:
+    """A path after the root of an API, the body of a call, and the members of a response."""
+
+    path: str
+    body: Callable[[CalledModel], dict[str, Any]]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call, and what to send if the server refuses the parameter for the limit of tokens.
+
+    Attributes:
+        members: The members of a response, one of which a model that works fills.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: Mapping[str, Any]
+    members: tuple[str, ...]
+    model_name: str
+
+    def content(self) -> bytes:
+        """Return the body as JSON."""
+        return json.dumps(self.body).encode()
+
+    def with_other_limit(self, status: int, answer: bytes) -> Call | None:
+        """Return the call with the other parameter, if the response refuses this one."""
+        used = [name for name in _LIMITS if name in self.body]
+        error = answer[:LOOKED_AT]
+        names = any(name.encode() in error for name in _LIMITS)
+        if status not in {400, 422} or not used or not names or _CUT_OFF.search(error):
+            return None
+        (other,) = {*_LIMITS} - {*used}
+        body = {name: value for name, value in self.body.items() if name not in used}
+        return replace(self, body={**body, other: _TOKENS})
+
+    def result(self, status: int, answer: bytes) -> str | None:
+        """Return what a response says about the model; ``None`` if its status says it all."""
+        if status == 200:
+            return "ok" if self._is_filled(answer) else "bad_response"
+        error = answer[:LOOKED_AT]
+        if _CUT_OFF.search(error):
+            return "ok"
+        if _NO_CREDIT.search(error):
+            return "rate_limited"
+        if _NO_MODEL.search(error) or (status == 404 and self._is_named(error)):
+            return "model_not_found"
+        return "bad_response" if status in {404, 405, 501} else None
+
+    def _is_filled(self, answer: bytes) -> bool:
+        try:
+            found = read_json(answer)
+        except ValueError:
+            return False
+        values = [found.get(name) for name in self.members] if isinstance(found, dict) else []
+        return any(isinstance(each, (list, dict)) and each for each in values)
+
+    def _is_named(self, error: bytes) -> bool:
+        # In JSON, because a page that says there is no such path may repeat it.
+        is_json = error.lstrip()[:1] == b"{"
+        return is_json and self.model_name.encode() in error
+
+
+def call_of(
+    provider: Provider, listing: ListApi, base_url: str, model: CalledModel, *, api_key: str
+) -> Call:
+    """Return the call of a model at a base URL; ``can_call`` must be true.
+
+    Where the path of a base URL isn't known, calls go below it as OpenAI's clients make them.
+    """
+    root = listing.root(base_url)
+    apis = _APIS.get(provider.dialect or "", _OPENAI)
+    if root is None:
+        apis = _OPENAI
+    home = listing.completed(base_url).rstrip("/") if apis is _OPENAI else str(root)
+    keyed = DIALECTS[provider.dialect or "openai"] if root is not None else DIALECTS["openai"]
+    api = apis[model.category]
+    name = quote(model.model_name.removeprefix("models/"), safe="")  # part of some paths
+    # The headers of a credential are among those of the list, and replace the API's own.
+    headers = {**keyed.headers(api_key), **listing.more, "Content-Type": "application/json"}
+    url = home + api.path.format(name)
+    return Call(url, headers, api.body(model), api.members, model.model_name)
+
+
+def can_call(provider: Provider, category: str) -> bool:
+    """Return whether models of a category can be called at a provider."""
+    if provider.dialect is None:
+        return False
+    return category in _APIS.get(provider.dialect, _OPENAI)
+
+
+def _allowed(model: CalledModel) -> dict[str, Any]:
+    """Return the parameters that a call sends; servers written in Go read names in any case."""
+    given = model.parameters.items()
+    return {name: value for name, value in given if name.casefold() not in _OURS}
+
+
+def _limited(model: CalledModel) -> dict[str, Any]:
+    names = map(str.casefold, model.parameters)
+    limit = _LIMITS["max_completion_tokens" in names]
+    return {**_allowed(model), "model": model.model_name, "messages": _MESSAGES, limit: _TOKENS}
+
+
+def _of_anthropic(model: CalledModel) -> dict[str, Any]:
+    body = {name: value for name, value in _limited(model).items() if name not in _LIMITS}
+    return {**body, "max_tokens": _TOKENS}
+
+
+def _embedding(model: CalledModel) -> dict[str, Any]:
+    return {**_allowed(model), "model": model.model_name, "input": _TEXT}
+
+
+def _rerank(model: CalledModel) -> dict[str, Any]:
+    own = {"model": model.model_name, "query": _TEXT, "documents": [_TEXT]}
+    return {**_allowed(model), **own}
+
+
+def _renamed(model: CalledModel, **names: str) -> dict[str, Any]:
+    """Return the registered parameters that an API has under these names."""
+    given = model.parameters
+    return {new: given[old] for old, new in names.items() if old in given}
+
+
+def _generate(model: CalledModel) -> dict[str, Any]:
+    config = {"maxOutputTokens": _TOKENS, **_renamed(model, temperature="temperature")}
+    return {"contents": [{"parts": [{"text": _TEXT}]}], "generationConfig": config}
+
+
+def _embed_content(model: CalledModel) -> dict[str, Any]:
+    size = _renamed(model, dimensions="outputDimensionality")
+    return {"content": {"parts": [{"text": _TEXT}]}, **size}
+
+
+def _of_cohere(model: CalledModel) -> dict[str, Any]:
+    own = {"model": model.model_name, "messages": _MESSAGES, "max_tokens": _TOKENS}
+    return {**own, **_renamed(model, temperature="temperature")}
+
+
+def _embed_of_cohere(model: CalledModel) -> dict[str, Any]:
+    own = {"model": model.model_name, "texts": [_TEXT], "input_type": "search_query"}
+    return {**own, "embedding_types": ["float"], **_renamed(model, dimensions="output_dimension")}
+
+
+def _rerank_of_cohere(model: CalledModel) -> dict[str, Any]:
+    return {"model": model.model_name, "query": _TEXT, "documents": [_TEXT]}
+
+
+def _of_ollama(model: CalledModel) -> dict[str, Any]:
+    options = {"num_predict": _TOKENS, **_renamed(model, temperature="temperature")}
+    own = {"model": model.model_name, "messages": _MESSAGES}
+    return {**own, "stream": False, "options": options}
+
+
+def _embed_of_ollama(model: CalledModel) -> dict[str, Any]:
+    own = {"model": model.model_name, "input": _TEXT}
+    return {**own, **_renamed(model, dimensions="dimensions")}
+
+
+# From the API reference of each, as of 2026; the path after the root, or after the base URL.
+_OPENAI: Mapping[str, _Api] = {
+    "llm": _Api("/chat/completions", _limited, ("choices",)),
+    "embedding": _Api("/embeddings", _embedding, ("data",)),
+    "rerank": _Api("/rerank", _rerank, ("results", "data")),
+}
+_APIS: Mapping[str, Mapping[str, _Api]] = {
+    "anthropic": {"llm": _Api("/v1/messages", _of_anthropic, ("content",))},
+    "gemini": {
+        "llm": _Api("/models/{}:generateContent", _generate, ("candidates",)),
+        "embedding": _Api("/models/{}:embedContent", _embed_content, ("embedding",)),
+    },
+    "cohere": {
+        "llm": _Api("/v2/chat", _of_cohere, ("message",)),
+        "embedding": _Api("/v2/embed", _embed_of_cohere, ("embeddings",)),
+        "rerank": _Api("/v2/rerank", _rerank_of_cohere, ("results",)),
+    },
+    "ollama": {
+        "llm": _Api("/api/chat", _of_ollama, ("message",)),
+        "embedding": _Api("/api/embed", _embed_of_ollama, ("embeddings",)),
+    },
+}

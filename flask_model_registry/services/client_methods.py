@@ -1,0 +1,53 @@
+"""Which methods a resolved model has for clients, by the API of its provider and its secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UnsupportedClientError
+from ..providers.catalogue import PROVIDERS
+
+if TYPE_CHECKING:
+    from .resolved_model import ResolvedModel
+
+_EVERY = ("openai_kwargs", "litellm_kwargs", "llamaindex_kwargs")
+_KNOWN = {each.base_url for each in PROVIDERS}
+# Clients that work with one dialect only.
+_OWN = {
+    "anthropic": "anthropic_kwargs",
+    "azure-openai": "azure_kwargs",
+    "gemini": "google_kwargs",
+    "ollama": "ollama_kwargs",
+}
+_OF_CLOUDS = {
+    "aws": ("boto3_kwargs", "litellm_kwargs"),
+    "google": ("google_kwargs", "litellm_kwargs"),
+}
+
+
+def require(model: ResolvedModel, method: str) -> None:
+    """Check that a model has a method that not each has.
+
+    Raises:
+        UnsupportedClientError: It hasn't; the message names those that it has.
+    """
+    if model.kind != "key":
+        if method not in _OF_CLOUDS[model.kind]:
+            raise refused(model.kind, f"{method}()")
+        return
+    own = _OWN.get(model.dialect or "")
+    # A server of the user's own, such as a gateway, may have other APIs too.
+    is_own_server = model.dialect == "openai" and model.base_url not in _KNOWN
+    if method != own and not (is_own_server and method in _OWN.values()):
+        has = ", ".join(f"{each}()" for each in (*_EVERY, own) if each)
+        raise UnsupportedClientError(
+            f"A model of the dialect {model.dialect or 'None'} has no {method}(); it has {has}."
+        )
+
+
+def refused(kind: str, what: str) -> UnsupportedClientError:
+    """Return the error for what a model with a credential of a cloud's kind has not."""
+    has = " and ".join(f"{each}()" for each in _OF_CLOUDS[kind])
+    return UnsupportedClientError(
+        f"A model whose credential is of the kind {kind} has no {what}; it has {has}."
+    )

@@ -1,0 +1,152 @@
+"""Models and credentials as lines of JSON, out of one app."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from ..db.representation import rfc_3339
+from ..db.users import Person, find_user
+from ..errors import UnreadableCredentialError
+from ..providers.app_providers import Catalogue
+from ..secret import Hidden
+from .account_secrets import AccountSecret, bound
+from .details import parameters_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .app_services import Services
+
+_BATCH = 200
+# The fields of a line that are columns of the same name.
+_MODEL = (
+    "model_id category model_provider model_name base_url temperature dimension abilities "
+    "description is_active"
+).split()
+_CREDENTIAL = "name model_provider base_url kind settings".split()
+
+
+@dataclass(frozen=True)
+class ExportLine:
+    """A model or credential in text, and the problem with its secret."""
+
+    text: Hidden[str]
+    problem: str | None = None
+
+
+class Export:
+    """The models and credentials of one registry, all or those of one owner."""
+
+    def __init__(self, services: Services, connection: sa.Connection, owner: str | None) -> None:
+        self._services = services
+        self._connection = connection
+        self._tables = tables = services.rows.queries.access.tables
+        self._owner = None
+        if owner is not None:
+            self._owner = find_user(connection, tables, Person(owner))
+        # Owner and name of the credentials that have a line, by id.
+        self._written: dict[int, tuple[Any, str]] = {}
+
+    def count(self) -> int:
+        """Return how many credentials and models there are now."""
+        tables = (self._tables.credentials, self._tables.models)
+        counts = (
+            self._owned(sa.select(sa.func.count()).select_from(each), each) for each in tables
+        )
+        return sum(self._connection.scalar(each) or 0 for each in counts)
+
+    def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
+        """Yield a line for each credential and then for each model, in the order of their ids."""
+        for row in self._rows(self._tables.credentials):
+            yield self._credential(row, with_secrets=with_secrets)
+        for row in self._rows(self._tables.models):
+            if (created := self._created_since(row)) is not None:
+                yield self._credential(created, with_secrets=with_secrets)
+            yield self._model(row, with_secrets=with_secrets)
+
+    def _rows(self, table: sa.Table) -> Iterator[Mapping[Any, Any]]:
+        page = sa.select(table).where(table.c.id > sa.bindparam("after"))
+        page = self._owned(page.order_by(table.c.id).limit(_BATCH), table)
+        after = 0
+        while rows := self._connection.execute(page, {"after": after}).mappings().all():
+            yield from rows
+            after = rows[-1]["id"]
+
+    def _owned(self, statement: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+        return (
+            statement if self._owner is None else statement.where(table.c.owner_id == self._owner)
+        )
+
+    def _created_since(self, model: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
+        """Return the credential that a model uses, if none had been written when it was its turn.
+
+        Nothing is locked, so that users may create credentials while this runs.
+        """
+        if model["ciphertext"] is not None or model["credential_id"] in {None, *self._written}:
+            return None
+        parameters = {name: model[name] for name in ("credential_id", "owner_id")}
+        statement = self._services.rows.queries.credential
+        return self._connection.execute(statement, parameters).mappings().first()
+
+    def _credential(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
+        self._written[row["id"]] = (row["owner_id"], row["name"])
+        line: dict[str, Any] = {"type": "credential", "owner": str(row["owner_id"])}
+        line |= {name: row[name] for name in _CREDENTIAL}
+        line["expires_at"] = rfc_3339(row["expires_at"])
+        if row["reference"] is not None:
+            line["reference"] = row["reference"]  # the secret stays where it is kept
+        problem = None
+        if with_secrets:
+            line["base_url"] = self._base_url(row)
+        if with_secrets and row["ciphertext"] is not None:
+            try:
+                secret = AccountSecret.of(
+                    self._services.keys.credentials.open(bound(row)), row["kind"]
+                )
+                line["secret"] = Hidden(secret.revealed())
+            except UnreadableCredentialError as error:
+                problem = f"credential {row['id']} ({row['name']!r}): {error.detail}"
+        return _line(line, problem)
+
+    def _model(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
+        line = {"owner": str(row["owner_id"]), **{name: row[name] for name in _MODEL}}
+        line["share_with_users"] = row["is_shared"]
+        line |= parameters_to_dict(row)
+        if row["ciphertext"] is None:
+            owner, name = self._written.get(row["credential_id"], (None, None))
+            # SQL may have made it refer to a credential of another user.
+            if name is not None and owner == row["owner_id"]:
+                line["credential"] = name
+                if with_secrets:
+                    line["base_url"] = self._base_url(row)
+            return _line(line)
+        problem = None
+        if with_secrets:
+            try:
+                line["api_key"] = self._services.keys.credentials.open(row)
+                line["base_url"] = self._base_url(row)
+            except UnreadableCredentialError as error:
+                problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
+        return _line(line, problem)
+
+    def _base_url(self, row: Mapping[Any, Any]) -> str | None:
+        """Return the base URL that goes with a secret into another app."""
+        if has_another_base_url(self._services, row):
+            return self._services.providers.catalogue[row["model_provider"]].base_url
+        return cast("str | None", row["base_url"])
+
+
+def has_another_base_url(services: Services, row: Mapping[Any, Any]) -> bool:
+    """Return whether calls go to the URL of a provider that only this app has."""
+    catalogue = services.providers.catalogue
+    provider = catalogue.canonical(row["model_provider"])
+    own = catalogue[provider].base_url
+    return row.get("base_url") is None and own != Catalogue()[provider].base_url
+
+
+def _line(line: Mapping[str, Any], problem: str | None = None) -> ExportLine:
+    return ExportLine(Hidden(json.dumps(line, default=Hidden.reveal)), problem)

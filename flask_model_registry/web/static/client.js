@@ -1,0 +1,174 @@
+// @ts-check
+/** Sends requests, and reads what comes back. */
+
+/** @import { ModelRegistryElement } from "./element.js" */
+
+const PATIENCE = 60_000; // milliseconds for one request
+const CODES = "urn:problem-type:model-registry:";
+
+/** What the server refused (RFC 9457), or what the page has to say itself. */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {any} told What the server said.
+   * @param {number} [wait] After how many seconds to try again.
+   */
+  constructor(status, told, wait = 0) {
+    const { detail, title, errors, result, type, key } = told ?? {};
+    super([detail, title].find((each) => typeof each === "string") ?? "");
+    this.status = status;
+    this.wait = wait;
+    /** Which text of the page it is; none for what the server says. */
+    this.key = key;
+    this.result = typeof result === "string" ? result : null;
+    this.isForeign = typeof type !== "string" || type === "about:blank";
+    this.code = !this.isForeign && type.startsWith(CODES) ? type.slice(CODES.length) : null;
+    this.errors = Array.isArray(errors)
+      ? errors.filter(
+          (each) => typeof each?.field === "string" && typeof each?.message === "string",
+        )
+      : [];
+  }
+}
+
+export const problem = (key, status = 0) => new Problem(status, { key });
+
+/** Return the condition that a model is still as it was seen; none if no tag was, as a proxy may drop it. */
+export const ifMatch = (tag) => (tag ? { "If-Match": tag } : {});
+
+/** Return a list that the server sent. */
+export function listed({ content }) {
+  if (!Array.isArray(content)) throw problem("unread");
+  return content;
+}
+
+/** Return the message for a request that failed. */
+function failure(error) {
+  if (error instanceof Problem || error.name === "AbortError") return error;
+  if (error.name === "TimeoutError") return problem("silent");
+  if (error instanceof SyntaxError) return problem("unread");
+  return problem(navigator.onLine ? "unreachable" : "offline");
+}
+
+/** Return the seconds of `Retry-After`, which may be a time. */
+function waiting(text) {
+  if (!text) return 0;
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Math.max(0, Math.ceil(seconds) || 0);
+}
+
+/** Sends requests of an element to its `src`, as its user. What arrives for another user is dropped. */
+export class Client {
+  /** @type {ModelRegistryElement} */ #element;
+  #session = new AbortController();
+
+  constructor(element) {
+    this.#element = element;
+  }
+
+  /** Start over, perhaps as another user: requests under way end with an AbortError. */
+  begin() {
+    this.#session.abort();
+    this.#session = new AbortController();
+  }
+
+  /**
+   * Return what the server answers, with its `ETag` and the query of the next page.
+   *
+   * @param {string} method
+   * @param {string} path What comes after `src`.
+   * @param {{ body?: any, headers?: object, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ content: any, tag: string | null, next: string | null }>}
+   * @throws {Problem} If the server refuses, does not answer, or cannot be reached.
+   */
+  async send(method, path, { body, headers = {}, signal } = {}) {
+    const session = this.#session.signal;
+    const address = this.#base + path; // that of now, as the token is
+    const credentials = await this.#credentials(method, address);
+    session.throwIfAborted();
+    try {
+      const response = await fetch(address, {
+        method,
+        body: body && JSON.stringify(body),
+        cache: "no-store",
+        credentials: "same-origin",
+        headers: {
+          Accept: "application/json",
+          ...(body && { "Content-Type": "application/json" }),
+          ...credentials,
+          ...headers,
+        },
+        redirect: "manual",
+        signal: AbortSignal.any([
+          session,
+          AbortSignal.timeout(PATIENCE),
+          ...(signal ? [signal] : []),
+        ]),
+      });
+      return await this.#read(response, session);
+    } catch (error) {
+      session.throwIfAborted();
+      throw failure(error);
+    }
+  }
+
+  /** Return all of a list, page after page. */
+  async all(/** @type {string} */ path) {
+    const found = [];
+    /** @type {string | null} */
+    let query = "";
+    while (query !== null) {
+      const page = await this.send("GET", path + query);
+      found.push(...listed(page));
+      query = page.next;
+    }
+    return found;
+  }
+
+  get #base() {
+    const source = this.#element.getAttribute("src") ?? "/api/models";
+    return new URL(source.replace(/\/+$/, ""), document.baseURI).href;
+  }
+
+  async #credentials(method, address) {
+    const token = await this.#element.currentToken();
+    this.#element.meet(token);
+    if (token) return { Authorization: `Bearer ${token}` };
+    const isAway = new URL(address).origin !== location.origin;
+    if (method === "GET" || isAway) return {};
+    const csrf =
+      (await this.#element.getCsrfToken?.()) ??
+      this.#element.getAttribute("csrf-token") ??
+      this.#csrfCookie();
+    const header = this.#element.getAttribute("csrf-header") ?? "X-CSRF-TOKEN";
+    return csrf ? { [header]: csrf } : {};
+  }
+
+  #csrfCookie() {
+    const name = this.#element.getAttribute("csrf-cookie") ?? "csrf_access_token";
+    const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${name}=`));
+    return cookie?.slice(name.length + 1);
+  }
+
+  async #read(response, session) {
+    if (!response.ok) throw await this.#refused(response, session);
+    const next = /<([^>]*)>; *rel="?next/.exec(response.headers.get("Link") ?? "");
+    return {
+      content: response.status === 204 ? null : await response.json(),
+      tag: response.headers.get("ETag"),
+      next: next && new URL(next[1], response.url).search, // not where it leads to
+    };
+  }
+
+  async #refused(response, session) {
+    // Hosts with a page for logins lead there in place of 401.
+    const status = response.type === "opaqueredirect" ? 401 : response.status;
+    if (status !== 401) {
+      const told = await response.json().catch(() => null);
+      return new Problem(status, told, waiting(response.headers.get("Retry-After")));
+    }
+    session.throwIfAborted();
+    this.#element.announce("model-registry-unauthenticated");
+    return problem("login", 401);
+  }
+}

@@ -1,0 +1,144 @@
+// @ts-check
+/** A text field with a list to choose from, which the keyboard reaches from the field (ARIA's combobox). */
+
+import { h, newId } from "./dom.js";
+
+/** @typedef {{ value: string, label: string, note?: string }} Choice */
+
+export class Combobox {
+  #active = -1;
+  /** @type {Choice[]} */ #choices = [];
+  #isTyped = false;
+
+  /**
+   * @param {HTMLInputElement} input
+   * @param {object} options
+   * @param {string} options.label The name of the list.
+   * @param {(text: string) => Choice[]} options.find Return what to offer for a text.
+   * @param {(value: string) => void} options.choose
+   * @param {(value: string) => boolean} options.isChosen
+   * @param {boolean} [options.isInline] Whether the list is shown all the time, and several can be chosen.
+   * @param {() => void} [options.leave] Called when the field is left without a choice.
+   */
+  constructor(input, { label, find, choose, isChosen, isInline = false, leave }) {
+    this.input = input;
+    this.find = find;
+    this.choose = choose;
+    this.isChosen = isChosen;
+    this.isInline = isInline;
+    this.list = h("ul", {
+      id: newId(),
+      role: "listbox",
+      class: isInline ? "choices" : "choices popup",
+      "aria-label": label,
+      "aria-multiselectable": isInline ? "true" : null,
+      hidden: true,
+      onmousedown: (event) => event.preventDefault(), // the focus stays in the field
+      onclick: (event) => this.#click(event),
+    });
+    const attributes = {
+      role: "combobox",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": this.list.id,
+    };
+    for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
+    input.addEventListener("keydown", (event) => this.#press(event));
+    input.addEventListener("input", () => {
+      this.#isTyped = true;
+      this.show(input.value);
+    });
+    if (isInline) return;
+    input.addEventListener("click", () => this.show(""));
+    input.addEventListener("blur", () => {
+      this.hide();
+      leave?.();
+    });
+  }
+
+  get isOpen() {
+    return !this.list.hidden;
+  }
+
+  /** Show what there is for a text. */
+  show(text) {
+    const chosen = this.#choices[this.#active]?.value;
+    this.#choices = this.find(text.trim());
+    this.list.replaceChildren(
+      ...this.#choices.map(({ value, label, note }, i) =>
+        h(
+          "li",
+          {
+            id: `${this.list.id}-${i}`,
+            role: "option",
+            "aria-selected": String(this.isChosen(value)),
+            dir: "auto",
+          },
+          h("span", {}, label),
+          note ? h("span", { class: "hint" }, note) : null,
+        ),
+      ),
+    );
+    this.list.hidden = !this.#choices.length;
+    this.input.setAttribute("aria-expanded", String(this.isOpen));
+    const place = this.#choices.findIndex(({ value }) => value === chosen);
+    this.#move(this.isInline || !this.#isTyped ? place : 0);
+  }
+
+  hide() {
+    this.list.hidden = true;
+    this.list.replaceChildren();
+    this.#isTyped = false;
+    this.#active = -1;
+    this.input.setAttribute("aria-expanded", "false");
+    this.input.removeAttribute("aria-activedescendant");
+  }
+
+  #move(place) {
+    const options = [...this.list.children];
+    this.#active = options[place] ? place : -1;
+    options.forEach((each, i) => each.classList.toggle("active", i === this.#active));
+    const option = options[this.#active];
+    if (!option) {
+      this.input.removeAttribute("aria-activedescendant");
+      return;
+    }
+    this.input.setAttribute("aria-activedescendant", option.id);
+    option.scrollIntoView({ block: "nearest" });
+  }
+
+  #click({ target }) {
+    const place = [...this.list.children].indexOf(target.closest("[role=option]"));
+    if (place >= 0) this.#take(place);
+  }
+
+  #take(place) {
+    const { value } = this.#choices[place];
+    if (!this.isInline) this.hide();
+    this.choose(value);
+    if (this.isInline) this.show(this.input.value);
+  }
+
+  #press(event) {
+    if (event.key === "ArrowDown") this.#step(event, 1);
+    else if (event.key === "ArrowUp") this.#step(event, -1);
+    else if (!this.isOpen) return;
+    else if (event.key === "Escape" && !this.isInline) {
+      event.preventDefault(); // the dialog stays
+      this.hide();
+    } else if (this.#active >= 0) this.#accept(event);
+  }
+
+  #step(event, step) {
+    event.preventDefault();
+    if (!this.isOpen) this.show("");
+    const count = this.#choices.length;
+    const from = this.#active < 0 && step < 0 ? 0 : this.#active;
+    if (count) this.#move((from + step + count) % count);
+  }
+
+  #accept(event) {
+    if (event.key === "Enter") event.preventDefault(); // the form is not sent
+    if (event.key === "Enter" || (event.key === "Tab" && !this.isInline)) this.#take(this.#active);
+  }
+}

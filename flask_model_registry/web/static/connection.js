@@ -1,0 +1,265 @@
+// @ts-check
+/** The provider of models, the URL where it is called, and the key for it. */
+
+import { Combobox } from "./combobox.js";
+import { Destination } from "./destination.js";
+import { field, h } from "./dom.js";
+
+/** @import { Page } from "./page.js" */
+
+const OTHER = ""; // the choice of a provider that is not in the catalogue
+const NEW = ""; // the choice of a key that is typed
+const ENDPOINT =
+  /\/(chat\/completions|completions|responses|embeddings|messages|models|rerank|images\/\w+|audio\/\w+)\/?$/i;
+
+export class ConnectionFields {
+  /** @type {any} A combobox. */ provider = null;
+  /** @type {string} */ #chosen;
+
+  /**
+   * @param {Page} page
+   * @param {any} model The model to change, or null for a new one.
+   * @param {{ credentials: any[], like: any, account?: number | null }} given Those of the user, for a new one;
+   *     the model that it is to be like, and the credential of that.
+   * @param {() => void} changed Called after another provider was chosen.
+   */
+  constructor(page, model, { credentials, like, account }, changed) {
+    this.t = page.t;
+    this.providers = page.providers ?? [];
+    this.model = model;
+    this.credentials = credentials;
+    this.source = model ?? like;
+    this.wanted = like && String(account ?? NEW); // at first
+    this.changed = changed;
+    this.categoryOf = () => model?.category;
+    this.#chosen = this.#first();
+    this.fields = this.#build();
+    this.provider.input.value = this.#label(this.#chosen);
+  }
+
+  #first() {
+    const { model_provider: own } = this.source ?? this.credentials.at(-1) ?? {};
+    if (!own) return this.providers[0]?.id ?? OTHER;
+    return this.providers.some(({ id }) => id === own) ? own : OTHER;
+  }
+
+  #text(value, more = {}) {
+    return h("input", { type: "text", value, autocomplete: "off", spellcheck: "false", ...more });
+  }
+
+  /** @returns {Record<string, any>} */
+  #build() {
+    const { t, model, source } = this;
+    const own = source ?? this.credentials.at(-1);
+    const oninput = () => this.showDestination();
+    this.provider = new Combobox(this.#text("", { autofocus: !model, dir: "auto" }), {
+      label: t("providers"),
+      find: (typed) => this.#find(typed),
+      choose: (value) => this.#choose(value),
+      isChosen: (value) => value === this.#chosen,
+      leave: () => this.#leave(),
+    });
+    this.provider.input.addEventListener("focus", () => this.provider.input.select());
+    const isKnown = this.#chosen !== OTHER;
+    const other = this.#text(isKnown ? "" : (own?.model_provider ?? ""), {
+      required: true,
+      oninput: () => this.follow(),
+    });
+    const url = this.#text(source?.base_url ?? "", {
+      inputmode: "url",
+      dir: "ltr",
+      oninput,
+      onchange: () => this.#cut(),
+    });
+    // With `off`, browsers fill in the password of the login.
+    this.key = h("input", { type: "password", autocomplete: "new-password", spellcheck: "false" });
+    this.credential = h("select", { onchange: () => this.follow() });
+    this.keysPage = h("p", { class: "hint" });
+    this.destination = h("p", { class: "hint" });
+    this.access = h("p", { class: "hint" });
+    this.cut = h("p", { class: "notice", "aria-live": "polite" });
+    const notes = [this.keysPage, this.destination, this.access];
+    const fields = {
+      provider: field("model_provider", t("provider"), this.provider.input),
+      other: field("model_provider", t("other"), other, t("other_hint")),
+      credential: field("credential", t("credential"), this.credential),
+      base_url: field("base_url", t("address"), url, "", this.cut),
+      api_key: field("api_key", t("key"), this.key, "", ...notes),
+    };
+    this.provider.input.after(this.provider.list);
+    return fields;
+  }
+
+  #label(id) {
+    return this.providers.find((each) => each.id === id)?.name ?? this.t("another");
+  }
+
+  /** Return the providers for a text: those of the user and of the category first. */
+  #find(typed) {
+    const word = typed.toLowerCase();
+    const has = (text) => text.toLowerCase().includes(word);
+    const rank = ({ id, name, categories }) =>
+      ([id, name.toLowerCase()].some((each) => each.startsWith(word)) ? 0 : 4) +
+      (this.credentials.some((each) => each.model_provider === id) ? 0 : 2) +
+      (categories?.includes(this.categoryOf()) === false ? 1 : 0);
+    const found = this.providers
+      .filter(({ id, name, aliases }) => [id, name, ...(aliases ?? [])].some(has))
+      .toSorted((one, other) => rank(one) - rank(other))
+      .map(({ id, name }) => ({ value: id, label: name }));
+    return [...found, { value: OTHER, label: this.t("another") }];
+  }
+
+  /** Follow the provider; a key that was typed for one does not go to another. */
+  #choose(value) {
+    const before = this.entry;
+    const isSame = value === this.#chosen;
+    this.#chosen = value;
+    this.provider.input.value = this.#label(value);
+    if (isSame) {
+      this.next.focus();
+      return;
+    }
+    const hadKey = this.key.value !== "";
+    this.key.value = "";
+    this.changed();
+    if (hadKey) {
+      const provider = before?.name ?? this.t("another");
+      this.hint("api_key", this.t("key_again", { provider }));
+    }
+    this.next.focus();
+    this.provider.input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  /** Take what was typed if it is the name of a provider, or else that of before. */
+  #leave() {
+    const typed = this.provider.input.value.trim().toLowerCase();
+    const named = this.providers.find(({ id, name }) => [id, name.toLowerCase()].includes(typed));
+    if (named && named.id !== this.#chosen) this.#choose(named.id);
+    else this.provider.input.value = this.#label(this.#chosen);
+  }
+
+  /** The first field that needs something now. */
+  get next() {
+    const { other, base_url, api_key } = this.fields;
+    const empty = [other, base_url, api_key].find(
+      (each) => !each.hidden && each.querySelector("[required]")?.value === "",
+    );
+    return (empty ?? this.fields.provider).querySelector("input");
+  }
+
+  get entry() {
+    return this.providers.find(({ id }) => id === this.#chosen);
+  }
+
+  /** The id of the provider, chosen or typed. */
+  get name() {
+    return this.#chosen || this.fields.other.querySelector("input").value.trim();
+  }
+
+  /** The credential that is chosen, or null for a key that is typed. */
+  get account() {
+    return this.credentials.find(({ id }) => String(id) === this.credential.value) ?? null;
+  }
+
+  hint(name, text) {
+    this.fields[name].querySelector(".hint").textContent = text;
+  }
+
+  /** Show the fields that go with the provider, and what they ask for. */
+  follow() {
+    const { t, entry, model } = this;
+    const { other, credential, base_url, api_key } = this.fields;
+    other.hidden = this.#chosen !== OTHER;
+    this.#fillCredentials();
+    credential.hidden = this.credential.options.length < 2;
+    base_url.hidden = api_key.hidden = this.account !== null;
+    const url = entry?.base_url;
+    this.hint("base_url", url ? t("address_own", { url }) : t("address_needed"));
+    base_url.querySelector("input").required = !url;
+    const isOptional = entry?.needs_key === false;
+    this.key.required = !model && !isOptional;
+    const hint = isOptional ? t("key_optional") : "";
+    this.hint("api_key", model ? t("key_kept") : hint);
+    this.keysPage.replaceChildren(...this.#keysLink());
+    this.showDestination();
+  }
+
+  /** Offer the credentials of the provider; the newest is chosen at first. */
+  #fillCredentials() {
+    const found = this.credentials.filter((each) => each.model_provider === this.name);
+    const values = [...found.map(({ id }) => String(id)).toReversed(), NEW];
+    const before = [...this.credential.options].map(({ value }) => value);
+    if (String(before) === String(values) && before.length) return;
+    const labels = Object.fromEntries(found.map(({ id, name }) => [`${id}`, name]));
+    this.credential.replaceChildren(
+      ...values.map((value) => h("option", { value }, labels[value] ?? this.t("new_key"))),
+    );
+    const first = values.find((each) => each === this.wanted) ?? values[0];
+    this.credential.value = first;
+    this.wanted = null;
+  }
+
+  /** Use a credential from now on, that was made of what was typed. */
+  use(credential) {
+    this.credentials = [...this.credentials, credential];
+    this.key.value = "";
+    this.follow();
+  }
+
+  /** Return a link to the page where the provider gives API keys, if there is one. */
+  #keysLink() {
+    const { keys_url: href, name: provider } = this.entry ?? {};
+    if (!href?.startsWith("https://")) return [];
+    const text = this.t("get_key", { provider });
+    return [h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text)];
+  }
+
+  /** Cut the endpoint off an address, as providers document whole ones. */
+  #cut() {
+    const input = this.fields.base_url.querySelector("input");
+    const [part] = ENDPOINT.exec(input.value.trim()) ?? [];
+    this.cut.textContent = part ? this.t("cut", { part }) : "";
+    if (part) input.value = input.value.trim().slice(0, -part.length);
+    this.showDestination();
+  }
+
+  /** Say where the API key will be sent, as the form is now. */
+  showDestination() {
+    const { t } = this;
+    const { model_provider: provider, base_url } = this.value;
+    const destination = new Destination(t, this.providers, provider, base_url);
+    this.destination.classList.toggle("notice", !destination.isOwn);
+    const text = destination.url
+      ? t.parts("key_to", { url: destination.elements }).flat()
+      : [t("key_where")];
+    this.destination.replaceChildren(...text);
+  }
+
+  /** Where models are called, and with which key. */
+  get value() {
+    const isOptional = !this.model && this.entry?.needs_key === false;
+    const key = this.key.value.trim() || (isOptional ? "none" : "");
+    const url = this.fields.base_url.querySelector("input").value.trim();
+    return { model_provider: this.name, base_url: url || null, ...(key && { api_key: key }) };
+  }
+
+  /** Whether the provider can be asked for models, and for a test, with what is chosen. */
+  get canBeTested() {
+    const isKey = this.account === null || this.account.kind === "key";
+    return isKey && this.entry?.can_be_tested !== false;
+  }
+
+  /** How to ask for models: null until all is there that this takes. */
+  get question() {
+    const { account, entry } = this;
+    if (!this.canBeTested) return null;
+    if (account) return { path: `/credentials/${account.id}/served-models` };
+    const { model_provider: provider, base_url, api_key } = this.value;
+    const isPlace = base_url ? URL.canParse(base_url) : entry?.base_url;
+    if (!provider || !api_key || !isPlace) return null;
+    return {
+      path: `/providers/${encodeURIComponent(provider)}/models`,
+      body: { base_url, api_key },
+    };
+  }
+}

@@ -1,0 +1,43 @@
+// @ts-check
+/** Where a model is called, and its API key sent. */
+
+import { h } from "./dom.js";
+
+/** @import { Translate } from "./texts.js" */
+
+/** Return the origin of a URL and what comes after it, in ASCII; null if it is not a web URL. */
+function parted(text) {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") return null;
+  return [url.origin, (url.pathname + url.search + url.hash).replace(/\/+$/, "")];
+}
+
+/** Show a URL in full, its origin first of all, in the right order on right-to-left pages too. */
+const shownURL = (/** @type {string[]} */ [origin, path]) =>
+  h("bdi", { class: "url", dir: "ltr" }, h("strong", {}, origin), path);
+
+/** Where a model is called, and its API key sent. */
+export class Destination {
+  /**
+   * @param {Translate} t
+   * @param {any[]} providers The catalogue.
+   * @param {string} name What names the provider: its id, an alias, or another name.
+   * @param {string} given The base URL of the model; empty for the provider's own.
+   */
+  constructor(t, providers, name, given) {
+    const id = name.toLowerCase(); // as the server reads it
+    const provider =
+      providers.find((each) => each.id === id) ??
+      providers.find((each) => each.aliases?.includes(id));
+    const own = parted(provider?.base_url);
+    this.url = given ? parted(given) : own;
+    this.isOwn = given ? own !== null && String(this.url) === String(own) : true;
+    this.note = own && !this.isOwn ? t("not_own", { provider: provider.name }) : "";
+    this.invalid = t("invalid_url");
+  }
+
+  /** What comes after "sent to". */
+  get elements() {
+    return this.url ? [shownURL(this.url), this.note] : [this.invalid];
+  }
+}

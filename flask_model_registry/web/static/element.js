@@ -1,0 +1,218 @@
+// @ts-check
+/** The element. */
+
+import { Page } from "./page.js";
+import { identity } from "./people.js";
+import { STYLE } from "./style.js";
+
+/**
+ * @typedef {{ key: string | number, name?: string | null }} Person
+ * @typedef {() => string | null | undefined | Promise<string | null | undefined>} Text
+ */
+/**
+ * @template T
+ * @typedef {T | (() => T | Promise<T>) | null | undefined} Supply
+ */
+
+// Scripts of the host's page that give a token have run when its document is there.
+/** @type {Promise<unknown>} */
+const ready = new Promise((resolve) => {
+  if (document.readyState === "complete") resolve(null);
+  document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  window.addEventListener("load", resolve, { once: true });
+});
+
+const PROPERTIES = ["token", "getToken", "getCsrfToken", "people", "groups", "texts", "filters"];
+
+/** @type {[EventTarget, string][]} */
+const LISTENED = [
+  [document, "keydown"],
+  [document, "pointerdown"],
+  [document, "visibilitychange"],
+  [window, "focus"],
+  [window, "online"],
+  [window, "pagehide"],
+  [window, "pageshow"],
+];
+
+/** The element. */
+export class ModelRegistryElement extends HTMLElement {
+  static observedAttributes = ["src", "token", "can-share", "user-id", "heading", "lang"];
+
+  #page;
+  /** @type {Text | null} */ #getToken = null;
+  /** @type {Supply<Person[]>} */ #people = null;
+  /** @type {Supply<string[]>} */ #groups = null;
+  /** @type {Text | null} */ #getCsrfToken = null;
+  /** @type {object} */ #texts = {};
+  /** @type {Record<string, unknown> | null} What to show at first. */ #filters = null;
+  /** @type {string | null} */ #user = null;
+  /** @type {symbol | null} */ #renewal = null;
+  #started = false;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [STYLE];
+    this.#page = new Page(this, root);
+  }
+
+  connectedCallback() {
+    for (const name of PROPERTIES) {
+      // given before this class was there
+      if (!Object.hasOwn(this, name)) continue;
+      const value = this[name];
+      delete this[name];
+      this[name] = value;
+    }
+    for (const [target, name] of LISTENED) target.addEventListener(name, this);
+    ready.then(() => {
+      this.#started = true;
+      this.#begin();
+    });
+  }
+
+  disconnectedCallback() {
+    for (const [target, name] of LISTENED) target.removeEventListener(name, this);
+    this.#page.begin();
+  }
+
+  attributeChangedCallback(name, before, value) {
+    if (before === value) return;
+    if (name === "heading") this.#page.showHeading();
+    else if (name === "token") this.#renew();
+    else this.#begin();
+  }
+
+  /** Follow the window: what it shows when it comes back is what the server has then. */
+  handleEvent(event) {
+    if (event.type === "pointerdown") this.#page.closeMenus(event.composedPath());
+    else if (event.type === "keydown") {
+      if (event.key === "Escape") this.#page.closeMenus([]);
+    } else if (event.type === "pagehide") {
+      this.#page.begin(); // the browser may keep the page for "back"
+    } else if (!this.#started) return;
+    else if (event.type === "online") this.#page.tryAgain();
+    else if (event.type === "pageshow" ? event.persisted : document.visibilityState === "visible") {
+      this.#page.lookAgain();
+    }
+  }
+
+  #begin() {
+    if (!this.#started || !this.isConnected) return;
+    this.#user = null;
+    this.#page.begin();
+    this.#page.start();
+  }
+
+  /** Go on with a new token if it is one of the same user, and start over otherwise. */
+  async #renew() {
+    if (!this.#started || !this.isConnected) return;
+    const renewal = (this.#renewal = Symbol("renewal"));
+    let user;
+    try {
+      user = identity(await this.currentToken(), this.getAttribute("user-id"));
+    } catch {
+      return; // the next request says so, and looks at the token that it gets
+    }
+    if (renewal !== this.#renewal) return;
+    if (user === null || user !== this.#user) this.#begin();
+    else this.#page.tryAgain();
+  }
+
+  /** Look at the token of a request: that of another user starts all over, before it is sent. */
+  meet(token) {
+    const user = identity(token, this.getAttribute("user-id"));
+    if (this.#user !== null && user !== this.#user) this.#begin();
+    this.#user = user;
+  }
+
+  /** A function that returns the access token, or a promise of it; asked before every request. */
+  get getToken() {
+    return this.#getToken;
+  }
+
+  set getToken(getToken) {
+    this.#getToken = getToken;
+    this.#renew();
+  }
+
+  /** The access token; none where the browser has a cookie. */
+  get token() {
+    return this.getAttribute("token");
+  }
+
+  set token(token) {
+    this.getToken = token ? () => token : null;
+  }
+
+  /** A function that returns the CSRF token of changes, or a promise of it. */
+  get getCsrfToken() {
+    return this.#getCsrfToken;
+  }
+
+  set getCsrfToken(getCsrfToken) {
+    this.#getCsrfToken = getCsrfToken;
+  }
+
+  /** Whom to share with: `[{key, name}]`, or a function that returns it or a promise of it. */
+  get people() {
+    return this.#people;
+  }
+
+  set people(people) {
+    this.#people = people;
+  }
+
+  /** The names of groups to share with, or a function that returns them or a promise of them. */
+  get groups() {
+    return this.#groups;
+  }
+
+  set groups(groups) {
+    this.#groups = groups;
+  }
+
+  /** Texts in place of those of the page, by their names. */
+  get texts() {
+    return this.#texts;
+  }
+
+  set texts(texts) {
+    const isSame = JSON.stringify(texts) === JSON.stringify(this.#texts);
+    this.#texts = texts ?? {};
+    if (!isSame) this.#begin();
+  }
+
+  /** What of the models is shown: `q`, `category`, `model_provider`, `ability`, `owned`, `is_active`, `sort`. */
+  get filters() {
+    return this.#filters ?? this.#page.filters.values;
+  }
+
+  set filters(filters) {
+    const isSame = JSON.stringify(filters) === JSON.stringify(this.filters);
+    this.#filters = filters ?? {};
+    if (this.#started && this.isConnected && !isSame) this.#page.filter();
+  }
+
+  /** Return the filters that the host has set since this was asked. */
+  takeFilters() {
+    const given = this.#filters;
+    this.#filters = null;
+    return given;
+  }
+
+  currentToken() {
+    return this.#getToken ? this.#getToken() : this.getAttribute("token");
+  }
+
+  /** Tell the host's page what happened here. */
+  announce(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
+  }
+
+  /** Show what the server has now. */
+  refresh() {
+    return this.#page.refresh();
+  }
+}

@@ -1,0 +1,135 @@
+// @ts-check
+/** What of the models is shown, and in which order. */
+
+import { field, h, options } from "./dom.js";
+import { CATEGORIES } from "./texts.js";
+
+/** @import { Translate } from "./texts.js" */
+
+const PAUSE = 250; // milliseconds after a key
+const MANY = 20; // models from which on there is more to choose from
+// The first choice, of which the host gets no event.
+const FIRST = { is_active: "all", sort: "id" };
+
+export class Filters {
+  #typing = 0;
+  #isMuch = false;
+  /** @type {Record<string, HTMLSelectElement>} */ #selects = {};
+
+  /**
+   * @param {Translate} t
+   * @param {() => void} changed
+   */
+  constructor(t, changed) {
+    this.t = t;
+    this.changed = changed;
+    const oninput = () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(changed, PAUSE);
+    };
+    const attributes = { name: "q", maxlength: 100, autocomplete: "off", dir: "auto", oninput };
+    const categories = CATEGORIES.map((each) => [each, t(`categories.${each}`)]);
+    const all = { "": t("all") };
+    const more = [
+      this.#select("model_provider", t("provider"), all),
+      this.#select("ability", t("ability"), all),
+      this.#select("sort", t("order"), {
+        id: t("oldest"),
+        "-id": t("newest"),
+        model_id: t("by_name"),
+        model_provider: t("by_provider"),
+        "-updated_at": t("last_changed"),
+        "-tested_at": t("last_tested"),
+      }),
+    ];
+    const fields = [
+      field("q", t("search"), h("input", { type: "search", ...attributes })),
+      this.#select("category", t("category"), { ...all, ...Object.fromEntries(categories) }),
+      this.#select("owned", t("whose"), { ...all, true: t("mine"), false: t("with_me") }),
+      this.#select("is_active", t("state"), { all: t("all"), true: t("on"), false: t("off") }),
+    ];
+    for (const each of more) each.hidden = true;
+    this.more = more;
+    const onsubmit = (event) => event.preventDefault();
+    this.element = h(
+      "form",
+      { role: "search", "aria-label": t("models"), method: "dialog", onsubmit },
+      fields,
+      more,
+    );
+  }
+
+  #select(name, label, choices) {
+    const select = h("select", { name, onchange: this.changed }, options(choices));
+    this.#selects[name] = select;
+    return field(name, label, select);
+  }
+
+  /** Start over, for another user. */
+  forget() {
+    this.reset();
+    this.#isMuch = false;
+    for (const each of this.more) each.hidden = true;
+  }
+
+  reset() {
+    clearTimeout(this.#typing);
+    this.element.reset();
+  }
+
+  /** What was chosen, without what is so at first. */
+  get values() {
+    const entries = [...new FormData(this.element)].map(([name, value]) => [name, String(value)]);
+    return Object.fromEntries(entries.filter(([name, value]) => value !== (FIRST[name] ?? "")));
+  }
+
+  set values(/** @type {Record<string, unknown>} */ values) {
+    this.reset();
+    for (const [name, value] of Object.entries(values)) {
+      const control = this.element.elements.namedItem(name);
+      if (!control) continue;
+      const isOpen = name === "model_provider" || name === "ability";
+      if (isOpen) this.#offer(name, [String(value)]);
+      control.value = String(value);
+      if (control.value !== String(value)) control.value = FIRST[name] ?? "";
+    }
+  }
+
+  /** Offer what there is to choose from, by what was counted; return how many there are, or null. */
+  count(summary, /** @type {any[]} */ catalogue) {
+    const { total, by_provider: providers, by_ability: abilities } = summary ?? {};
+    if (!Number.isInteger(total) || !providers || !abilities) return null;
+    this.#isMuch ||= total > MANY; // what is there once does not vanish while it is used
+    this.#showMore();
+    if (!this.#selects.model_provider.value) {
+      const names = Object.fromEntries(catalogue.map(({ id, name }) => [id, name]));
+      this.#offer("model_provider", Object.keys(providers), names);
+    }
+    if (!this.#selects.ability.value) this.#offer("ability", Object.keys(abilities));
+    return total;
+  }
+
+  #showMore() {
+    for (const each of this.more) {
+      const control = each.querySelector("select");
+      each.hidden = !this.#isMuch && control.value === (FIRST[control.name] ?? "");
+    }
+  }
+
+  #offer(name, values, names = {}) {
+    const labels = values.map((value) => [value, names[value] ?? value]);
+    const choices = options({ "": this.t("all"), ...Object.fromEntries(labels) });
+    this.#selects[name].replaceChildren(...choices);
+  }
+
+  /** The query for the list. */
+  get query() {
+    return `?${new URLSearchParams({ is_active: "all", ...this.values })}`;
+  }
+
+  /** The query for totals, without the order. */
+  get countQuery() {
+    const { sort: _sort, ...values } = this.values;
+    return `?${new URLSearchParams({ is_active: "all", ...values })}`;
+  }
+}

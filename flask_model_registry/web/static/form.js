@@ -1,0 +1,231 @@
+// @ts-check
+/** The fields of a model. */
+
+import { ConnectionFields } from "./connection.js";
+import { check, checks, clearError, field, h, options, showError } from "./dom.js";
+import { ModelPicker } from "./picker.js";
+import { ABILITIES, CATEGORIES } from "./texts.js";
+
+/** @import { Page } from "./page.js" */
+
+/** The fields of a model: those of its category, with what the catalogue says of its provider. */
+export class ModelForm {
+  /**
+   * @param {Page} page
+   * @param {any} model The model to change, or null for a new one.
+   * @param {{ credentials?: any[], like?: any, account?: number | null }} options The credentials of the user,
+   *     for a new one; the model that it is to be like, and the credential of that.
+   */
+  constructor(page, model, { credentials = [], like = null, account } = {}) {
+    this.t = page.t;
+    this.model = model;
+    this.source = model ?? like;
+    this.abilityControls = {};
+    const changed = () => {
+      this.picker.forget();
+      this.follow();
+    };
+    const given = { credentials, like, account };
+    this.connection = new ConnectionFields(page, model, given, changed);
+    this.connection.categoryOf = () => this.category.value;
+    this.picker = new ModelPicker(this.t, model, like);
+    this.fields = this.#build(page.mayShare);
+    this.follow();
+    this.before = this.body;
+  }
+
+  /** @returns {Record<string, any>} */
+  #build(mayShare) {
+    const { t, source: model, connection, picker } = this;
+    const text = (name, more = {}) => {
+      const value = model?.[name] ?? "";
+      return h("input", { type: "text", value, autocomplete: "off", spellcheck: "false", ...more });
+    };
+    const categories = CATEGORIES.map((each) => [each, t(`categories.${each}`)]);
+    this.category = h(
+      "select",
+      { onchange: () => this.follow() },
+      options(Object.fromEntries(categories), model?.category),
+    );
+    this.abilities = h("div", {});
+    const temperature = text("temperature", { inputmode: "decimal" });
+    const dimension = text("dimension", { inputmode: "numeric" });
+    const description = h("textarea", { rows: 2, dir: "auto" }, model?.description ?? "");
+    this.account = h("input", { type: "text", autocomplete: "off", required: true, dir: "auto" });
+    this.shared = mayShare && check("share_with_users", t("share_with_everyone"), model?.is_shared);
+    return {
+      ...connection.fields,
+      category: field("category", t("category"), this.category),
+      model_name: picker.field,
+      model_id: picker.nameField,
+      account: field("name", t("credential_name"), this.account, t("credential_hint")),
+      temperature: field("temperature", t("temperature"), temperature, t("temperature_hint")),
+      dimension: field("dimension", t("dimension"), dimension),
+      description: field("description", t("description"), description),
+    };
+  }
+
+  /** The fields that are seen at first, and the rest. */
+  get elements() {
+    const { provider, category, other, credential, base_url, api_key } = this.fields;
+    const { model_name, model_id, account, temperature, dimension, description } = this.fields;
+    const rest = [this.abilities, temperature, dimension, description, this.shared || null];
+    if (this.model) {
+      const first = [model_id, category, provider, other, base_url, api_key, model_name];
+      return [first, rest];
+    }
+    const url = this.isPlaceNeeded ? [[base_url], []] : [[], [base_url]];
+    this.inside = h("div", { class: "model" }, url[1], rest);
+    const more = h("details", { class: "giving" }, h("summary", {}, this.t("more")), this.inside);
+    const first = [provider, category, other, credential, url[0], api_key];
+    return [[...first, model_name, model_id, this.picker.names, account], [more]];
+  }
+
+  /** Put the address where it is seen if it is needed, and under "More" if it is not. */
+  #place() {
+    const { base_url, credential } = this.fields;
+    if (!this.inside || this.inside.contains(base_url) !== this.isPlaceNeeded) return;
+    if (this.isPlaceNeeded) credential.after(base_url);
+    else this.inside.prepend(base_url);
+  }
+
+  get isPlaceNeeded() {
+    return this.fields.base_url.querySelector("input").required;
+  }
+
+  /** Show the fields that go with the category and the provider, and what they ask for. */
+  follow() {
+    const category = this.category.value;
+    const { temperature, dimension } = this.fields;
+    temperature.hidden = !["llm", "image"].includes(category);
+    dimension.hidden = category !== "embedding";
+    this.abilities.replaceChildren(
+      (this.abilityControls[category] ??= this.#abilitiesOf(category)),
+    );
+    this.connection.follow();
+    this.#place();
+    this.followChoice();
+  }
+
+  /** Ask how the key of several models is called, as they share it. */
+  followChoice() {
+    const { account } = this.fields;
+    account.hidden = !this.picker.isMany || this.connection.account !== null;
+    if (!account.hidden && !this.account.value) this.account.value = this.#freeName();
+  }
+
+  #freeName() {
+    const { entry, name, credentials } = this.connection;
+    const base = (entry?.name ?? name).slice(0, 90);
+    const taken = credentials.map((each) => each.name);
+    const names = [base, ...taken.map((_, i) => `${base} ${i + 2}`)];
+    return names.find((each) => !taken.includes(each)) ?? base;
+  }
+
+  /** Return what can be seen to be wrong without the server. */
+  get errors() {
+    const { t } = this;
+    const { temperature, dimension } = this.fields;
+    const errors = [];
+    const places = [...Object.values(this.fields), ...this.picker.names.querySelectorAll(".field")];
+    for (const place of places) {
+      if (isMissing(place)) errors.push({ field: place.dataset.field, message: t("required") });
+    }
+    for (const [place, value] of [
+      [temperature, this.#number("temperature")],
+      [dimension, this.#number("dimension")],
+    ]) {
+      if (typeof value === "string") {
+        errors.push({ field: place.dataset.field, message: t("not_number") });
+      }
+    }
+    return errors;
+  }
+
+  /** Look at a field that was left. */
+  check(control) {
+    const place = control.closest(".field");
+    if (!place || control.localName === "select") return;
+    if (!isMissing(place)) clearError(place);
+    else if (!control.hasAttribute("aria-invalid")) {
+      showError(place.parentElement, place.dataset.field, this.t("required"));
+    }
+  }
+
+  #abilitiesOf(category) {
+    const { t } = this;
+    const had = this.source?.category === category ? (this.source.abilities ?? []) : [];
+    if (category in ABILITIES) {
+      return checks("abilities", t("abilities"), ABILITIES[category], had);
+    }
+    const text = h("input", { value: had.join(", "), autocomplete: "off" });
+    return field("abilities", t("abilities"), text, t("abilities_hint"));
+  }
+
+  #value(name) {
+    const place = this.fields[name];
+    return place.hidden ? "" : place.querySelector("input, select, textarea").value.trim();
+  }
+
+  /** Return numbers as numbers, and other text unchanged. */
+  #number(name) {
+    const text = this.#value(name);
+    if (text === "") return null;
+    const pattern = name === "dimension" ? /^\d+$/ : /^\d*[.,]?\d+$/;
+    return pattern.test(text) ? Number(text.replace(",", ".")) : text;
+  }
+
+  #abilities() {
+    const control = this.abilities.firstElementChild;
+    const boxes = [...control.querySelectorAll("input[type=checkbox]")];
+    const given = boxes.length
+      ? boxes.filter((box) => box.checked).map((box) => box.value)
+      : control
+          .querySelector("input")
+          .value.split(/[\s,]+/)
+          .filter(Boolean);
+    return given.length ? given : null;
+  }
+
+  /** What to test: a model, whom to ask for it, and with which key. */
+  get tested() {
+    return { ...this.connection.value, model_name: this.picker.chosen[0].model_name };
+  }
+
+  /** What several models have in common. */
+  get common() {
+    return {
+      category: this.category.value,
+      temperature: this.#number("temperature"),
+      dimension: this.#number("dimension"),
+      abilities: this.#abilities(),
+      description: this.#value("description") || null,
+      ...(this.shared && { share_with_users: this.shared.querySelector("input").checked }),
+    };
+  }
+
+  get body() {
+    return { ...this.connection.value, ...this.picker.chosen[0], ...this.common };
+  }
+
+  /** What of the body was changed. */
+  get changes() {
+    return Object.fromEntries(
+      Object.entries(this.body).filter(
+        ([name, value]) => JSON.stringify(value) !== JSON.stringify(this.before[name]),
+      ),
+    );
+  }
+
+  /** Whether the stored key can be used: it goes where it was stored for. */
+  get isStored() {
+    const names = Object.keys(this.connection.value);
+    return this.model !== null && !names.some((name) => name === "api_key" || name in this.changes);
+  }
+}
+
+/** Return whether a field that is shown needs something and has nothing. */
+function isMissing(place) {
+  const control = place.querySelector("[required]");
+  return !place.hidden && control !== null && control.value.trim() === "";
+}

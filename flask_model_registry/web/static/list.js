@@ -1,0 +1,231 @@
+// @ts-check
+/** The list of models, and what is done to one of them. */
+
+import { Destination } from "./destination.js";
+import { loaded } from "./dialogs.js";
+import { button, h } from "./dom.js";
+import { resultOf } from "./messages.js";
+import { KINDS } from "./texts.js";
+
+/** @import { Page } from "./page.js" */
+/** @typedef {{ text: string, look?: string, isBusy?: boolean, remedy?: any }} Result */
+
+export class ModelList {
+  /** @type {Map<number, Result>} What came of something, by the id of the model. */
+  results = new Map();
+  /** @type {any[]} */ shown = [];
+  /** @type {Map<string, number>} Where each model was seen last. */
+  #places = new Map();
+
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+    this.element = h("ul", { class: "models", role: "list", "aria-labelledby": "title" });
+  }
+
+  forget() {
+    this.results.clear();
+    this.#places.clear();
+  }
+
+  /** Draw models anew; a menu that is open stays so. */
+  show(models) {
+    const opened = this.element.querySelector("details[open]")?.closest("li")?.dataset.id;
+    this.page.selection.keep(models);
+    this.shown = models;
+    models.forEach(({ id }, place) => this.#places.set(String(id), place));
+    this.element.replaceChildren(...models.map((model) => this.#row(model)));
+    // The request may have been sent before the user opened this menu.
+    const menu = opened && this.element.querySelector(`[data-id="${CSS.escape(opened)}"] details`);
+    if (menu instanceof HTMLDetailsElement) menu.open = true;
+  }
+
+  has(id) {
+    return this.#find(id) !== null;
+  }
+
+  /** Return the menu of the model that is where another was. */
+  near(id) {
+    const rows = this.element.querySelectorAll("summary");
+    const place = this.#places.get(id);
+    return place === undefined ? null : (rows[Math.min(place, rows.length - 1)] ?? null);
+  }
+
+  /** Say in the row of a model what came of something. */
+  tell(model, text, look, /** @type {any} */ remedy = null) {
+    const { page } = this;
+    this.#put(model.id, { text, look, remedy });
+    this.#find(model.id)?.scrollIntoView({ block: "nearest" });
+    page.say(page.t("result_of", { model: model.model_id, result: text }), true);
+  }
+
+  #find(id) {
+    return this.element.querySelector(`[data-id="${CSS.escape(id)}"]`);
+  }
+
+  #put(id, result) {
+    this.results.set(id, result);
+    this.#find(id)?.querySelector(".result").replaceWith(this.#result(id));
+  }
+
+  #row(model) {
+    const { t } = this.page;
+    const provider = this.page.providers?.find(({ id }) => id === model.model_provider);
+    const category = `categories.${model.category}`;
+    const traits = [
+      provider?.name ?? model.model_provider,
+      model.model_name,
+      t.has(category) ? t(category) : model.category,
+    ];
+    const what = [
+      h(
+        "div",
+        { class: "named" },
+        this.page.selection.box(model),
+        h("h3", { part: "name", dir: "auto" }, model.model_id),
+      ),
+      h("p", { class: "more", dir: "auto" }, traits.join(" · ")),
+      this.#elsewhere(model),
+      model.description ? h("p", { class: "description", dir: "auto" }, model.description) : null,
+      this.#badges(model),
+      this.#result(model.id),
+    ];
+    return h(
+      "li",
+      { "data-id": model.id, class: model.is_active ? "" : "inactive", part: "model" },
+      h("div", { class: "what" }, what),
+      h("div", { class: "actions" }, this.#actions(model, provider)),
+    );
+  }
+
+  #actions(model, provider) {
+    const { t } = this.page;
+    const action = (name, act) => {
+      const attributes = {
+        "aria-label": t("of_model", { action: t(name), model: model.model_id }),
+      };
+      return this.page.opener(t(name), `${model.id}:${name}`, act, attributes, model);
+    };
+    const isOff = model.can_edit && !model.is_active;
+    return [
+      isOff ? action("switch_on", () => this.#do("switchOn", model)) : null,
+      provider?.can_be_tested === false ? null : action("test", () => this.test(model)),
+      model.can_edit ? action("edit", () => this.page.dialogs.openForm(model)) : null,
+      this.#menu(model),
+    ];
+  }
+
+  destinationOf({ model_provider, base_url }) {
+    return new Destination(this.page.t, this.page.providers ?? [], model_provider, base_url);
+  }
+
+  /** Say where a model is called, unless it is the provider's own URL. */
+  #elsewhere(model) {
+    const destination = this.destinationOf(model);
+    const text = this.page.t.parts("sends_to", { url: destination.elements });
+    return destination.isOwn ? null : h("p", { class: "notice" }, text);
+  }
+
+  #badges(model) {
+    const { t, defaults } = this.page;
+    const kinds = defaults.filter((each) => each.model.id === model.id);
+    const badges = [
+      model.is_owner ? null : t("with_me"),
+      model.is_shared ? t("with_everyone") : null,
+      model.is_active ? null : t("off"),
+      ...kinds.map((each) => t("default_for", { kind: this.kindOf(each.config_type) })),
+      ...(model.abilities ?? []),
+    ].filter(Boolean);
+    if (!badges.length) return null;
+    return h(
+      "ul",
+      { class: "badges", role: "list", "aria-label": t("traits") },
+      badges.map((each) => h("li", { part: "badge" }, each)),
+    );
+  }
+
+  kindOf(name) {
+    return Object.hasOwn(KINDS, name) ? this.page.t(`kinds.${name}`) : name;
+  }
+
+  #menu(model) {
+    const { page } = this;
+    const { t } = page;
+    const fold = () => {
+      menu.open = false;
+      menu.firstElementChild.focus();
+    };
+    const item = (name, act, attributes) => {
+      const choose = () => {
+        fold();
+        page.run(menu.firstElementChild, act, { row: model });
+      };
+      return button(t(name), choose, { "data-key": `${model.id}:${name}`, ...attributes });
+    };
+    const isOn = model.can_edit && model.is_active;
+    const items = [
+      item("view_", () => page.dialogs.openView(model)),
+      item("duplicate", () => page.dialogs.openForm(null, model)),
+      item("use_as_default", () => page.dialogs.openDefaults(model)),
+      model.is_owner ? item("share_", () => page.dialogs.openSharing(model)) : null,
+      isOn ? item("switch_off", () => this.#do("switchOff", model)) : null,
+      this.#canDecline(model) ? item("remove_", () => this.#do("decline", model)) : null,
+      model.can_delete
+        ? item("delete_", () => this.#do("remove", model), { class: "danger" })
+        : null,
+    ];
+    const ontoggle = () => {
+      if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" });
+    };
+    const onkeydown = (event) => {
+      if (event.key === "Escape" && menu.open) fold();
+    };
+    const onfocusout = ({ relatedTarget }) => {
+      if (relatedTarget && !menu.contains(relatedTarget)) menu.open = false;
+    };
+    const name = t("more_for", { model: model.model_id });
+    const menu = h(
+      "details",
+      { ontoggle, onkeydown, onfocusout },
+      h("summary", { "data-key": `${model.id}:more`, "aria-label": name }, t("more")),
+      h("div", { class: "menu", part: "menu" }, items),
+    );
+    return menu;
+  }
+
+  // What is done to a model
+
+  /** Do what takes a question or its remedy, from a module of its own. */
+  async #do(name, model) {
+    const actions = await loaded(import("./actions.js"));
+    if (!this.page.dialogs.isOpen) await actions[name](this.page, model);
+  }
+
+  /** Show what came of something, with what to do about it. */
+  #result(id) {
+    const { text, look, remedy } = this.results.get(id) ?? { text: "" };
+    const button =
+      remedy && this.page.opener(remedy.label, `${id}:remedy`, remedy.act, {}, remedy.row);
+    return h("p", { class: `result ${look ?? ""}` }, text, button ? [" ", button] : null);
+  }
+
+  /** Test a model, and say in its row what came of it. */
+  async test(model) {
+    const { page } = this;
+    const { id } = model;
+    if (this.results.get(id)?.isBusy) return;
+    this.#put(id, { text: page.t("testing"), isBusy: true });
+    try {
+      const { content } = await page.client.send("POST", `/${id}/test`);
+      const [text, look] = resultOf(page.t, content);
+      this.tell(model, text, look);
+    } catch (error) {
+      this.results.delete(id);
+      throw error;
+    }
+  }
+
+  #canDecline(model) {
+    return Boolean(this.page.userId) && !model.is_owner && !model.is_shared;
+  }
+}

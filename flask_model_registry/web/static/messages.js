@@ -1,0 +1,118 @@
+// @ts-check
+/** The messages above the list, and errors where the user looks. */
+
+import { Problem, problem } from "./client.js";
+import { button, h, showErrors } from "./dom.js";
+
+/** @import { Page } from "./page.js" */
+
+export class Messages {
+  /** Whether the list could not be loaded, which the alert says. */
+  hasFailed = false;
+
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+    this.alert = h("p", { role: "alert" });
+    this.again = button("", () => page.refresh(), { hidden: true });
+    this.status = h("p", { role: "status" });
+    this.waiting = h("p", { class: "hint", hidden: true });
+    const failure = h("div", {}, this.alert, this.again);
+    const content = [failure, this.status, this.waiting, page.selection.element];
+    this.element = h("div", { class: "messages", part: "messages" }, content);
+  }
+
+  /** Use the language of now. */
+  translate() {
+    this.again.textContent = this.page.t("try_again");
+    this.waiting.textContent = this.page.t("loading");
+  }
+
+  forget() {
+    this.say("");
+    this.clear(true);
+  }
+
+  /** Take back what went wrong, but for a list that is not loaded yet. */
+  clear(isLoaded = false) {
+    if (this.hasFailed && !isLoaded) return;
+    this.alert.textContent = "";
+    this.hasFailed = false;
+    this.again.hidden = true;
+  }
+
+  /** Say it to those who do not see the page too; quietly, to them alone. */
+  say(text, isQuiet = false) {
+    this.status.classList.toggle("quiet", isQuiet);
+    this.status.textContent = text;
+  }
+
+  /** Say why the list is not there, and offer to try again. */
+  fail(error) {
+    this.alert.textContent = this.words(error);
+    this.hasFailed = true;
+    this.again.hidden = error.status === 401;
+  }
+
+  /** Return the message for a problem. */
+  words({ key, result, code, message, status, wait }) {
+    const { t } = this.page;
+    const paths = [
+      key && `problems.${key}`,
+      result && `results.${result}`,
+      code && `errors.${code}`,
+    ];
+    const path = paths.find((each) => each && t.has(each));
+    const text = path ? t(path) : message || t("problems.status", { status: String(status) });
+    return wait ? `${text} ${t("retry_in", { count: wait })}` : text;
+  }
+
+  /**
+   * Say what went wrong where the user looks: in the form or at the row, if it is there still.
+   *
+   * @param {any} error
+   * @param {{ form?: any, row?: any }} place A form, or the model of a row.
+   */
+  report(error, { form, row }) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) console.error(error);
+    const told = error instanceof Problem ? error : problem("unread");
+    if (form?.isConnected) this.#tellForm(form, told);
+    else if (told.status === 401) this.page.lock(told);
+    else if (row) this.#tellRow(row, told);
+    else this.alert.textContent = this.words(told);
+  }
+
+  #tellForm(form, told) {
+    const { t } = this.page;
+    const isTaken =
+      told.code === "model-id-taken" &&
+      !told.errors.length &&
+      form.querySelector("[data-field=model_id]");
+    const errors = isTaken ? [{ field: "model_id", message: t("taken") }] : told.errors;
+    showErrors(form, errors, t("problems.fields"), this.words(told));
+  }
+
+  #tellRow(row, told) {
+    const { models, t } = this.page;
+    const result = this.words(told);
+    if (told.status !== 404 && models.has(row.id)) {
+      models.tell(row, result, "bad");
+      return;
+    }
+    this.alert.textContent = t("result_of", { model: row.model_id, result });
+    if (told.status === 404) this.page.refresh(); // it is gone, or out of sight
+  }
+}
+
+/** Return what a test found, in words, and how it looks. */
+export function resultOf(t, { result, latency_ms: latency, key_checked: isChecked }) {
+  const path = `results.${result}`;
+  const word = t.has(path) ? t(path) : String(result);
+  const text = isChecked === false ? t("unchecked", { result: word }) : word;
+  const look = result === "ok" ? "ok" : "bad";
+  if (typeof latency !== "number") return [t("result", { result: text }), look];
+  const format = new Intl.NumberFormat(t.lang, { style: "unit", unit: "millisecond" });
+  const time = format.format(latency);
+  return [t("result_in", { result: text, time }), look];
+}

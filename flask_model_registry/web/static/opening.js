@@ -1,0 +1,46 @@
+// @ts-check
+/** Loads what a form needs, and opens it. */
+
+import { listed } from "./client.js";
+import { FormDialog } from "./edit.js";
+
+/** @import { Page } from "./page.js" */
+
+/**
+ * Open the form of a model, or that of a new one.
+ *
+ * @param {Page} page
+ * @param {any} model The model to change, or null.
+ * @param {any} like The model that a new one is to be like, or null.
+ */
+export async function openForm(page, model, like) {
+  page.providers ??= listed(await page.client.send("GET", "/providers"));
+  if (!model) {
+    const given = {
+      credentials: await credentialsOf(page),
+      like,
+      account: await ofModel(page, like),
+    };
+    if (!page.dialogs.isOpen) new FormDialog(page, null, null, given);
+    return;
+  }
+  const { content, tag } = await page.client.send("GET", `/${model.id}`);
+  if (!page.dialogs.isOpen) new FormDialog(page, content, tag);
+}
+
+/** Return the credentials of the user; none if they do not load, as models can have keys of their own. */
+async function credentialsOf(page) {
+  try {
+    return await page.client.all("/credentials");
+  } catch (error) {
+    if (error.status === 401 || error.name === "AbortError") throw error;
+    return [];
+  }
+}
+
+/** Return the id of the credential that a model of the user has, if it has one. */
+async function ofModel(page, like) {
+  if (!like?.is_owner) return null;
+  const { content } = await page.client.send("GET", `/${like.id}/credential`);
+  return content.credential;
+}

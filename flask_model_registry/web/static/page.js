@@ -1,0 +1,314 @@
+// @ts-check
+/** The page. */
+
+import { Client, listed, problem } from "./client.js";
+import { Dialogs } from "./dialogs.js";
+import { button, clearErrors, h } from "./dom.js";
+import { Filters } from "./filters.js";
+import { ModelList } from "./list.js";
+import { Messages } from "./messages.js";
+import { Selection } from "./selection.js";
+import { languageOf, texts, translation } from "./texts.js";
+
+/** @import { ModelRegistryElement } from "./element.js" */
+
+const SLOW = 300; // milliseconds until it is said that something is under way
+const WAIT = 300; // seconds for which the page waits by itself
+
+/** What an element shows: the list of models, and dialogs over it. */
+export class Page {
+  /** @type {any[] | null} The catalogue, once it is known. */
+  providers = null;
+  /** @type {any[]} What is a default of the user or the app. */
+  defaults = [];
+  /** The queries of the pages up to the one that is shown. */
+  pages = [""];
+  /** @type {string | null} */
+  nextQuery = null;
+  /** @type {number | null} How many there are on all pages. */
+  total = null;
+  busy = new Set();
+  t = texts("en");
+  dialogs = new Dialogs(this);
+  selection = new Selection(this);
+  models = new ModelList(this);
+  list = this.models.element;
+  messages = new Messages(this);
+  title = h("h2", { id: "title", tabindex: "-1", part: "heading" });
+  filters = new Filters(this.t, () => this.#restart());
+  nav = h("nav");
+
+  /** @type {AbortController | undefined} */ #loading;
+  #retry = 0;
+  #built = "";
+  /** @type {symbol | null} */ #starting = null;
+
+  /**
+   * @param {ModelRegistryElement} element
+   * @param {ShadowRoot} root
+   */
+  constructor(element, root) {
+    this.element = element;
+    this.root = root;
+    this.client = new Client(element);
+  }
+
+  #build() {
+    const { t } = this;
+    this.showHeading();
+    this.messages.translate();
+    this.previous = button(t("previous"), () => this.#turn(-1));
+    this.next = button(t("next"), () => this.#turn(1));
+    this.place = h("span", {});
+    const turning = [this.previous, this.place, this.next];
+    this.nav = h("nav", { "aria-label": t("pages"), hidden: true }, turning);
+    this.filters = new Filters(t, () => this.#restart());
+    const openers = [
+      this.opener(t("test_all"), "test-all", () => this.selection.testAll()),
+      this.opener(t("credentials"), "credentials", () => this.dialogs.openAccounts()),
+      this.opener(t("defaults"), "defaults", () => this.dialogs.openDefaults(null)),
+      this.opener(t("register_model"), "register", () => this.dialogs.openForm(null), {
+        class: "primary",
+      }),
+    ];
+    const header = h("header", {}, this.title, openers);
+    const parts = [header, this.filters.element, this.messages.element];
+    this.root.replaceChildren(
+      h("section", { "aria-labelledby": "title", part: "page" }, parts, this.list, this.nav),
+    );
+  }
+
+  showHeading() {
+    const heading = this.element.getAttribute("heading");
+    this.title.textContent = heading || this.t("models");
+    this.title.classList.toggle("quiet", heading === "");
+  }
+
+  get mayShare() {
+    return this.element.hasAttribute("can-share");
+  }
+
+  get userId() {
+    return this.element.getAttribute("user-id");
+  }
+
+  /** Forget all, perhaps for another user, who sees nothing of what was here. */
+  begin() {
+    this.client.begin();
+    this.pages = [""];
+    this.nextQuery = null;
+    this.providers = null;
+    this.defaults = [];
+    this.models.forget();
+    this.selection.keep([]);
+    clearTimeout(this.#retry);
+    this.dialogs.clear();
+    this.list.replaceChildren();
+    this.messages.forget();
+    this.nav.hidden = true;
+    this.filters.forget();
+  }
+
+  /** Show what there is for the user of now, in the language of now. */
+  async start() {
+    const { texts: own } = this.element;
+    const lang = languageOf(this.element);
+    const built = JSON.stringify([lang, own]);
+    if (built !== this.#built) {
+      const starting = (this.#starting = Symbol(lang));
+      const table = await translation(lang);
+      if (this.#starting !== starting) return;
+      this.t = texts(lang, own, table);
+      this.#built = built;
+      this.#build();
+    }
+    await this.filter();
+  }
+
+  /** Show what the host asks for, if it does. */
+  filter() {
+    const given = this.element.takeFilters();
+    if (given) this.filters.values = given;
+    this.pages = [""];
+    return this.refresh();
+  }
+
+  /** Show what the server has now. */
+  async refresh() {
+    this.#loading?.abort();
+    clearTimeout(this.#retry);
+    const loading = (this.#loading = new AbortController());
+    this.list.setAttribute("aria-busy", "true");
+    const slow = setTimeout(() => (this.messages.waiting.hidden = false), SLOW);
+    try {
+      const page = await this.#load(loading);
+      if (this.#loading === loading && page) this.#show(listed(page), page.next);
+    } catch (error) {
+      if (this.#loading === loading) this.#fail(error);
+    } finally {
+      clearTimeout(slow);
+      if (this.#loading === loading) {
+        this.messages.waiting.hidden = true;
+        this.list.removeAttribute("aria-busy");
+      }
+    }
+  }
+
+  /** Return a page of models; none if another is asked for meanwhile. */
+  async #load(loading) {
+    const { signal } = loading;
+    const query = this.pages.at(-1) || this.filters.query;
+    const get = (path) => this.client.send("GET", path, { signal });
+    // Without them there are models still.
+    const known = get("/defaults").then(listed);
+    const counted = get(`/summary${this.filters.countQuery}`).catch(() => null);
+    const orProblem = known.catch((error) => {
+      if (error.status === 401 || error.name === "AbortError") throw error;
+      return error;
+    });
+    const [providers, page, summary, defaults] = await Promise.all([
+      this.providers ?? get("/providers").then(listed),
+      get(`/${query}`),
+      counted,
+      orProblem,
+    ]);
+    if (this.#loading !== loading) return null;
+    this.messages.clear(true);
+    this.providers = providers;
+    this.total = this.filters.count(summary?.content, this.providers ?? []);
+    if (Array.isArray(defaults)) this.defaults = defaults;
+    else this.#fail(problem("defaults"));
+    return page;
+  }
+
+  #fail(error) {
+    if (error.name === "AbortError") return;
+    if (error.status === 401) this.lock(error);
+    else this.messages.fail(error);
+    if (0 < error.wait && error.wait <= WAIT) {
+      this.#retry = setTimeout(() => this.refresh(), error.wait * 1000);
+    }
+  }
+
+  /** Show nothing more, as the user is not logged in. */
+  lock(error) {
+    this.messages.fail(error);
+    this.list.replaceChildren();
+    this.nav.hidden = true;
+  }
+
+  /** Load again what failed to load. */
+  tryAgain() {
+    if (this.messages.hasFailed) this.refresh();
+  }
+
+  /** Show what the server has now, unless a dialog or a menu is open. */
+  lookAgain() {
+    if (!this.root.querySelector("dialog[open], details[open]")) this.refresh();
+  }
+
+  /** Close menus, but for one that was clicked. */
+  closeMenus(path) {
+    for (const menu of this.list.querySelectorAll("details[open]")) {
+      if (!path.includes(menu)) menu.open = false;
+    }
+  }
+
+  // Messages
+
+  say(text, isQuiet = false) {
+    this.messages.say(text, isQuiet);
+  }
+
+  /** Tell the host of a change, of a model or of what several use. */
+  changed(/** @type {number | undefined} */ id = undefined) {
+    if (id !== undefined) this.models.results.delete(id);
+    this.element.announce("model-registry-change", { id });
+  }
+
+  isBusy(lock) {
+    return this.busy.has(lock);
+  }
+
+  /** Do something, unless it (or something else under the same lock) is being done. */
+  async run(control, work, { form, row, lock = control } = /** @type {any} */ ({})) {
+    if (this.busy.has(lock)) return;
+    this.busy.add(lock);
+    control.setAttribute("aria-busy", "true");
+    if (form) clearErrors(form);
+    else this.messages.clear();
+    try {
+      await work();
+    } catch (error) {
+      this.messages.report(error, { form, row });
+      // A check of the host's, such as for CSRF, may come before that of who is logged in.
+      if (error.isForeign && [400, 403].includes(error.status)) this.#askWhoIsThere();
+    } finally {
+      this.busy.delete(lock);
+      control.removeAttribute("aria-busy");
+    }
+  }
+
+  async #askWhoIsThere() {
+    const error = await this.client.send("GET", "/providers").then(
+      () => null,
+      (each) => each,
+    );
+    if (error?.status === 401) this.lock(error);
+  }
+
+  /** Go back to where the user was, also if it was drawn anew; to what is next to it if it is gone. */
+  focus(key) {
+    const find = (each) => this.root.querySelector(`[data-key="${CSS.escape(each)}"]`);
+    const [id] = key.split(":");
+    (find(key) ?? find(`${id}:more`) ?? this.models.near(id) ?? this.title).focus();
+  }
+
+  // The list
+
+  #restart() {
+    this.pages = [""];
+    this.refresh();
+    this.element.announce("model-registry-filter", this.filters.values);
+  }
+
+  #turn(step) {
+    if (this.list.hasAttribute("aria-busy")) return;
+    if (step > 0) this.pages.push(this.nextQuery ?? "");
+    else this.pages.pop();
+    this.title.focus();
+    this.refresh();
+  }
+
+  #show(models, next) {
+    if (!models.length && this.pages.length > 1) {
+      // the last of this page is gone
+      this.pages.pop();
+      this.refresh();
+      return;
+    }
+    const key = this.root.activeElement?.getAttribute("data-key");
+    this.nextQuery = next;
+    this.models.show(models);
+    const isOne = !next && this.pages.length === 1;
+    this.nav.hidden = isOne && this.filters.more.every((each) => each.hidden);
+    this.previous.hidden = this.next.hidden = isOne;
+    this.previous.disabled = this.pages.length === 1;
+    this.next.disabled = !next;
+    const place = [isOne ? null : this.t("page", { page: this.pages.length })];
+    if (this.total !== null) place.push(this.t("total", { count: this.total }));
+    this.place.textContent = place.filter(Boolean).join(" · ");
+    if (!models.length) this.list.append(h("li", { class: "empty" }, this.#nothing()));
+    if (key) this.focus(key);
+  }
+
+  #nothing() {
+    return this.t(!Object.keys(this.filters.values).length ? "none_yet" : "none_like");
+  }
+
+  /** Make a button that does something which may fail, for all models or for the one of a row. */
+  opener(label, key, act, attributes = {}, row = null) {
+    const onclick = (event) => this.run(event.currentTarget, act, { row });
+    return button(label, onclick, { "data-key": key, ...attributes });
+  }
+}

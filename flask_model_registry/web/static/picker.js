@@ -1,0 +1,149 @@
+// @ts-check
+/** The models of a provider to choose from, and what each is called here. */
+
+import { Combobox } from "./combobox.js";
+import { clearError, field, h, newId } from "./dom.js";
+
+/** @import { Translate } from "./texts.js" */
+
+/** Return a name in its stored form; some keyboards write letters in parts. */
+const named = (/** @type {string} */ text) => text.trim().normalize();
+
+/** Choose one model, or several of a new registration: by a click, or by typing what is not listed. */
+export class ModelPicker {
+  /** @type {string[] | null} What the provider serves, once it has said so. */
+  served = null;
+  /** @type {Map<string, string | null>} Names by model; null while a name follows its model. */
+  #chosen = new Map();
+  #isNamed = false;
+  #note = "";
+
+  /**
+   * @param {Translate} t
+   * @param {any} model The model to change, or null for new ones.
+   * @param {any} [like] The model that a new one is to be like.
+   */
+  constructor(t, model, like = null) {
+    this.t = t;
+    this.isNew = model === null;
+    this.#isNamed = !this.isNew || like !== null;
+    const id = model?.model_id ?? (like ? `${like.model_id}-2` : "");
+    const text = (value, more) =>
+      h("input", { type: "text", autocomplete: "off", spellcheck: "false", value, ...more });
+    this.input = text((model ?? like)?.model_name ?? "", { required: true, dir: "auto" });
+    this.input.addEventListener("input", () => this.#follow());
+    this.name = text(id, { required: true, dir: "auto" });
+    this.name.addEventListener("input", () => (this.#isNamed = this.name.value !== ""));
+    this.count = h("p", { class: "hint", id: `${newId()}-count`, "aria-live": "polite" });
+    this.field = field("model_name", t("model"), this.input, t("model_hint"), this.count);
+    this.nameField = field("model_id", t("name"), this.name, t("name_hint"));
+    this.names = h("fieldset", { class: "names", hidden: true });
+    this.combobox = new Combobox(this.input, {
+      label: t("models"),
+      isInline: true,
+      find: (typed) => this.#find(typed),
+      choose: (value) => this.#choose(value),
+      isChosen: (value) =>
+        this.isNew ? this.#chosen.has(value) : value === this.input.value.trim(),
+    });
+    this.input.after(this.combobox.list);
+  }
+
+  /** Say why there is nothing to choose from. */
+  tell(text, isBad = false) {
+    this.#note = text;
+    this.count.classList.toggle("bad", isBad);
+    this.#follow();
+  }
+
+  /** Offer what a provider serves; none, until it says so. */
+  offer(models) {
+    this.served = models;
+    this.#note = models?.length === 0 ? this.t("served_none") : "";
+    this.count.classList.remove("bad");
+    this.combobox.show(this.input.value);
+    this.#follow();
+  }
+
+  /** Choose nothing that another provider serves. */
+  forget() {
+    this.#chosen.clear();
+    this.offer(null);
+  }
+
+  #find(typed) {
+    if (!this.served) return [];
+    const own = [...this.#chosen.keys()].filter((each) => !this.served?.includes(each));
+    const word = typed.toLowerCase();
+    const all = [...own, ...this.served];
+    // What is chosen already is no search.
+    const isSearch = this.isNew || !all.includes(typed);
+    const found = isSearch ? all.filter((each) => each.toLowerCase().includes(word)) : all;
+    const choices = found.map((each) => ({ value: each, label: each }));
+    if (!typed || all.includes(typed) || !this.isNew) return choices;
+    return [...choices, { value: typed, label: this.t("use_typed", { model: typed }) }];
+  }
+
+  #choose(value) {
+    if (!this.isNew) this.input.value = value;
+    else if (!this.#chosen.delete(value)) {
+      this.#chosen.set(value, null);
+      if (!this.served?.includes(value)) this.input.value = "";
+    }
+    this.#follow();
+    this.input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  /** Models with their names, as they are chosen or else typed. */
+  get chosen() {
+    const models = this.#chosen.size ? [...this.#chosen.keys()] : [this.input.value.trim()];
+    if (models.length > 1) {
+      return models.map((each) => ({
+        model_name: each,
+        model_id: named(this.#chosen.get(each) ?? each),
+      }));
+    }
+    return [{ model_name: models[0], model_id: named(this.name.value) }];
+  }
+
+  get isMany() {
+    return this.#chosen.size > 1;
+  }
+
+  /** Show the names of what is chosen, filled in with the models' own. */
+  #follow() {
+    this.#fillName();
+    this.input.required = !this.#chosen.size;
+    if (this.#chosen.size) clearError(this.field);
+    this.nameField.hidden = this.isMany;
+    this.names.hidden = !this.isMany;
+    const { t } = this;
+    const parts = [
+      this.#note || (this.served ? t("served", { count: this.served.length }) : ""),
+      this.#chosen.size ? t("chosen", { count: this.#chosen.size }) : "",
+    ];
+    this.count.textContent = parts.filter(Boolean).join(" · ");
+    if (this.isMany) this.#showNames();
+  }
+
+  #fillName() {
+    if (!this.isNew || this.#isNamed) return;
+    const [model = this.input.value.trim()] = this.#chosen.keys();
+    this.name.value = model;
+    if (model) clearError(this.nameField);
+  }
+
+  /** Show a field for each name; what is there already stays, with its focus and its error. */
+  #showNames() {
+    const models = JSON.stringify([...this.#chosen.keys()]);
+    if (models === this.names.dataset.models) return;
+    this.names.dataset.models = models;
+    const rows = [...this.#chosen].map(([model, name], i) => {
+      const oninput = ({ currentTarget }) => this.#chosen.set(model, currentTarget.value);
+      const attributes = { type: "text", autocomplete: "off", spellcheck: "false", dir: "auto" };
+      const input = h("input", { ...attributes, required: true, value: name ?? model, oninput });
+      return field(`models.${i}`, model, input);
+    });
+    this.names.replaceChildren(h("legend", {}, this.t("names")), ...rows);
+  }
+}
