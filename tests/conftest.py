@@ -36,6 +36,7 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items, config):
     """Mark what starts servers, and keep the races in one process: they take many connections.
 

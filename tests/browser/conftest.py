@@ -23,6 +23,8 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 # Where screenshots are kept, to be looked at.
 ARTEFACTS = Path(os.environ.get("TEST_ARTEFACTS", "build/screenshots"))
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# The headless shell takes half the time: a whole Chromium also draws its own toolbar for each window.
+CHROMIUM = "chromium-headless-shell", "chromium", "chromium-browser"
 # Milliseconds until the page must have done something. A test that passes takes no longer with more.
 PATIENCE = 60_000
 # Everything that the page keeps anywhere: elements, what is typed in them, and storage.
@@ -44,6 +46,7 @@ addEventListener("securitypolicyviolation", (event) => violations.push(`${event.
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Keep what needs a browser in one process."""
     for item in items:
@@ -64,13 +67,14 @@ _browsers = []
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium, as the system installs it."""
+    """Chromium, as the system installs it: its headless shell, or the program that TEST_CHROMIUM names."""
     if _browsers:
         yield _browsers[0]
         return
     api = pytest.importorskip("playwright.sync_api")
     api.expect.set_options(timeout=PATIENCE)
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or missing("Chromium")
+    names = os.environ.get("TEST_CHROMIUM", ""), *CHROMIUM
+    program = next(filter(None, map(shutil.which, names)), None) or missing("Chromium")
     with api.sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=program, args=arguments)

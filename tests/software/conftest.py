@@ -59,6 +59,7 @@ Mutex file:{folder}
 """
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Start each server once: keep the tests in one process."""
     for item in items:
