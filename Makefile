@@ -84,5 +84,5 @@ dist: .venv/dev
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-sdks .venv-servers .nox build dist docs/_build docs/operations.md examples/demo/instance \
+	rm -rf .venv .venv-sdks .venv-servers .nox build dist docs/_build examples/demo/instance \
 		tests/browser/node_modules tests/software/clients/node_modules

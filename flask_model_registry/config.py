@@ -38,7 +38,12 @@ _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
 @dataclass(frozen=True, init=False)
 class EncryptionKey:
-    """One encryption key of 32 bytes, and its public name."""
+    """One encryption key of 32 bytes, and its public name.
+
+    Example:
+        >>> EncryptionKey("2030", bytes(range(32))).key_id
+        '2030#...'
+    """
 
     id: str
     _secret: Secret = field(repr=False)
@@ -60,6 +65,10 @@ class EncryptionKey:
 
         Raises:
             ConfigError: It is not that, or not random.
+
+        Example:
+            >>> EncryptionKey.parse("2030:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").id
+            '2030'
         """
         try:
             with ClearedFrames():

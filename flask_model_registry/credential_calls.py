@@ -57,8 +57,14 @@ class CredentialCalls(Generic[User]):
             UnreadableCredentialError: That model has no API key that can be decrypted.
 
         Example:
-            ``registry.create_credential(name="team", model_provider="openai",
-            secret={"api_key": "sk-..."}, user=alice)``
+            >>> credential = registry.create_credential(
+            ...     name="research",
+            ...     model_provider="openai",
+            ...     secret={"api_key": "sk-your-key", "headers": {"X-Team": "research"}},
+            ...     user=alice,
+            ... )
+            >>> credential["name"], credential["secrets"], credential["headers"]
+            ('research', ['api_key'], ['X-Team'])
         """
         loaded, actor = load(_NEW, fields), self._users.actor(user)
         if "from_model" in loaded:
@@ -66,7 +72,12 @@ class CredentialCalls(Generic[User]):
         return credential_to_dict(self._services.accounts.create(actor, loaded))
 
     def credentials(self, *, user: Proxied[User] | Unset = UNSET) -> Sequence[types.Credential]:
-        """Return the user's credentials, ordered by id, without their secrets."""
+        """Return the user's credentials, ordered by id, without their secrets.
+
+        Example:
+            >>> [credential["name"] for credential in registry.credentials(user=alice)]
+            ['team']
+        """
         return self._services.accounts.list(self._users.actor(user))
 
     def credential(
@@ -76,6 +87,10 @@ class CredentialCalls(Generic[User]):
 
         Raises:
             NotFoundError: The user has none with this id.
+
+        Example:
+            >>> registry.credential(1, user=alice)["name"]
+            'team'
         """
         row = self._services.accounts.get(self._users.actor(user), credential_id)
         return credential_to_dict(row)
@@ -96,6 +111,10 @@ class CredentialCalls(Generic[User]):
             CredentialNameTakenError: The user has another with this name.
             CredentialInUseError: It would move, and some of its models are at another path.
             ForbiddenError: A model that uses it is shared, and the user may not share.
+
+        Example:
+            >>> registry.update_credential(1, name="team of 2030", user=alice)["name"]
+            'team of 2030'
         """
         loaded, actor = load(_CHANGE, fields), self._users.actor(user)
         row = self._services.accounts.update(actor, ModelRef(credential_id), loaded)
@@ -118,6 +137,9 @@ class CredentialCalls(Generic[User]):
             NotFoundError: The user has none with this id.
             ValidationError: The secret isn't valid, or the ``secret_source`` gives none.
             ForbiddenError: A model that uses it is shared, and the user may not share.
+
+        Example:
+            >>> registry.set_secret(1, api_key="sk-your-new-key", user=alice)
         """
         loaded, actor = load(_SECRET, secret), self._users.actor(user)
         self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded)
@@ -137,6 +159,9 @@ class CredentialCalls(Generic[User]):
             ConflictError: The secret is kept elsewhere, so only ``reference`` can change.
             UnreadableCredentialError: The present secret can't be decrypted.
             ForbiddenError: A model that uses it is shared, and the user may not share.
+
+        Example:
+            >>> registry.update_secret(1, headers={"X-Team": "research"}, user=alice)
         """
         loaded, actor = load(_SECRET_CHANGE, change), self._users.actor(user)
         self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded, merge=True)
@@ -153,6 +178,9 @@ class CredentialCalls(Generic[User]):
             NotFoundError: The user has none with this id.
             CredentialInUseError: Models use it, and ``detach`` is not true.
             ForbiddenError: One of them is shared, and the user may not share.
+
+        Example:
+            >>> registry.delete_credential(1, detach=True, user=alice)
         """
         accounts, actor = self._services.accounts, self._users.actor(user)
         accounts.delete(actor, ModelRef(credential_id), detach=detach is True)
@@ -169,6 +197,9 @@ class CredentialCalls(Generic[User]):
             ForbiddenError: The user doesn't own the model, or it is shared with everyone and the
                 user may not share.
             ValidationError: The credential is for another provider or origin.
+
+        Example:
+            >>> registry.use_credential("gpt-4o", 1, user=alice)
         """
         attachments, actor = self._services.attachments, self._users.actor(user)
         attachments.attach(actor, ModelRef(ref), credential_id)
@@ -190,6 +221,18 @@ class CredentialCalls(Generic[User]):
             ValidationError: A model isn't valid; the fields are named as in ``models.3.model_id``.
             ForbiddenError: A model is to be shared with everyone, and the user may not share.
             ModelIdTakenError: The user, or the shared models, have one of these already.
+
+        Example:
+            >>> large, small = registry.create_models(
+            ...     1,
+            ...     [
+            ...         {"model_id": "large", "model_name": "gpt-4o"},
+            ...         {"model_id": "small", "model_name": "gpt-4o-mini"},
+            ...     ],
+            ...     user=alice,
+            ... )
+            >>> large["model_provider"], small["model_id"]
+            ('openai', 'small')
         """
         given: dict[str, Any] = {"models": models}
         with suppress(TypeError, ValueError):  # the schema refuses what isn't a list of dicts

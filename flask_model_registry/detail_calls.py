@@ -38,7 +38,9 @@ class DetailCalls(Generic[User]):
             NotFoundError: There is none that the user can see.
 
         Example:
-            ``registry.details("gpt-4o", user=alice)["address"]`` is ``https://api.openai.com/v1``
+            >>> details = registry.details("gpt-4o", user=alice)
+            >>> details["address"], details["key"]["is_set"], details["grants"]
+            ('https://api.openai.com/v1', True, {'users': 0, 'groups': 0})
         """
         return self._services.details.get(self._users.actor(user), ref)
 
@@ -49,6 +51,10 @@ class DetailCalls(Generic[User]):
 
         Raises:
             NotFoundError: There is none that the user can see.
+
+        Example:
+            >>> registry.parameters("gpt-4o", user=alice)
+            {'parameters': {}, 'info': {}}
         """
         return self._services.details.parameters(self._users.actor(user), ref)[0]
 
@@ -74,7 +80,8 @@ class DetailCalls(Generic[User]):
             ValidationError: They are too long, or not JSON, or name what the caller sends.
 
         Example:
-            ``registry.set_parameters("gpt-4o", parameters={"max_tokens": 1024}, user=alice)``
+            >>> registry.set_parameters("gpt-4o", parameters={"max_tokens": 1024}, user=alice)
+            {'parameters': {'max_tokens': 1024}, 'info': {}}
         """
         given = {"parameters": parameters, "info": info}
         given = {name: value for name, value in given.items() if value is not UNSET}

@@ -26,6 +26,13 @@ class RegistryError(Exception):
         title: What happened, the same for every error of this code.
         detail: What happened this time; holds no secret and no value that was sent.
         headers: What belongs in the header of the answer.
+
+    Example:
+        >>> try:
+        ...     registry.resolve("none", user=alice)
+        ... except RegistryError as error:
+        ...     error.status, error.code, error.problem()["title"]
+        (404, 'not-found', 'Not found')
     """
 
     code: ClassVar[str] = "error"

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from flask import Flask
 
-from .calls import Calls, transfer_options
+from .calls import Calls
 from .config import EXTENSION, Settings
 from .db.access import AccessConditions
 from .db.declare import declare_tables
@@ -20,6 +20,7 @@ from .providers.app_providers import Catalogue, Providers
 from .secret import Hidden
 from .services.app_services import Services
 from .services.encryption import AesGcmBox, SecretBox
+from .sharing_calls import transfer_options
 from .unset import UNSET
 from .users import User, Users, jwt_user
 from .web.blueprint import build_blueprint, mount
@@ -71,6 +72,12 @@ class ModelRegistry(Calls[User]):
 
     Raises:
         ConfigError: The users' class cannot be used; the message says why.
+
+    Example:
+        >>> db = SQLAlchemy()
+        >>> class User(db.Model):
+        ...     id = db.Column(db.Integer, primary_key=True)
+        >>> registry = ModelRegistry(db, User, can_share=lambda user: user.id == 1)
     """
 
     tables: Tables
@@ -132,6 +139,9 @@ class ModelRegistry(Calls[User]):
 
         Raises:
             ConfigError: A setting is missing or wrong, or the app has a registry already.
+
+        Example:
+            >>> registry.init_app(app)
         """
         app = getattr(app, "_get_current_object", lambda: app)()  # it may be current_app
         if not isinstance(app, Flask):
@@ -194,6 +204,10 @@ class ModelRegistry(Calls[User]):
             CredentialNameTakenError: The other user has a credential with the name of one.
             ValidationError: Both are the same user, nothing is transferred that could be kept, or
                 what to keep is not a boolean.
+
+        Example:
+            >>> registry.user_deleted(alice, transfer_to=bob)
+            >>> db.session.delete(alice)
         """
         kept = transfer_options(keep_grants=keep_grants, keep_active=keep_active)
         departing, new_owner = self._users.key(user, "user"), None
@@ -206,6 +220,9 @@ class ModelRegistry(Calls[User]):
 
         Raises:
             ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
+
+        Example:
+            >>> registry.check_keys()
         """
         self._services.rows.check_keys()
 

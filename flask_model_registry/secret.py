@@ -47,6 +47,11 @@ class Secret(Hidden[str]):
     """A string that does not show itself: ``repr``, ``str``, formatting and serializers hide it.
 
     Two are equal if their strings are, which takes the same time wherever they differ.
+
+    Example:
+        >>> secret = Secret("sk-your-key")
+        >>> secret, f"{secret}", secret.reveal()
+        (Secret('**********'), '**********', 'sk-your-key')
     """
 
     __slots__ = ()

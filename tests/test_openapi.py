@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from flask_model_registry import __version__
-from flask_model_registry.schemas import credentials, requests, responses, secrets
-from flask_model_registry.web.openapi import EXAMPLES, shape_name
+from flask_model_registry.schemas import credentials, details, requests, responses, secrets
+from flask_model_registry.web.openapi import shape_name
+from flask_model_registry.web.openapi_examples import EXAMPLES, REQUESTS, RESPONSES
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import CANARY, PREFIX, create_app, declare, granted, model, register
 from tests.roles import account
@@ -80,6 +81,7 @@ SHAPES = {
         *vars(credentials).items(),
         *vars(secrets).items(),
         *vars(responses).items(),
+        *vars(details).items(),
     ]
     if isinstance(shape, type) and issubclass(shape, requests.Schema)
 }
@@ -95,9 +97,17 @@ def test_each_example_is_valid(name):
 
 
 def test_each_body_has_an_example(description):
+    answered = set()
     for each in operations(description).values():
         if "requestBody" in each:
             assert "example" in each["requestBody"]["content"]["application/json"]
+        for answer in each["responses"].values():
+            for media in answer.get("content", {}).values():
+                shape = media["schema"].get("items", media["schema"])["$ref"].rpartition("/")[2]
+                answered.add(shape)
+                assert ("example" in media) == (shape != "OpenAPIDocument")
+
+    assert answered == {*RESPONSES, "OpenAPIDocument"}
 
 
 def test_each_pattern_is_one_of_ecma_262(description):
@@ -176,7 +186,7 @@ def test_what_is_sent_is_strict_and_what_is_answered_may_grow(description):
     strict = {name for name, each in shapes.items() if each.get("additionalProperties") is False}
 
     nested = {"Settings", "NewModelOfAccount", "AccountSecretFields"}
-    assert strict == {*EXAMPLES, *nested} - {"ModelRepresentation"}
+    assert strict == {*REQUESTS, *nested}
     assert shapes.keys() - strict >= {
         "ModelRepresentation",
         "Problem",
@@ -350,7 +360,7 @@ def test_every_field_of_a_body_and_of_a_model_is_described(description):
         if not each.get("description")
     ]
 
-    assert bodies == {*EXAMPLES} - {"ModelRepresentation"}
+    assert bodies == {*REQUESTS}
     assert undescribed == []
 
 

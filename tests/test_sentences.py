@@ -16,7 +16,7 @@ from flask_model_registry.web.views import ROUTES
 from tests.doc_runner import ROOT
 from tests.hosts import PREFIX, create_app, declare, granted, model, register
 from tests.roles import account
-from tests.texts import GENERATED, TEXTS
+from tests.texts import OPERATIONS, TEXTS
 
 HTTP, PYTHON, CLI, SETTINGS, ERRORS, PROVIDERS, SECRETS, GROUPS = (
     ROOT / "docs" / f"{name}.md"
@@ -321,7 +321,7 @@ def test_descriptions_and_searches_may_have_line_breaks_and_tabs_and_nothing_els
     for other in ("\0", "\x1b", "\u200b", "\u202e"):
         body = model(model_id="n", description=other)
         assert admin.post(f"{PREFIX}/", json=body).status_code == 422
-    assert says(GENERATED, "except line breaks and tabs in descriptions and `q`.")
+    assert says(OPERATIONS, "except line breaks and tabs in descriptions and `q`.")
 
 
 def test_an_encryption_key_is_named_as_the_page_of_commands_says():

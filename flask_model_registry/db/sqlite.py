@@ -17,6 +17,9 @@ def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
 
     Args:
         busy_timeout: Seconds to wait for another transaction to end.
+
+    Example:
+        >>> configure_sqlite(db.engine, busy_timeout=10)
     """
     if engine.dialect.name != "sqlite":
         return

@@ -40,6 +40,11 @@ class ListApi:
         after: The query parameter that takes the cursor.
         lists_deployable: Whether it lists models that users must deploy under another name before
             they can call them.
+
+    Example:
+        >>> api = ListApi(path="/catalog", items="models", name="slug")
+        >>> api.page(b'{"models": [{"slug": "a"}]}')
+        (['a'], '')
     """
 
     path: str = "/models"

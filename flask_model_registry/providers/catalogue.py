@@ -48,6 +48,10 @@ class Provider:
         list_api: How it lists its models; default: as its dialect does.
         kinds: Which kinds of secrets it takes: ``key``, ``aws``, ``google``. Forms offer the first.
         settings: A hint for forms: which settings go with an API key, such as ``organization``.
+
+    Example:
+        >>> Provider("acme", "Acme", "https://llm.acme.example/v1").shown()["can_be_tested"]
+        True
     """
 
     id: str

@@ -84,6 +84,10 @@ class Filters:
         after_value: What that model has in the field of ``sort``, unless that is the id. A time is
             in RFC 3339, as in a representation.
         limit: At most so many; all by default.
+
+    Example:
+        >>> Filters(category="llm", q="gpt")
+        Filters(model_id=None, category='llm', ..., q='gpt', ...)
     """
 
     model_id: str | None = None

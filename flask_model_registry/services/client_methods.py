@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UnsupportedClientError
+from ..errors import ConfigError, UnsupportedClientError
 from ..providers.catalogue import PROVIDERS
 
 if TYPE_CHECKING:
@@ -50,4 +50,12 @@ def refused(kind: str, what: str) -> UnsupportedClientError:
     has = " and ".join(f"{each}()" for each in _OF_CLOUDS[kind])
     return UnsupportedClientError(
         f"A model whose credential is of the kind {kind} has no {what}; it has {has}."
+    )
+
+
+def made_by_hand() -> ConfigError:
+    """Return the error for a model that no registry has resolved."""
+    return ConfigError(
+        "this model was made by hand, so that no address policy applies to it; take an HTTP client "
+        "from what registry.resolve() or registry.default() return"
     )

@@ -53,6 +53,14 @@ class SecretBox(Protocol):
     A backend may also have two attributes. ``key_id``, the name of the key it seals with now, is
     stored beside each blob, and ``rotate-keys`` seals again what has another one. ``key_ids`` are
     the names of all the keys it opens with; if there are, the key check looks for others.
+
+    Example:
+        >>> class Vault:
+        ...     def seal(self, plaintext, context):
+        ...         return vault.encrypt(plaintext.encode(), context.encode())
+        ...
+        ...     def open(self, blob, context):
+        ...         return vault.decrypt(blob, context.encode()).decode()
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
@@ -72,6 +80,11 @@ class AesGcmBox:
 
     A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. All
     that precedes the nonce is authenticated together with the context.
+
+    Example:
+        >>> box = AesGcmBox([EncryptionKey("2030", secrets.token_bytes(32))])
+        >>> box.open(box.seal("sk-your-key", "a context"), "a context")
+        'sk-your-key'
     """
 
     def __init__(

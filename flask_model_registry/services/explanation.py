@@ -45,6 +45,10 @@ class Explanation:
         same_model_id: Other models that the user sees, of the same ``model_id``; that leads to the
             nearest active one.
         problems: What keeps ``resolve`` from answering, with the remedy; empty if nothing does.
+
+    Example:
+        >>> registry.explain("gpt-4o", user=alice).relations
+        ('owner',)
     """
 
     ref: int | str

@@ -7,7 +7,6 @@ from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..errors import ConfigError
 from ..secret import Secret as Secret  # noqa: TC001  # Pydantic and its like look it up here
 from . import client_methods, cloud_arguments
 
@@ -80,9 +79,7 @@ class ResolvedModel:
         checked as a connection test is: https to a public address, unless
         ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client follows no redirects, keeps no
         cookies, and takes no proxy, ``.netrc``, API key or header from the environment. It sends
-        no API key but this model's.
-
-        Closing the SDK's client closes it. Threads may share it.
+        no API key but this model's. Closing the SDK's client closes it. Threads may share it.
 
         Args:
             library: Which library's ``Client`` to return, ``httpx`` or ``httpx2``. Default: httpx2
@@ -115,10 +112,7 @@ class ResolvedModel:
             raise client_methods.refused(self.kind, "http_client()")
         open_client: Callable[..., Any] | None = vars(self)["_open_client"]
         if open_client is None:
-            raise ConfigError(
-                "this model was made by hand, so that no address policy applies to it; take an "
-                "HTTP client from what registry.resolve() or registry.default() return"
-            )
+            raise client_methods.made_by_hand()
         return open_client(
             self.base_url,
             self.api_key,
@@ -144,6 +138,10 @@ class ResolvedModel:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
         API key and base URL are always passed, or the SDK takes them from the environment.
+
+        Example:
+            >>> [*registry.resolve("gpt-4o", user=alice).openai_kwargs()]
+            ['api_key', 'base_url']
         """
         return {
             "api_key": self.api_key.reveal(),
@@ -179,6 +177,10 @@ class ResolvedModel:
 
         Raises:
             UnsupportedClientError: The dialect isn't ``anthropic``.
+
+        Example:
+            >>> registry.resolve("claude", user=alice).anthropic_kwargs()["base_url"]
+            'https://api.anthropic.com'
         """
         client_methods.require(self, "anthropic_kwargs")
         return {
@@ -308,7 +310,8 @@ class ResolvedModel:
         have no arguments for some of them, and arguments may say more than what is in a body.
 
         Example:
-            ``client.chat.completions.create(**model.call_kwargs(), messages=messages)``
+            >>> registry.resolve("gpt-4o", user=alice).call_kwargs()
+            {'model': 'gpt-4o-2024-11-20', 'extra_body': {'temperature': 0.2}}
         """
         body = {**self.parameters, **self._fields()}
         return {"model": self.model_name, **({"extra_body": body} if body else {})}

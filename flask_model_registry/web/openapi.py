@@ -20,7 +20,7 @@ from ..schemas.limits import MODEL_ID
 from ..schemas.responses import CredentialRepresentation, ModelRepresentation, Problem
 from ..text import LINE, UNSAFE
 from ..version import __version__
-from .openapi_examples import CREDENTIAL_EXAMPLES
+from .openapi_examples import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -78,42 +78,6 @@ _TAGS: Mapping[str, str] = {
     "providers": "Find out what providers serve, and test connections to them.",
     "openai": "List models for OpenAI clients.",
     "description": "This document.",
-}
-_MODEL = {
-    "model_id": "gpt-4o",
-    "model_provider": "openai",
-    "model_name": "gpt-4o",
-    "category": "llm",
-    "base_url": None,
-    "temperature": 0.7,
-    "dimension": None,
-    "abilities": ["chat", "vision"],
-    "description": "For everyday questions",
-}
-_KEY = {"api_key": "sk-your-key"}
-#: An example for each shape of a body, by its name.
-EXAMPLES: Mapping[str, Any] = {
-    "NewModel": {**_MODEL, **_KEY, "share_with_users": False},
-    "ModelUpdate": {**_MODEL, "is_active": True, "share_with_users": False},
-    "ModelUpdateChanges": {"temperature": 0.2, "description": None},
-    "Credential": _KEY,
-    **CREDENTIAL_EXAMPLES,
-    "ProviderCredentials": {**_KEY, "base_url": "https://api.example.com/v1"},
-    "ConnectionTest": {**_KEY, "model_provider": "openai", "model_name": "gpt-4o"},
-    "Rights": {"can_edit": True, "can_delete": False},
-    "TransferRequest": {"user": "7"},
-    "DefaultChoice": {"id": 5},
-    "ModelRepresentation": {
-        "id": 5,
-        **_MODEL,
-        "created_at": "2026-01-02T03:04:05.000006Z",
-        "updated_at": None,
-        "is_active": True,
-        "is_owner": True,
-        "can_edit": True,
-        "can_delete": True,
-        "is_shared": False,
-    },
 }
 
 

@@ -47,6 +47,9 @@ def problem_response(error: RegistryError) -> Response:
 
     It has the status, headers and problem details (RFC 9457) that the registry's own routes return:
     ``app.register_error_handler(RegistryError, problem_response)``.
+
+    Example:
+        >>> app.register_error_handler(RegistryError, problem_response)
     """
     error = sayable(error)
     body = json.dumps(error.problem()) + "\n"

@@ -1,11 +1,10 @@
-"""Writes the page of HTTP operations from the description of the API, before Sphinx reads it."""
+"""The page of HTTP operations, from the OpenAPI document."""
 
 from __future__ import annotations
 
 import json
 import re
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask_model_registry.config import Settings
@@ -15,8 +14,6 @@ from flask_model_registry.web.views import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from sphinx.application import Sphinx
 
 PREFIX = "/api/models"
 INTRODUCTION = f"""# HTTP operations
@@ -28,24 +25,13 @@ Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
 `MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every string,
 except line breaks and tabs in descriptions and `q`.
 """
+LONGEST_LINE = 80
 LONGEST_PATTERN = 60  # longer ones say less than they take to read
 RANGES = {
     "{} characters": ("minLength", "maxLength"),
     "{}": ("minimum", "maximum"),
     "{} items": ("minItems", "maxItems"),
 }
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Write the page when Sphinx starts."""
-    app.connect("builder-inited", _write)
-    return {"parallel_read_safe": True}
-
-
-def _write(app: Sphinx) -> None:
-    page, text = Path(app.srcdir) / "operations.md", written()
-    if not page.exists() or page.read_text("utf-8") != text:
-        page.write_text(text, "utf-8")
 
 
 def written() -> str:
@@ -58,7 +44,7 @@ def written() -> str:
             if method != "parameters":
                 parameters = [*item.get("parameters", ()), *operation["parameters"]]
                 lines += _operation(f"{method.upper()} {path}", operation, parameters, shapes)
-    lines += ["## Shapes", "", "What answers hold, and what is nested in bodies.", ""]
+    lines += ["## Shapes", "", "What responses have, and what is nested in bodies.", ""]
     for name in sorted(_answered(description) | _nested(description)):
         lines += [f"### {name}", "", *_fields(shapes[name]), ""]
     return "\n".join(lines)
@@ -89,7 +75,30 @@ def _operation(
         (media,) = operation["requestBody"]["content"].values()
         yield from _body(_name(media["schema"]), shapes)
         yield ""
+        yield from _example(media)
     yield from (_statuses(operation["responses"]), "")
+    first = next(iter(operation["responses"].values()))
+    for media in first.get("content", {}).values():
+        yield from _example(media)
+
+
+def _example(media: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the example of a body, with short objects on one line."""
+    if "example" in media:
+        yield from ("```json", _json(media["example"]), "```", "")
+
+
+def _json(value: Any, indent: str = "") -> str:
+    text = json.dumps(value)
+    if len(text) <= LONGEST_LINE or not isinstance(value, (dict, list)):
+        return text
+    inner = indent + "  "
+    if isinstance(value, list):
+        members = [_json(each, inner) for each in value]
+    else:
+        members = [f"{json.dumps(name)}: {_json(each, inner)}" for name, each in value.items()]
+    first, last = "[]" if isinstance(value, list) else "{}"
+    return f"{first}\n" + ",\n".join(inner + each for each in members) + f"\n{indent}{last}"
 
 
 def _body(name: str, shapes: Mapping[str, Any]) -> Iterator[str]:
@@ -112,7 +121,7 @@ def _statuses(responses: Mapping[str, Any]) -> str:
     good = [_good(status, each) for status, each in responses.items() if "$ref" not in each]
     errors = [status for status, each in responses.items() if "$ref" in each]
     told = f"; errors {', '.join(errors)}" if errors else ""
-    return f"Answers {', '.join(good)}{told}."
+    return f"Returns {', '.join(good)}{told}."
 
 
 def _good(status: str, response: Mapping[str, Any]) -> str:

@@ -1,0 +1,183 @@
+"""Calls about grants and owners of models: methods of ModelRegistry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, overload
+
+from .db.users import Person
+from .errors import ValidationError
+from .schemas import Rights, load
+from .schemas.requests import TransferOptions
+from .services.rows import ModelRef
+from .unset import UNSET
+from .users import User
+
+if TYPE_CHECKING:
+    from . import types
+    from .services.app_services import Services
+    from .unset import Unset
+    from .users import Proxied, Users
+
+_RIGHTS, _TRANSFER_OPTIONS = Rights(), TransferOptions()
+
+
+def transfer_options(**kept: bool) -> dict[str, bool]:
+    """Return the checked options of a transfer.
+
+    Raises:
+        ValidationError: It is not a boolean, such as the ``"false"`` of a form, which is true.
+    """
+    loaded: dict[str, bool] = load(_TRANSFER_OPTIONS, kept)
+    return loaded
+
+
+class SharingCalls(Generic[User]):
+    """Calls about whom a model is granted to, and who owns it."""
+
+    _users: Users
+
+    if TYPE_CHECKING:  # it is an attribute of Calls
+
+        @property
+        def _services(self) -> Services: ...
+
+    @overload
+    def grant(
+        self,
+        ref: int | str,
+        *,
+        to: Proxied[User],
+        can_edit: bool = False,
+        can_delete: bool = False,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> types.UserGrant: ...
+
+    @overload
+    def grant(
+        self,
+        ref: int | str,
+        *,
+        group: str,
+        can_edit: bool = False,
+        can_delete: bool = False,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> types.GroupGrant: ...
+
+    def grant(
+        self,
+        ref: int | str,
+        *,
+        to: Proxied[User] | Unset = UNSET,
+        group: str | None = None,
+        can_edit: bool = False,
+        can_delete: bool = False,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> types.UserGrant | types.GroupGrant:
+        """Grant a model to a user or to a group, or change what the grant allows.
+
+        Args:
+            to: A user object. An explicit ``None`` raises :exc:`MissingUserError`.
+            group: The name of a group, as the ``groups`` callback returns it.
+            user: The owner of the model.
+
+        Raises:
+            NotFoundError: There is no such model, user or group.
+            ForbiddenError: The user is not the owner.
+            ConflictError: The grantee is the owner, or the ``model_id`` may mean several models.
+            ValidationError: Both ``to`` and ``group`` are given, or neither.
+
+        Example:
+            >>> registry.grant("gpt-4o", group="research", can_edit=True, user=alice)
+            {'group': 'research', 'can_edit': True, 'can_delete': False}
+        """
+        rights = load(_RIGHTS, {"can_edit": can_edit, "can_delete": can_delete})
+        grantee = self._grantee(to, group)
+        grants, actor = self._services.grants, self._users.actor(user)
+        return grants.set_grant(actor, ModelRef(ref), grantee, rights)[0]
+
+    def revoke(
+        self,
+        ref: int | str,
+        *,
+        to: Proxied[User] | Unset = UNSET,
+        group: str | None = None,
+        user: Proxied[User] | Unset = UNSET,
+    ) -> None:
+        """Revoke a grant, with the defaults that rest on it.
+
+        Users who don't own the model can decline it: ``registry.revoke(ref, to=me, user=me)``.
+
+        Raises:
+            NotFoundError: There is no such grant.
+            ForbiddenError: The user is not the owner, and the grant is not to that user.
+            ValidationError: Both ``to`` and ``group`` are given, or neither.
+
+        Example:
+            >>> registry.grant("gpt-4o", to=bob, user=alice)
+            {'user': '2', 'can_edit': False, 'can_delete': False}
+            >>> registry.revoke("gpt-4o", to=bob, user=alice)
+        """
+        grantee = self._grantee(to, group)
+        self._services.grants.revoke(self._users.actor(user), ModelRef(ref), grantee)
+
+    def grants(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> types.Grants:
+        """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
+
+        Raises:
+            NotFoundError: There is no such model that the user can see.
+            ForbiddenError: The user is not the owner.
+
+        Example:
+            >>> registry.grants("gpt-4o", user=alice)
+            {'users': [], 'groups': []}
+        """
+        return self._services.grants.list(self._users.actor(user), ref)
+
+    def transfer(
+        self,
+        ref: int | str,
+        to: Proxied[User],
+        *,
+        user: Proxied[User] | Unset = UNSET,
+        keep_grants: bool = False,
+        keep_active: bool = False,
+        without_key: bool = False,
+    ) -> None:
+        """Give a model to another user, with its API key.
+
+        Its grants are dropped, and it arrives switched off: the new owner accepts it with
+        ``registry.update(id, user=to, is_active=True)``. A shared model stays shared.
+
+        Args:
+            keep_grants: Whether the grants to others stay.
+            keep_active: Whether an active model stays active.
+            without_key: Whether it arrives without an API key. A model that uses a credential has
+                to, as the credential stays with its owner.
+
+        Raises:
+            CredentialInUseError: It uses a credential, and ``without_key`` is false.
+            MissingUserError: One of them is ``None``.
+            NotFoundError: There is no such model that the user can see, or no such other user.
+            ForbiddenError: The user is not the owner.
+            ModelIdTakenError: The other user has a model with this ``model_id``.
+            ValidationError: One of these options is not a boolean.
+
+        Example:
+            >>> registry.transfer("gpt-4o", bob, user=alice)
+            >>> registry.update("gpt-4o", user=bob, is_active=True)["is_owner"]  # Bob accepts it
+            True
+        """
+        kept = transfer_options(
+            keep_grants=keep_grants, keep_active=keep_active, without_key=without_key
+        )
+        recipient = Person(key=self._users.key(to, "to"))
+        ownership, actor = self._services.ownership, self._users.actor(user)
+        ownership.transfer(actor, ModelRef(ref), recipient, **kept)
+
+    def _grantee(self, user: Any, group: str | None) -> Person | str:
+        person = None if user is UNSET else Person(key=self._users.key(user, "to"))
+        if person is not None and group is None:
+            return person
+        if person is None and group is not None:
+            return group
+        raise ValidationError([("", "Give either 'to', a user, or 'group', a name.")])
