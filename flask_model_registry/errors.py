@@ -167,9 +167,9 @@ class UnsupportedClientError(ConflictError):
 
 
 class PreconditionFailedError(RegistryError):
-    """The model is not in the state that ``If-Match`` or ``If-None-Match`` asks for."""
+    """A model or credential is not in the state that ``If-Match`` or ``If-None-Match`` asks for."""
 
-    code, status, title = "precondition-failed", 412, "The model has changed"
+    code, status, title = "precondition-failed", 412, "A condition of the request is not met"
 
 
 class PayloadTooLargeError(RegistryError):

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from tests.accounts import ACCOUNTS, create
 from tests.hosts import CANARY, PREFIX, granted, model, register
 
 FULL = {
@@ -505,9 +506,19 @@ def test_a_read_that_knows_the_model_is_304(alice, full):
 
 
 def test_if_none_match_guards_a_write_too(host, alice, full):
-    response = alice.put(f"{PREFIX}/{full}", json=model(), headers={"If-None-Match": "*"})
+    credential = f"{ACCOUNTS}/{create(alice)['id']}"
+    requests = [
+        ("put", f"{PREFIX}/{full}", model()), ("patch", f"{PREFIX}/{full}", {}),
+        ("delete", f"{PREFIX}/by-id/m", None), ("patch", credential, {"name": "new"}),
+        ("delete", credential, None),
+    ]  # fmt: skip
 
-    assert response.status_code == 412
+    for method, path, body in requests:
+        for header in ("*", alice.get(path).headers["ETag"]):
+            response = getattr(alice, method)(path, json=body, headers={"If-None-Match": header})
+            assert response.status_code == 412, (method, path, header)
+            assert "state that If-None-Match excludes" in response.json["detail"]
+            assert "changed" not in response.text
 
 
 def test_an_etag_tells_what_its_reader_may_do(host, alice, bob, full):

@@ -13,12 +13,7 @@ import sqlalchemy as sa
 from .. import signals
 from ..db.representation import credential_tag, credential_to_dict
 from ..db.user_deletion import detachment
-from ..errors import (
-    ConflictError,
-    NotFoundError,
-    PreconditionFailedError,
-    ValidationError,
-)
+from ..errors import ConflictError, NotFoundError, ValidationError
 from ..policy import check_unused
 from ..schemas.limits import MAX_ID
 from .account_models import AccountModels, LockedCredential
@@ -205,14 +200,12 @@ class AccountCredentials:
 
         Raises:
             NotFoundError: The actor has none with this id.
-            PreconditionFailedError: It has changed since the actor fetched it.
+            PreconditionFailedError: It is not in the state that the actor expects.
         """
         with self._rows.write_transaction(actor.key) as connection:
             row = self._find(connection, actor, target.ref, lock=True)
-            if target.is_expected is not None and not target.is_expected(credential_tag(row)):
-                raise PreconditionFailedError(
-                    "The credential has changed since you fetched it. Fetch it again and retry."
-                )
+            if target.check is not None:
+                target.check(credential_tag(row), "credential")
             yield LockedCredential(connection, row)
 
     def lock_row(

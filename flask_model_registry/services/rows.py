@@ -20,11 +20,7 @@ from ..db.registered import Registered
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.session import savepoint, trigger_state, user_missing
 from ..db.user_deletion import Departures
-from ..errors import (
-    ConflictError,
-    NotFoundError,
-    PreconditionFailedError,
-)
+from ..errors import ConflictError, NotFoundError
 from ..policy import Action, allowed_actions, check_allowed
 from ..schemas.limits import MAX_ID, MODEL_ID
 from ..signals import outbox
@@ -50,11 +46,12 @@ class ModelRef:
     """The model that is meant.
 
     Attributes:
-        is_expected: A condition on its entity tag, if there is one.
+        check: Raises PreconditionFailedError unless the entity tag is as expected; gets the tag,
+            and the kind of thing that it is of. None without a condition.
     """
 
     ref: int | str
-    is_expected: Callable[[str], bool] | None = None
+    check: Callable[[str, str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -257,10 +254,8 @@ class Rows:
             if isinstance(target.ref, str) and locked.row["model_id"] != target.ref:
                 raise NotFoundError
             check_allowed(action, locked.actions)
-            if target.is_expected is not None and not target.is_expected(locked.shown().tag):
-                raise PreconditionFailedError(
-                    "The model has changed since you fetched it. Fetch it again and retry."
-                )
+            if target.check is not None:
+                target.check(locked.shown().tag, "model")
             yield locked
 
     def send_signal(

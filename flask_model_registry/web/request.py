@@ -21,6 +21,7 @@ from ..errors import (
     MalformedRequestError,
     NotFoundError,
     PayloadTooLargeError,
+    PreconditionFailedError,
     RegistryError,
     UnsupportedMediaTypeError,
     ValidationError,
@@ -172,14 +173,20 @@ def model_ref(id: str = "", model_id: str = "") -> int | str:
 def model_target(id: str = "", model_id: str = "") -> ModelRef:
     """Return the model that is meant, on the conditions of RFC 9110, section 13.1."""
     is_conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
-    return ModelRef(model_ref(id, model_id), _is_expected if is_conditional else None)
+    return ModelRef(model_ref(id, model_id), _check_tag if is_conditional else None)
 
 
-def _is_expected(tag: str) -> bool:
+def _check_tag(tag: str, kind: str) -> None:
     headers = request.headers
     if "If-Match" in headers and not lists(headers["If-Match"], tag):
-        return False
-    return "If-None-Match" not in headers or not lists(headers["If-None-Match"], tag)
+        raise PreconditionFailedError(
+            f"The {kind} has changed since you fetched it. Fetch it again and retry."
+        )
+    if "If-None-Match" in headers and lists(headers["If-None-Match"], tag):
+        raise PreconditionFailedError(
+            f"The {kind} is in a state that If-None-Match excludes. To proceed anyway, leave that "
+            "header out."
+        )
 
 
 def sent_model_id(model_id: str, before: str) -> str:
