@@ -73,9 +73,12 @@ def _operation(
         yield ""
     if "requestBody" in operation:
         (media,) = operation["requestBody"]["content"].values()
-        yield from _body(_name(media["schema"]), shapes)
-        yield ""
-        yield from _example(media)
+        name = _name(media["schema"])
+        if shapes[name]["properties"]:
+            yield from (*_body(name, shapes), "")
+            yield from _example(media)
+        else:
+            yield from ("The body is left out, or an object without fields.", "")
     yield from (_statuses(operation["responses"]), "")
     first = next(iter(operation["responses"].values()))
     for media in first.get("content", {}).values():

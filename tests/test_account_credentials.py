@@ -515,7 +515,10 @@ def test_a_provider_is_asked_and_tested_with_the_whole_secret(hosts):
     (row_id,) = add(alice, made["id"], "a")
     one, paths = f"{ACCOUNTS}/{made['id']}", ("test", "served-models")
 
-    asked = [alice.post(f"{one}/{path}", json={"model_name": "gpt-4o"}) for path in paths]
+    bodies = {"model_name": "gpt-4o"}, {}
+    asked = [
+        alice.post(f"{one}/{path}", json=each) for path, each in zip(paths, bodies, strict=True)
+    ]
     asked += [alice.post(f"{PREFIX}/{row_id}/{path}") for path in paths]
     upstream.close()
 

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from flask_model_registry.services.models import ModelService
-from tests.hosts import PREFIX, model
+from tests.accounts import create
+from tests.hosts import PREFIX, model, register
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -109,6 +110,27 @@ def test_a_number_too_small_for_a_float_is_zero(alice):
     response = alice.post(REGISTER, data=body, content_type="application/json")
 
     assert (response.status_code, str(response.json["temperature"])) == (201, "0.0")
+
+
+@pytest.mark.parametrize("route", ["test", "served-models"])
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b'{"api_key": "k"}', "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b"{", "application/json", 400),
+        (b"{}", "text/plain", 415),
+        (b" " * 70_000, "application/json", 413),
+    ],
+)
+def test_a_body_that_may_be_left_out_is_read_as_strictly(alice, route, body, content_type, status):
+    (row_id,) = register(alice, "m")
+    credential = create(alice)["id"]
+
+    for path in (f"/{row_id}/{route}", f"/credentials/{credential}/{route}"):
+        response = alice.post(PREFIX + path, data=body, content_type=content_type)
+
+        assert response.status_code == status, (path, response.text)
 
 
 @pytest.mark.parametrize(

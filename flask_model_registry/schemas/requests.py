@@ -165,6 +165,10 @@ class ModelTest(StrictSchema):
     billed_call = billed_call_field()
 
 
+class NoFields(StrictSchema):
+    """No fields: a body may be left out, and anything in it is refused."""
+
+
 class Rights(StrictSchema):
     """What a grant allows beyond use."""
 

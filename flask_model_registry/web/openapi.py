@@ -255,7 +255,7 @@ def _said(status: int) -> dict[str, Any]:
 
 def _content(shape: marshmallow.Schema) -> dict[str, Any]:
     media: dict[str, Any] = {"schema": shape}
-    if example := EXAMPLES.get(shape_name(shape)):
+    if (example := EXAMPLES.get(shape_name(shape))) is not None:
         media["example"] = [example] if shape.many else example
     return {"application/json": media}
 

@@ -56,6 +56,7 @@ REQUESTS: Mapping[str, Any] = {
     "ConnectionTest": {**_KEY, "model_provider": "openai", "model_name": "gpt-4o"},
     "ModelTest": {"model_name": "gpt-4o-mini", "billed_call": False},
     "TestedModel": {"model_name": "gpt-4o", "category": "llm", "billed_call": False},
+    "NoFields": {},
     "Credential": _KEY,
     "NewCredential": {**_CREDENTIAL, "secret": _SECRET, "expires_at": "2030-01-01T00:00:00Z"},
     "CredentialChangeChanges": {"name": "team of 2030"},

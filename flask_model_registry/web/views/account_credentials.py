@@ -11,6 +11,7 @@ from ...db.representation import credential_tag, credential_to_dict
 from ...providers.calls import CalledModel
 from ...schemas.credentials import CredentialChange, NewCredential, NewModels, TestedModel
 from ...schemas.filters import CredentialPage, Deletion, cursor
+from ...schemas.requests import NoFields
 from ...schemas.responses import (
     AccountSecretState,
     CredentialRepresentation,
@@ -155,8 +156,14 @@ def test_credential(
     endpoint="account_served_models",
     name="listModelsServedToCredential",
 )
+@reads(NoFields(), may_omit_body=True)
 @returns({200: ServedModels()}, errors=(409, 429, 502, 504))
-def served_to_credential(services: Services, actor: Actor, credential: str) -> Returned:
+def served_to_credential(
+    services: Services,
+    actor: Actor,
+    credential: str,
+    body: dict[str, Any],  # noqa: ARG001  # always empty
+) -> Returned:
     """Ask the provider of a credential which models it serves, with the stored secret."""
     return after_commit(services.connections.names_of_credential(actor, model_ref(credential)))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import NotFoundError
 from ...schemas.fields import PROVIDER_ID
-from ...schemas.requests import ConnectionTest, ModelTest, ProviderCredentials
+from ...schemas.requests import ConnectionTest, ModelTest, NoFields, ProviderCredentials
 from ...schemas.responses import ProbeResult, ProviderEntry, ServedModels
 from ..request import model_ref
 from ..routes import Routes, after_commit, reads, returns
@@ -60,7 +60,13 @@ def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) 
 
 
 @routes.post("/<id>/served-models", endpoint="served_models", name="listModelsServedToModel")
+@reads(NoFields(), may_omit_body=True)
 @returns({200: ServedModels()}, errors=(403, 409, 429, 502, 504))
-def served_models(services: Services, actor: Actor, id: str) -> Returned:
+def served_models(
+    services: Services,
+    actor: Actor,
+    id: str,
+    body: dict[str, Any],  # noqa: ARG001  # always empty
+) -> Returned:
     """Ask the provider of a model which models it serves, for those who may edit the model."""
     return after_commit(services.connections.names_of_saved(actor, model_ref(id)))
