@@ -93,6 +93,8 @@ CHANGES = {
     "key by its route": ("PUT", "/credential", lambda url: {"api_key": f"{CANARY}-new"}),
     "no key by its route": ("DELETE", "/credential", lambda url: None),
     "owner": ("POST", "/transfer", None),
+    "category": ("PATCH", "", lambda url: {"category": "rerank"}),
+    "parameters": ("PUT", "/parameters", lambda url: {"parameters": {"seed": 1}, "info": {}}),
 }
 
 
@@ -120,6 +122,19 @@ def test_another_change_leaves_the_test(host, alice, serve, fields):
     before = kept(host, row_id)
 
     alice.patch(f"{PREFIX}/{row_id}", json=fields)
+
+    assert kept(host, row_id) == before != NOTHING
+
+
+@pytest.mark.parametrize("parameters", [{}, {"seed": 1}], ids=str)
+def test_facts_about_a_model_leave_the_test(host, alice, serve, parameters):
+    (row_id,) = register(alice, "m", base_url=serve())
+    path = f"{PREFIX}/{row_id}/parameters"
+    alice.put(path, json={"parameters": parameters, "info": {}})
+    test(alice, row_id)
+    before = kept(host, row_id)
+
+    alice.put(path, json={"parameters": parameters, "info": {"price": 1}})
 
     assert kept(host, row_id) == before != NOTHING
 

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 _public_values = itemgetter(*PUBLIC_FIELDS)
 # A connection test is of these columns, so that a change of one of them forgets the last test.
-_TESTED = frozenset("owner_id model_provider base_url model_name ciphertext credential_id".split())
+# Only a billed one is of the category and parameters, but the row doesn't keep if it was billed.
+_TESTED = frozenset(
+    "owner_id model_provider base_url model_name category parameters ciphertext "
+    "credential_id".split()
+)
 _UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 
