@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from flask_model_registry import ValidationError
 from flask_model_registry.schemas.filters import SORTS, cursor
+from tests.accounts import add, create
 from tests.hosts import PREFIX, grant, register
 
 NAMES = [
@@ -35,11 +36,19 @@ def many(host, alice, bob, admin):
     models = host.registry.tables.models
     for row in host.rows("models"):
         times = {
+            "credential_updated_at": NOON - timedelta(days=row.id % 9),  # newer than some tests
             "updated_at": [None, NOON, NOON + timedelta(microseconds=row.id)][row.id % 3],
             "tested_at": [None, NOON - timedelta(days=row.id), NOON, None][row.id % 4],
         }
         host.execute(sa.update(models).where(models.c.id == row.id).values(times))
     return host.rows("models")
+
+
+def shown(row, name):
+    """Return a value to sort by: a test that is older than the API key is hidden."""
+    value = getattr(row, name)
+    is_hidden = name == "tested_at" and value and row.credential_updated_at > value
+    return None if is_hidden else value
 
 
 def expected(rows, sort, database):
@@ -55,7 +64,7 @@ def expected(rows, sort, database):
     def key(row):
         value = getattr(row, name)
         if name.endswith("_at"):
-            value = value or datetime.min  # noqa: DTZ901
+            value = shown(row, name) or datetime.min  # noqa: DTZ901
         elif name != "id":
             value = lower(value).encode()
         return value, row.id
@@ -125,12 +134,35 @@ def test_python_goes_on_after_a_model(host, alice, many, database, name):
         while page := host.registry.list(user=user, sort=name, limit=5, **last):
             seen += [each["id"] for each in page]
             row = next(each for each in many if each.id == seen[-1])
-            value = getattr(row, name)
+            value = shown(row, name)
             if name.endswith("_at"):
                 value = value and f"{value.isoformat(timespec='microseconds')}Z"
             last = {"after": row.id} | ({} if name == "id" else {"after_value": value})
 
     assert seen == expected(many, name, database)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_new_secret_takes_its_models_out_of_the_order_of_tests(host, alice, limit):
+    old, new = (create(alice, name=name)["id"] for name in ("old", "new"))
+    ids = [*add(alice, old, "a", "b"), *add(alice, new, "c", "d"), *register(alice, "e", "f")]
+    models, credentials = host.registry.tables.models, host.registry.tables.credentials
+    for number, row_id in enumerate(ids):
+        tested_at = NOON + timedelta(hours=number)
+        times = {"tested_at": tested_at, "test_result": "ok", "credential_updated_at": NOON}
+        host.execute(sa.update(models).where(models.c.id == row_id).values(times))
+    for row_id, changed_at in ((old, NOON), (new, NOON + timedelta(days=9))):
+        changed = sa.update(credentials).where(credentials.c.id == row_id)
+        host.execute(changed.values(secret_updated_at=changed_at))
+
+    pages = [*follow(alice, f"{PREFIX}/?sort=-tested_at&limit={limit}")]
+    details = [
+        each["test"] and each["model"]["model_id"]
+        for each in alice.get(f"{PREFIX}/details?sort=-tested_at").json
+    ]
+
+    assert [each["model_id"] for each in itertools.chain(*pages)] == [*"febadc"]
+    assert details == ["f", "e", "b", "a", None, None]
 
 
 def test_what_appears_or_vanishes_between_pages_moves_nothing(host, alice):

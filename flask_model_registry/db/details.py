@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .access import access_paths
+from .keys import shown_tested_at
 from .queries import ModelLookup, representation_columns
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _with_details(statement: sa.Select[Any], tables: Tables) -> sa.Select[Any]:
         models.info,
         models.test_result,
         models.test_latency_ms,
-        models.tested_at,
+        shown_tested_at(tables).label("tested_at"),
         credentials.id.label("account_id"),
         credentials.name.label("account_name"),
         credentials.kind.label("account_kind"),

@@ -13,7 +13,7 @@ from .access import Groups, access_paths
 from .filters import CONDITIONS
 from .ranges import Limit
 from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
-from .sorting import in_order, is_after, sort_value
+from .sorting import in_order, is_after, sort_value, sorted_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -214,7 +214,7 @@ class Queries:
         rows = sa.select(*_public_columns(models, rights)).join(page, models.c.id == page.c.id)
         if key.sort == "id":
             return rows.order_by(*in_order(key, models.c.id))
-        rows = rows.add_columns(models.c[key.sort].label("sorted_by"))
+        rows = rows.add_columns(sorted_by(self._tables, key).label("sorted_by"))
         return rows.order_by(*in_order(key, page.c.sort_value, models.c.id))
 
     def _part(self, path: AccessPath, key: QueryKey) -> sa.Select[Any]:
@@ -226,7 +226,7 @@ class Queries:
         if not path.is_ordered:
             part = part.group_by(path.id)
         if key.sort != "id":
-            value = sort_value(self._tables.models, key, is_grouped=not path.is_ordered)
+            value = sort_value(self._tables, key, is_grouped=not path.is_ordered)
             part = part.add_columns(value.label("sort_value"))
         if not key.is_cut:
             return part
@@ -274,7 +274,7 @@ class Queries:
             return statement.where(path.after(is_beyond), path.leads_to(*conditions))
         statement = statement.select_from(path.source).where(path.condition, *conditions)
         is_sorted = key.sort != "id"
-        return statement.where(is_after(self._tables.models, key) if is_sorted else is_beyond)
+        return statement.where(is_after(self._tables, key) if is_sorted else is_beyond)
 
 
 def has_key(models: sa.Table) -> sa.ColumnElement[bool]:

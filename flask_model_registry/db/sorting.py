@@ -12,11 +12,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from .columns import UtcDateTime
+from .keys import shown_tested_at
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from ..schemas.filters import QueryKey
+    from .declare import Tables
 
 
 class _Folded(FunctionElement[str]):
@@ -59,11 +61,14 @@ def _text(_element: _Earliest, _compiler: SQLCompiler, **_options: Any) -> str:
     return "'1000-01-01 00:00:00.000000'"
 
 
-def sort_value(
-    models: sa.Table, key: QueryKey, *, is_grouped: bool = False
-) -> sa.ColumnElement[Any]:
-    """Return what the models are sorted by; of a group of rows of one model, that of any."""
-    value = _comparable(models.c[key.sort])
+def sorted_by(tables: Tables, key: QueryKey) -> sa.ColumnElement[Any]:
+    """Return what the models are sorted by, as responses show it."""
+    return shown_tested_at(tables) if key.sort == "tested_at" else tables.models.c[key.sort]
+
+
+def sort_value(tables: Tables, key: QueryKey, *, is_grouped: bool = False) -> sa.ColumnElement[Any]:
+    """Return a value to sort the models by; of a group of rows of one model, that of any."""
+    value = _comparable(sorted_by(tables, key))
     return sa.func.max(value) if is_grouped else value
 
 
@@ -72,11 +77,11 @@ def in_order(key: QueryKey, *columns: sa.ColumnElement[Any]) -> list[sa.ColumnEl
     return [each.desc() if key.descending else each.asc() for each in columns]
 
 
-def is_after(models: sa.Table, key: QueryKey) -> sa.ColumnElement[bool]:
+def is_after(tables: Tables, key: QueryKey) -> sa.ColumnElement[bool]:
     """Return the condition that a model comes after the one that a page begins after."""
     if not key.is_after:
         return sa.true()
-    value = sort_value(models, key)
+    models, value = tables.models, sort_value(tables, key)
     last_id: sa.BindParameter[int] = sa.bindparam("after", type_=sa.BigInteger())
     last = _comparable(sa.bindparam("after_value", type_=models.c[key.sort].type))
     is_next = models.c.id < last_id if key.descending else models.c.id > last_id
