@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from flask_model_registry import InactiveModelError, NotFoundError
+from tests.accounts import add, create
 from tests.hosts import PREFIX, model, register
 from tests.upstream import served
 
@@ -140,6 +141,30 @@ def test_what_has_no_key_cannot_be_used(alice):
 
     assert [each["id"] for each in alice.get(LIST).json["data"]] == ["b"]
     assert [alice.get(f"{LIST}/{each}").status_code for each in "ab"] == [404, 200]
+
+
+def test_a_credential_without_a_secret_is_no_key(host, alice, bob):
+    accounts = {name: create(alice, name=name)["id"] for name in ("whole", "empty", "elsewhere")}
+    of_bob = create(bob)["id"]
+    for name, each in accounts.items():
+        add(alice, each, name)
+    (own,) = register(alice, "own")
+    (foreign,) = register(alice, "foreign")
+    models, credentials = host.registry.tables.models, host.registry.tables.credentials
+    without_secret = {"ciphertext": None, "key_id": None}
+    for name, columns in (("empty", {}), ("elsewhere", {"reference": "a"})):
+        changed = credentials.update().where(credentials.c.id == accounts[name])
+        host.execute(changed.values(**without_secret, **columns))
+    host.execute(models.update().where(models.c.id == own).values(credential_id=accounts["empty"]))
+    uses = {**without_secret, "credential_id": of_bob}
+    host.execute(models.update().where(models.c.id == foreign).values(uses))
+
+    listed = [each["id"] for each in alice.get(LIST).json["data"]]
+
+    assert listed == ["whole", "elsewhere", "own"]
+    statuses = [alice.get(f"{LIST}/{each}").status_code for each in (*listed, "empty", "foreign")]
+    assert statuses == [200, 200, 200, 404, 404]
+    assert "warning  2 models have no API key" in host.run("doctor")[0]
 
 
 def test_without_groups_there_is_no_such_branch(hosts):

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 
+def has_key(tables: Tables) -> sa.ColumnElement[bool]:
+    """Return the condition that a model has an API key, or uses a credential that has a secret."""
+    credentials = tables.credentials.alias()
+    is_set = credentials.c.ciphertext.is_not(None) | credentials.c.reference.is_not(None)
+    return tables.models.c.ciphertext.is_not(None) | _uses(tables, credentials, is_set)
+
+
 def shown_tested_at(tables: Tables) -> sa.ColumnElement[Any]:
     """Return when a model was tested; NULL if its API key, or its credential's secret, is newer.
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..policy import Action, Relation
 from .access import Groups, access_paths
 from .filters import CONDITIONS
+from .keys import has_key
 from .ranges import Limit
 from .representation import ACCESS_FLAGS, PUBLIC_FIELDS
 from .sorting import in_order, is_after, sort_value, sorted_by
@@ -185,7 +186,7 @@ class Queries:
                 models.c.model_id, models.c.model_provider, models.c.category, models.c.created_at
             )
             .join(placed, models.c.id == placed.c.id)
-            .where(placed.c.place == 1, has_key(models))
+            .where(placed.c.place == 1, has_key(self._tables))
             .order_by(models.c.id)
         )
 
@@ -275,11 +276,6 @@ class Queries:
         statement = statement.select_from(path.source).where(path.condition, *conditions)
         is_sorted = key.sort != "id"
         return statement.where(is_after(self._tables, key) if is_sorted else is_beyond)
-
-
-def has_key(models: sa.Table) -> sa.ColumnElement[bool]:
-    """Return the condition that a model has an API key, or uses a credential."""
-    return models.c.ciphertext.is_not(None) | models.c.credential_id.is_not(None)
 
 
 def _public_columns(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ..db.queries import has_key
+from ..db.keys import has_key
 from ..db.session import NO_TABLES, enforces_foreign_keys
 from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
 
@@ -167,7 +167,7 @@ def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> Iterator[Finding]:
-    without_key = sa.select(sa.func.count()).where(~has_key(tables.models))
+    without_key = sa.select(sa.func.count()).select_from(tables.models).where(~has_key(tables))
     if count := connection.scalar(without_key):
         yield Finding("warning", f"{count} models have no API key; their owners can give them one")
     credentials = tables.credentials.c

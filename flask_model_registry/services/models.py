@@ -131,8 +131,9 @@ class ModelService:
         """
         found = self._rows.find_model(self._queries.secret, actor, model_id)
         row: Mapping[Any, Any] = found._mapping
-        has_key = row["ciphertext"] is not None or row["credential_id"] is not None
-        if not (row["is_active"] and has_key):
+        if row["credential_id"] is not None:
+            row = with_credential(self._rows, row)
+        if not (row["is_active"] and is_set(row.get("credential") or row)):
             raise NotFoundError
         return row
 
