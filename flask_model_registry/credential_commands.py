@@ -39,10 +39,9 @@ _reference = click.option(
 def list_credentials(owner: str | None) -> None:
     """List credentials: id, owner, name, provider, base URL, kind, models, and no secret."""
     services = find_services()
-    with connected(services) as connection, connection.begin():
-        found = [*summaries(connection, services.keys.tables, owner)]
-    for each in found:
-        click.echo(each)
+    with connected(services) as connection:
+        for each in summaries(connection, services.keys.tables, owner):
+            click.echo(each)
 
 
 @click.command()

@@ -163,6 +163,21 @@ def test_credentials_are_listed_with_what_they_are_and_no_secret(host, alice, bo
     assert run("list-credentials", "--owner", "987654") == ("Error: There is no such user.\n", 1)
 
 
+@pytest.mark.parametrize("number", [0, 4, 5])
+def test_the_list_is_read_in_batches(host, alice, run, monkeypatch, number):
+    ids = [create(alice, name=f"n{each}")["id"] for each in range(number)]
+    monkeypatch.setattr("flask_model_registry.services.credential_admin._BATCH", 2)
+    seen = []
+    with host.app.app_context():
+        sa.event.listen(host.db.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+
+    output, status = run("list-credentials")
+
+    assert ([int(line.split()[0]) for line in output.splitlines()], status) == (ids, 0)
+    listing = [each for each in seen if " models" in each and "LIMIT" in each]
+    assert len(listing) == -(-number // 2) + 1
+
+
 def test_a_secret_is_replaced_as_a_whole(host, alice, run):
     made = create(alice)
     add(alice, made["id"], "m")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ..db.declare import Tables
 
+_BATCH = 200
+_SHOWN = "id owner_id name model_provider base_url kind reference expires_at".split()
+
 
 @dataclass(frozen=True)
 class CredentialSummary:
@@ -50,14 +53,16 @@ def summaries(
     # A model's own API key comes before its credential's.
     is_used = sa.and_(uses, models.ciphertext.is_(None))
     count = sa.select(sa.func.count()).where(is_used).scalar_subquery()
-    shown = [each for each in credentials if each.name != "ciphertext"]
+    shown = [credentials[name] for name in _SHOWN]
     is_set = credentials.ciphertext.is_not(None).label("is_set")
-    statement = sa.select(*shown, is_set, count.label("models")).order_by(credentials.id)
+    page = sa.select(*shown, is_set, count.label("models")).order_by(credentials.id).limit(_BATCH)
+    page = page.where(credentials.id > sa.bindparam("after"))
     if owner is not None:
-        key = find_user(connection, tables, Person(owner))
-        statement = statement.where(credentials.owner_id == key)
-    for row in connection.execute(statement).mappings():
-        yield CredentialSummary(row)
+        page = page.where(credentials.owner_id == find_user(connection, tables, Person(owner)))
+    after = 0
+    while rows := connection.execute(page, {"after": after}).mappings().all():
+        yield from map(CredentialSummary, rows)
+        after = rows[-1]["id"]
 
 
 def owner_of(connection: sa.Connection, tables: Tables, credential_id: int) -> Any:
