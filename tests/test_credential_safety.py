@@ -524,6 +524,32 @@ def test_names_that_sql_changed_are_shown_as_far_as_they_are_names(host, alice, 
     assert alice.patch(f"{ACCOUNTS}/{made['id']}", json={"name": "new"}).status_code == 200
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("stored", ["", "{", "x", "'", "[" * 100_000, b"\xff", 7], ids=range(7))
+def test_names_that_are_no_json_are_none(host, alice, tmp_path, stored):
+    made = create(alice)
+    add(alice, made["id"], "m")
+    url, columns = f"{ACCOUNTS}/{made['id']}", host.registry.tables.credentials.c
+    host.execute(sa.text(f"UPDATE {columns.id.table} SET secret_names = :it").bindparams(it=stored))
+
+    read = [alice.get(url), alice.get(f"{url}/secret")]
+    listed, details = alice.get(ACCOUNTS), alice.get(f"{PREFIX}/details")
+    renamed = alice.patch(url, json={"name": "new"})
+    path = str(tmp_path / "registry.jsonl")
+    commands = [["doctor"], ["verify-keys"], ["list-credentials"], ["export", "--output", path]]
+    commands += [["import", "--on-conflict", "update", path], ["rotate-keys"]]
+    ran = [host.run(*each) for each in commands]
+
+    assert [each.status_code for each in (*read, listed, details, renamed)] == [200] * 5
+    assert [(each.json["secrets"], each.json["headers"]) for each in read] == [([], [])] * 2
+    assert read[1].json["status"] == "readable"
+    assert listed.json == [read[0].json]
+    assert resolved(host, "m").api_key.reveal() == CANARY
+    assert [status for _, status in ran] == [0] * len(commands), ran
+    assert alice.put(f"{url}/secret", json={"api_key": CANARY}).status_code == 204
+    assert alice.get(url).json["secrets"] == ["api_key"]
+
+
 def test_a_header_that_is_refused_now_keeps_the_secret_from_being_used(host, alice, monkeypatch):
     made = create(alice)
     add(alice, made["id"], "m")

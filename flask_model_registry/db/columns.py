@@ -15,6 +15,36 @@ NAME = "model_registry"
 UtcDateTime = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
+class _ReadableJson(sa.types.TypeDecorator[Any]):
+    """JSON that is read as NULL if it is not valid: SQLite lets SQL write any text."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        """Return a function that reads a value, if the driver doesn't."""
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> Any:
+            try:
+                return read(value) if read else value
+            except (ValueError, TypeError, RecursionError):
+                return None
+
+        return process
+
+
+def readable_columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of a table, those with these names as NULL where they aren't JSON.
+
+    They are declared as plain JSON, so that a migration doesn't import the registry.
+    """
+    return [
+        sa.type_coerce(each, _ReadableJson()).label(each.name) if each.name in names else each
+        for each in table.c
+    ]
+
+
 # MySQL and MariaDB ignore case, accents and trailing blanks when they compare, unless told not to.
 def ascii_text(length: int) -> sa.types.TypeEngine[str]:
     """Return the type of ASCII text that is compared exactly."""

@@ -123,7 +123,8 @@ class Queries:
         is_theirs = credentials.c.owner_id == sa.bindparam(
             "owner_id", type_=credentials.c.owner_id.type
         )
-        self.credential = sa.select(credentials).where(is_it, is_theirs)
+        called_with = (each for each in credentials.c if each.name != "secret_names")
+        self.credential = sa.select(*called_with).where(is_it, is_theirs)
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .. import signals
+from ..db.columns import readable_columns
 from ..db.representation import credential_tag, credential_to_dict
 from ..db.user_deletion import detachment
 from ..errors import ConflictError, NotFoundError, ValidationError
@@ -60,6 +61,7 @@ class AccountCredentials:
         self._new_uuid = new_uuid
         self._tables = tables = rows.queries.access.tables
         self._table = tables.credentials
+        self._columns = readable_columns(tables.credentials, "secret_names")
         self._account_models = AccountModels(rows)
 
     def create(self, actor: Actor, fields: Mapping[str, Any]) -> Mapping[Any, Any]:
@@ -83,7 +85,7 @@ class AccountCredentials:
     ) -> Sequence[types.Credential]:
         """Return the actor's credentials, ordered by id."""
         is_theirs = (self._table.c.owner_id == actor.key) & (self._table.c.id > after)
-        shown = (each for each in self._table.c if each.name != "ciphertext")  # which may be long
+        shown = (each for each in self._columns if each.name != "ciphertext")  # which may be long
         statement = sa.select(*shown).where(is_theirs).order_by(self._table.c.id).limit(limit)
         rows = self._rows.connect().execute(statement).mappings()
         return [credential_to_dict(row) for row in rows]
@@ -285,7 +287,7 @@ class AccountCredentials:
         if not isinstance(ref, int) or isinstance(ref, bool) or not 0 < ref <= MAX_ID:
             raise NotFoundError
         is_theirs = (self._table.c.id == ref) & (self._table.c.owner_id == actor.key)
-        statement = sa.select(self._table).where(is_theirs)
+        statement = sa.select(*self._columns).where(is_theirs)
         row = connection.execute(statement).mappings().first()
         if lock and row is not None:
             # Others never wait for its lock, as they would on MariaDB: that would tell of it.

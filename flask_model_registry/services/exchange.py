@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from marshmallow import EXCLUDE
 
+from ..db.columns import readable_columns
 from ..errors import (
     ConflictError,
     CredentialNameTakenError,
@@ -259,7 +260,8 @@ class Import:
     def _first(
         self, table: sa.Table, actor: Actor, is_it: sa.ColumnElement[bool]
     ) -> Mapping[Any, Any] | None:
-        statement = sa.select(table).where(table.c.owner_id == actor.key, is_it)
+        statement = sa.select(*readable_columns(table, "secret_names"))
+        statement = statement.where(table.c.owner_id == actor.key, is_it)
         return self._services.rows.connect().execute(statement).mappings().first()
 
     def _is_moved(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:

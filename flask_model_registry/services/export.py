@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
+from ..db.columns import readable_columns
 from ..db.representation import rfc_3339
 from ..db.users import Person, find_user
 from ..errors import UnreadableCredentialError
@@ -69,7 +70,8 @@ class Export:
             yield self._model(row, with_secrets=with_secrets)
 
     def _rows(self, table: sa.Table) -> Iterator[Mapping[Any, Any]]:
-        page = sa.select(table).where(table.c.id > sa.bindparam("after"))
+        columns = readable_columns(table, "secret_names")
+        page = sa.select(*columns).where(table.c.id > sa.bindparam("after"))
         page = self._owned(page.order_by(table.c.id).limit(_BATCH), table)
         after = 0
         while rows := self._connection.execute(page, {"after": after}).mappings().all():
