@@ -176,7 +176,7 @@ def _public(name: str, each: typing.Any) -> list[str]:
 
 
 def _call(function: typing.Any, receiver: str) -> list[str]:
-    """Return a function as it is called, with its parameters, errors and example."""
+    """Return the call of a function, with its parameters, errors and example."""
     name = f"{receiver}.{function.__name__}" if receiver else function.__name__
     signature = ", ".join(_arguments(function))
     returned = inspect.signature(function).return_annotation

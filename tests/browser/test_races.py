@@ -1,11 +1,12 @@
 """Late responses, switched users and broken servers never mix one user's data with another's."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.page import choose, fill, hold, opened_form, row, until
+from tests.browser.page import choose, choose_provider, fill, hold, opened_form, row, until
 from tests.hosts import CANARY
 
 BECOME = """(name) => {
@@ -43,6 +44,30 @@ def test_another_user_sees_nothing_of_the_first(demo, fails):
     expect(row(page, "bobs-own")).to_have_count(0)
     expect(page.get_by_role("status").first).to_be_empty()
     expect(alert(page)).to_have_text("The server answered 500." if fails else "")
+
+
+@pytest.mark.parametrize("ends", ["pointerup", "never said"])
+def test_nothing_moves_while_a_button_is_pressed(demo, ends):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    choose_provider(dialog, "stand-in")
+    held = hold(page, "**/api/models/providers/*/models", "POST")
+    fill(dialog, Model="demo-small", API_key="demo-key")
+    until(page, held)
+    button = dialog.get_by_role("button", name="Test connection")
+    button.scroll_into_view_if_needed()
+    place = button.bounding_box()
+    page.mouse.move(place["x"] + 5, place["y"] + 5)
+    page.mouse.down()
+
+    let_go(page, held)
+
+    assert button.bounding_box() == place
+    assert dialog.get_by_text("3 models").count() == 0
+    if ends == "pointerup":
+        page.mouse.up()
+        expect(dialog.get_by_role("status")).to_have_text(re.compile("^Works"))
+    expect(dialog.get_by_text("3 models")).to_be_visible()
 
 
 def test_a_menu_stays_open_when_the_list_arrives(demo):

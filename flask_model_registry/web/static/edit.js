@@ -5,6 +5,7 @@ import { ifMatch, problem } from "./client.js";
 import { reconcile } from "./conflict.js";
 import { button, h, showErrors } from "./dom.js";
 import { ModelForm } from "./form.js";
+import { released } from "./press.js";
 import { objection, register } from "./registration.js";
 import { distinct, supplied } from "./people.js";
 import { resultOf } from "./messages.js";
@@ -20,6 +21,8 @@ export class FormDialog {
   #isSure = false;
   /** @type {string | null} What the provider was asked for last. */ #asked = null;
   #asking = 0;
+  /** Over after the click on a pressed button, which would miss the button if that moved. */
+  #press = Promise.resolve();
 
   /**
    * @param {Page} page
@@ -77,6 +80,9 @@ export class FormDialog {
       onsubmit,
       oninput: ({ target }) => this.#follow(target === this.fields.connection.key ? PAUSE : null),
       onchange: () => this.#follow(0),
+      onpointerdown: ({ target }) => {
+        if (target.closest("button")) this.#press = released();
+      },
     };
     this.form = h(
       "form",
@@ -120,6 +126,7 @@ export class FormDialog {
 
   /** Ask for models once the server and the API key are known. */
   async #askItself() {
+    await this.#press;
     const { question } = this.fields.connection;
     const asked = question && JSON.stringify(question);
     if (asked === this.#asked || !this.#isTyped) return;
@@ -130,11 +137,19 @@ export class FormDialog {
     picker.tell(this.t("asking"));
     const { path, body } = question;
     try {
-      const { content } = await this.page.client.send("POST", path, { body });
+      const { content } = await this.#send("POST", path, { body });
       if (asked === this.#asked) picker.offer(servedIn(content));
     } catch (error) {
       if (asked === this.#asked && this.form.isConnected) this.#doubt(error);
     }
+  }
+
+  /** Send a request that no user has asked for; a button that is pressed meanwhile stays in its place. */
+  async #send(method, path, options) {
+    const sent = this.page.client.send(method, path, options);
+    await sent.catch(() => null);
+    await this.#press;
+    return sent;
   }
 
   /** Say why the provider has not told its models, as it was not the user who asked. */
@@ -213,13 +228,13 @@ export class FormDialog {
 
   async #tellCredential() {
     const path = `/${this.model.id}/credential`;
-    const state = await this.page.client.send("GET", path).catch(() => null);
+    const state = await this.#send("GET", path).catch(() => null);
     const { is_set: isSet, status, credential } = state?.content ?? { status: "readable" };
     const { connection } = this.fields;
     if (status !== "readable") {
       connection.hint("api_key", this.t(isSet ? "key_unreadable" : "key_missing"));
     } else if (credential) {
-      const account = await this.page.client.send("GET", `/credentials/${credential}`);
+      const account = await this.#send("GET", `/credentials/${credential}`);
       connection.hint("api_key", this.t("key_shared", { name: account.content.name }));
     }
   }
@@ -230,6 +245,7 @@ export class FormDialog {
     const { is_owner: isOwner, is_shared: isShared } = this.model;
     const others = isOwner ? await this.#grantees() : t("access_owner");
     const text = [isShared ? t("access_everyone") : "", others].filter(Boolean).join(" ");
+    await this.#press;
     this.fields.connection.access.textContent = text || t("access_you");
     this.fields.connection.access.classList.toggle("notice", text !== "");
   }
