@@ -3,6 +3,7 @@
 The number of models is not in that bound, and neither is who sees which of them.
 """
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -129,6 +130,7 @@ GROUPS_OF = {
     "sees the end of the table": ["end"],
 }
 
+PATIENCE = 300  # seconds for transactions of other tests
 MIDDLE, LAST = MODELS // 2, MODELS - LIMIT
 PAGES = {
     "first page": {},
@@ -242,6 +244,24 @@ def analyze(host):
             for table in host.db.metadata.tables.values():
                 name = engine.dialect.identifier_preparer.format_table(table)
                 connection.exec_driver_sql(f"{word} {name}")
+                deadline = time.monotonic() + PATIENCE
+                while host.dialect == "postgresql" and not is_visible(connection, table):
+                    assert time.monotonic() < deadline, "another transaction does not end"
+                    time.sleep(0.1)
+                    connection.exec_driver_sql(f"{word} {name}")
+
+
+def is_visible(connection, table):
+    """Return whether PostgreSQL knows of all pages of a table that every transaction sees them.
+
+    VACUUM can't say so while another test has a transaction that began before the rows were
+    written, or before their commit has reached the disk. The costs of index scans depend on it.
+    """
+    counts = sa.text(
+        "SELECT relallvisible >= relpages FROM pg_class WHERE oid = to_regclass(:name)"
+    )
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return connection.scalar(counts, {"name": name})
 
 
 @pytest.fixture
