@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import importlib
 import logging
-import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +20,11 @@ from tests.hosts import CANARY, OLD, keys, make_host
 from tests.upstream import Upstream
 
 SLOW = {"browser", "distribution", "reliability", "software"}  # folders
+# Which tests run in one process, by the beginnings of their names.
+GROUPS = {
+    **{name: f"tests/{name}/" for name in ("browser", "distribution", "software")},
+    "races": ("tests/test_race", "tests/test_credential_safety.py::test_all_of_it_at_once"),
+}
 
 
 def pytest_addoption(parser):
@@ -36,12 +41,8 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items, config):
-    """Mark what starts servers, and keep the races in one process: they take many connections.
-
-    Leave out the cases whose parameters are for other databases by a mark.
-    """
+    """Mark what starts servers, and leave out the cases whose parameters are for other databases."""
     items[:] = filter(_is_for_its_database, items)
     if (file := config.option.passed) and file.exists():
         passed = {*file.read_text().splitlines()}
@@ -50,8 +51,26 @@ def pytest_collection_modifyitems(items, config):
     for item in items:
         if item.path.parent.name in SLOW or "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("races"):
-            item.add_marker(pytest.mark.xdist_group("races"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep each group in one process; xdist 3.8 puts its own groups where pytest 9.2 doesn't look.
+
+    Browsers, servers and packages are started or built once, and races take many connections.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    scheduling = importlib.import_module("xdist.scheduler").LoadScopeScheduling
+    grouped = type(
+        "LoadGroupScheduling", (scheduling,), {"_split_scope": lambda _, each: group_of(each)}
+    )
+    return grouped(config, log)
+
+
+def group_of(nodeid):
+    """Return the name of a test's group, or of the test itself."""
+    return next((name for name, begin in GROUPS.items() if nodeid.startswith(begin)), nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,7 +112,7 @@ def pytest_terminal_summary(terminalreporter, config):
         stats = terminalreporter.stats
         bad = {each.nodeid for each in (*stats.get("failed", ()), *stats.get("error", ()))}
         passed = (each.nodeid for each in stats.get("passed", ()) if each.nodeid not in bad)
-        file.write_text("".join(re.sub(r"@\w+$", "", each) + "\n" for each in passed))  # no group
+        file.write_text("".join(f"{each}\n" for each in passed))
     lines = tallies.report(
         tally
         for report in reports

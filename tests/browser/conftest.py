@@ -46,14 +46,6 @@ addEventListener("securitypolicyviolation", (event) => violations.push(`${event.
 """
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items):
-    """Keep what needs a browser in one process."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def missing(what):
     """Skip on a machine that lacks something, unless the browser tests are asked for."""
     if os.environ.get("TEST_BROWSER"):

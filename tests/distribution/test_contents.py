@@ -11,7 +11,6 @@ import pytest
 import flask_model_registry
 from tests.distribution.conftest import ROOT, run
 
-pytestmark = pytest.mark.xdist_group("distribution")  # built once
 MADE = re.compile(r"PKG-INFO|flask_model_registry\.egg-info/.*")
 # What is for a checkout alone, and the plans of queries, which are long.
 NOT_RELEASED = re.compile(

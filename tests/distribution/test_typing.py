@@ -10,7 +10,6 @@ import pytest
 import flask_model_registry
 from tests.distribution.conftest import run
 
-pytestmark = pytest.mark.xdist_group("distribution")
 CONSUMER = Path(__file__).with_name("consumer.py")
 PYRIGHT = {
     "typeCheckingMode": "strict",

@@ -59,14 +59,6 @@ Mutex file:{folder}
 """
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items):
-    """Start each server once: keep the tests in one process."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("software"))
-
-
 @pytest.fixture(autouse=True)
 def _names_what_ran(record_property):
     yield
