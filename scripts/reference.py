@@ -33,9 +33,9 @@ docstrings of this version, and tests run its examples. They begin with a regist
 users `alice`, who owns the models `gpt-4o`, `draft` and `claude` and the credential 1, and `bob`.
 
 All names are imported from `flask_model_registry`, unless a heading says otherwise.
-[`signals`](signals.md) have a page of their own. Every call of a registry but `init_app` and
-`check_keys` also takes `user`, which is one of your users: whom the call acts for. Without it, that
-is the user of the request.
+[`signals`](signals.md) have a page of their own. Every call of a registry but `init_app`,
+`check_keys` and `user_deleted` also takes `user`, which is one of your users: whom the call acts
+for. Without it, that is the user of the request.
 """
 #: The calls of a registry, by what they are about.
 CALLS = {
