@@ -58,15 +58,16 @@ def leaks(error, which=is_ours, *, known=()):
     Args:
         known: The ``id`` of objects that live long and are looked at elsewhere.
     """
-    found = {}
-    for frame in filter(which, frames(error)):
-        code = frame.f_code
-        for name, value in dict(frame.f_locals).items():
-            place = f"{Path(code.co_filename).name}:{code.co_name}:{name}"
-            found.setdefault(place, []).extend(texts(value, known))
-    if not traces(text for each in found.values() for text in each):  # at once, as that is faster
+    found = [
+        (f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}:{name}", value)
+        for frame in filter(which, frames(error))
+        for name, value in dict(frame.f_locals).items()
+    ]
+    # Frames share most of what they hold: at once, each object is looked at once.
+    together = objects([value for _, value in found], known, depth=_DEPTH + 1)
+    if not traces(text for each in together for text in _spelled(each)):
         return []
-    return [place for place in found if traces(found[place])]
+    return [*dict.fromkeys(place for place, value in found if traces(texts(value, known)))]
 
 
 def texts(value, known=()):
