@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import sys
 import textwrap
 import threading
@@ -25,7 +24,7 @@ from werkzeug.serving import make_server
 from flask_model_registry import configure_sqlite
 from flask_model_registry.cli import new_key
 from flask_model_registry.providers.transport import Network
-from tests.hosts import CANARY, look_up_here, model, services_of
+from tests.hosts import CANARY, default_context, look_up_here, model, services_of
 from tests.shell import ADDRESS, Shell
 from tests.upstream import Upstream, answers, speaks
 
@@ -148,7 +147,7 @@ class World:
     def take(self, app):
         """Go on with an app; nothing of it calls the world."""
         transport = services_of(app).providers.client._transport
-        transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
+        transport._network = Network(default_context, look_up_here, sleep=lambda _: None)
         self._apps.append(app)
         self.app = self.names["app"] = app
         return app

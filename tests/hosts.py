@@ -7,6 +7,7 @@ import secrets
 import ssl
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -390,6 +391,10 @@ def declare(kind="legacy base, int key", **options):
     return db, jwt, User, registry, new_user_key
 
 
+# Reading the authorities takes a tenth of a second, and no test with this one adds to them.
+default_context = cache(ssl.create_default_context)
+
+
 def look_up_here(host, port):
     if host != "localhost":
         raise OSError("unknown")
@@ -415,7 +420,7 @@ def create_app(declared, url, *, mount=None, **config):
     # No test calls the world.
     host = Host(app, db, User, registry, new_user_key)
     transport = host.services.providers.client._transport
-    transport._network = Network(ssl.create_default_context, look_up_here, sleep=lambda _: None)
+    transport._network = Network(default_context, look_up_here, sleep=lambda _: None)
     return host
 
 

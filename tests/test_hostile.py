@@ -14,7 +14,7 @@ import trustme
 from flask_model_registry.providers.transport import Network
 from tests.addresses import NOT_PUBLIC, SPELLINGS
 from tests.databases import SERVERS
-from tests.hosts import CANARY, PREFIX, connection, register
+from tests.hosts import CANARY, PREFIX, connection, default_context, register
 from tests.ports import free_port
 from tests.sockets import watch_connections
 from tests.upstream import HOSTILE, LISTING, PRIVATE, Upstream, answers, is_silent, wait_until
@@ -47,7 +47,7 @@ def on_network(host, names):
         return [found]
 
     transport = host.services.providers.client._transport
-    transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
+    transport._network = Network(default_context, look_up, sleep=lambda _: None)
 
 
 SPELLED = [*SPELLINGS, *(f"[{each}]" if ":" in each else each for each in NOT_PUBLIC)]
@@ -195,7 +195,7 @@ def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, 
             go_on.wait(120)
         return ["127.0.0.1"]
 
-    transport._network = Network(ssl.create_default_context, look_up, sleep=lambda _: None)
+    transport._network = Network(default_context, look_up, sleep=lambda _: None)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     cases = {name: ("http://localhost", *case) for name, case in HOSTILE.items()} | ALSO

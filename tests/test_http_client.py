@@ -27,7 +27,7 @@ from flask_model_registry.providers.base_urls import AddressPolicy, parse_base_u
 from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
 from tests.frames import frames, is_no_test, is_ours, leaks
-from tests.hosts import CANARY, register
+from tests.hosts import CANARY, default_context, register
 from tests.ports import free_port
 from tests.sockets import watch_connections
 from tests.upstream import HOSTILE, PRIVATE, answers, echoes, is_silent, sends, wait_until
@@ -112,7 +112,7 @@ def client_for(request, library):
     made = []
 
     def client_for(base_url, *, policy=LOCAL, names=NAMES, authority=None, proxy=None, key=CANARY):
-        context = ssl.create_default_context()
+        context = default_context() if authority is None else ssl.create_default_context()
         if authority is not None:
             authority.configure_trust(context)
         look_up = names if callable(names) else look_up_in(names)

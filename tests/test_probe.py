@@ -1,7 +1,6 @@
 """A probe: what a provider's list of models tells, and nothing else that it says."""
 
 import json
-import ssl
 import time
 
 import pytest
@@ -14,7 +13,7 @@ from flask_model_registry.providers.catalogue import Provider
 from flask_model_registry.providers.client import RESULTS, ConnectionResult, ProviderClient
 from flask_model_registry.providers.transport import Network, Transport
 from tests.conftest import traces
-from tests.hosts import CANARY
+from tests.hosts import CANARY, default_context
 from tests.upstream import Upstream, answers, echoes, received
 
 LOCAL = AddressPolicy(hosts=frozenset({"up.example.com"}))
@@ -37,9 +36,7 @@ def probe():
     ):
         upstream = Upstream(handler)
         started.append(upstream)
-        network = Network(
-            ssl.create_default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None
-        )
+        network = Network(default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None)
         url = base_url or f"http://up.example.com:{upstream.port}/v1"
         own = url if options else None
         catalogue = Catalogue([Provider("acme", "Acme", own, dialect=dialect, **options)])

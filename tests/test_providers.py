@@ -2,7 +2,6 @@
 
 import json
 import re
-import ssl
 
 import pytest
 
@@ -17,7 +16,7 @@ from flask_model_registry.providers.transport import Network, Transport
 from flask_model_registry.secret import Secret
 from flask_model_registry.services.encryption import AesGcmBox, CredentialService
 from tests.doc_runner import ROOT
-from tests.hosts import CANARY, PREFIX, model, register
+from tests.hosts import CANARY, PREFIX, default_context, model, register
 from tests.upstream import Upstream, answers
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -271,7 +270,7 @@ def test_a_provider_may_list_its_models_in_a_way_of_its_own():
     own = ListApi(header="X-Acme-Key", scheme="", items="catalogue", name="slug")
     upstream = Upstream(answers(b'{"catalogue": [{"slug": "acme-large"}]}'))
     policy = AddressPolicy(hosts=frozenset({"up.example.com"}))
-    network = Network(ssl.create_default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None)
+    network = Network(default_context, lambda *_: ["127.0.0.1"], sleep=lambda _: None)
     catalogue = Catalogue([Provider("acme", "Acme", list_api=own)])
     client = ProviderClient(catalogue, policy, lambda: Transport(policy, network, 5.0))
     url = f"http://up.example.com:{upstream.port}/v1"

@@ -22,7 +22,7 @@ from flask_model_registry.errors import UpstreamError
 from flask_model_registry.providers.base_urls import AddressPolicy
 from flask_model_registry.providers.transport import Network, Transport, look_up, system_network
 from tests.conftest import traces
-from tests.hosts import CANARY
+from tests.hosts import CANARY, default_context
 from tests.ports import free_port
 from tests.upstream import HOSTILE, PRIVATE, answers, echoes, is_silent, wait_until
 
@@ -54,7 +54,7 @@ class Dns:
 def transport(
     authority=None, *, policy=LOCAL, names=NAMES, timeout=TIMEOUT, sleeps=None, clock=time.monotonic
 ):
-    context = ssl.create_default_context()
+    context = default_context() if authority is None else ssl.create_default_context()
     if authority is not None:
         authority.configure_trust(context)
     dns = names if callable(names) else Dns(names)
