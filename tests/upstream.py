@@ -55,6 +55,8 @@ class Upstream:
 
     def close(self):
         self.is_open = False
+        with contextlib.suppress(OSError):  # it is closed already
+            self._listener.shutdown(socket.SHUT_RDWR)  # or the thread goes on listening
         self._listener.close()
 
 
