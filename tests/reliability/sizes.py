@@ -25,7 +25,7 @@ class Size:
 
 SEEDS = 40  # models that are there before requests are generated
 SIZES = {
-    "ci": Size(examples=125, cases=5_000, kills=40, steps=150, seconds=(120, 30)),
+    "ci": Size(examples=60, cases=5_000, kills=40, steps=150, seconds=(120, 30)),
     "soak": Size(examples=2_000, cases=50_000, kills=200, steps=3_000, seconds=(1_800, 120)),
 }
 SIZE = SIZES[os.environ["TEST_RELIABILITY"]]
