@@ -181,10 +181,10 @@ def _url_prefix(config: Mapping[str, Any]) -> str:
 
 
 def _key_check(config: Mapping[str, Any]) -> str:
-    answer = config.get(PREFIX + "KEY_CHECK", Settings.key_check)
-    if answer not in ("error", "warning"):
+    value = config.get(PREFIX + "KEY_CHECK", Settings.key_check)
+    if value not in ("error", "warning"):
         raise ConfigError(f"{PREFIX}KEY_CHECK must be 'error' or 'warning'")
-    return str(answer)
+    return str(value)
 
 
 def _flag(config: Mapping[str, Any], name: str, *, default: bool) -> bool:

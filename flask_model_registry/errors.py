@@ -22,10 +22,10 @@ class RegistryError(Exception):
 
     Attributes:
         code: A short name that programs can compare, also the end of the problem's ``type``.
-        status: The HTTP status the blueprint answers with.
+        status: The HTTP status that the blueprint returns.
         title: What happened, the same for every error of this code.
         detail: What happened this time; holds no secret and no value that was sent.
-        headers: What belongs in the header of the answer.
+        headers: The headers of the response, such as ``Retry-After``.
 
     Example:
         >>> try:
@@ -222,7 +222,7 @@ class ProbesBusyError(RegistryError):
 
 
 class UpstreamError(RegistryError):
-    """A provider did not answer, or not as it should.
+    """A provider did not respond, or not as it should.
 
     Also the cause of the error that an SDK raises, if the guarded HTTP client refused its call or
     did not reach the provider.
@@ -231,7 +231,7 @@ class UpstreamError(RegistryError):
         result: One of the results of a probe; nothing else that was received is shown.
     """
 
-    code, status, title = "upstream", 502, "The provider did not answer as it should"
+    code, status, title = "upstream", 502, "The provider did not respond as it should"
 
     def __init__(self, result: str, detail: str = "") -> None:
         super().__init__(detail)
@@ -253,7 +253,7 @@ class StorageFullError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The database did not answer, or a ``secret_box`` or ``secret_source`` raised this; retry.
+    """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this; retry.
 
     Args:
         detail: For Python and the commands; HTTP shows nothing that your code says.

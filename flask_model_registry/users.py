@@ -178,7 +178,9 @@ class Users:
         if self._can_grant is None:
             return True
         giver = self.find(owner)
-        return giver is not None and _is_true(self._can_grant(giver, grantee), "can_grant's answer")
+        return giver is not None and _is_true(
+            self._can_grant(giver, grantee), "the result of can_grant"
+        )
 
     def key(self, user: Any, argument: str, hint: str = "") -> Any:
         """Return the value of a user's primary key.
@@ -212,7 +214,7 @@ class Users:
 
     def _may_share(self, user: Any) -> bool:
         if self._can_share is not None:
-            return _is_true(self._can_share(user), "can_share's answer")
+            return _is_true(self._can_share(user), "the result of can_share")
         return _all_true(user, "is_admin", default=False, fix="; or pass can_share")
 
     def _given(self, user: Any, argument: str, hint: str = "") -> Any:

@@ -171,13 +171,13 @@ LEAKS = {
     registry._users._load_user = anyone
 """,
         {LETS_IN},
-        "GET /api/models/ with no token answered 200",
+        "GET /api/models/ with no token returned 200",
     ),
     "a hook that answers before": (
         "tokens",
         HEAR.format("return 'all of it' if request.path.endswith('/summary') else None"),
         {LETS_IN},
-        "GET /api/models/summary with no token answered 200: 'all of it'",
+        "GET /api/models/summary with no token returned 200: 'all of it'",
     ),
     "a loader that finds the same user for all": (
         "tokens",
@@ -515,7 +515,7 @@ FIXTURES = {
     "no valid token": (
         CONFTEST.replace("yield from host.users(model_registry_app)",
                          "yield next(host.users(model_registry_app))[0], {'Authorization': 'Bearer x'}"),
-        "the second user of model_registry_users is not let in: GET /api/models/ answered 401",
+        "the second user of model_registry_users is not let in: GET /api/models/ returned 401",
     ),
 }  # fmt: skip
 
@@ -549,7 +549,7 @@ def test_an_answer_of_the_hosts_instead_of_the_registry_is_shown(run):
 
     assert failures == ALL - {TABLES, STORED}
     assert (
-        "GET /api/models/ by the first user must be answered 200, but was 418: 'closed'" in output
+        "GET /api/models/ by the first user must return 200, but returned 418: 'closed'" in output
     )
 
 
@@ -559,7 +559,7 @@ def test_an_answer_of_the_hosts_to_some_requests_is_shown(run):
     failures, output = run(leaking("tokens", leak))
 
     assert failures == {LETS_IN, ANSWERS, LOGS, ABSENT}
-    assert re.search(r"PATCH /api/models/\d+ by the first user must be answered 200, but", output)
+    assert re.search(r"PATCH /api/models/\d+ by the first user must return 200, but", output)
 
 
 def test_users_who_have_chosen_all_their_defaults_keep_them(run, pytester):
@@ -602,7 +602,7 @@ def test_a_registration_that_is_not_saved_is_found(run):
     failures, output = run(leaking("sessions", leak))
 
     assert ITSELF in failures
-    assert "answered 201, but there is no row with the id" in output
+    assert "returned 201, but there is no row with the id" in output
 
 
 def test_the_examples_of_the_documentation_pass(run, monkeypatch):

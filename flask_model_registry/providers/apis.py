@@ -94,30 +94,30 @@ class ListApi:
         Raises:
             ValueError: The response isn't a list of models.
         """
-        answer = read_json(body)
-        if isinstance(answer, list):
-            answer = {self.items: answer}
-        items = self._items(answer) if isinstance(answer, dict) else None
+        content = read_json(body)
+        if isinstance(content, list):
+            content = {self.items: content}
+        items = self._items(content) if isinstance(content, dict) else None
         if not isinstance(items, list):
             raise ValueError("not a list of models")  # noqa: TRY004  # the response's fault
         names = [name for item in items for name in self._names(item)]
         if items and not names:
             raise ValueError("a list of something else")
-        token = answer.get(self.cursor)
+        token = content.get(self.cursor)
         # The last id is there on the last page, too.
-        has_more = self.cursor != "last_id" or answer.get("has_more") is True
+        has_more = self.cursor != "last_id" or content.get("has_more") is True
         if not has_more or not isinstance(token, str) or not 0 < len(token) <= _TOKEN:
             return names, ""
         return names, f"{self.after}={quote(token, safe='')}"
 
-    def _items(self, answer: dict[str, Any]) -> Any:
+    def _items(self, content: dict[str, Any]) -> Any:
         for member in (self.items, "data", "models"):
-            if member in answer:
+            if member in content:
                 # For some servers null is an empty list, for others a sign of an error.
-                is_empty = answer[member] is None and (
-                    len(answer) == 1 or answer.get("object") == "list"
+                is_empty = content[member] is None and (
+                    len(content) == 1 or content.get("object") == "list"
                 )
-                return [] if is_empty else answer[member]
+                return [] if is_empty else content[member]
         return None
 
     def _names(self, item: Any) -> list[str]:

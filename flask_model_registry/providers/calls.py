@@ -22,7 +22,7 @@ _TOKENS = 16  # some models refuse fewer
 _TEXT = "Hi"
 _MESSAGES = [{"role": "user", "content": _TEXT}]
 _LIMITS = ("max_tokens", "max_completion_tokens")
-# What a call decides itself, because each of these makes it longer or answers in another form.
+# What a call decides itself: each of these makes the response longer or changes its form.
 _OURS = {"stream", "stream_options", "n", "thinking", *_LIMITS}
 #: How many bytes of an error are looked at, because a server may send far more than it says.
 LOOKED_AT = 4096
@@ -86,22 +86,22 @@ class Call:
         """Return the body as JSON."""
         return json.dumps(self.body).encode()
 
-    def with_other_limit(self, status: int, answer: bytes) -> Call | None:
+    def with_other_limit(self, status: int, body: bytes) -> Call | None:
         """Return the call with the other parameter, if the response refuses this one."""
         used = [name for name in _LIMITS if name in self.body]
-        error = answer[:LOOKED_AT]
+        error = body[:LOOKED_AT]
         names = any(name.encode() in error for name in _LIMITS)
         if status not in {400, 422} or not used or not names or _CUT_OFF.search(error):
             return None
         (other,) = {*_LIMITS} - {*used}
-        body = {name: value for name, value in self.body.items() if name not in used}
-        return replace(self, body={**body, other: _TOKENS})
+        kept = {name: value for name, value in self.body.items() if name not in used}
+        return replace(self, body={**kept, other: _TOKENS})
 
-    def result(self, status: int, answer: bytes) -> str | None:
+    def result(self, status: int, body: bytes) -> str | None:
         """Return what a response says about the model; ``None`` if its status says it all."""
         if status == 200:
-            return "ok" if self._is_filled(answer) else "bad_response"
-        error = answer[:LOOKED_AT]
+            return "ok" if self._is_filled(body) else "bad_response"
+        error = body[:LOOKED_AT]
         if _CUT_OFF.search(error):
             return "ok"
         if _NO_CREDIT.search(error):
@@ -110,9 +110,9 @@ class Call:
             return "model_not_found"
         return "bad_response" if status in {404, 405, 501} else None
 
-    def _is_filled(self, answer: bytes) -> bool:
+    def _is_filled(self, body: bytes) -> bool:
         try:
-            found = read_json(answer)
+            found = read_json(body)
         except ValueError:
             return False
         values = [found.get(name) for name in self.members] if isinstance(found, dict) else []

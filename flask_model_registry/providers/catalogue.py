@@ -240,7 +240,7 @@ PROVIDERS = (
              keys_url="https://console.bce.baidu.com/qianfan/ais/console/apiKey"),
     Provider("modelscope", "ModelScope", "https://api-inference.modelscope.cn/v1",
              lists_to_anyone=True, keys_url="https://modelscope.cn/my/myaccesstoken"),
-    # Servers of your own; some are asked for any model and answer with the one they have.
+    # Self-hosted servers. Some serve their only model, whichever model a request names.
     Provider("ollama", "Ollama", dialect="ollama", needs_key=False, categories=_TEXT),
     Provider("vllm", "vLLM", needs_key=False, categories=("llm", "embedding", "speech", "rerank")),
     Provider("sglang", "SGLang", needs_key=False, categories=_RANKS, list_is_complete=False),

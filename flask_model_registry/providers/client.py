@@ -213,12 +213,12 @@ class ProviderClient:
         known = self._catalogue[provider]
         call = call_of(known, dialect, address, model, api_key=api_key)
         begun, deadline = self._clock(), self._transport.deadline()
-        answer = self._transport.post(call.url, call.headers, call.content(), deadline)
-        if other := call.with_other_limit(*answer):
-            answer = self._transport.post(call.url, call.headers, other.content(), deadline)
-        result = call.result(*answer)
+        response = self._transport.post(call.url, call.headers, call.content(), deadline)
+        if other := call.with_other_limit(*response):
+            response = self._transport.post(call.url, call.headers, other.content(), deadline)
+        result = call.result(*response)
         if result is None:
-            raise _refusal(*answer)
+            raise _refusal(*response)
         latency_ms = self._latency_ms(begun)
         # A provider's own server calls no model without an API key. A user's server may.
         own = known.base_url and parse_base_url(known.base_url).origin

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
 _PIECES = 20_000
 _LOOK_UPS = 32  # at once
-#: To how many addresses of a name a connection is tried; an answer of DNS may hold thousands.
+#: How many IP addresses of a name are tried, because a DNS response may hold thousands.
 MOST_ADDRESSES = 8
 _PACE = 1.0  # seconds
 # Some refuse an API key with 400, and the others say whether it was the model.
@@ -136,13 +136,13 @@ class Transport:
     def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
         """Look a host up in a thread, because a look-up has no timeout."""
         # Not a SimpleQueue: gevent replaces the class, but not what was imported before.
-        answers: Queue[Sequence[str]] = Queue()
+        found: Queue[Sequence[str]] = Queue()
 
         def ask() -> None:
             try:
-                answers.put(self._network.look_up(host, port))
+                found.put(self._network.look_up(host, port))
             except (OSError, ValueError):  # such as a UnicodeError
-                answers.put(())
+                found.put(())
             finally:
                 self._look_ups.release()
 
@@ -150,7 +150,7 @@ class Transport:
             return ()
         try:
             threading.Thread(target=ask, daemon=True).start()
-            return answers.get(timeout=limits.seconds())
+            return found.get(timeout=limits.seconds())
         except Empty:
             return ()
         except RuntimeError:  # there are too many threads
@@ -180,9 +180,9 @@ class Transport:
         method = "GET" if content is None else "POST"
         sent = connection.stream(method, url, headers=headers, content=content)
         try:
-            with connection, sent as answer:
-                is_read = answer.status in _READ[method]
-                return answer.status, _body(answer, backend.limits) if is_read else b""
+            with connection, sent as response:
+                is_read = response.status in _READ[method]
+                return response.status, _body(response, backend.limits) if is_read else b""
         except httpcore.TimeoutException:
             result = "timeout"
         except httpcore.ProxyError:
@@ -310,15 +310,15 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _body(answer: httpcore.Response, limits: _Limits) -> bytes:
-    if len(answer.headers) > _HEADERS:
+def _body(response: httpcore.Response, limits: _Limits) -> bytes:
+    if len(response.headers) > _HEADERS:
         raise UpstreamError("too_large")
-    encodings = {value for name, value in answer.headers if name.lower() == b"content-encoding"}
+    encodings = {value for name, value in response.headers if name.lower() == b"content-encoding"}
     if encodings - {b"", b"identity"}:
         raise UpstreamError("bad_response")
     limits.allow_body()
     pieces = []
-    for piece in answer.iter_stream():
+    for piece in response.iter_stream():
         pieces.append(piece)
         if len(pieces) > _PIECES:  # each takes time
             raise UpstreamError("too_large")

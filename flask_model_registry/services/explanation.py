@@ -44,7 +44,7 @@ class Explanation:
         key_id: The encryption key that its API key is sealed with.
         same_model_id: Other models that the user sees, of the same ``model_id``; that leads to the
             nearest active one.
-        problems: What keeps ``resolve`` from answering, with the remedy; empty if nothing does.
+        problems: Why ``resolve`` would raise, each with the remedy; empty if it would not.
 
     Example:
         >>> registry.explain("gpt-4o", user=alice).relations

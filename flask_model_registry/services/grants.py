@@ -53,7 +53,7 @@ class Grants:
                 self._users.check_recipient(key["user_id"], locked.row["owner_id"])
             else:
                 self._users.check_group(key["group_name"], locked.row["owner_id"])
-            # Only for the answer: on MariaDB this may not see what was written a moment ago.
+            # Only for the response: on MariaDB this may not see what was written a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = locked.connection.execute(known).first() is None
             values = {**rights, "model_id": locked.row["model_id"]}

@@ -34,8 +34,8 @@ _WHOLE = AccountSecretFields()
 _NO_SOURCE = "This app keeps no secrets elsewhere. Send the secret instead."
 # The same for a name that is unknown and for one that is another user's.
 _REFUSED = "Must name a secret that you may use with this provider and base URL."
-# A failure of the database is no answer: what follows in the transaction would fail too. Others of
-# SQLAlchemy's errors are, such as NoResultFound for an unknown name.
+# A failure of the database is passed on, because the rest of the transaction would fail too. Other
+# errors of SQLAlchemy's, such as NoResultFound, mean that the name is unknown.
 _PASSED_ON = (UnavailableError, DBAPIError, PoolTimeoutError, PendingRollbackError)
 
 

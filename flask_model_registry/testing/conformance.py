@@ -119,17 +119,17 @@ class ModelRegistryConformance:
     def test_no_route_answers_without_a_token(self, model_registry_scene: Fixture) -> None:
         """Every URL and method refuses a request without a token, except the API's description."""
         fixture = model_registry_scene
-        _fail_if_any([*_let_in(fixture)], "Without a valid token, the answer must be 401:")
+        _fail_if_any([*_let_in(fixture)], "Without a valid token, the response must be 401:")
 
     def test_no_answer_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent never comes back, in a body or a header."""
         fixture = model_registry_scene
         exercise(fixture)
         leaks = [
-            f"{what}, status {answer.status_code}, in the {place}"
+            f"{what}, status {response.status_code}, in the {place}"
             for user_client in (fixture.first, fixture.second)
-            for what, answer in user_client.answers
-            for place, text in (("headers", str(answer.headers)), ("body", answer.text))
+            for what, response in user_client.responses
+            for place, text in (("headers", str(response.headers)), ("body", response.text))
             if fixture.canary.is_in(text)
         ]
         _fail_if_any(leaks, "An API key, or a piece of it, came back:")
@@ -157,7 +157,7 @@ class ModelRegistryConformance:
     def test_a_model_of_another_user_looks_like_a_missing_one(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
-        """By no form of its id, on no route, is the answer another than if it were not there."""
+        """On every route and by each form of its id, it gets the response of a missing model."""
         owner, other = _roles(model_registry_scene, requester)
         model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
         own = model_registry_scene.register(other, "own")
@@ -219,13 +219,13 @@ def _let_in(fixture: Fixture) -> Iterator[str]:
         if rule.endpoint.rpartition(".")[2] in _PUBLIC:
             continue
         path = fixture.host.path(rule.endpoint, **values)
-        # Of OPTIONS, so that browsers may ask from elsewhere, the answer is the methods alone.
+        # OPTIONS, which browsers send for other origins, only returns the methods.
         for method in sorted((rule.methods or set()) - {"OPTIONS"}):
             for headers in ({}, {"Authorization": "Bearer no.such.token"}):
-                answer = user_client.ask(method, path, headers=headers, json=body)
-                if answer.status_code != 401:
-                    how = "a token that is none" if headers else "no token"
-                    yield f"{method} {path} with {how} answered {describe(answer)}"
+                response = user_client.ask(method, path, headers=headers, json=body)
+                if response.status_code != 401:
+                    how = "an invalid token" if headers else "no token"
+                    yield f"{method} {path} with {how} returned {describe(response)}"
 
 
 def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Fixture:
         with self.host.connected() as connection:
             owner = connection.scalar(sa.select(models.owner_id).where(models.id == row_id))
         if owner is None:
-            fail(f"POST {path} answered 201, but there is no row with the id {row_id}")
+            fail(f"POST {path} returned 201, but there is no row with the id {row_id}")
         return Registered(row_id, f"{self.prefix}/{name}", owner)
 
     def account_body(self, name: str) -> dict[str, Any]:

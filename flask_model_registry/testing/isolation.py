@@ -52,7 +52,7 @@ def distinguishable(
     absent = ((MAX_ID, f"{fixture.prefix}/absent"), (MAX_ID - 1, f"{fixture.prefix}/nowhere"))
     for name, method in _of_one():
         there = (account, "") if name.startswith("account_") else (model.id, model.model_id)
-        before, answer, after = (
+        before, response, after = (
             requester.ask(
                 method, _path(fixture, name, ref, own), **_options(name, method, ref, fixture)
             )
@@ -60,11 +60,11 @@ def distinguishable(
         )
         what = f"{method} {_path(fixture, name, there, own)}"
         if before.status_code != 404:
-            yield f"{what} must be answered 404 if nothing is there, but was {describe(before)}"
-        elif differing := _differing(answer, before, after):
+            yield f"{what} must return 404 if nothing is there, but returned {describe(before)}"
+        elif differing := _differing(response, before, after):
             names = ", ".join(differing)
             absent_is = describe(before)
-            yield f"{what} answered {describe(answer)}, if nothing is there {absent_is}: {names}"
+            yield f"{what} returned {describe(response)}, if nothing is there {absent_is}: {names}"
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
@@ -120,16 +120,16 @@ def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> 
     return {"json": bodies.get((name.removesuffix("_by_handle"), method))}
 
 
-def _differing(answer: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
-    """Return what of an answer differs from two others, and does not between these."""
-    names = sorted({*answer.headers.keys(), *before.headers.keys()})
+def _differing(response: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
+    """Return the parts of a response that two others share and it does not."""
+    names = sorted({*response.headers.keys(), *before.headers.keys()})
     told_by: dict[str, Callable[[TestResponse], Any]] = {
         "the status": lambda each: each.status_code,
         "the body": lambda each: each.data,
         **{f"the header {name}": _header(name) for name in names},
     }
     return [
-        what for what, value in told_by.items() if value(before) == value(after) != value(answer)
+        what for what, value in told_by.items() if value(before) == value(after) != value(response)
     ]
 
 

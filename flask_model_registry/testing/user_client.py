@@ -22,39 +22,39 @@ _TWO = (
     "model_registry_users must return two different users, each a mapping of request headers such "
     "as {'Authorization': f'Bearer {token}'}, or an app.test_client() that has logged in"
 )
-_SHOWN = 300  # characters of an answer in a message
+_SHOWN = 300  # characters of a response in a message
 
 
 @dataclass
 class UserClient:
-    """Sends requests, and keeps the answers."""
+    """Sends requests, and keeps the responses."""
 
     name: str
     host: Host
     client: FlaskClient
     headers: Mapping[str, str] = field(default_factory=dict)
-    answers: list[tuple[str, TestResponse]] = field(default_factory=list)
+    responses: list[tuple[str, TestResponse]] = field(default_factory=list)
 
     def ask(self, method: str, path: str, **options: Any) -> TestResponse:
-        """Send a request and return the answer."""
+        """Send a request and return the response."""
         headers = {**self.headers, **self._csrf(), **options.pop("headers", {})}
         # As a server would: not within a context that the host's fixtures hold open, where
         # extensions remember the user of the request before.
-        answer: TestResponse = Context().run(
+        response: TestResponse = Context().run(
             self.client.open, path, method=method, headers=headers, **options
         )
-        self.answers.append((f"{method} {path}", answer))
-        return answer
+        self.responses.append((f"{method} {path}", response))
+        return response
 
     def expect(self, status: int, method: str, path: str, **options: Any) -> TestResponse:
-        """Send a request, and fail if the answer has another status."""
-        answer = self.ask(method, path, **options)
-        if answer.status_code != status:
+        """Send a request, and fail if the response has another status."""
+        response = self.ask(method, path, **options)
+        if response.status_code != status:
             fail(
-                f"{method} {path} by {self.name} must be answered {status}, "
-                f"but was {describe(answer)}"
+                f"{method} {path} by {self.name} must return {status}, "
+                f"but returned {describe(response)}"
             )
-        return answer
+        return response
 
     def _csrf(self) -> dict[str, str]:
         """Return the header that Flask-JWT-Extended wants beside its cookie."""
@@ -92,9 +92,9 @@ def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:
     return first, second
 
 
-def describe(answer: TestResponse) -> str:
-    """Return what an answer says, to be read in a message."""
-    return f"{answer.status_code}: {answer.text[:_SHOWN]!r}"
+def describe(response: TestResponse) -> str:
+    """Return the status and the beginning of a response, for a message."""
+    return f"{response.status_code}: {response.text[:_SHOWN]!r}"
 
 
 def _user_client(name: str, host: Host, user: Any) -> UserClient:
@@ -117,12 +117,12 @@ def _apart(client: FlaskClient) -> FlaskClient:
 
 def _check_is_let_in(user_client: UserClient) -> None:
     path = user_client.host.path("models")
-    answer = user_client.ask("GET", path)
-    if answer.status_code == 401:
+    response = user_client.ask("GET", path)
+    if response.status_code == 401:
         fail(
-            f"{user_client.name} of model_registry_users is not let in: GET {path} answered "
-            f"{describe(answer)}. Give a valid token, or a client that has logged in, of a user "
+            f"{user_client.name} of model_registry_users is not let in: GET {path} returned "
+            f"{describe(response)}. Give a valid token, or a client that has logged in, of a user "
             "who is in the database, committed"
         )
-    if answer.status_code != 200:
-        fail(f"GET {path} by {user_client.name} must be answered 200, but was {describe(answer)}")
+    if response.status_code != 200:
+        fail(f"GET {path} by {user_client.name} must return 200, but returned {describe(response)}")

@@ -64,7 +64,7 @@ def build_blueprint(services: Services) -> Blueprint:
         _add_rule(blueprint, route.rule, name, requests.view_function(name, route))
     for rule in ("/v1", "/v1/<path:rest>"):
         _add_rule(blueprint, rule, OPENAI_UNKNOWN, _openai_unknown)
-    # What routing does not find would otherwise be answered by the host's own pages.
+    # Without this rule, the host's own pages would respond to unknown paths below the prefix.
     _add_rule(blueprint, "/<path:rest>", "unknown", _unknown)
     add_error_handlers(blueprint)
     return blueprint

@@ -163,7 +163,7 @@ def _variables(rule: str) -> list[dict[str, Any]]:
 
 
 def _links(served: Iterable[tuple[str, Operation]]) -> dict[str, Any]:
-    """Return what can be done with a model, by what an answer tells of it."""
+    """Return links from a response with a model to the operations on that model."""
     return {
         each.name: {"operationId": each.name, "parameters": {"id": "$response.body#/id"}}
         for rule, each in served
@@ -181,7 +181,7 @@ def _operation(rule: str, operation: Operation, links: Mapping[str, Any]) -> dic
         "parameters": [*_parameters(operation)],
         "responses": {
             **{
-                str(status): _answer(status, shape, links)
+                str(status): _response(status, shape, links)
                 for status, shape in operation.responses.items()
             },
             **{str(status): f"Error{status}" for status in sorted(_errors(rule, operation))},
@@ -225,21 +225,21 @@ def _errors(rule: str, operation: Operation) -> set[int]:
     return {*_OF_ALL, *_OF_USERS, *with_body, *absent, *stale, *operation.errors}
 
 
-def _answer(
+def _response(
     status: int, shape: marshmallow.Schema | None, links: Mapping[str, Any]
 ) -> dict[str, Any]:
-    answer = _said(status)
+    response = _said(status)
     if shape is not None:
-        answer["content"] = _content(shape)
+        response["content"] = _content(shape)
     if isinstance(shape, (ModelRepresentation, CredentialRepresentation, Parameters)):
         is_new = status == HTTPStatus.CREATED
         of_one, of_many = [] if isinstance(shape, ModelDetails) else ["ETag"], ["Link"]
         if is_new:  # which has no pages
             of_one, of_many = ["Location", "ETag"], []
-        answer["headers"] = _headers(of_many if shape.many else of_one)
+        response["headers"] = _headers(of_many if shape.many else of_one)
         if isinstance(shape, ModelRepresentation) and not shape.many:
-            answer["links"] = links
-    return answer
+            response["links"] = links
+    return response
 
 
 def _error(status: int) -> dict[str, Any]:
@@ -247,10 +247,10 @@ def _error(status: int) -> dict[str, Any]:
 
 
 def _said(status: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if status in _HEADERS:
-        answer["headers"] = _headers(_HEADERS[status])
-    return answer
+        response["headers"] = _headers(_HEADERS[status])
+    return response
 
 
 def _content(shape: marshmallow.Schema) -> dict[str, Any]:

@@ -125,11 +125,11 @@ def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
     )
     if failure is Failure.FULL:
         return _problem(StorageFullError())
-    return _problem(UnavailableError("The database did not answer; try again."))
+    return _problem(UnavailableError("The database did not respond; try again."))
 
 
 def _data_problem(_error: Exception) -> Response:
-    """Answer for a database or a connection that is not in UTF-8."""
+    """Return the error for a database or a connection that does not use UTF-8."""
     return _problem(ValidationError([("", "The database cannot hold this text.")]))
 
 
