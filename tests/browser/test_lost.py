@@ -211,7 +211,7 @@ def test_what_failed_to_load_is_loaded_again(demo, by):
     page.route("**/api/models/?*", lambda route: route.fulfill(status=503, headers=headers))
     page.get_by_role("searchbox").fill("house")
     alert = page.locator(".messages [role=alert]")
-    expect(alert).to_contain_text("The server answered 503.")
+    expect(alert).to_contain_text("The server returned 503.")
     expect(row(page, "bobs-own")).to_be_visible()
     page.unroute_all()
 

@@ -43,7 +43,7 @@ def test_another_user_sees_nothing_of_the_first(demo, fails):
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(row(page, "bobs-own")).to_have_count(0)
     expect(page.get_by_role("status").first).to_be_empty()
-    expect(alert(page)).to_have_text("The server answered 500." if fails else "")
+    expect(alert(page)).to_have_text("The server returned 500." if fails else "")
 
 
 @pytest.mark.parametrize("ends", ["pointerup", "never said"])
@@ -287,11 +287,11 @@ BROKEN = {
         json.dumps({"title": "T", "errors": ["x", {"field": 1}, None]}),
         "T",
     ),
-    "null": (422, "null", "The server answered 422."),
-    "a number": (422, "5", "The server answered 422."),
-    "a page": (500, "<!doctype html><h1>Oops</h1>", "The server answered 500."),
-    "a page that is well": (200, "<!doctype html>", "The answer of the server is not understood."),
-    "nothing": (204, "", "The answer of the server is not understood."),
+    "null": (422, "null", "The server returned 422."),
+    "a number": (422, "5", "The server returned 422."),
+    "a page": (500, "<!doctype html><h1>Oops</h1>", "The server returned 500."),
+    "a page that is well": (200, "<!doctype html>", "The server's response is not understood."),
+    "nothing": (204, "", "The server's response is not understood."),
 }
 
 
@@ -311,7 +311,7 @@ def test_a_broken_answer_is_said_in_words(demo, status, body, said):
         "**/api/models/?*", lambda route: route.fulfill(status=200, body='{"not": "a list"}')
     )
     page.get_by_role("searchbox").fill("x")
-    expect(alert(page)).to_have_text("The answer of the server is not understood.")
+    expect(alert(page)).to_have_text("The server's response is not understood.")
 
 
 def test_a_broken_catalogue_is_asked_for_again(demo):
@@ -384,14 +384,14 @@ def test_a_refusal_by_the_host_is_said_once_and_not_asked_for_again_and_again(de
 
     page.route("**/test", refuse)
     page.get_by_role("button", name="Test bobs-own").click()
-    expect(row(page, "bobs-own").locator(".result")).to_have_text("The server answered 403.")
+    expect(row(page, "bobs-own").locator(".result")).to_have_text("The server returned 403.")
     page.route("**/api/models/**", refuse)
     choose(page, "bobs-own", "Switch off")
-    expect(row(page, "bobs-own").locator(".result")).to_have_text("The server answered 403.")
+    expect(row(page, "bobs-own").locator(".result")).to_have_text("The server returned 403.")
     page.get_by_role("searchbox").fill("x")
     page.wait_for_timeout(1000)
 
-    expect(alert(page)).to_have_text("The server answered 403.")
+    expect(alert(page)).to_have_text("The server returned 403.")
     assert len(asked) <= 6
 
 

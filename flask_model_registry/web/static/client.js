@@ -73,13 +73,13 @@ export class Client {
   }
 
   /**
-   * Return what the server answers, with its `ETag` and the query of the next page.
+   * Return the server's response, with its `ETag` and the query of the next page.
    *
    * @param {string} method
    * @param {string} path What comes after `src`.
    * @param {{ body?: any, headers?: object, signal?: AbortSignal }} [options]
    * @returns {Promise<{ content: any, tag: string | null, next: string | null }>}
-   * @throws {Problem} If the server refuses, does not answer, or cannot be reached.
+   * @throws {Problem} If the server refuses, does not respond, or cannot be reached.
    */
   async send(method, path, { body, headers = {}, signal } = {}) {
     const session = this.#session.signal;

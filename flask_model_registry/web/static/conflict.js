@@ -72,8 +72,8 @@ export function reconcile(page, key, before, theirs, mine) {
     return h("fieldset", { class: "sides" }, legend, theirChoice, myChoice);
   };
   return new Promise((resolve) => {
-    const end = (answer) => () => {
-      resolve(answer());
+    const end = (choice) => () => {
+      resolve(choice());
       dialog.close();
     };
     const isKept = (/** @type {[string, any]} */ [name]) => kept.get(name)?.checked ?? true;

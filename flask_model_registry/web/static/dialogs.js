@@ -12,7 +12,7 @@ export class Dialogs {
     this.page = page;
   }
 
-  /** Whether one is open, perhaps since an answer was on its way. */
+  /** Whether a dialog is open, perhaps one opened meanwhile. */
   get isOpen() {
     return this.page.root.querySelector("dialog") !== null;
   }
@@ -72,13 +72,13 @@ export class Dialogs {
   /** Ask before something that cannot be undone; return whether it is to be done. */
   confirm(title, text, label, key) {
     return new Promise((resolve) => {
-      const answer = (isSure) => () => {
+      const choose = (isSure) => () => {
         resolve(isSure);
         dialog.close();
       };
       const buttons = [
-        button(this.page.t("cancel"), answer(false), { autofocus: true }),
-        button(label, answer(true), { class: "primary danger" }),
+        button(this.page.t("cancel"), choose(false), { autofocus: true }),
+        button(label, choose(true), { class: "primary danger" }),
       ];
       const content = [h("p", {}, text), h("footer", {}, buttons)];
       const dialog = this.open(title, key, content);

@@ -32,12 +32,12 @@ function call(model, name, args) {
   if (!method) {
     const entries = Object.entries(body).map(([key, value]) => `"${key}": ${python(value)}`);
     const content = [`"model": ${name}`, ...entries].join(", ");
-    return `answer = client.post("${path}", cast_to=object, body={${content}})`;
+    return `response = client.post("${path}", cast_to=object, body={${content}})`;
   }
   const given = body
     ? Object.entries(body).map(([key, value]) => `${key}=${python(value)}`)
     : ['file=open("speech.mp3", "rb")'];
-  return `answer = client.${method}(${[args, ...given].join(", ")})`;
+  return `response = client.${method}(${[args, ...given].join(", ")})`;
 }
 
 function curl(model, address) {

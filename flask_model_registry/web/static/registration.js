@@ -7,7 +7,7 @@ import { resultOf } from "./messages.js";
 /** @import { ModelForm } from "./form.js" */
 /** @import { Page } from "./page.js" */
 
-// What a test finds where the provider answers, and knows the key.
+// Results of a test whose provider responds and accepts the key.
 const GOOD = ["ok", "not_listed", "no_list"];
 // What the form says at its fields, and who is not logged in.
 const MEANT = [0, 400, 401, 413, 415, 422];
