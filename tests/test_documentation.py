@@ -264,9 +264,9 @@ def test_the_operations_show_parameters_fields_and_statuses():
     assert "Returns 201 Created with [ModelRepresentation](#modelrepresentation)" in register
     assert "errors 400, 401, 403, 405, 409, 413, 415, 422, 503, 507." in register
     assert "\nRegister a model.\nGenerated clients call it `registerModel`.\n" in register
-    assert "| `If-Match` | header | string |  | An `ETag`: " in patch
-    assert "| unchanged | Only for image and llm. |" in patch
-    assert "\n\nOmitted fields stay, and null clears. " in patch
+    assert "| `If-Match` | header | string |  | The `ETag` that you expect. " in patch
+    assert "| unchanged | Only for category image or llm. |" in patch
+    assert "\n\nOmitted fields stay, and null clears a field. " in patch
     assert (
         "| `category` | string; `llm`, `embedding`, `image`, `speech`, `rerank` | unchanged |"
         in patch

@@ -381,8 +381,8 @@ def test_the_bounds_and_the_default_of_a_limit_are_true(hosts, largest, default)
 def test_what_is_below_a_summary_is_the_description_of_an_operation(description):
     patch, get = (description["paths"]["/{id}"][method] for method in ("patch", "get"))
 
-    assert patch["summary"] == "Change some of a model."
-    assert "needs `api_key` in the same request" in patch["description"]
+    assert patch["summary"] == "Change some fields of a model."
+    assert "send the `api_key` in the same request" in patch["description"]
     assert "\n" not in patch["description"]
     assert "description" not in get
 

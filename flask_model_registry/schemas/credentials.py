@@ -53,7 +53,7 @@ class CredentialChange(StrictSchema):
     name = fields.String(
         required=True,
         validate=[Length(1, 100), ONE_LINE],
-        metadata=about("Your name for it, unique among your credentials."),
+        metadata=about("Your name for the credential, unique among yours."),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
     base_url = fields.String(
@@ -77,7 +77,9 @@ class CredentialChange(StrictSchema):
     expires_at = Moment(
         load_default=None,
         allow_none=True,
-        metadata=about("When the API key expires, for your app to show. Calls go on after it."),
+        metadata=about(
+            "When the API key expires, so that your app can show it. Calls don't stop then."
+        ),
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -107,7 +109,7 @@ class NewCredential(CredentialChange):
     from_model = fields.Integer(
         strict=True,
         metadata=about(
-            "The id of your own model, in place of provider, `base_url` and secret. "
+            "The id of one of your models, instead of provider, `base_url` and secret. "
             "Its API key becomes the credential's, and the model uses the credential."
         ),
     )
@@ -157,7 +159,9 @@ class NewModelOfAccount(NewModel):
 
     base_url = fields.String(
         validate=[Length(1, 2048), ONE_LINE],
-        metadata=about("Another path at the credential's origin. Default: the credential's URL."),
+        metadata=about(
+            "A URL with the credential's scheme, host and port. Default: the credential's own."
+        ),
     )
 
 
@@ -177,7 +181,7 @@ class NewModels(StrictSchema):
         fields.Nested(NewModelOfAccount),
         required=True,
         validate=_HOW_MANY,
-        metadata=about("Models as in `/register`, without provider and API key."),
+        metadata=about("As in `/register`, but without `model_provider` and `api_key`."),
     )
 
     @post_load
@@ -212,7 +216,7 @@ class Credential(StrictSchema):
 
     api_key = ApiKey(load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
     credential = fields.Integer(
-        strict=True, metadata=about("The id of your credential, if you own the model.")
+        strict=True, metadata=about("The id of one of your credentials. You must own the model.")
     )
 
     @validates_schema(skip_on_field_errors=True)

@@ -1,4 +1,4 @@
-"""Schemas of what a model's representation does not tell."""
+"""Schemas of details beyond a model's representation."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class UsedCredential(Growing):
 
 
 class KeyDetails(Growing):
-    """What is known of an API key without decrypting it."""
+    """Facts about an API key that need no decryption."""
 
-    is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
+    is_set = fields.Boolean(required=True, metadata=about("Whether the model has an API key."))
     updated_at = Timestamp(
-        required=True, allow_none=True, metadata=about("When the key was last set or removed.")
+        required=True, allow_none=True, metadata=about("When the API key was last set or removed.")
     )
     expires_at = Timestamp(
-        required=True, allow_none=True, metadata=about("When its credential expires.")
+        required=True, allow_none=True, metadata=about("When the credential expires.")
     )
     credential = fields.Nested(
         UsedCredential,
         required=True,
         allow_none=True,
-        metadata=about("The credential that the model uses; null for all but its owner."),
+        metadata=about("The credential that the model uses. Null unless you own the model."),
     )
 
 
@@ -61,7 +61,7 @@ class GrantCounts(Growing):
 
 
 class ModelDetails(Parameters):
-    """What the representation of a model does not tell."""
+    """A model with details beyond its representation."""
 
     model = fields.Nested(ModelRepresentation, required=True)
     owner = fields.String(required=True, metadata=about("The owner's primary key, as a string."))
@@ -71,23 +71,28 @@ class ModelDetails(Parameters):
         metadata=about("How you are related to the model."),
     )
     groups = fields.List(
-        fields.String(), required=True, metadata=about("Your groups that it is granted to.")
+        fields.String(),
+        required=True,
+        metadata=about("Those of your groups that it is granted to."),
     )
     address = fields.String(
         required=True,
         allow_none=True,
-        metadata=about("The URL that is called; null if its provider is no longer known."),
+        metadata=about("The URL that is called. Null if the provider is no longer known."),
     )
     is_provider_address = fields.Boolean(
-        required=True, metadata=about("Whether that is the provider's own URL.")
+        required=True, metadata=about("Whether `address` is the provider's own URL.")
     )
     key = fields.Nested(KeyDetails, required=True)
     test = fields.Nested(
         LastTest,
         required=True,
         allow_none=True,
-        metadata=about("Null if it was never tested with its API key."),
+        metadata=about("Null if the model was never tested with its API key."),
     )
     grants = fields.Nested(
-        GrantCounts, required=True, allow_none=True, metadata=about("Null for all but the owner.")
+        GrantCounts,
+        required=True,
+        allow_none=True,
+        metadata=about("Null unless you own the model."),
     )

@@ -78,14 +78,17 @@ CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,1440}\Z", error="Must come from a Link header
 
 
 def about(text: str, **more: Any) -> dict[str, Any]:
-    """Return what the description of the API says of a field."""
+    """Return the metadata of a field for the OpenAPI document."""
     return {"description": text, **more}
 
 
-ABOUT_PROVIDER = about("One of `/providers`, or any other with a `base_url`; in lower case.")
+ABOUT_PROVIDER = about(
+    "The `id` of a provider in `/providers`, or any other name with a `base_url`. "
+    "Stored in lower case."
+)
 ABOUT_NAME = about("The provider's name for the model.")
-ABOUT_BASE_URL = about("`https://host[:port][/path]`; the provider's own when null.")
-ABOUT_KEY = about("Write-only: no answer holds it. For a server that wants none, any word.")
+ABOUT_BASE_URL = about("`https://host[:port][/path]`. If null, the provider's own is used.")
+ABOUT_KEY = about("Write-only: never returned. If the server needs no API key, send any string.")
 
 
 # Characters that stand for others in a search. The wildcards of LIKE are written as ones that NFKC
@@ -165,12 +168,12 @@ class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no
 
 
 ABOUT_ABILITIES = about(
-    "llm: any, such as chat; {}.".format(
+    "What the model can do, by category. llm: any, such as chat; {}.".format(
         "; ".join(f"{name}: {', '.join(sorted(each))}" for name, each in ABILITIES.items())
     )
 )
 
 
 def category_only(field: str) -> dict[str, Any]:
-    """Say which categories have a field at all."""
-    return about(f"Only for {' and '.join(sorted(FIELD_CATEGORIES[field]))}.")
+    """Return the description of a field that only some categories have."""
+    return about(f"Only for category {' or '.join(sorted(FIELD_CATEGORIES[field]))}.")

@@ -1,4 +1,4 @@
-"""Filters of a list of models: queries over HTTP, calls from Python, and what they come to."""
+"""Filters of a list of models: HTTP queries, calls from Python, and the statements they need."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _KINDS: Mapping[str, Any] = {
 
 
 class QueryKey(NamedTuple):
-    """What tells statements apart: filters with one key differ in parameters only.
+    """The key of a statement. Filters with the same key differ only in bind parameters.
 
     Attributes:
         given: The names of the conditions that narrow the list.
@@ -70,20 +70,20 @@ class QueryKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Filters:
-    """What to list; ``None`` means that it does not matter.
+    """Which models to list. ``None`` doesn't filter.
 
     Attributes:
         model_id: Exactly this one, which several models may have.
-        q: Up to 8 words in up to 100 characters. Each of them stands in the ``model_id``, the
-            ``model_name``, the provider, an ability or the first 512 characters of the
-            description, in any script and case.
+        q: Up to 8 words in up to 100 characters, in any script and case. Each must occur in the
+            ``model_id``, the ``model_name``, the provider, an ability or the first 512 characters
+            of the description.
         sort: The field to sort by, one of ``SORTS``. Models with the same value come in the order
             of their ids, and those without one come before the others.
-        descending: In reverse; by ids that is the newest first.
-        after: The id of the model before the first one wanted, in the order asked for.
-        after_value: What that model has in the field of ``sort``, unless that is the id. A time is
-            in RFC 3339, as in a representation.
-        limit: At most so many; all by default.
+        descending: Whether to reverse the order. By id, that lists the newest first.
+        after: The id of the last model of the previous page, in the same order.
+        after_value: The value of the ``sort`` field in that model, unless ``sort`` is ``id``. A
+            time is a string in RFC 3339, as in a representation.
+        limit: The largest number of models. By default, all are listed.
 
     Example:
         >>> Filters(category="llm", q="gpt")
@@ -130,7 +130,7 @@ class Filters:
 
 
 def _is_value(sort: str, value: Any) -> bool:
-    """Return whether a model may have this in the field that a list is sorted by."""
+    """Return whether the field that a list is sorted by may have this value."""
     if sort == "id" or not isinstance(value, str):
         return False
     if sort not in TIMES:
@@ -146,7 +146,7 @@ def _moment(text: str) -> datetime:
 
 
 def _words(q: str) -> list[str]:
-    """Return what to search for, each once."""
+    """Return the words to search for, without duplicates."""
     return [*dict.fromkeys(search_text(q).split())]
 
 
@@ -154,10 +154,10 @@ _NAMES = frozenset(Filters.__dataclass_fields__)
 
 
 def filters_of(given: Mapping[str, Any]) -> Filters:
-    """Return the filters that the host's code gives by name.
+    """Return filters from the keyword arguments of the host's code.
 
     Raises:
-        ValidationError: There is none of this name, or its value is not valid.
+        ValidationError: A filter does not exist, or its value is not valid.
     """
     if unknown := [(name, "Unknown field.") for name in given if name not in _NAMES]:
         raise ValidationError(unknown)
@@ -186,7 +186,7 @@ def query_key(filters: Filters, limit: int | None) -> tuple[QueryKey, dict[str, 
 
 
 class QueryInteger(fields.Integer):
-    """A whole number in a query, in digits alone; Python reads more than these."""
+    """A whole number in a query: only digits, although Python's ``int`` reads more."""
 
     def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> int:
         if not _COUNT.fullmatch(value):
@@ -245,7 +245,7 @@ class ModelFilter(StrictSchema):
     is_active = fields.String(
         load_default="true",
         validate=OneOf(["true", "false", "all"]),
-        metadata=about("Only models that are active, or inactive, or all."),
+        metadata=about("`true`: only active models; `false`: only inactive ones; `all`: both."),
     )
     owned = fields.String(
         validate=OneOf(["true", "false"]),
@@ -254,7 +254,7 @@ class ModelFilter(StrictSchema):
     q = fields.String(
         validate=[Length(max=MOST_SOUGHT), TEXT],
         metadata=about(
-            f"Up to {MOST_WORDS} words, in any order, script and case. Each stands in the "
+            f"Up to {MOST_WORDS} words, in any order, script and case. Each must occur in the "
             "`model_id`, the `model_name`, the provider, an ability or the first "
             f"{MOST_SEARCHED} characters of the description."
         ),
@@ -277,18 +277,18 @@ class ListQuery(ModelFilter):
         load_default="id",
         validate=OneOf([sign + name for name in SORTS for sign in ("", "-")]),
         metadata=about(
-            "What to sort by; with `-` in reverse. `-id` is the newest first, `-updated_at` the "
-            "last changed and `-tested_at` the last tested first. Without such a time, a model "
-            "comes before all others, or in reverse after them."
+            "The field to sort by, in reverse with `-`. `-id` lists the newest first, "
+            "`-updated_at` the last changed first, and `-tested_at` the last tested first. Models "
+            "without such a time come first, or last with `-`."
         ),
     )
     limit = QueryInteger(
         error_messages={"invalid": "Must be a whole number of at least 1."},
-        metadata=about("How many models a page has at most."),
+        metadata=about("The largest number of models on a page."),
     )
     after = fields.String(
         validate=CURSOR,
-        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
+        metadata=about("Where the page begins. Copy it unchanged from the previous page's `Link`."),
     )
 
 
@@ -301,7 +301,7 @@ class CredentialPage(StrictSchema):
     )
     after = fields.String(
         validate=CURSOR,
-        metadata=about("Where to go on: copy it unchanged from the previous page's `Link` header."),
+        metadata=about("Where the page begins. Copy it unchanged from the previous page's `Link`."),
     )
 
     @post_load
@@ -318,6 +318,6 @@ class Deletion(StrictSchema):
         load_default="false",
         validate=OneOf(["true", "false"]),
         metadata=about(
-            "`true` leaves its models without an API key. Otherwise, 409 if there are any."
+            "`true` leaves its models without an API key. `false` returns 409 if there are any."
         ),
     )

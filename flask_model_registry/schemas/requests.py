@@ -46,7 +46,7 @@ class NewModel(StrictSchema):
         required=True,
         validate=MODEL_ID_FORMAT,
         metadata=about(
-            "Your name for the model: unique among yours, and among those shared with everyone."
+            "Your name for the model, unique among yours and among those shared with everyone."
         ),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
@@ -89,11 +89,13 @@ class NewModel(StrictSchema):
         load_default=None,
         allow_none=True,
         validate=[Length(max=4096), TEXT],
-        metadata=about("Any text, with line breaks."),
+        metadata=about("Any text. It may have line breaks."),
     )
     share_with_users = JsonBoolean(
         load_default=False,
-        metadata=about("Share with everyone, if you may; responses call it `is_shared`."),
+        metadata=about(
+            "Whether to share with everyone, which needs permission. Responses call it `is_shared`."
+        ),
     )
 
 
@@ -105,13 +107,15 @@ class ModelUpdate(NewModel):
         load_only=True,
         validate=API_KEY,
         metadata=about(
-            "Write-only: no answer holds it. Left out, it stays; null removes it. Needed again "
-            "for another provider, or another scheme, host or port."
+            "Write-only: never returned. If left out, it stays; null removes it. Needed again for "
+            "another provider, or another scheme, host or port."
         ),
     )
     is_active = JsonBoolean(
         load_default=True,
-        metadata=about("Inactive models cannot be called; unless asked for, they are not listed."),
+        metadata=about(
+            "Inactive models cannot be called. Lists leave them out unless you ask for them."
+        ),
     )
 
 
@@ -160,7 +164,9 @@ class ModelTest(StrictSchema):
 
     model_name = fields.String(
         validate=[Length(1, 255), ONE_LINE],
-        metadata=about("Another model of the same provider to test, if you may edit the model."),
+        metadata=about(
+            "Another model of the same provider to test. You must be able to edit the model."
+        ),
     )
     billed_call = billed_call_field()
 
@@ -174,9 +180,13 @@ class Rights(StrictSchema):
 
     can_edit = JsonBoolean(
         load_default=False,
-        metadata=about("May change the model, but not its id, provider, host or sharing."),
+        metadata=about(
+            "Whether they may change the model, but not its `model_id`, provider, host or sharing."
+        ),
     )
-    can_delete = JsonBoolean(load_default=False, metadata=about("May delete the model."))
+    can_delete = JsonBoolean(
+        load_default=False, metadata=about("Whether they may delete the model.")
+    )
 
 
 class TransferOptions(StrictSchema):
@@ -198,8 +208,8 @@ class TransferRequest(StrictSchema):
     without_key = JsonBoolean(
         load_default=False,
         metadata=about(
-            "Whether the model arrives without an API key. One that uses a credential has to, as "
-            "the credential stays with its owner."
+            "Whether the model arrives without an API key. Must be true if it uses a credential, "
+            "because the credential stays with its owner."
         ),
     )
 
@@ -210,7 +220,7 @@ class DefaultChoice(StrictSchema):
     id = fields.Integer(
         required=True,
         strict=True,
-        metadata=about("An active model, of the category that the `config_type` is for."),
+        metadata=about("The id of an active model, of the category that the `config_type` needs."),
     )
 
 
@@ -221,8 +231,8 @@ class Scope(StrictSchema):
         load_default="user",
         validate=OneOf(["user", "app"]),
         metadata=about(
-            "`user`, your own, or `app`, that of all users, which takes the right to share to set. "
-            "A look-up for `user` falls back to that of all users."
+            "`user` for your own default, or `app` for that of all users. You need permission to "
+            "share to change `app`. A look-up for `user` falls back to `app`."
         ),
     )
 

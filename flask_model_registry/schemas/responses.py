@@ -16,7 +16,8 @@ from .fields import Schema, about
 from .limits import CREDENTIAL_KINDS
 from .requests import ModelUpdate
 
-_MAY_EDIT, _MAY_DELETE = about("Whether they may change it."), about("Whether they may delete it.")
+_MAY_EDIT = about("Whether they may change the model.")
+_MAY_DELETE = about("Whether they may delete the model.")
 _SENT = ModelUpdate().fields
 
 
@@ -42,7 +43,7 @@ class Timestamp(fields.AwareDateTime):
 class ModelRepresentation(Growing):
     """The published response: a model, as the user who asks sees it."""
 
-    id = fields.Integer(required=True, metadata=about("What addresses call the model."))
+    id = fields.Integer(required=True, metadata=about("The integer id, which URLs use."))
     model_id = fields.String(required=True, metadata=_as_sent("model_id"))
     category = fields.String(
         required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
@@ -63,7 +64,7 @@ class ModelRepresentation(Growing):
         metadata=about("In UTC (RFC 3339); null until the first change."),
     )
     is_active = fields.Boolean(required=True, metadata=_as_sent("is_active"))
-    is_owner = fields.Boolean(required=True, metadata=about("Whether it is yours."))
+    is_owner = fields.Boolean(required=True, metadata=about("Whether you own it."))
     can_edit = fields.Boolean(required=True, metadata=about("Whether you may change it."))
     can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete it."))
     is_shared = fields.Boolean(required=True, metadata=about("Whether it is shared with everyone."))
@@ -85,19 +86,21 @@ class Summary(Growing):
 class CredentialState(Growing):
     """The state of an API key."""
 
-    is_set = fields.Boolean(required=True, metadata=about("Whether there is a key."))
+    is_set = fields.Boolean(required=True, metadata=about("Whether the model has an API key."))
     status = fields.String(
         required=True,
         validate=OneOf(["readable", "unreadable"]),
-        metadata=about("Whether there is a key that opens; an unreadable one is to be set again."),
+        metadata=about(
+            "`readable` if it can be decrypted. Set the API key again if it is `unreadable`."
+        ),
     )
     updated_at = Timestamp(
-        required=True, allow_none=True, metadata=about("When the key was last set or removed.")
+        required=True, allow_none=True, metadata=about("When the API key was last set or removed.")
     )
     credential = fields.Integer(
         required=True,
         allow_none=True,
-        metadata=about("The credential that the model uses; null for all but its owner."),
+        metadata=about("The credential that the model uses. Null unless you own the model."),
     )
     expires_at = Timestamp(
         required=True, allow_none=True, metadata=about("When that credential expires.")
@@ -112,9 +115,9 @@ class CredentialRepresentation(Growing):
     model_provider = fields.String(required=True)
     base_url = fields.String(required=True, allow_none=True)
     kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
-    settings = fields.Dict(required=True, metadata=about("Those that are set."))
+    settings = fields.Dict(required=True, metadata=about("The settings that have a value."))
     secrets = fields.List(
-        fields.String(), required=True, metadata=about("The names of what is encrypted.")
+        fields.String(), required=True, metadata=about("The names of the encrypted fields.")
     )
     headers = fields.List(
         fields.String(), required=True, metadata=about("The names of the secret headers.")
@@ -122,7 +125,7 @@ class CredentialRepresentation(Growing):
     reference = fields.String(
         required=True,
         allow_none=True,
-        metadata=about("The name of the secret, if the app keeps that elsewhere."),
+        metadata=about("The name of the secret, if the app keeps it elsewhere."),
     )
     expires_at = Timestamp(required=True, allow_none=True)
     created_at = Timestamp(required=True)
@@ -133,7 +136,7 @@ class CredentialRepresentation(Growing):
 class AccountSecretState(Growing):
     """The state of a credential's secret."""
 
-    is_set = fields.Boolean(required=True, metadata=about("Whether there is one."))
+    is_set = fields.Boolean(required=True, metadata=about("Whether the credential has a secret."))
     status = fields.String(required=True, validate=OneOf(["readable", "unreadable"]))
     secrets = fields.List(fields.String(), required=True)
     headers = fields.List(fields.String(), required=True)
@@ -170,7 +173,7 @@ class DefaultModel(Growing):
     source = fields.String(
         required=True,
         validate=OneOf(["user", "app"]),
-        metadata=about("Whose choice it is: your own, or that for all users."),
+        metadata=about("Whose choice it is: `user` for your own, `app` for that of all users."),
     )
     model = fields.Nested(ModelRepresentation, required=True)
 
@@ -187,10 +190,12 @@ class KindEntry(Growing):
 
     kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
     secret = fields.List(
-        fields.Nested(KindField), required=True, metadata=about("What is encrypted.")
+        fields.Nested(KindField), required=True, metadata=about("The encrypted fields.")
     )
     settings = fields.List(
-        fields.Nested(KindField), required=True, metadata=about("What is not encrypted.")
+        fields.Nested(KindField),
+        required=True,
+        metadata=about("The fields that are not encrypted."),
     )
 
 
@@ -200,30 +205,36 @@ class ProviderEntry(Growing):
     id = fields.String(required=True)
     name = fields.String(required=True)
     aliases = fields.List(
-        fields.String(), required=True, metadata=about("Other names; models get the `id`.")
+        fields.String(),
+        required=True,
+        metadata=about("Other names that you may send. Models store the `id`."),
     )
     base_url = fields.String(
-        required=True, allow_none=True, metadata=about("What a model without one is called at.")
+        required=True,
+        allow_none=True,
+        metadata=about("Where models without a `base_url` are called."),
     )
     needs_base_url = fields.Boolean(
         required=True, metadata=about("Whether a model must have a `base_url`.")
     )
     needs_key = fields.Boolean(
-        required=True, metadata=about("Whether it wants an API key; otherwise any word will do.")
+        required=True, metadata=about("Whether it needs an API key. If not, send any string.")
     )
     can_be_tested = fields.Boolean(
-        required=True, metadata=about("Whether it can be asked for its models.")
+        required=True, metadata=about("Whether it can list its models for a test.")
     )
     categories = fields.List(
-        fields.String(), required=True, metadata=about("What kinds of models it has.")
+        fields.String(), required=True, metadata=about("The categories of its models.")
     )
     keys_url = fields.String(
-        required=True, allow_none=True, metadata=about("The page where people get an API key.")
+        required=True, allow_none=True, metadata=about("The page where you get an API key.")
     )
     kinds = fields.List(
         fields.Nested(KindEntry),
         required=True,
-        metadata=about("The kinds of secrets that credentials for it may have, the usual first."),
+        metadata=about(
+            "The kinds of secrets that its credentials may have, the most common first."
+        ),
     )
 
 
@@ -236,12 +247,12 @@ class ProbeResult(Growing):
         metadata=about("`ok`, or what went wrong; the status is 200 either way."),
     )
     latency_ms = fields.Integer(
-        required=True, allow_none=True, metadata=about("How long it took, rounded.")
+        required=True, allow_none=True, metadata=about("How long the test took, rounded to tens.")
     )
     key_checked = fields.Boolean(
         required=True,
         allow_none=True,
-        metadata=about("Whether the server looked at the API key; null if that is unknown."),
+        metadata=about("Whether the server checked the API key. Null if unknown."),
     )
     billed = fields.Boolean(
         required=True,
@@ -301,14 +312,18 @@ class OpenAIError(Growing):
 class Problem(Growing):
     """Problem details (RFC 9457)."""
 
-    type = fields.String(required=True, metadata=about("What happened, for programs: a URN."))
+    type = fields.String(
+        required=True, metadata=about("A URN for programs, which identifies the error.")
+    )
     title = fields.String(required=True)
     status = fields.Integer(required=True)
-    detail = fields.String(metadata=about("What happened, and often how to fix it, for people."))
+    detail = fields.String(metadata=about("For people: what happened, and often how to fix it."))
     errors = fields.List(
         fields.Nested(FieldError), metadata=about("With 422: which fields are wrong.")
     )
-    error = fields.Nested(OpenAIError, metadata=about("Below `/v1`: the same for its clients."))
+    error = fields.Nested(
+        OpenAIError, metadata=about("Below `/v1`: the same as OpenAI's clients read it.")
+    )
     result = fields.String(
-        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why the provider did not tell.")
+        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why asking the provider failed.")
     )

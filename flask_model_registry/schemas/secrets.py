@@ -164,7 +164,7 @@ def _secret_access_key() -> ApiKey:
 
 
 def _session_token(**options: Any) -> ApiKey:
-    about_it = "Write-only: for temporary access keys, which have one."
+    about_it = "Write-only: the session token of a temporary AWS access key."
     return _part("[A-Za-z0-9/+=]{16,8192}", about_it, **options)
 
 
@@ -172,7 +172,7 @@ def _service_account() -> ServiceAccount:
     return ServiceAccount(
         load_only=True,
         metadata=about(
-            "Write-only: the JSON key of a Google service account, as an object or as its text.",
+            "Write-only: the JSON key of a Google service account, as an object or a string.",
             type=["object", "string"],
         ),
     )
@@ -196,7 +196,7 @@ class Reference(fields.String):
     """The name of a secret that the host app keeps, as its ``secret_source`` knows it."""
 
     def __init__(self, description: str = "") -> None:
-        what = "The name of a secret that the app keeps elsewhere, in place of the secret."
+        what = "The name of a secret that the app keeps elsewhere, instead of the secret itself."
         metadata = about(f"{what} {description}".strip())
         super().__init__(validate=[Length(1, 255), ONE_LINE], metadata=metadata)
 
@@ -229,7 +229,10 @@ class AccountSecretChange(StrictSchema):
         may_clear=True,
         allow_none=True,
         load_only=True,
-        metadata=about("Null removes all headers; null as a value removes one.", type="object"),
+        metadata=about(
+            "Null removes all headers. Null as the value of a header removes that one.",
+            type="object",
+        ),
     )
     access_key_id = _access_key_id()
     secret_access_key = _secret_access_key()
@@ -249,7 +252,7 @@ class Settings(StrictSchema):
         validate=_SETTING, allow_none=True, metadata=about("OpenAI's organization.")
     )
     project = fields.String(
-        validate=_SETTING, allow_none=True, metadata=about("The project, of OpenAI or Google.")
+        validate=_SETTING, allow_none=True, metadata=about("The project at OpenAI or Google.")
     )
     api_version = fields.String(
         validate=_SETTING, allow_none=True, metadata=about("The version of Azure's API.")

@@ -49,7 +49,7 @@ def login_of(
         if _has_jwts(app, load_user):
             return jwt_login(app.config)
         name = app.config["SESSION_COOKIE_NAME"]
-        about = "The app's session, or what else the app knows its users by."
+        about = "The app's session, or whatever else identifies its users."
         schemes = {"session": _scheme("cookie", name, about)}
     config = app.config
     is_checked = config.get("WTF_CSRF_ENABLED", True) and config.get("WTF_CSRF_CHECK_DEFAULT", True)
@@ -83,7 +83,7 @@ def _jwt_schemes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Scheme]]
 
 
 def _after(prefix: str) -> str:
-    return f"{_TOKEN} `{prefix}` comes before it." if prefix else _TOKEN
+    return f"{_TOKEN} Put `{prefix}` before it." if prefix else _TOKEN
 
 
 def _scheme(place: str, name: str, about: str = _TOKEN) -> Scheme:
@@ -99,7 +99,7 @@ def _login(
 ) -> dict[str, Any]:
     """Join the schemes: each is enough, but changes with a cookie need a CSRF token too."""
     cookies = {name for name, scheme in schemes.items() if scheme.get("in") == "cookie"}
-    about = "The CSRF token that the app gave out with the cookie."
+    about = "The CSRF token that came with the cookie."
     csrf = {"csrf": _scheme("header", csrf_header, about)} if cookies and csrf_header else {}
     with_csrf = {*csrf_methods} if csrf else set()
 

@@ -36,32 +36,32 @@ _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
 _SAFE = UNSAFE.replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
 _CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")
-# 405, as the path of one address may be that of another: /defaults/test is no /{id}/test.
+# 405, because a path can match another route: /defaults/test is not /{id}/test.
 _OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
-    "If-Match": "An `ETag`: 412 if it is in another state by now.",
-    "If-None-Match": "An `ETag`: 412 if it is still in this state.",
+    "If-Match": "The `ETag` that you expect. The request returns 412 if it is another one by now.",
+    "If-None-Match": "An `ETag`. The request returns 412 if it is still the same.",
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
     "credential": "The `id` of the credential, not its name.",
-    "model_id": "Your own model comes before one shared with everyone, that before one granted to "
-    "you, and that before one granted to your group; active ones come before inactive ones. "
-    "A change is refused with 409 if the nearest is inactive and not the only one. Slashes may "
-    "stay as they are.",
-    "provider": "The `id` of a provider, or any other name if there is a `base_url`.",
+    "model_id": "If you see several models with this `model_id`, it stands for the nearest active "
+    "one: your own, then one shared with everyone, then one granted to you, then one granted to "
+    "your group. It stands for an inactive one only if none is active. A change returns 409 if the "
+    "nearest is inactive and not the only one. You need not encode slashes.",
+    "provider": "The `id` of a provider, or any other name if the body has a `base_url`.",
     "config_type": "The kind of work that the default is for.",
     "user": "The user's primary key, as a string.",
     "group": "The name of the group.",
 }
-_ABOUT_READ = {"If-None-Match": "An `ETag`: 304 if it is still in this state."}
+_ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if it is still the same."}
 _ABOUT_HEADERS = {
-    "Allow": "The methods that the address has.",
-    "ETag": "The state of it, and what you may do with it; for `If-Match`.",
-    "Link": 'While there are more models: `<...>; rel="next"`, the address of the next page.',
-    "Location": "The address of what was made.",
-    "Retry-After": "In how many seconds to try again.",
-    "WWW-Authenticate": "A bearer token is needed. With `error`, the one sent was refused.",
+    "Allow": "The methods that this URL supports.",
+    "ETag": "A tag of its state and of what you may do with it. Send it as `If-Match`.",
+    "Link": 'The URL of the next page, as `<...>; rel="next"`. The last page has no `Link`.',
+    "Location": "The URL of what was created.",
+    "Retry-After": "How many seconds to wait before a retry.",
+    "WWW-Authenticate": "A bearer token is needed. If it has an `error`, your token was refused.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
@@ -72,7 +72,7 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
 }
 _TAGS: Mapping[str, str] = {
     "models": "Register, find, change and delete models.",
-    "credentials": "See whether a model has an API key, set it, and remove it.",
+    "credentials": "Manage credentials, and the API keys of models.",
     "sharing": "Grant models to users and groups, and give them away.",
     "defaults": "Choose which model is used for each kind of work.",
     "providers": "Find out what providers serve, and test connections to them.",
@@ -123,7 +123,7 @@ def described(
 
 
 def shape_name(schema: Any) -> str:
-    """Return what a shape is called in the description."""
+    """Return the name of a shape in the description."""
     name = schema.__name__ if isinstance(schema, type) else type(schema).__name__
     return f"{name}Changes" if getattr(schema, "partial", None) else name
 
@@ -131,9 +131,9 @@ def shape_name(schema: Any) -> str:
 def _about(prefix: str, login: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "info": {
-            "description": "Models of AI that users register, share and call. Fields and "
-            "parameters that are not named here are refused. Responses may get more fields: ignore "
-            "those that you don't know. Errors are problem details (RFC 9457)."
+            "description": "AI models that users register, share and call. Fields and parameters "
+            "that are not named here are refused. Responses may get more fields, so ignore those "
+            "that you don't know. Errors are problem details (RFC 9457)."
         },
         "servers": [{"url": prefix}],
         "security": login["needed"]["GET"],
@@ -269,7 +269,7 @@ def _default(converter: Any, field: Any, **options: Any) -> dict[str, Any]:
 
 def _sizes(largest_page: int) -> Callable[..., dict[str, Any]]:
     def sizes(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
-        """Give the bounds of how many models a page has."""
+        """Return the limits of a page's size."""
         if not isinstance(field, QueryInteger):
             return {}
         return {"minimum": 1, "maximum": largest_page, "default": min(PAGE_SIZE, largest_page)}
@@ -278,7 +278,7 @@ def _sizes(largest_page: int) -> Callable[..., dict[str, Any]]:
 
 
 def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
-    """Give all of a field's patterns, as JSON Schema has them (ECMA 262)."""
+    """Return all of a field's patterns in JSON Schema's dialect (ECMA 262)."""
     patterns = [_ecma(each.regex.pattern) for each in field.validators if isinstance(each, Regexp)]
     if len(patterns) < 2:
         return {"pattern": patterns[0]} if patterns else {}

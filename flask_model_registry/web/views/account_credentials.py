@@ -39,7 +39,7 @@ routes = Routes("credentials")
 @reads(query=CredentialPage())
 @returns({200: CredentialRepresentation(many=True)})
 def list_credentials(services: Services, actor: Actor, query: dict[str, Any]) -> Returned:
-    """List the caller's credentials by id. A ``Link`` header leads to the next page."""
+    """List the caller's credentials by id. A ``Link`` header has the next page's URL."""
     size = page_size(services, query.get("limit"))
     found = services.accounts.list(actor, after=query.get("after", 0), limit=size + 1)
     page = [*found[:size]]
@@ -79,8 +79,8 @@ def change_credential(
 ) -> Returned:
     """Change fields of a credential.
 
-    Another provider, or another scheme, host or port of the ``base_url``, needs the whole
-    ``secret`` in the same request, and the models that use the credential move along.
+    If you change the provider, or the scheme, host or port of the ``base_url``, send the whole
+    ``secret`` in the same request. The models that use the credential change with it.
     """
     row = services.accounts.update(actor, model_target(credential), body)
     return credential_to_dict(row), 200, _tagged(row)
@@ -103,7 +103,7 @@ def delete_credential(
 @routes.get("/credentials/<credential>/secret", endpoint="account_secret", name="getSecret")
 @returns({200: AccountSecretState()})
 def get_secret(services: Services, actor: Actor, credential: str) -> Returned:
-    """Return whether the secret of a credential can be decrypted, without the secret."""
+    """Return whether the secret of a credential can be decrypted, but not the secret."""
     return services.accounts.secret_state(actor, model_ref(credential))
 
 
@@ -111,7 +111,7 @@ def get_secret(services: Services, actor: Actor, credential: str) -> Returned:
 @reads(NewSecret(), is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def set_secret(services: Services, actor: Actor, credential: str, body: dict[str, Any]) -> Returned:
-    """Replace the whole secret of a credential, headers too, or refer to one kept elsewhere."""
+    """Replace a credential's whole secret with its headers, or refer to one kept elsewhere."""
     services.accounts.set_secret(actor, model_target(credential), body)
     return "", 204
 
@@ -143,7 +143,7 @@ def register_models(
 def test_credential(
     services: Services, actor: Actor, credential: str, body: dict[str, Any]
 ) -> Returned:
-    """Test a credential with its stored secret: whether its provider lists or serves a model."""
+    """Test with a credential's stored secret whether its provider lists or serves a model."""
     called = CalledModel(body["model_name"], body["category"])
     rest = services.connections.of_credential(
         actor, model_ref(credential), called, billed=body["billed_call"]

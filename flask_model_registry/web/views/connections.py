@@ -30,7 +30,7 @@ def list_providers(services: Services, _actor: Actor) -> Returned:
 @reads(ProviderCredentials())
 @returns({200: ServedModels()}, errors=(429, 502, 504))
 def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str, Any]) -> Returned:
-    """Ask a provider which models it serves, with the key of the request."""
+    """Ask a provider which models it serves, with the API key of the request."""
     if not PROVIDER_ID.fullmatch(provider):
         raise NotFoundError
     return after_commit(services.connections.names(actor, {**body, "model_provider": provider}))
@@ -40,7 +40,7 @@ def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str
 @reads(ConnectionTest())
 @returns({200: ProbeResult()}, errors=(429,))
 def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
-    """Test a model that need not be saved, with the key of the request."""
+    """Test a model, registered or not, with the API key of the request."""
     return after_commit(services.connections.of_submitted(actor, body))
 
 
@@ -48,10 +48,10 @@ def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> R
 @reads(ModelTest(), may_omit_body=True)
 @returns({200: ProbeResult()}, errors=(403, 409, 429))
 def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
-    """Test an active model with its stored key, at its stored base URL.
+    """Test an active model with its stored API key, at its stored base URL.
 
-    Another ``model_name``, and a ``billed_call``, are for those who may edit the model. The model
-    keeps the result, unless it is another model's.
+    Only users who may edit the model can test another ``model_name``, or ask for a
+    ``billed_call``. The result is stored with the model, unless it is of another ``model_name``.
     """
     test = services.connections.of_saved(
         actor, model_ref(id), model_name=body.get("model_name"), billed=body["billed_call"]
@@ -68,5 +68,5 @@ def served_models(
     id: str,
     body: dict[str, Any],  # noqa: ARG001  # always empty
 ) -> Returned:
-    """Ask the provider of a model which models it serves, for those who may edit the model."""
+    """Ask a model's provider which models it serves. You must be able to edit the model."""
     return after_commit(services.connections.names_of_saved(actor, model_ref(id)))

@@ -22,7 +22,7 @@ routes = Routes("defaults")
 @reads(query=_SCOPE)
 @returns({200: DefaultModel(many=True)})
 def list_defaults(services: Services, actor: Actor, query: dict[str, str]) -> Returned:
-    """List the defaults that hold for the caller, without those that cannot be called."""
+    """List the defaults that apply to the caller, without those that cannot be called."""
     return services.defaults.list(actor, **query)
 
 
@@ -32,7 +32,7 @@ def list_defaults(services: Services, actor: Actor, query: dict[str, str]) -> Re
 def get_default(
     services: Services, actor: Actor, config_type: str, query: dict[str, str]
 ) -> Returned:
-    """Return the default that holds for the caller: their own or, without, that of all users."""
+    """Return the default that applies to the caller: their own, or else that of all users."""
     return services.defaults.get(actor, config_type, **query)
 
 
@@ -60,6 +60,6 @@ def set_default(
 def clear_default(
     services: Services, actor: Actor, config_type: str, query: dict[str, str]
 ) -> Returned:
-    """Take the choice of a default back."""
+    """Clear a default."""
     services.defaults.clear(actor, config_type, **query)
     return "", 204

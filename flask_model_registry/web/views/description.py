@@ -24,7 +24,7 @@ routes = Routes("description")
 @reads(is_public=True)
 @returns({200: OpenAPIDocument()})
 def describe(services: Services, _actor: None) -> Returned:
-    """Describe this API, in OpenAPI 3.1."""
+    """Describe this API in OpenAPI 3.1."""
     path = request.script_root + request.path.rstrip("/")
     return description_of(services, path.removesuffix(_PATH))
 
@@ -39,8 +39,8 @@ def description_of(services: Services, prefix: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _description(login: str, largest_page: int) -> dict[str, Any]:
-    """Return the description without where it is mounted; cached, because making it is slow."""
-    from ..openapi import described  # few processes are ever asked for it
+    """Return the description without its base path; cached, because it is slow to make."""
+    from ..openapi import described  # imported late, because few processes need it
     from . import ROUTES
 
     return described(ROUTES, "", json.loads(login), largest_page=largest_page)

@@ -38,10 +38,11 @@ def get_model(services: Services, actor: Actor, **path: str) -> Returned:
 @reads(ModelUpdate(partial=True), is_conditional=True)
 @returns({200: ModelRepresentation()}, errors=(403, 409))
 def change_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
-    """Change some of a model.
+    """Change some fields of a model.
 
-    Omitted fields stay, and null clears. Another provider, or another scheme, host or port of
-    the ``base_url``, needs ``api_key`` in the same request: a stored key goes to no new address.
+    Omitted fields stay, and null clears a field. If you change the provider, or the scheme, host
+    or port of the ``base_url``, send the ``api_key`` in the same request, because a stored API key
+    is never sent to a new place.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}
@@ -52,10 +53,10 @@ def change_model(services: Services, actor: Actor, body: dict[str, Any], **path:
 @reads(ModelUpdate(), is_conditional=True)
 @returns({200: ModelRepresentation()}, errors=(403, 409))
 def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
-    """Replace all of a model but, if it is left out, the API key.
+    """Replace all fields of a model. Without ``api_key``, the stored API key stays.
 
-    All else that is left out gets its default: the model becomes active, and is not shared. As
-    for PATCH, another provider or host needs ``api_key``.
+    Any other field that is left out gets its default, so the model becomes active and is not
+    shared. As with PATCH, send the ``api_key`` if you change the provider or host.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}
@@ -66,6 +67,6 @@ def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def delete_model(services: Services, actor: Actor, **path: str) -> Returned:
-    """Delete one model, with its key, grants and defaults."""
+    """Delete one model, with its API key, grants and defaults."""
     services.models.delete(actor, model_target(**path))
     return "", 204

@@ -31,8 +31,8 @@ _LIST_QUERY = ListQuery()
 def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see.
 
-    While there are more, a ``Link`` header leads to the next page. Follow it unchanged: pages
-    neither repeat nor miss a model, whatever is written meanwhile.
+    If there are more, a ``Link`` header has the URL of the next page. Follow it unchanged. Pages
+    neither repeat nor skip a model, even if models are written meanwhile.
     """
     models, after = services.models.page(actor, query, page_size(services, query.limit))
     return models, 200, _next_page("models", after) if after else {}
@@ -42,9 +42,9 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
 @reads(query=_LIST_QUERY)
 @returns({200: ModelDetails(many=True)})
 def list_details(services: Services, actor: Actor, query: Filters) -> Returned:
-    """List the models that the caller can see, with what their 17 fields don't tell.
+    """List the models that the caller can see, with details beyond their 17 fields.
 
-    Takes the parameters of the list of models, and has the same pages.
+    It takes the same query parameters as the list of models, and has the same pages.
     """
     details, after = services.details.page(actor, query, page_size(services, query.limit))
     return details, 200, _next_page("details", after) if after else {}
@@ -65,12 +65,12 @@ def register(services: Services, actor: Actor, body: dict[str, Any]) -> Returned
 @reads(query=ModelFilter())
 @returns({200: Summary()})
 def summary(services: Services, actor: Actor, query: Filters) -> Returned:
-    """Count the models that the caller can see: all that the list shows, on all pages."""
+    """Count the models that the list shows on all of its pages."""
     return services.models.summary(actor, query)
 
 
 def page_size(services: Services, limit: int | None) -> int:
-    """Return how many a page of a list has.
+    """Return how many rows a page of a list has.
 
     Raises:
         ValidationError: The limit is larger than the app allows.

@@ -23,7 +23,7 @@ routes = Routes("openai")
 @reads(is_for_openai=True)
 @returns({200: OpenAIModels()})
 def list_for_openai(services: Services, actor: Actor) -> Returned:
-    """List the models that the caller may use, as OpenAI's API lists its own, on one page.
+    """List the models that the caller may use, on one page, in the format of OpenAI's API.
 
     Query parameters are ignored.
     """
@@ -35,7 +35,7 @@ def list_for_openai(services: Services, actor: Actor) -> Returned:
 @reads(is_for_openai=True)
 @returns({200: OpenAIModel()})
 def get_for_openai(services: Services, actor: Actor, model_id: str) -> Returned:
-    """Return one of the models of that list. Query parameters are ignored."""
+    """Return one model of ``/v1/models``. Query parameters are ignored."""
     return _as_openais(services.models.reached(actor, sent_model_id(model_id, "/v1/models/")))
 
 

@@ -1,4 +1,4 @@
-"""What a model's 17 fields don't tell: its parameters, and all other details."""
+"""Details beyond a model's 17 fields, such as its parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ routes = Routes("models")
 @routes.get("/<id>/details", endpoint="model_details", name="getDetails")
 @returns({200: ModelDetails()})
 def get_details(services: Services, actor: Actor, id: str) -> Returned:
-    """Return one model with what its 17 fields don't tell."""
+    """Return one model with details beyond its 17 fields."""
     return services.details.get(actor, model_ref(id))
 
 

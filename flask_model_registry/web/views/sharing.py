@@ -22,7 +22,7 @@ routes = Routes("sharing")
 @routes.get("/<id>/grants", endpoint="grants", name="listGrants")
 @returns({200: Grants()}, errors=(403,))
 def list_grants(services: Services, actor: Actor, id: str) -> Returned:
-    """List whom a model is granted to, for its owner."""
+    """List the grants of a model, as its owner."""
     return services.grants.list(actor, model_ref(id))
 
 
@@ -65,9 +65,10 @@ def delete_grant(services: Services, actor: Actor, id: str, **name: str) -> Retu
 def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
     """Give a model to another user.
 
-    Its grants are dropped, and it arrives switched off: the new owner accepts it by switching it
-    on. The API key goes along unless ``without_key`` is true, and a shared model stays shared. A
-    credential stays with its owner, so a model that uses one is refused without ``without_key``.
+    Its grants are dropped. It arrives switched off, and the new owner accepts it by switching it
+    on. A model that is shared with everyone stays shared. The API key goes along unless
+    ``without_key`` is true. A model that uses a credential needs ``without_key``, because the
+    credential stays with its owner.
     """
     to, without_key = Person(body["user"]), body["without_key"]
     services.ownership.transfer(actor, model_target(id), to, without_key=without_key)
