@@ -1,6 +1,6 @@
-"""What the host's code asks of a registry: calls for a user, in the host's transaction.
+"""Calls from the host's code, each for a user and within the host's transaction.
 
-They are methods of ModelRegistry, whose making and whose app are in ``extension.py``.
+They are methods of ModelRegistry. How it is made and finds its app is in ``extension.py``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NEW_MODEL, _CHANGES = NewModel(), ModelUpdate(partial=True)
 
 
 class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
-    """Calls for a user; if none is given, for the user of the request.
+    """Calls that act for a user. By default, that is the user of the request.
 
     An explicit ``None`` for a parameter that names a user raises :exc:`MissingUserError`.
     """
@@ -55,7 +55,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
             The model representation, as over HTTP.
 
         Raises:
-            ValidationError: A field is not valid, or the fields do not go together.
+            ValidationError: A field is not valid, or the fields contradict each other.
             ForbiddenError: The user may not share models with everyone.
             ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
 
@@ -79,7 +79,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Return a model by its integer id or its ``model_id``.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
 
         Example:
             >>> registry.get("gpt-4o", user=alice)["model_provider"]
@@ -93,8 +93,8 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Return the models that the user can see, ordered by id.
 
         Args:
-            filters: Attributes of :class:`Filters`: by default all active models. With a ``limit``,
-                the last one's id as ``after`` gives the next ones.
+            filters: Attributes of :class:`Filters`. By default, all active models are listed. After
+                a ``limit``, pass the last model's id as ``after`` to get the next ones.
 
         Raises:
             ValidationError: A filter is unknown or not valid.
@@ -123,12 +123,12 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.ModelChanges],
     ) -> types.ModelRepresentation:
-        """Change fields of a model, as ``PATCH`` does: ``None`` clears, what is not given stays.
+        """Change fields of a model, as ``PATCH`` does: ``None`` clears, and omitted fields stay.
 
         Raises:
-            NotFoundError: There is none that the user can see.
-            ForbiddenError: The user may not change it, or not this of it.
-            ValidationError: The model would not be valid, or its key would go to a new address.
+            NotFoundError: The user sees no such model.
+            ForbiddenError: The user may not change the model, or not these fields.
+            ValidationError: The model would not be valid, or its API key would go to a new origin.
             ConflictError: The ``model_id`` is taken, or the model is shared or a default.
 
         Example:
@@ -141,12 +141,12 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         return models.update(actor, ModelRef(ref), loaded).representation
 
     def delete(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> None:
-        """Delete a model with its key, grants and defaults.
+        """Delete a model with its API key, grants and defaults.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
             ForbiddenError: The user may not delete it.
-            ConflictError: It is a default that the user, its owner, has chosen.
+            ConflictError: The user owns the model and has chosen it as a default.
 
         Example:
             >>> registry.delete("draft", user=alice)
@@ -161,17 +161,17 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         user: Proxied[User] | Unset = UNSET,
         scope: types.Scope = "user",
     ) -> None:
-        """Choose the model for a kind of work, or take the choice back with ``None``.
+        """Choose the model for a kind of work, or clear the choice with ``None``.
 
         Args:
-            config_type: Such as ``general``; a model must be of the category that belongs to it.
-            scope: ``user``, or ``app`` for all users; that takes the right to share.
+            config_type: The kind of work, such as ``general``. It decides the model's category.
+            scope: ``user``, or ``app`` for all users, which needs permission to share.
 
         Raises:
             NotFoundError: There is no such model or kind of work, or no choice to clear.
-            ForbiddenError: The user may not choose for all.
+            ForbiddenError: The user may not choose for all users.
             ValidationError: The model is of another category.
-            ConflictError: It is inactive or, for all users, not shared with everyone.
+            ConflictError: The model is inactive or, for ``app``, not shared with everyone.
 
         Example:
             >>> registry.set_default("general", "gpt-4o", user=alice)
@@ -186,12 +186,12 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
     def default(
         self, config_type: types.ConfigType, *, user: Proxied[User] | Unset = UNSET
     ) -> ResolvedModel:
-        """Return what is needed to call the default model: the user's own, or else the app's.
+        """Return what you need to call the default model: the user's own, or else the app's.
 
-        A default that could not be resolved is passed over.
+        Defaults that can't be resolved are skipped.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: The user has no default that can be resolved.
 
         Example:
             >>> registry.set_default("general", "gpt-4o", user=alice)
@@ -201,15 +201,15 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         return self._services.defaults.resolve(self._users.actor(user), config_type)
 
     def resolve(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> ResolvedModel:
-        """Return what is needed to call a model: its name, its address and its key.
+        """Return what you need to call a model: its name, base URL and API key.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
             InactiveModelError: The model is switched off.
-            NoAddressError: It has no ``base_url``, and its provider is not known any more.
-            BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` does not allow its address now.
-            UnreadableCredentialError: The stored key is missing or does not open.
-            UnavailableError: The ``secret_box`` says so.
+            NoAddressError: It has no ``base_url``, and its provider is no longer known.
+            BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` doesn't allow its base URL now.
+            UnreadableCredentialError: The stored API key is missing or can't be decrypted.
+            UnavailableError: The ``secret_box`` or the ``secret_source`` raised it.
 
         Example:
             >>> model = registry.resolve("gpt-4o", user=alice)
@@ -219,7 +219,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         return self._services.models.resolve(self._users.actor(user), ref)
 
     def explain(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> Explanation:
-        """Return why a reference leads a user to a model, or does not; print it.
+        """Explain why a reference leads a user to a model, or doesn't. Print the result.
 
         Example:
             >>> print(registry.explain("gpt-4o", user=bob))

@@ -44,12 +44,12 @@ class CredentialCalls(Generic[User]):
 
         Args:
             fields: ``name``, ``model_provider``, ``secret`` and, as needed, ``kind``, ``base_url``,
-                ``settings`` and ``expires_at``. In place of ``secret``, ``reference`` names one
+                ``settings`` and ``expires_at``. Instead of ``secret``, ``reference`` names one
                 that your app keeps. Or ``name`` and ``from_model``, the id of a model whose API
                 key becomes the credential's.
 
         Raises:
-            ValidationError: A field isn't valid, or the ``secret_source`` gives no secret.
+            ValidationError: A field isn't valid, or the ``secret_source`` returns no secret.
             CredentialNameTakenError: The user has a credential with this name.
             NotFoundError: The model of ``from_model`` isn't found.
             ForbiddenError: The user doesn't own that model.
@@ -102,12 +102,12 @@ class CredentialCalls(Generic[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.CredentialChanges],
     ) -> types.Credential:
-        """Change fields of a credential; omitted ones stay. Its models move along with it.
+        """Change fields of a credential; omitted ones stay. Its models move with it.
 
         Raises:
             NotFoundError: The user has none with this id.
             ValidationError: A field isn't valid, it would move without its whole secret, or the
-                ``secret_source`` gives none.
+                ``secret_source`` returns none.
             CredentialNameTakenError: The user has another with this name.
             CredentialInUseError: It would move, and some of its models are at another path.
             ForbiddenError: A model that uses it is shared, and the user may not share.
@@ -135,7 +135,7 @@ class CredentialCalls(Generic[User]):
 
         Raises:
             NotFoundError: The user has none with this id.
-            ValidationError: The secret isn't valid, or the ``secret_source`` gives none.
+            ValidationError: The secret isn't valid, or the ``secret_source`` returns none.
             ForbiddenError: A model that uses it is shared, and the user may not share.
 
         Example:
@@ -157,7 +157,7 @@ class CredentialCalls(Generic[User]):
             NotFoundError: The user has none with this id.
             ValidationError: The change isn't valid.
             ConflictError: The secret is kept elsewhere, so only ``reference`` can change.
-            UnreadableCredentialError: The present secret can't be decrypted.
+            UnreadableCredentialError: The stored secret can't be decrypted.
             ForbiddenError: A model that uses it is shared, and the user may not share.
 
         Example:
@@ -237,7 +237,7 @@ class CredentialCalls(Generic[User]):
         given: dict[str, Any] = {"models": models}
         with suppress(TypeError, ValueError):  # the schema refuses what isn't a list of dicts
             given["models"] = [dict(each) for each in models]
-        del models  # people put API keys there, and a traceback would show them
+        del models  # API keys get pasted there, and a traceback would show them
         loaded, actor = load(_MODELS, given), self._users.actor(user)
         attachments = self._services.attachments
         return attachments.register(actor, ModelRef(credential_id), loaded["models"])

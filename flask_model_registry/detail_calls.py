@@ -22,7 +22,7 @@ _PARAMETERS = ModelParameters(partial=True)
 
 
 class DetailCalls(Generic[User]):
-    """Calls about what the representation of a model does not tell."""
+    """Calls about details beyond a model's representation."""
 
     _users: Users
 
@@ -35,7 +35,7 @@ class DetailCalls(Generic[User]):
         """Return a model with its owner, base URL, last connection test, grants and parameters.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
 
         Example:
             >>> details = registry.details("gpt-4o", user=alice)
@@ -47,10 +47,10 @@ class DetailCalls(Generic[User]):
     def parameters(
         self, ref: int | str, *, user: Proxied[User] | Unset = UNSET
     ) -> types.Parameters:
-        """Return what each call of a model sends, and what is known about the model.
+        """Return the parameters that each call of a model sends, and facts about the model.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
 
         Example:
             >>> registry.parameters("gpt-4o", user=alice)
@@ -66,15 +66,15 @@ class DetailCalls(Generic[User]):
         info: Mapping[str, Any] | Unset = UNSET,
         user: Proxied[User] | Unset = UNSET,
     ) -> types.Parameters:
-        """Replace what each call of a model sends, what is known about the model, or both.
+        """Replace the parameters of a model's calls, the facts about the model, or both.
 
         Args:
             parameters: Members for the JSON body of calls, such as ``{"max_tokens": 1024}``; up to
-                8192 bytes of JSON. What is not given stays.
+                8192 bytes of JSON. If left out, they stay.
             info: Facts such as prices or tags, of up to the same size, which are never sent.
 
         Raises:
-            NotFoundError: There is none that the user can see.
+            NotFoundError: The user sees no such model.
             ForbiddenError: The user may not change it, or it is shared with everyone and the user
                 may not share.
             ValidationError: They are too long, or not JSON, or name what the caller sends.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ConfigError(RuntimeError):
-    """The host app is set up in a way that cannot work; the message names the remedy."""
+    """The setup of the host app can't work. The message says how to fix it."""
 
 
 class MissingKeysError(ConfigError):
@@ -18,13 +18,13 @@ class MissingKeysError(ConfigError):
 
 
 class RegistryError(Exception):
-    """Base of the errors a caller of the registry may want to catch.
+    """Base class of the errors that a caller of the registry may want to catch.
 
     Attributes:
         code: A short name that programs can compare, also the end of the problem's ``type``.
         status: The HTTP status that the blueprint returns.
         title: What happened, the same for every error of this code.
-        detail: What happened this time; holds no secret and no value that was sent.
+        detail: What happened this time. It holds no secret and no value that was sent.
         headers: The headers of the response, such as ``Retry-After``.
 
     Example:
@@ -58,14 +58,14 @@ class RegistryError(Exception):
 
 
 def _revived(kind: type[RegistryError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    """Undo pickling; the constructors take other arguments than the messages they make."""
+    """Unpickle an error, whose constructor takes other arguments than its message."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
 
 
 class MalformedRequestError(RegistryError):
-    """The body is not the JSON this library accepts."""
+    """The body is not JSON that this library accepts."""
 
     code, status, title = "malformed-request", 400, "The request body is malformed"
 
@@ -84,7 +84,7 @@ class AuthenticationError(RegistryError):
 class MissingUserError(AuthenticationError):
     """A call from Python was given ``None``, or a visitor without a login, where it needs a user.
 
-    Only a user that is not given means the user of the request.
+    To act for the user of the request, leave ``user`` out.
     """
 
     code, title = "missing-user", "There is no such user to act for, or to give anything to"
@@ -97,13 +97,13 @@ class ForbiddenError(RegistryError):
 
 
 class NotFoundError(RegistryError):
-    """There is no such thing, or none that the caller may see."""
+    """It doesn't exist, or the caller may not see it."""
 
     code, status, title = "not-found", 404, "Not found"
 
 
 class MethodNotAllowedError(RegistryError):
-    """The address exists, but not with this method."""
+    """The URL exists, but not with this method."""
 
     code, status, title = "method-not-allowed", 405, "This method is not allowed here"
 
@@ -113,7 +113,7 @@ class MethodNotAllowedError(RegistryError):
 
 
 class ConflictError(RegistryError):
-    """The database already holds something that this contradicts."""
+    """The change contradicts what is stored."""
 
     code, status, title = "conflict", 409, "This conflicts with what is stored"
 
@@ -143,25 +143,25 @@ class InactiveModelError(ConflictError):
 
 
 class NoAddressError(ConflictError):
-    """The model has no ``base_url``, and its provider is not one that has an address."""
+    """Neither the model nor its provider has a base URL."""
 
     code, title = "no-address", "There is no address to call the model at"
 
 
 class BlockedAddressError(ConflictError):
-    """The model is at an address that the host does not allow, or not any more."""
+    """The host app doesn't allow the model's base URL, or no longer does."""
 
     code, title = "address-blocked", "The model may not be called at its address"
 
 
 class UnreadableCredentialError(ConflictError):
-    """The stored API key is missing or does not open; a new one fixes it."""
+    """The stored API key is missing or can't be decrypted. A new one fixes it."""
 
     code, title = "credential-unreadable", "The stored API key cannot be read"
 
 
 class UnsupportedClientError(ConflictError):
-    """The model's provider has not the API that a client calls; the message names what it has."""
+    """The model's provider lacks the API that a client calls. The message names those it has."""
 
     code, title = "client-unsupported", "The model can't be called with this client"
 
@@ -204,7 +204,7 @@ class ValidationError(RegistryError):
 
 
 class TooManyProbesError(RegistryError):
-    """The user has as many probes running as ``MODEL_REGISTRY_PROBE_CONCURRENCY`` allows."""
+    """The user runs as many tests as ``MODEL_REGISTRY_PROBE_CONCURRENCY`` allows."""
 
     code, status, title = "too-many-probes", 429, "Too many tests at once"
 
@@ -228,7 +228,7 @@ class UpstreamError(RegistryError):
     did not reach the provider.
 
     Attributes:
-        result: One of the results of a probe; nothing else that was received is shown.
+        result: One of the results of a connection test. No other part of a response is shown.
     """
 
     code, status, title = "upstream", 502, "The provider did not respond as it should"
@@ -256,7 +256,7 @@ class UnavailableError(RegistryError):
     """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this; retry.
 
     Args:
-        detail: For Python and the commands; HTTP shows nothing that your code says.
+        detail: For Python and the commands only. HTTP responses don't show it.
     """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"

@@ -1,4 +1,4 @@
-"""The object a host app holds: wires the host's database and users to the registry."""
+"""The object that a host app creates: it connects the host's database and users."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ModelRegistry(Calls[User]):
     Args:
         db: The host's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The registry looks up
             ``db.session`` each time it uses it.
-        user_model: The mapped class of the host's users; its key may be of any type.
+        user_model: The mapped class of the host's users. Its primary key may be of any type.
         user_loader: Returns the user of the request, or ``None``. Default: the user of the
             Flask-JWT-Extended access token, by the host's ``user_lookup_loader``.
         can_share: Returns whether a user may share models with everyone. Default: by the user's
@@ -63,15 +63,15 @@ class ModelRegistry(Calls[User]):
         groups: Returns the names of the groups that a user is in. Default: none.
         can_grant: Returns whether a user may grant or transfer a model to another user, or grant
             it to a group, which is a string. Default: to every user and group.
-        secret_box: Seals API keys in place of the built-in AES-256-GCM.
+        secret_box: Encrypts API keys instead of the built-in AES-256-GCM.
         secret_source: Returns the secret that a credential refers to by name, or ``None`` if its
             owner may not use that with this provider and origin. Called as
-            ``secret_source(name, owner=..., provider=..., origin=...)``. Default: none may refer to
-            any.
-        providers: More providers; one with a built-in id replaces it.
+            ``secret_source(name, owner=..., provider=..., origin=...)``. Default: credentials can't
+            refer to secrets.
+        providers: Additional providers. One with a built-in id replaces the built-in one.
 
     Raises:
-        ConfigError: The users' class cannot be used; the message says why.
+        ConfigError: The users' class cannot be used. The message says why.
 
     Example:
         >>> db = SQLAlchemy()
@@ -186,24 +186,24 @@ class ModelRegistry(Calls[User]):
         keep_grants: bool = False,
         keep_active: bool = False,
     ) -> None:
-        """Delete what a user has, or give it to another one; call it before the deletion.
+        """Delete or transfer what a user has. Call it before you delete the user.
 
         Models and credentials go together. As for :meth:`transfer`, models lose their grants and
         arrive switched off.
 
         Args:
-            user: Who leaves; may be switched off.
-            transfer_to: Who gets models and credentials. If it is not given, they are deleted.
+            user: The user who leaves, active or not.
+            transfer_to: The user who gets models and credentials. Without it, they are deleted.
             keep_grants: Whether the grants of the models stay.
             keep_active: Whether active models stay active.
 
         Raises:
-            MissingUserError: One of them is ``None``.
+            MissingUserError: ``user`` or ``transfer_to`` is ``None``.
             NotFoundError: The other user is not active.
             ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
-            CredentialNameTakenError: The other user has a credential with the name of one.
-            ValidationError: Both are the same user, nothing is transferred that could be kept, or
-                what to keep is not a boolean.
+            CredentialNameTakenError: The other user has a credential with the name of one of them.
+            ValidationError: Both are the same user; or ``keep_grants`` or ``keep_active`` is not a
+                boolean, or needs a ``transfer_to``.
 
         Example:
             >>> registry.user_deleted(alice, transfer_to=bob)

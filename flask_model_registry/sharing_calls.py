@@ -25,14 +25,14 @@ def transfer_options(**kept: bool) -> dict[str, bool]:
     """Return the checked options of a transfer.
 
     Raises:
-        ValidationError: It is not a boolean, such as the ``"false"`` of a form, which is true.
+        ValidationError: One is not a boolean, such as a form's ``"false"``, which is truthy.
     """
     loaded: dict[str, bool] = load(_TRANSFER_OPTIONS, kept)
     return loaded
 
 
 class SharingCalls(Generic[User]):
-    """Calls about whom a model is granted to, and who owns it."""
+    """Calls about the grants and the owner of a model."""
 
     _users: Users
 
@@ -103,7 +103,7 @@ class SharingCalls(Generic[User]):
         group: str | None = None,
         user: Proxied[User] | Unset = UNSET,
     ) -> None:
-        """Revoke a grant, with the defaults that rest on it.
+        """Revoke a grant, and clear the defaults that depend on it.
 
         Users who don't own the model can decline it: ``registry.revoke(ref, to=me, user=me)``.
 
@@ -124,7 +124,7 @@ class SharingCalls(Generic[User]):
         """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
 
         Raises:
-            NotFoundError: There is no such model that the user can see.
+            NotFoundError: The user sees no such model.
             ForbiddenError: The user is not the owner.
 
         Example:
@@ -151,13 +151,13 @@ class SharingCalls(Generic[User]):
         Args:
             keep_grants: Whether the grants to others stay.
             keep_active: Whether an active model stays active.
-            without_key: Whether it arrives without an API key. A model that uses a credential has
-                to, as the credential stays with its owner.
+            without_key: Whether it arrives without an API key. Must be true for a model that uses a
+                credential, because the credential stays with its owner.
 
         Raises:
             CredentialInUseError: It uses a credential, and ``without_key`` is false.
-            MissingUserError: One of them is ``None``.
-            NotFoundError: There is no such model that the user can see, or no such other user.
+            MissingUserError: ``to`` or ``user`` is ``None``.
+            NotFoundError: The user sees no such model, or the other user doesn't exist.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
             ValidationError: One of these options is not a boolean.

@@ -1,9 +1,8 @@
 """Signals (blinker): what happened to which model, and who did it; never a secret.
 
-Each is sent with the app as sender and, as keywords, ``event`` (the signal's name), ``actor`` (the
-key of the user who did it, or ``None`` for the host), and the model's ``id``, ``model_id`` and
-``owner`` (its owner's key), as they are then. Over HTTP they are sent after the commit, from Python
-calls at once.
+The sender is the app. Keywords are ``event`` (the signal's name), ``actor`` (the primary key of the
+user who did it, or ``None`` for the host), and the model's ``id``, ``model_id`` and ``owner`` (the
+owner's primary key) at that time. HTTP requests send them after the commit, Python calls at once.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ deleted = namespace.signal("deleted")
 shared = namespace.signal("shared")
 unshared = namespace.signal("unshared")
 granted = namespace.signal(
-    "granted", "With ``user`` (a key) or ``group``, ``can_edit`` and ``can_delete``."
+    "granted", "With ``user`` (a primary key) or ``group``, ``can_edit`` and ``can_delete``."
 )
-revoked = namespace.signal("revoked", "With ``user`` (a key) or ``group``.")
-transferred = namespace.signal("transferred", "With ``former_owner``: a user's key.")
+revoked = namespace.signal("revoked", "With ``user`` (a primary key) or ``group``.")
+transferred = namespace.signal("transferred", "With ``former_owner``: a user's primary key.")
 default_changed = namespace.signal(
     "default_changed",
     "With ``config_type`` and ``scope`` (``user`` or ``app``); without a model if it was cleared.",
 )
 credential_created = namespace.signal(
     "credential_created",
-    "As all signals of credentials, without a model, with ``credential`` (its id), ``name`` and "
-    "``owner`` (a user's key).",
+    "Like all signals of credentials: without a model, with ``credential`` (its id), ``name`` and "
+    "``owner`` (a user's primary key).",
 )
 credential_updated = namespace.signal(
     "credential_updated", "With ``changed``: the names of the fields, and ``secret``."
 )
 credential_deleted = namespace.signal("credential_deleted")
-resolved = namespace.signal("resolved", "The host's code has the key in hand.")
+resolved = namespace.signal("resolved", "The host's code got the API key.")
 
-# Takes the calls of receivers that a transaction holds back until it is committed.
+# The calls of receivers that a transaction holds back until it is committed.
 outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("outbox", default=None)

@@ -1,4 +1,4 @@
-"""What calls from Python take and give, for type checkers; the library itself never loads it."""
+"""Types that Python calls take and return, for type checkers. The library never loads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CredentialKind = Literal["key", "aws", "google"]
 
 
 class ModelRepresentation(TypedDict):
-    """A model, as the user who asks sees it."""
+    """A model as its reader sees it."""
 
     id: int
     model_id: str
@@ -86,7 +86,7 @@ class NewModel(_Optional):
 
 
 class ModelChanges(_Optional, total=False):
-    """The fields of a model to change; what is not given stays."""
+    """The fields of a model to change. Omitted ones stay."""
 
     model_id: str
     model_provider: str
@@ -96,7 +96,7 @@ class ModelChanges(_Optional, total=False):
 
 
 class CountFilters(TypedDict, total=False):
-    """Which models to count; ``None`` means that it does not matter."""
+    """Which models to count. ``None`` doesn't filter."""
 
     model_id: str | None
     category: Category | None
@@ -108,7 +108,7 @@ class CountFilters(TypedDict, total=False):
 
 
 class ListFilters(CountFilters, total=False):
-    """Which models to list, and where to begin and to end."""
+    """Which models to list, in which order, and which page of them."""
 
     sort: Sort
     descending: bool
@@ -127,7 +127,7 @@ class Summary(TypedDict):
 
 
 class UserGrant(TypedDict):
-    """What a user was granted; ``user`` is the primary key as a string."""
+    """A grant to a user. ``user`` is the primary key as a string."""
 
     user: str
     can_edit: bool
@@ -135,7 +135,7 @@ class UserGrant(TypedDict):
 
 
 class GroupGrant(TypedDict):
-    """What a group was granted."""
+    """A grant to a group."""
 
     group: str
     can_edit: bool
@@ -143,14 +143,14 @@ class GroupGrant(TypedDict):
 
 
 class Grants(TypedDict):
-    """Whom a model is granted to."""
+    """The grants of a model to users and groups."""
 
     users: list[UserGrant]
     groups: list[GroupGrant]
 
 
 class Parameters(TypedDict):
-    """What each call of a model sends, and what is known about the model."""
+    """The parameters that each call of a model sends, and facts about the model."""
 
     parameters: dict[str, Any]
     info: dict[str, Any]
@@ -164,7 +164,7 @@ class UsedCredential(TypedDict):
 
 
 class KeyDetails(TypedDict):
-    """What is known of a model's API key; ``credential`` is its owner's alone."""
+    """Facts about a model's API key. Only its owner sees ``credential``."""
 
     is_set: bool
     updated_at: str | None
@@ -188,7 +188,7 @@ class GrantCounts(TypedDict):
 
 
 class ModelDetails(Parameters):
-    """What the representation of a model does not tell."""
+    """A model with details beyond its representation."""
 
     model: ModelRepresentation
     owner: str
@@ -202,7 +202,7 @@ class ModelDetails(Parameters):
 
 
 class AccountSecret(TypedDict, total=False):
-    """The secret of a credential: what its kind has, such as ``api_key`` and headers."""
+    """The secret of a credential: the fields of its kind, such as ``api_key`` and headers."""
 
     api_key: str
     headers: dict[str, str]
@@ -219,7 +219,7 @@ class NewSecret(AccountSecret, total=False):
 
 
 class AccountSecretChange(TypedDict, total=False):
-    """What of a secret to change; ``None`` removes a header, all of them, or a session token."""
+    """Changes of a secret. ``None`` removes a header, all headers, or a session token."""
 
     api_key: str
     headers: dict[str, str | None] | None
@@ -231,7 +231,7 @@ class AccountSecretChange(TypedDict, total=False):
 
 
 class AccountSettings(TypedDict, total=False):
-    """What a credential sends in the clear; ``None`` removes a setting."""
+    """The settings of a credential, which are not encrypted. ``None`` removes one."""
 
     organization: str | None
     project: str | None
@@ -241,7 +241,7 @@ class AccountSettings(TypedDict, total=False):
 
 
 class CredentialChanges(TypedDict, total=False):
-    """The fields of a credential to change; what is not given stays."""
+    """The fields of a credential to change. Omitted ones stay."""
 
     name: str
     model_provider: str
@@ -278,7 +278,7 @@ class Credential(TypedDict):
 
 
 class SecretState(TypedDict):
-    """Whether a credential's secret opens, and the names of what it holds."""
+    """Whether a credential's secret can be decrypted, and the names of its parts."""
 
     is_set: bool
     status: str

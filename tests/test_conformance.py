@@ -183,13 +183,13 @@ LEAKS = {
         "tokens",
         "    jwt.user_lookup_loader(lambda header, claims: db.session.get(User, 1))",
         {TWO, ABSENT, LISTS},
-        "Both of model_registry_users are the user with the key '1'",
+        "Both of model_registry_users are the user with the primary key '1'",
     ),
     "a filter that goes missing": (
         "tokens",
         LISTEN.format("statement.replace('owner_id = ?', 'owner_id >= 0 * ?')"),
         {ABSENT, LISTS},
-        "the second user can tell a model of the first user from none:",
+        "the second user can tell a model of the first user from a missing one:",
     ),
     "a header that tells what there is": (
         "sessions",

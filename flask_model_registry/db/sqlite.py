@@ -1,4 +1,4 @@
-"""SQLite for several writers at once; for hosts that want it, and never done unasked."""
+"""SQLite for several writers at once, for hosts that ask for it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import sqlalchemy as sa
 def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
     """Have an engine's transactions wait for each other, and foreign keys enforced.
 
-    Call it once, before the engine connects. It concerns all that the app does on this engine:
-    each transaction begins with ``BEGIN IMMEDIATE``, so that none that has read must fail when it
-    writes; other programs that read see the last commit meanwhile (WAL). Engines of other
-    databases are left alone.
+    Call it once, before the engine connects. It affects all that the app does on this engine. Each
+    transaction begins with ``BEGIN IMMEDIATE``, so that none fails when it writes after a read.
+    Other programs can read the last commit meanwhile (WAL). On other databases it does nothing.
 
     Args:
         busy_timeout: Seconds to wait for another transaction to end.

@@ -32,14 +32,14 @@ class Provider:
     Attributes:
         id: The value of ``model_provider``, in lower case.
         name: The name to show.
-        base_url: The base URL for OpenAI clients; ``None`` if each customer has another one.
+        base_url: The base URL for OpenAI clients; ``None`` if each customer has their own.
         aliases: Other names that users may write; they are saved as ``id``.
         dialect: How it lists its models: ``openai``, ``anthropic``, ``gemini``, ``azure-openai``,
             ``cohere``, ``together``, ``ollama``, or ``None`` if it has no list for an API key.
-        needs_key: Whether calls need an API key. If not, users register any.
+        needs_key: Whether calls need an API key. If not, users register any string.
         categories: A hint for forms: which categories its base URL serves with OpenAI's API, and
             for ``rerank`` with Cohere's or Jina's.
-        lists_to_anyone: Whether it lists its models without looking at the API key.
+        lists_to_anyone: Whether it lists its models without checking the API key.
         list_is_complete: Whether it lists all models that can be called.
         key_check: A path on its server, from the root, that checks the API key where the list
             doesn't, such as ``/api/v1/models/user``; ``None`` if the list checks it, or

@@ -1,6 +1,6 @@
-"""Marshmallow schemas of requests and responses, and :func:`load`, the one way in.
+"""Marshmallow schemas of requests and responses, and :func:`load`, which loads all data.
 
-Nest a class in a schema of your own, not its name: Marshmallow's registry has none of them.
+Nest a class in a schema of your own, not its name, because Marshmallow's registry has none of them.
 
     >>> from marshmallow import Schema, fields
     >>> from flask_model_registry.schemas import ModelRepresentation
@@ -53,12 +53,12 @@ __all__ = [
 ]
 
 MOST_ERRORS = 50
-# Names of unknown fields are the client's own text: only what looks like a name is repeated.
+# Clients choose the names of unknown fields, so errors only repeat what looks like a name.
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.([a-z][a-z0-9_]{0,31}|[0-9]{1,5})){0,3}")
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON (RFC 8259) without what readers understand differently.
+    """Parse JSON (RFC 8259), and refuse what parsers read differently.
 
     Raises:
         MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
@@ -89,8 +89,8 @@ def _refuse_constant(_name: str) -> NoReturn:
 def load(schema: marshmallow.Schema, given: Any) -> Any:
     """Load data by a schema, and empty the data if it is a dict.
 
-    An API key may be anywhere in there, as people take one field for another. Marshmallow's own
-    error holds the data, so error reports would show the key.
+    An API key may be in any field, because users mix up fields. Marshmallow's own error holds the
+    data, so error reports would show the API key.
 
     Args:
         schema: An instance, such as ``NewModel()`` or ``ModelUpdate(partial=True)``.
@@ -121,7 +121,7 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
 
 
 def _with_few_unknown(schema: marshmallow.Schema, given: dict[str, Any]) -> dict[str, Any]:
-    """Leave out unknown fields that no error would name: to refuse each of thousands takes long."""
+    """Leave out unknown fields that no error would name, because refusing thousands is slow."""
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     unknown = islice((name for name in given if name not in known), MOST_ERRORS)
     return {name: given[name] for name in [*known.intersection(given), *unknown]}

@@ -23,7 +23,7 @@ FIELD_CATEGORIES: Mapping[str, frozenset[str]] = {
     "dimension": frozenset({"embedding"}),
     "temperature": frozenset({"llm", "image"}),
 }
-# For each kind of work the category that a model for it must have.
+# For each kind of work, the category that its model must have.
 CONFIG_TYPES: Mapping[str, str] = {
     **dict.fromkeys(("general", "small_fast", "visual", "compact"), "llm"),
     "embedding": "embedding",

@@ -33,7 +33,7 @@ _HOW_MANY = Length(1, 100)  # models to register at once
 
 
 class Moment(fields.AwareDateTime):
-    """A time with its zone, loaded as the tables hold it: in UTC, without a zone."""
+    """A time with a zone, loaded in UTC without a zone, as the tables store it."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         moment = value if isinstance(value, datetime) else None
@@ -166,7 +166,7 @@ class NewModelOfAccount(NewModel):
 
 
 class ModelList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no arguments
-    """A list that says so if it is too long, before it looks at each model."""
+    """A list that checks its length before it loads each model."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         if isinstance(value, list):
@@ -212,7 +212,7 @@ class TestedModel(StrictSchema):
 
 
 class Credential(StrictSchema):
-    """A new API key for one model, or the credential to use in its place."""
+    """A new API key for one model, or the credential to use instead."""
 
     api_key = ApiKey(load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
     credential = fields.Integer(

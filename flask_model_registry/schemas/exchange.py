@@ -48,7 +48,7 @@ class ExchangedModel(ModelUpdate):
 
 
 class ExchangedCredential(CredentialChange):
-    """A whole credential and its owner; its secret only if the export was to have secrets."""
+    """A whole credential and its owner, with its secret if the export includes secrets."""
 
     type = _type("credential")
     owner = _owner()

@@ -1,4 +1,4 @@
-"""Types of fields, what they refuse, and how the OpenAPI document describes them."""
+"""Types of fields: what they refuse, and how the OpenAPI document describes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_LINE = Regexp(
 
 
 class _ModelIdFormat(Regexp):
-    """What a ``model_id`` may be: the pattern, and beyond ASCII letters that show in one way."""
+    """The format of a ``model_id``: a pattern, and no ambiguous characters beyond ASCII."""
 
     def __call__(self, value: Any) -> Any:
         super().__call__(value)
@@ -50,7 +50,7 @@ ABILITY = Regexp(
     r"[a-z0-9][a-z0-9._:-]{0,63}\Z",
     error="Must be 1 to 64 of a-z 0-9 . _ : - beginning with a letter or digit.",
 )
-# What people paste in place of a key, or with it.
+# What users paste instead of an API key, or with it.
 _PASTED_KEYS = {
     re.compile(pattern): message
     for pattern, message in {
@@ -67,9 +67,9 @@ _PASTED_KEYS = {
     }.items()
 }
 API_KEY = [
-    # What can stand in a header.
+    # Characters that a header can hold.
     Regexp(r"[\x21-\x7e]{1,8192}\Z", error="Must be 1 to 8192 visible ASCII characters."),
-    # What people paste back from pages that hide a key.
+    # Masked API keys, which users paste from pages that hide them.
     Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
 ]
 NO_KEY: dict[str, Any] = {"required": REQUIRED_KEY}
@@ -99,8 +99,8 @@ NOT_SEARCHED = {ord("\u0131"): "i", ord("%"): "\ufe6a", ord("_"): "\ufe4d"}
 def search_text(*texts: str) -> str:
     r"""Return texts in the form in which a search compares them, in any script and case.
 
-    That is Unicode's NFKC with full case folding, as for identifiers without case (section 3.13 of
-    the standard), but for Turkish: its I with and without a dot is the I of others.
+    That is Unicode's NFKC with full case folding, as for caseless identifiers (section 3.13 of the
+    standard). Turkish differs: its dotted and dotless I equal any other I.
 
     Example:
         >>> search_text("GROẞE Bilder", "vision")
@@ -112,7 +112,7 @@ def search_text(*texts: str) -> str:
 
 
 class Schema(marshmallow.Schema):
-    """A schema that no name leads to: the names that Marshmallow knows are the host's."""
+    """A schema without an entry in Marshmallow's registry, whose names are the host's."""
 
     class Meta:  # noqa: D106
         register = False
@@ -122,9 +122,9 @@ class ApiKey(fields.String):
     """An API key: a string that is loaded as a :class:`Secret`."""
 
     def deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
-        """Return a :class:`Secret`; Python code may also pass one."""
+        """Return a :class:`Secret`. Python code may also pass one."""
         given = value.reveal() if isinstance(value, Hidden) else value
-        if isinstance(given, str) and len(given) <= _LONGEST_KEY:  # no more is looked at
+        if isinstance(given, str) and len(given) <= _LONGEST_KEY:  # longer text is refused below
             for pattern, message in _PASTED_KEYS.items():
                 if pattern.match(given):
                     raise ValidationError(message)
@@ -151,7 +151,7 @@ class JsonBoolean(fields.Boolean):
 
 
 class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no arguments
-    """A list of unique strings that says so if it is too long, before it looks at each of them."""
+    """A list of unique strings that checks its length before it loads each of them."""
 
     def __init__(self, text: fields.String, *, most: int, **options: Any) -> None:
         super().__init__(text, **options)

@@ -1,4 +1,4 @@
-"""What users add to the calls of a model, and what they note about it: two JSON objects."""
+"""Two JSON objects of a model: parameters for its calls, and facts about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_BYTES = 8192
 MOST_LEVELS = 8
 _TEXT = re.compile(LINES)
 _LARGEST = 2**63
-# A parameter of this name would replace what the caller says.
+# Parameters with these names would replace what the caller sends.
 OF_THE_CALLER = frozenset(("input", "messages", "model", "prompt", "stream"))
 # A gateway behind the base URL, such as LiteLLM's, may read these: they say where and how to call.
 OF_THE_CLIENT = frozenset(
@@ -26,7 +26,7 @@ OF_THE_CLIENT = frozenset(
     "http_client langfuse_host litellm_params model_list s3_endpoint_url sagemaker_base_url "
     "user_config vertex_ai_credentials".split()
 )
-# Nothing here is encrypted, and all who may use the model can read it.
+# Parameters aren't encrypted, and every user of the model can read them.
 SECRETS = frozenset(
     "access_token api_key api_token apikey auth_token authorization aws_secret_access_key "
     "aws_session_token azure_ad_token bearer_token client_secret password private_key "
@@ -93,7 +93,7 @@ def _check(value: Any, level: int) -> None:
 def _check_names(value: dict[Any, Any]) -> None:
     if not all(isinstance(name, str) and _TEXT.match(name) for name in value):
         raise ValidationError(_NOT_JSON)
-    # No object, because the schema of a tool has one there.
+    # Objects are allowed, because the schema of a tool has one there.
     secrets = (each for name, each in value.items() if _folded(name) in SECRETS)
     if any(isinstance(each, (str, list, tuple)) for each in secrets):
         raise ValidationError(_SECRET)
@@ -117,7 +117,7 @@ def parameters_field(**options: Any) -> ParametersObject:
 
 
 def info_field(**options: Any) -> JsonObject:
-    """Return the field for what is known about a model."""
+    """Return the field for facts about a model."""
     described = about(
         "Facts about the model, such as prices or tags. Calls don't send them.",
         type="object",

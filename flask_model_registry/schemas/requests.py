@@ -1,4 +1,4 @@
-"""Schemas of requests: strict, and their errors never quote what was sent."""
+"""Schemas of requests. They are strict, and their errors never quote what was sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .parameters import info_field, parameters_field
 
 
 class StrictSchema(Schema):
-    """Refuses fields that it does not know."""
+    """A schema that refuses unknown fields."""
 
     error_messages = {"type": "Must be an object."}  # noqa: RUF012  # as Marshmallow has it
 
@@ -120,14 +120,14 @@ class ModelUpdate(NewModel):
 
 
 class ModelParameters(StrictSchema):
-    """What each call of a model sends, and what is known about the model."""
+    """The parameters that each call of a model sends, and facts about the model."""
 
     parameters = parameters_field(required=True)
     info = info_field(required=True)
 
 
 class ProviderCredentials(StrictSchema):
-    """Whom to ask, and with which key."""
+    """The server to ask, and the API key for it."""
 
     api_key = ApiKey(
         required=True, load_only=True, validate=API_KEY, error_messages=NO_KEY, metadata=ABOUT_KEY
@@ -141,7 +141,7 @@ class ProviderCredentials(StrictSchema):
 
 
 class ConnectionTest(ProviderCredentials):
-    """What it takes to test a model that need not be saved."""
+    """The fields that a test of an unsaved model needs."""
 
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
     model_name = fields.String(
@@ -160,7 +160,7 @@ def billed_call_field() -> JsonBoolean:
 
 
 class ModelTest(StrictSchema):
-    """What to test with a saved model's API key; without a body, the model itself."""
+    """What to test with a saved model's API key. Without a body, that is the model itself."""
 
     model_name = fields.String(
         validate=[Length(1, 255), ONE_LINE],
@@ -190,7 +190,7 @@ class Rights(StrictSchema):
 
 
 class TransferOptions(StrictSchema):
-    """What the host's own code leaves with a model that is given away; never over HTTP."""
+    """Options of transfers by the host's own code, which HTTP does not have."""
 
     keep_grants = JsonBoolean(required=True)
     keep_active = JsonBoolean(required=True)
@@ -198,7 +198,7 @@ class TransferOptions(StrictSchema):
 
 
 class TransferRequest(StrictSchema):
-    """The user who gets a model, named by the primary key as a string."""
+    """The user who gets a model."""
 
     user = fields.String(
         required=True,

@@ -27,7 +27,7 @@ def _as_sent(name: str) -> dict[str, Any]:
 
 
 class Growing(Schema):
-    """The shape of a response. It may get more fields, which clients ignore."""
+    """The shape of a response. It may get more fields, which clients must ignore."""
 
     class Meta(Schema.Meta):  # noqa: D106
         unknown = EXCLUDE
@@ -41,7 +41,7 @@ class Timestamp(fields.AwareDateTime):
 
 
 class ModelRepresentation(Growing):
-    """The published response: a model, as the user who asks sees it."""
+    """The published response: a model as its reader sees it."""
 
     id = fields.Integer(required=True, metadata=about("The integer id, which URLs use."))
     model_id = fields.String(required=True, metadata=_as_sent("model_id"))
@@ -144,7 +144,7 @@ class AccountSecretState(Growing):
 
 
 class UserGrant(Growing):
-    """What a user was granted."""
+    """A grant to a user."""
 
     user = fields.String(required=True, metadata=about("The user's primary key, as a string."))
     can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
@@ -152,7 +152,7 @@ class UserGrant(Growing):
 
 
 class GroupGrant(Growing):
-    """What a group was granted."""
+    """A grant to a group."""
 
     group = fields.String(required=True, metadata=about("The name of the group."))
     can_edit = fields.Boolean(required=True, metadata=_MAY_EDIT)
@@ -160,14 +160,14 @@ class GroupGrant(Growing):
 
 
 class Grants(Growing):
-    """Whom a model is granted to."""
+    """The grants of a model to users and groups."""
 
     users = fields.List(fields.Nested(UserGrant), required=True)
     groups = fields.List(fields.Nested(GroupGrant), required=True)
 
 
 class DefaultModel(Growing):
-    """A default that holds."""
+    """A default that applies."""
 
     config_type = fields.String(required=True, validate=OneOf([*CONFIG_TYPES]))
     source = fields.String(
@@ -267,7 +267,7 @@ class ServedModels(Growing):
 
 
 class OpenAIModel(Growing):
-    """A model, as OpenAI lists its own."""
+    """A model in the format of OpenAI's list."""
 
     id = fields.String(required=True)
     object = fields.String(required=True, validate=OneOf(["model"]))
@@ -279,7 +279,7 @@ class OpenAIModel(Growing):
 
 
 class OpenAIModels(Growing):
-    """A list, as OpenAI's."""
+    """A list in OpenAI's format."""
 
     object = fields.String(required=True, validate=OneOf(["list"]))
     data = fields.List(fields.Nested(OpenAIModel), required=True)
@@ -301,7 +301,7 @@ class FieldError(Growing):
 
 
 class OpenAIError(Growing):
-    """What happened, as OpenAI says it."""
+    """What happened, in OpenAI's format."""
 
     message = fields.String(required=True)
     type = fields.String(required=True)

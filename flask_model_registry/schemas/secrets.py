@@ -1,4 +1,4 @@
-"""Secrets and settings of credentials: what may be in them."""
+"""Schemas of the secrets and settings of credentials."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MEMBERS = {
 
 def is_header(name: str) -> bool:
     """Return whether a header may be sent beside the API key."""
-    lower = name.lower().replace("_", "-")  # which WSGI servers take for the same
+    lower = name.lower().replace("_", "-")  # because WSGI servers treat both alike
     is_refused = lower in _REFUSED_HEADERS or lower.startswith(_REFUSED_PREFIXES)
     return _TOKEN.fullmatch(name) is not None and not is_refused
 
@@ -94,7 +94,7 @@ class SecretHeaders(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 ha
 
 
 def check_headers(headers: dict[str, Secret]) -> None:
-    """Check how many headers there are, and how long.
+    """Check the number and the size of headers.
 
     Raises:
         marshmallow.ValidationError: There are too many, or they are too long.

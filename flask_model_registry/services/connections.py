@@ -95,7 +95,7 @@ class ConnectionService:
             billed: Whether to call the model once, instead of looking for it in a list.
 
         Raises:
-            NotFoundError: There is none that the actor may see.
+            NotFoundError: The actor sees no such model.
             ForbiddenError: The test takes the right to edit the model.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
@@ -119,7 +119,7 @@ class ConnectionService:
         """Ask the provider of a model which models it serves, with the stored secret.
 
         Raises:
-            NotFoundError: There is none that the actor may see.
+            NotFoundError: The actor sees no such model.
             ForbiddenError: The actor may not edit the model.
             RegistryError: As for a test.
         """

@@ -1,6 +1,6 @@
-"""The API keys of models: encrypted for a model and its base URL, decrypted for nothing else.
+"""The API keys of models. Each can only be decrypted for its own model and base URL.
 
-The default is AES-256-GCM, which authenticates the row and the origin that the key may be sent to.
+The default is AES-256-GCM, which authenticates the row and the origin that it may be sent to.
 """
 
 from __future__ import annotations
@@ -37,22 +37,23 @@ _FORMAT = 1
 
 
 class CannotOpenError(Exception):
-    """A sealed blob does not open: wrong key, wrong context, or it was changed."""
+    """A blob can't be decrypted: wrong encryption key, wrong context, or it was changed."""
 
 
 class SecretBox(Protocol):
     """What the registry needs of an encryption backend.
 
-    Both methods may raise :exc:`UnavailableError`, such as when a server is away: nothing is
-    written, and requests return 503. Its text is shown by the commands and by
-    ``registry.explain``, so it must hold nothing of a key. Any other exception is taken for a bug.
+    Both methods may raise :exc:`UnavailableError`, such as when a server doesn't respond. Then
+    nothing is written, and requests return 503. The commands and ``registry.explain`` show its
+    text, so it must hold no part of a key. Any other exception is treated as a bug.
 
-    ``seal`` has the API key in its argument: delete that before an exception leaves, as tools that
-    report errors show local variables.
+    ``seal`` gets the API key as its argument. Delete that before an exception leaves ``seal``,
+    because error reports show local variables.
 
-    A backend may also have two attributes. ``key_id``, the name of the key it seals with now, is
-    stored beside each blob, and ``rotate-keys`` seals again what has another one. ``key_ids`` are
-    the names of all the keys it opens with; if there are, the key check looks for others.
+    A backend may also have two attributes. ``key_id`` is the name of the encryption key that it
+    encrypts with now. It is stored beside each blob, and ``rotate-keys`` encrypts blobs with
+    another one again. ``key_ids`` are the names of all encryption keys that it decrypts with. If
+    they are there, the key check looks for any others.
 
     Example:
         >>> class Vault:
@@ -64,7 +65,7 @@ class SecretBox(Protocol):
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt, and bind the result to a context that is needed again to open it."""
+        """Encrypt, and bind the result to a context that is needed again to decrypt it."""
         ...
 
     def open(self, blob: bytes, context: str) -> str:
@@ -76,7 +77,7 @@ class SecretBox(Protocol):
 
 
 class AesGcmBox:
-    """The default :class:`SecretBox`: seals with the first key, opens with any.
+    """The default :class:`SecretBox`: encrypts with the first encryption key, decrypts with any.
 
     A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. All
     that precedes the nonce is authenticated together with the context.
@@ -100,7 +101,7 @@ class AesGcmBox:
         return f"<{type(self).__name__} {', '.join(self.key_ids)}>"
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt with the newest key."""
+        """Encrypt with the newest encryption key."""
         try:
             name = self._newest.encode("ascii")
             header = bytes([_FORMAT, len(name)]) + name
@@ -111,7 +112,7 @@ class AesGcmBox:
             del plaintext  # or a traceback would show it
 
     def open(self, blob: bytes, context: str) -> str:
-        """Decrypt with the key that the blob names."""
+        """Decrypt with the encryption key that the blob names."""
         header_end = 2 + blob[1] if len(blob) > 1 else 2
         nonce_end = header_end + _NONCE_BYTES
         if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
@@ -131,7 +132,7 @@ class AesGcmBox:
 
 
 class CredentialService:
-    """Seals and opens the keys of one registry in one app."""
+    """Encrypts and decrypts the API keys of one registry in one app."""
 
     def __init__(
         self, secret_box: SecretBox, secret_source: SecretSource, providers: Providers
@@ -141,24 +142,24 @@ class CredentialService:
         self.secret_source = secret_source
         self._providers = providers
         key_ids = getattr(secret_box, "key_ids", None)
-        #: The ids of all the encryption keys that open, if the backend tells.
+        #: The ids of all encryption keys that decrypt, if the backend names them.
         self.key_ids = None if key_ids is None else tuple(map(_checked, key_ids))
         if self.key_id not in (self.key_ids or (self.key_id,)):
             raise ConfigError("the key_id of the secret_box is not one of its key_ids")
 
     @property
     def key_id(self) -> str | None:
-        """The id of the encryption key that seals now, if the backend tells."""
+        """The id of the encryption key that encrypts now, if the backend names it."""
         key_id = getattr(self._secret_box, "key_id", None)
         if key_id is None or key_id in (self.key_ids or ()):  # which are checked already
             return key_id
         return _checked(key_id)
 
     def seal(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
-        """Return the columns that hold a new key, or none, for the row."""
+        """Return the columns that hold a new API key, or none, for the row."""
         if api_key is None:
             return {"ciphertext": None, "key_id": None}
-        # Before the driver sees the key: its errors, and SQLAlchemy's, print parameters.
+        # Before the driver sees the API key, because its errors and SQLAlchemy's show parameters.
         key_id = self.key_id
         context = self._context(row, key_id)
         outer = sys.exc_info()[1]
@@ -170,10 +171,10 @@ class CredentialService:
         return {"ciphertext": ciphertext, "key_id": key_id}
 
     def open(self, row: Mapping[str, Any]) -> Secret:
-        """Return the key of the row.
+        """Return the API key of the row.
 
         Raises:
-            UnreadableCredentialError: There is none, or it does not open for this row.
+            UnreadableCredentialError: There is none, or it can't be decrypted for this row.
         """
         if "credential" in row:
             return self.secret(row).api_key
@@ -199,10 +200,10 @@ class CredentialService:
         )
 
     def reseal(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
-        """Return the columns that hold the key of the row, sealed anew and opened to see it.
+        """Return the columns with the row's API key, encrypted again and decrypted as a check.
 
         Raises:
-            ConfigError: It does not open.
+            ConfigError: It can't be decrypted.
         """
         columns = self.seal(row, api_key)
         with suppress(UnreadableCredentialError):
@@ -214,11 +215,11 @@ class CredentialService:
         """Return what is needed to call the model of the row.
 
         Raises:
-            NoAddressError: It has no ``base_url``, and its provider has none or is not known any
-                more; or a setting of its credential is not valid any more.
-            BlockedAddressError: The host does not allow its base URL, or not any more.
+            NoAddressError: It has no ``base_url``, and its provider has none or is no longer
+                known; or a setting of its credential is no longer valid.
+            BlockedAddressError: The host does not allow its base URL, or no longer does.
             UnreadableCredentialError: The secret is missing, can't be decrypted or isn't valid, or
-                the ``secret_source`` gives none.
+                the ``secret_source`` returns none.
         """
         base_url = self._providers.base_url(row)
         found = self._of_account(row) if "credential" in row else {"api_key": self.open(row)}
@@ -248,7 +249,7 @@ class CredentialService:
             secrets={},
             _open_client=self._providers.open_client,
         )
-        # What a credential has in place of the above; the order of the attributes stays.
+        # What a credential has instead of the above. The order of the attributes stays.
         vars(resolved).update(found)
         return resolved
 
@@ -269,7 +270,7 @@ class CredentialService:
         """Return what a model is called with: its API key, or the secret of its credential.
 
         Raises:
-            UnreadableCredentialError: There is none, or it does not open for this row.
+            UnreadableCredentialError: There is none, or it can't be decrypted for this row.
         """
         if "credential" not in row:
             return AccountSecret.of_key(self.open(row))
@@ -281,13 +282,13 @@ class CredentialService:
         return AccountSecret.of(document, row["credential"]["kind"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
-        # With the key's id, so that a row under another key's does not open: rotation would pass it
-        # over, and taking its own key out would lose it.
+        # With the encryption key's id, so that a row under another one's can't be decrypted.
+        # Rotation would skip such a row, and removing its encryption key would lose it.
         return f"{row['uuid']} {key_id} {self._providers.key_origin(row)}"
 
 
 def _checked(key_id: Any) -> str:
-    # Databases must keep it unchanged, or what is encrypted under it would be lost.
+    # Databases must keep the id unchanged, or what is encrypted under it would be lost.
     if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
         raise ConfigError("the key ids of the secret_box must be text of 1 to 255 visible ASCII")
     return key_id

@@ -1,4 +1,4 @@
-"""Why a reference leads a user to a model, or does not."""
+"""Why a reference leads a user to a model, or why it doesn't."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _AT_MOST = 10  # models are named
 class Explanation:
     """What ``resolve`` finds for a user, and why.
 
-    It is for the host's developer: it tells of models that the user cannot see. It holds no
-    secret. ``str()`` makes lines of text of it.
+    It is for the host's developer, because it names models that the user cannot see. It holds no
+    secret. ``str()`` returns it as lines of text.
 
     Attributes:
-        ref: The reference that was asked for.
+        ref: The reference to explain.
         id: The model it leads to, or ``None``.
         model_id: The ``model_id`` of the model.
-        owner: The text of its owner's key.
+        owner: The owner's primary key, as a string.
         relations: Why the user sees it: owner, shared with everyone, granted to the user,
             granted to a group of the user.
         actions: What the user may do: use, edit, delete, share.
-        base_url: Where it would be called.
-        key_id: The encryption key that its API key is sealed with.
-        same_model_id: Other models that the user sees, of the same ``model_id``; that leads to the
-            nearest active one.
+        base_url: The URL that calls would go to.
+        key_id: The id of the encryption key that its API key is encrypted with.
+        same_model_id: Other models with the same ``model_id`` that the user sees. The ``model_id``
+            leads to the nearest active one.
         problems: Why ``resolve`` would raise, each with the remedy; empty if it would not.
 
     Example:
@@ -68,7 +68,7 @@ class Explanation:
         return self.same_model_id
 
     def __str__(self) -> str:
-        # With repr(), so that nothing in the database speaks to a terminal.
+        # With repr(), so that nothing in the database can control a terminal.
         return "\n".join(f"{name}: {value!r}" for name, value in vars(self).items() if value)
 
 
@@ -83,7 +83,7 @@ class Explainer:
         self._models = rows.queries.access.tables.models.c
 
     def explain(self, actor: Actor, ref: int | str) -> Explanation:
-        """Return why the reference leads the actor to a model, or does not."""
+        """Return why the reference leads the actor to a model, or why it doesn't."""
         try:
             row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
         except NotFoundError:

@@ -29,18 +29,18 @@ class ResolvedModel:
     """A model with all that a call needs.
 
     Attributes:
-        model_name: The name the provider knows the model by.
+        model_name: The provider's name for the model.
         base_url: The URL to call: the model's own base URL, or the provider's. For the kinds
             ``aws`` and ``google``, that of the cloud's region.
         dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
-            if that takes more than an API key.
+            if that needs more than an API key.
         abilities: What it can do, such as ``vision``; empty if none were registered.
         api_key: The API key, hidden until ``.reveal()``.
         headers: The headers of the model's credential, to send with each request; each value is
             hidden until ``.reveal()``.
         settings: The settings of its credential, such as ``organization`` or ``region``.
         expires_at: When its credential expires, in UTC without a zone; ``None`` if unknown. Calls
-            go on after it.
+            don't stop then.
         parameters: What users added to the JSON body of each call, such as ``max_tokens``.
         info: What users noted about the model, such as prices; calls don't send it.
         kind: The kind of its credential: ``key``, ``aws`` or ``google``.

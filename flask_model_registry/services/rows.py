@@ -170,7 +170,7 @@ class Rows:
         A ``model_id`` passes over inactive models as long as it leads to an active one.
 
         Raises:
-            NotFoundError: There is none that the actor may see.
+            NotFoundError: The actor sees no such model.
         """
         lookups = (None,) if kind_of_ref(ref) is int else (Lookup.ACTIVE, Lookup.ANY)
         connection = connection or self.connect()
@@ -187,7 +187,7 @@ class Rows:
         from one model to another as soon as the first is switched off, or given away.
 
         Raises:
-            NotFoundError: There is none that the actor may see.
+            NotFoundError: The actor sees no such model.
             ConflictError: The ``model_id`` may mean several.
         """
         visible = self.queries.visible
@@ -242,7 +242,7 @@ class Rows:
         """Hold a model while the block writes; with ``shared``, others may hold it so too.
 
         Raises:
-            NotFoundError: There is none that the actor may see.
+            NotFoundError: The actor sees no such model.
             ForbiddenError: The actor may see it, but not do this.
             ConflictError: The ``model_id`` may mean several models.
             PreconditionFailedError: It is not in the state that the actor expects.

@@ -1,4 +1,4 @@
-"""An API key that is recognized wherever it comes out, and an ear at all logs."""
+"""An API key that is recognized wherever it leaks, and a listener to all logs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PIECE = 8
 
 
 class Canary:
-    """An API key that no provider gave out.
+    """An API key that no provider has issued.
 
-    It is found unchanged, in base64 and in hexadecimal, in either case, whole or eight characters.
+    It is found unchanged, in base64 and in hexadecimal, in either case. Eight characters suffice.
     """
 
     def __init__(self) -> None:

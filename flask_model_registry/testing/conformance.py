@@ -1,4 +1,4 @@
-"""The tests that a host runs: a class to inherit from."""
+"""The tests that a host app runs, as a class to inherit from."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ _PUBLIC = {
 _PUBLIC.add("static")
 _MIGRATE = (
     "run 'flask db migrate' and 'flask db upgrade', with Alembic alone 'alembic revision "
-    "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that is "
-    "there. The documentation has a page on it, Upgrade"
+    "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that "
+    "exists. See the page Upgrade of the documentation"
 )
 _SHOWN = 10  # problems in a message
 _directions = pytest.mark.parametrize("requester", ["the first user asks", "the second user asks"])
 
 
 class ModelRegistryConformance:
-    """What must hold of the registry in every app. Inherit from it, in a class named ``Test…``.
+    """Tests that must pass in every app. Inherit from it, in a class named ``Test…``.
 
     Write two fixtures for it: ``model_registry_app``, your app with its tables, and
     ``model_registry_users``, two of its users: each a mapping of request headers, or an
-    ``app.test_client()`` that has logged in. It registers models for the two, and removes them.
+    ``app.test_client()`` that has logged in. The tests register models for both, and remove them.
 
     Attributes:
-        url_values: The values of variables in the address of a parent blueprint.
+        url_values: The values of the variables in a parent blueprint's URL.
 
     Example:
         ``class TestModelRegistry(ModelRegistryConformance): pass``, with this in ``conftest.py``::
@@ -70,14 +70,14 @@ class ModelRegistryConformance:
 
     @pytest.fixture
     def model_registry_host(self, model_registry_app: Any) -> Host:
-        """The app, and what there is of the registry in it."""
+        """The app with its registry."""
         return Host.of(model_registry_app, self.url_values)
 
     @pytest.fixture
     def model_registry_scene(
         self, model_registry_host: Host, model_registry_users: Any
     ) -> Iterator[Fixture]:
-        """The two users, whose models are removed in the end."""
+        """The two users, whose models are removed at the end."""
         with fixture_of(model_registry_host, model_registry_users) as fixture:
             yield fixture
 
@@ -88,18 +88,19 @@ class ModelRegistryConformance:
             missing = [*missing_objects(connection, tables)]
         if missing == [f"table {table.name}" for table in tables]:
             fail(NO_TABLES)
-        _fail_if_any(missing, f"The database lacks something of the registry; {_MIGRATE}:")
+        _fail_if_any(missing, f"The database lacks parts of the registry; {_MIGRATE}:")
 
     def test_every_stored_api_key_opens(self, model_registry_host: Host) -> None:
-        """The configured encryption keys open what is stored."""
+        """The configured encryption keys decrypt what is stored."""
         problems = [*_unreadable(model_registry_host)]
         _fail_if_any(
             problems,
-            "API keys do not open; see which they need by 'flask model-registry list-keys':",
+            "API keys can't be decrypted. 'flask model-registry list-keys' shows which encryption "
+            "keys they need:",
         )
 
     def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Fixture) -> None:
-        """What a user registers is what the app's own code gets."""
+        """The app's own code gets the API key that a user registered."""
         fixture = model_registry_scene
         model = fixture.register(fixture.first, "kept")
         services, app = fixture.host.services, fixture.host.app
@@ -143,14 +144,14 @@ class ModelRegistryConformance:
         _fail_if_any([*leaks], "An API key, or a piece of it, was logged:")
 
     def test_the_two_users_are_two(self, model_registry_scene: Fixture) -> None:
-        """What two users register belongs to two users."""
+        """What the two users register has two owners."""
         fixture = model_registry_scene
         first = fixture.register(fixture.first, "first").owner
         second = fixture.register(fixture.second, "second").owner
         if first == second:
             fail(
-                f"Both of model_registry_users are the user with the key {str(first)!r}. If they "
-                "are two in your app, its user loader does not tell them apart."
+                f"Both of model_registry_users are the user with the primary key {str(first)!r}. "
+                "If your app has two users, its user loader mixes them up."
             )
 
     @_directions
@@ -163,8 +164,8 @@ class ModelRegistryConformance:
         own = model_registry_scene.register(other, "own")
         account = model_registry_scene.account(owner, "hidden")
         found = distinguishable(model_registry_scene, other, model, own, account=account)
-        _fail_if_any([*found], f"{other.name} can tell a model of {owner.name} from none:")
-        # Nor by what cannot be registered.
+        _fail_if_any([*found], f"{other.name} can tell a model of {owner.name} from a missing one:")
+        # Nor does the other user learn of it by what can't be registered.
         model_registry_scene.register(other, "hidden")
         model_registry_scene.account(other, "hidden")
 
@@ -229,7 +230,7 @@ def _let_in(fixture: Fixture) -> Iterator[str]:
 
 
 def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:
-    """Return values for the variables in addresses, by which nothing of the host's is changed."""
+    """Return values for the variables in URLs, none of which changes anything of the host's."""
     return {
         "id": model.id,
         "model_id": model.model_id,

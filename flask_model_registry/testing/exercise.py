@@ -1,4 +1,4 @@
-"""Every way to send an API key, and every way to ask for it."""
+"""Requests that send an API key in every way, and ask for it in every way."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _read(fixture: Fixture, model: Registered, _other: Registered) -> None:
 
 
 def _change(fixture: Fixture, model: Registered, _other: Registered) -> None:
-    """Give the model new keys, by each of its addresses."""
+    """Give the model new API keys, by each of its URLs."""
     key = {"api_key": fixture.canary.api_key}
     first, credential = fixture.first, fixture.host.path("credential", id=model.id)
     another = fixture.register(first, "another")

@@ -1,4 +1,4 @@
-"""Two users with a model each, which are removed again whatever happens."""
+"""Two users and what they register, which is removed again whatever happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ADDRESS = "https://models.example.com/v1"  # never called
 
 @dataclass(frozen=True)
 class Registered:
-    """A model that a user has registered, and the value of that user's key."""
+    """A model that a user has registered, and that user's primary key."""
 
     id: int
     model_id: str
@@ -48,7 +48,7 @@ class Fixture:
     second: UserClient
 
     def body(self, name: str, **fields: Any) -> dict[str, Any]:
-        """Return a valid request to register a model, at a provider that cannot be asked."""
+        """Return a valid request to register a model, at a provider that is never called."""
         return {
             "model_id": f"{self.prefix}/{name}",
             "model_provider": _never_asked(self.host),
@@ -71,7 +71,7 @@ class Fixture:
         return Registered(row_id, f"{self.prefix}/{name}", owner)
 
     def account_body(self, name: str) -> dict[str, Any]:
-        """Return a valid request for a credential, at a provider that cannot be asked."""
+        """Return a valid request for a credential, at a provider that is never called."""
         key = self.canary.api_key
         return {
             "name": f"{self.prefix}/{name}",
@@ -90,7 +90,7 @@ class Fixture:
         """Have a user register a default, for a kind of work that none of the users has one for.
 
         Returns:
-            Its address; None if there is no such kind of work.
+            Its URL; None if there is no such kind of work.
         """
         defaults = self.host.tables.defaults.c
         chosen = sa.select(defaults.config_type).where(defaults.user_id.in_(users))
@@ -114,7 +114,7 @@ class Fixture:
                 yield " ".join(map(_text, row))
 
     def remove(self) -> None:
-        """Delete what the users have registered, past all of the host's code but its receivers."""
+        """Delete what the users have registered. Of the host's code, only receivers run."""
         with self.host.connected(commit=True) as connection:
             inspector = sa.inspect(connection)
             ours = sa.select(self.host.tables.models).where(self._is_ours())
@@ -158,7 +158,7 @@ def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
 
 
 def _never_asked(host: Host) -> str:
-    """Return a provider that cannot be tested: not even a host that lets all in would call it."""
+    """Return a provider that has no connection test, so that no host ever calls it."""
     providers = host.services.providers.described()
     return next((each["id"] for each in providers if not each["can_be_tested"]), "vertex")
 

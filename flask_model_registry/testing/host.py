@@ -1,4 +1,4 @@
-"""The app under test: its registry, the addresses of it, and its database."""
+"""The app under test: its registry, the registry's URLs, and its database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Host:
 
     Attributes:
         mounts: The names of the registry's blueprint, one for each place where it is mounted.
-        url_values: The values of the variables in the addresses of parent blueprints.
+        url_values: The values of the variables in the URLs of parent blueprints.
     """
 
     app: Flask
@@ -45,7 +45,7 @@ class Host:
 
     @classmethod
     def of(cls, app: Any, url_values: Mapping[str, Any]) -> Host:
-        """Return the host that an app is, or say what is missing."""
+        """Return the host for an app, or fail and say what is missing."""
         if not isinstance(app, Flask):
             fail(f"model_registry_app must return your Flask app, not {app!r}")
         registry = app.extensions.get(EXTENSION)
@@ -70,7 +70,7 @@ class Host:
                 yield rule
 
     def path(self, endpoint: str, **values: Any) -> str:
-        """Return an address of an endpoint, with those of the values that are for it."""
+        """Return the URL of an endpoint, with those of the values that it needs."""
         whole = endpoint if "." in endpoint else f"{self.mounts[0]}.{endpoint}"
         rule = next(self.app.url_map.iter_rules(whole))
         given = {**self.url_values, **values}
@@ -81,7 +81,7 @@ class Host:
         """Connect as the registry does, by the host's session, in a context of its own."""
         session = self.services.rows.session
         with self.app.app_context(), transaction(session, commit=commit):
-            # Not by `rows.connect()`, which minds the encryption keys.
+            # Not by `rows.connect()`, which checks the encryption keys.
             yield session.connection(bind_arguments={"clause": sa.update(self.tables.models)})
 
     @property

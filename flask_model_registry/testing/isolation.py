@@ -1,4 +1,4 @@
-"""What a user can tell of another user's model: nothing."""
+"""Checks that a user learns nothing about another user's model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def distinguishable(
     *,
     account: int,
 ) -> Iterator[str]:
-    """Yield where the requester can tell what is another user's from what is not there.
+    """Yield where the requester can tell what another user owns from what doesn't exist.
 
     Args:
         model: The other user's.
@@ -68,7 +68,7 @@ def distinguishable(
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
-    """Return what each list and count tells the requester."""
+    """Return what each list and count returns to the requester."""
     addresses = [
         fixture.host.path(name) + query for name, queries in _LISTS.items() for query in queries
     ]
@@ -77,7 +77,7 @@ def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
 
 
 def _of_one() -> Iterator[tuple[str, str]]:
-    """Yield the name and a method of each address of one model or credential."""
+    """Yield the name and a method of each URL of one model or credential."""
     for name, (rule, operations) in ROUTES.items():
         if any(each in rule for each in ("<id>", "model_id>", "<credential>")):
             for method in ("HEAD", *operations) if "GET" in operations else operations:
@@ -98,7 +98,7 @@ def _path(fixture: Fixture, name: str, ref: tuple[int, str], own: Registered) ->
 
 
 def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> dict[str, Any]:
-    """Return a body that would be taken from the owner."""
+    """Return a body that the owner could send."""
     bodies: dict[tuple[str, str], Any] = {
         ("model", "PATCH"): {"description": "changed"},
         ("model", "PUT"): fixture.body("changed"),

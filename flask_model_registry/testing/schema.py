@@ -1,4 +1,4 @@
-"""What of the declared tables is not in the database."""
+"""Find parts of the declared tables that the database lacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def missing_objects(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[str]:
-    """Yield each table, column, index, unique constraint and foreign key that is not there."""
+    """Yield each table, column, index, unique constraint and foreign key that is missing."""
     inspector = sa.inspect(connection)
     for table in tables:
         if not inspector.has_table(table.name, table.schema):

@@ -1,4 +1,4 @@
-"""Clients of the app under test, with one of its users or without."""
+"""Clients of the app under test, with or without a user."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class UserClient:
         return response
 
     def _csrf(self) -> dict[str, str]:
-        """Return the header that Flask-JWT-Extended wants beside its cookie."""
+        """Return the header that Flask-JWT-Extended requires beside its cookie."""
         config = self.host.app.config
         locations = config.get("JWT_TOKEN_LOCATION") or ()
         if self.headers or "cookies" not in locations or not config.get("JWT_COOKIE_CSRF_PROTECT"):
@@ -79,7 +79,7 @@ def anonymous(host: Host) -> UserClient:
 
 
 def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:
-    """Return the users of the fixture, who are let in, or describe the problem with them."""
+    """Return clients of the fixture's two users, or fail and describe the problem."""
     is_many = hasattr(users, "__iter__") and not isinstance(users, (str, Mapping))
     given = [*users] if is_many else [users]
     if len(given) != 2:
