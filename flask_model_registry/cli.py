@@ -71,7 +71,7 @@ for _command in COMMANDS:
 def generate_key(key_id: str | None) -> None:
     """Print a new entry for MODEL_REGISTRY_ENCRYPTION_KEYS.
 
-    Needs no app: it is there before the first key is.
+    It needs no app, because an app needs an encryption key first.
     """
     if key_id is not None and not KEY_ID.fullmatch(key_id):
         raise click.BadParameter("use 1 to 32 of A-Z a-z 0-9 . _ -", param_hint="--id")
@@ -88,7 +88,7 @@ def new_key(key_id: str | None = None) -> str:
 @model_registry.command()
 @with_appcontext
 def list_keys() -> None:
-    """List the encryption keys, and how many API keys are sealed with each.
+    """List the encryption keys, and how many API keys are encrypted with each.
 
     Fails if one of them is not configured.
     """
@@ -104,7 +104,7 @@ def list_keys() -> None:
 @_batch_size
 @with_appcontext
 def verify_keys(batch_size: int) -> None:
-    """Open every stored API key, and list those that do not open. Changes nothing.
+    """Decrypt every stored API key, and list those that can't be decrypted. Changes nothing.
 
     Fails if there are any.
     """
@@ -121,11 +121,11 @@ def verify_keys(batch_size: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Open what would be sealed again; change nothing.")
 @with_appcontext
 def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
-    """Seal again, with the newest encryption key, what is sealed with others.
+    """Encrypt again, with the newest encryption key, what is encrypted with others.
 
-    May run while the app does, be killed, be repeated, and run twice at once, which shares the
-    work. Goes on until nothing is left on other keys, but for what does not open or the database
-    does not let be changed: that stays unchanged and is listed, and then the command fails.
+    You can run it while the app runs, kill it, repeat it, or run it twice at once to share the
+    work. It repeats until no row uses an old encryption key. Rows that can't be decrypted, or that
+    the database refuses to change, stay unchanged and are listed. Then the command fails.
     """
     services = find_services()
     newest = services.keys.credentials.key_id
@@ -143,9 +143,9 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
 @model_registry.command()
 @with_appcontext
 def doctor() -> None:
-    """Look at settings, tables and keys, and say what to do.
+    """Check settings, tables and keys, and say what to fix.
 
-    Fails if something must be done.
+    Fails if something must be fixed.
     """
     services = find_services()
     for name, value in services.settings.shown().items():
@@ -178,10 +178,12 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     """Write all credentials and models as lines of JSON.
 
     Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
-    Fails if one does not open; its line is written without.
+    Fails if one can't be decrypted, but writes its line without it.
     """
     if with_secrets and output is None and sys.stdout.isatty():
-        raise click.UsageError("a terminal would show the API keys; give --output, or a pipe")
+        raise click.UsageError(
+            "the terminal would show the API keys; pass --output, or pipe the output"
+        )
     problems, services = Problems(), find_services()
     is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # or the lines are shown
     with connected(services) as connection, output_file(output) as file:
@@ -207,7 +209,7 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 
     All or nothing: if a line fails, nothing is changed, and the command fails.
     """
-    # All lines first: who waits for input must not keep others from writing.
+    # Read all lines first, because waiting for input must not block other writers.
     _register([*map(Hidden, file)], owner, on_conflict, dry_run=dry_run)
 
 
@@ -240,7 +242,7 @@ def import_litellm(
 def _read_litellm(
     services: Services, config: BinaryIO, *, share: bool, credentials: bool
 ) -> tuple[list[Hidden[bytes]], list[ImportResult]]:
-    """Return the lines to import, and what came of the models that cannot be."""
+    """Return the lines to import, and the results of models that can't be imported."""
     lines, problems = [], []
     try:
         models = entries(_yaml(config))
@@ -295,12 +297,12 @@ def _register(
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = retrying(TRIES, math.inf)  # no request waits, so they may take long
+    tries = retrying(TRIES, math.inf)  # no request waits, so statements may take long
     return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 
 def _shown(progresses: Iterable[Progress], total: int) -> Progress:
-    """Return the last progress, and show each."""
+    """Show the progress, and return the last."""
     progress = Progress()
     with show_progress("API keys", total) as show:
         for progress in progresses:

@@ -87,7 +87,7 @@ class MissingUserError(AuthenticationError):
     To act for the user of the request, leave ``user`` out.
     """
 
-    code, title = "missing-user", "There is no such user to act for, or to give anything to"
+    code, title = "missing-user", "A user is missing"
 
 
 class ForbiddenError(RegistryError):
@@ -145,13 +145,13 @@ class InactiveModelError(ConflictError):
 class NoAddressError(ConflictError):
     """Neither the model nor its provider has a base URL."""
 
-    code, title = "no-address", "There is no address to call the model at"
+    code, title = "no-address", "The model has no base URL"
 
 
 class BlockedAddressError(ConflictError):
     """The host app doesn't allow the model's base URL, or no longer does."""
 
-    code, title = "address-blocked", "The model may not be called at its address"
+    code, title = "address-blocked", "The model's base URL is not allowed"
 
 
 class UnreadableCredentialError(ConflictError):

@@ -180,9 +180,9 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
         or not isinstance(entry.get("model_name"), str)
         or not isinstance(entry.get("litellm_params"), dict)
     ):
-        raise LiteLLMError("must have a model_name, which is text, and litellm_params")
+        raise LiteLLMError("must have litellm_params, and a model_name that is a string")
     if unknown := sorted(map(str, {*entry} - _ENTRY)):
-        raise LiteLLMError(f"{unknown[0]} is not known here; remove it")
+        raise LiteLLMError(f"{unknown[0]} is unknown; remove it")
     params = _resolved(entry["litellm_params"], environ)
     prefix, upstream = _upstream(params.get("model"))
     if "*" in f"{entry['model_name']}{upstream}":
@@ -243,7 +243,7 @@ def _path(base_url: str) -> str:
     try:
         return urlsplit(base_url).path.rstrip("/")
     except ValueError:  # its message would quote it
-        raise LiteLLMError("litellm_params has a base URL that is none") from None
+        raise LiteLLMError("litellm_params has an invalid base URL") from None
 
 
 def _upstream(model: str | None) -> tuple[str, str]:

@@ -76,8 +76,8 @@ RELIED_ON = frozenset(
 FIXED_WHILE_SHARED = frozenset({"category", "abilities"})
 
 _REQUIRED = {
-    Action.EDIT: "Only the owner, and grants with can_edit, may do this.",
-    Action.DELETE: "Only the owner, and grants with can_delete, may do this.",
+    Action.EDIT: "Only the owner, and users with a can_edit grant, may do this.",
+    Action.DELETE: "Only the owner, and users with a can_delete grant, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
 _NAMED = 10  # models, in a message
@@ -176,7 +176,7 @@ def check_change(
     if names & RELIED_ON or (new["is_active"] and not old["is_active"]):
         check_sharing(actor, _SHARED)
     if names & FIXED_WHILE_SHARED:
-        raise ConflictError("A model that is shared keeps its category and abilities.")
+        raise ConflictError("The category and abilities of a shared model can't change.")
 
 
 def check_shared_key(actor: Actor) -> None:
@@ -252,7 +252,7 @@ def check_released(actions: Collection[Action], own_defaults: Collection[str]) -
     """Owners clear their own default before they delete, un-share or recategorize its model."""
     if Action.SHARE in actions and own_defaults:
         names = ", ".join(sorted(own_defaults))
-        raise ConflictError(f"The model is your default for {names}; take that back first.")
+        raise ConflictError(f"The model is your default for {names}. Clear that first.")
 
 
 def needs_release(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:

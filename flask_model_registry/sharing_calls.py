@@ -180,4 +180,4 @@ class SharingCalls(Generic[User]):
             return person
         if person is None and group is not None:
             return group
-        raise ValidationError([("", "Give either 'to', a user, or 'group', a name.")])
+        raise ValidationError([("", "Pass either 'to', a user, or 'group', the name of a group.")])

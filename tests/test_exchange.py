@@ -238,7 +238,7 @@ def test_a_model_without_a_key_waits_for_one(host, alice, file):
         ({"owner": "987654"}, "gpt-4o: There is no such user."),
         ({"owner": "\x00"}, "gpt-4o: There is no such user."),
         ({"owner": ...}, "owner: Missing data"),
-        ({"owner": 7}, 'owner: Must be the text of a key, such as "1".'),
+        ({"owner": 7}, 'owner: Must be a primary key as a string, such as "1".'),
         ({"share_with_users": True}, "gpt-4o: You need permission to share"),
         ({"base_url": "https://10.0.0.1/v1"}, "MODEL_REGISTRY_ALLOWED_HOSTS"),
         ({"api_key": "sk-***"}, "api_key: This is a mask"),

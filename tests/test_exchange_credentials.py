@@ -152,7 +152,7 @@ def test_a_credential_without_a_secret_waits_for_one(host, alice, put, accounts)
     (row_id,) = (each["id"] for each in alice.get(f"{PREFIX}/").json)
     assert (made["secrets"], made["headers"]) == ([], [])
     assert state(alice, row_id) == {**state(alice, row_id), "is_set": False, "status": "unreadable"}
-    told = "warning  1 credentials have no secret; their owners can give them one\n"
+    told = "warning  1 credentials have no secret; their owners can add one\n"
     assert told in host.run("doctor")[0]
     assert host.run("verify-keys") == ("0 of 0 API keys open.\n", 0)
     assert alice.put(f"{ACCOUNTS}/{made['id']}/secret", json=SECRET).status_code == 204

@@ -159,7 +159,7 @@ def test_a_key_of_two_columns_is_refused(hosts):
 
 @pytest.mark.databases("sqlite")
 def test_a_class_that_is_not_mapped_is_refused(hosts):
-    with pytest.raises(ConfigError, match="is no mapped class"):
+    with pytest.raises(ConfigError, match="is not a mapped class"):
         ModelRegistry(hosts().db, object)
 
 

@@ -794,7 +794,7 @@ def test_the_doctor_says_what_to_do_about_keys(process):
     assert f"warning  {old}: 1; run 'flask model-registry rotate-keys'" in begun
     assert f"error    {old}: 1; API keys are sealed with '{key_id(OLD)}', an encryption" in missing
     assert f"warning  {old}: 1; API keys" in known
-    assert "or have these API keys entered again" in known
+    assert "or ask the owners to enter these API keys again" in known
     assert f"ok       {old}: 0; put it in front" in done
     assert (status, failed, went_on) == (0, 1, 0)
 

@@ -163,7 +163,7 @@ def test_a_temperature_that_json_has_no_number_for_is_refused(value):
     "base_url", ["https://[x", f"https://u:{CANARY}@ho\u2100st/v1"], ids=["bracket", "password"]
 )
 def test_a_base_url_that_is_none_is_refused_and_not_quoted(base_url):
-    with pytest.raises(LiteLLMError, match="base URL that is none") as caught:
+    with pytest.raises(LiteLLMError, match="invalid base URL") as caught:
         line(api_base=base_url)
 
     assert CANARY not in str(caught.value)

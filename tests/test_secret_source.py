@@ -120,7 +120,7 @@ def test_unknown_and_not_yours_look_the_same(kept, source):
 @pytest.mark.parametrize(
     ("given", "problem", "lines"),
     [
-        (None, "The secret_source gives no secret for this reference, owner, provider and", 0),
+        (None, "The secret_source returned no secret for this reference, owner, provider and", 0),
         ("", "The secret_source returned a secret that isn't valid: api_key: Must be 1 to", 1),
         (KeyError(CANARY), "The secret_source raised KeyError at ", 1),
     ],

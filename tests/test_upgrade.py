@@ -280,7 +280,7 @@ def test_the_doctor_finds_rows_that_were_copied_with_their_keys(stored):
 
     output, status = host.run("doctor")
 
-    assert f"error    the uuid of these models is that of others too: {row['id']};" in output
+    assert f"error    these models have the same uuid as others: {row['id']};" in output
     assert status == 1
 
 

@@ -855,7 +855,7 @@ def test_a_class_without_a_table_is_refused(hosts):
     class Someone(AbstractConcreteBase, db.Model):
         pass
 
-    with pytest.raises(ConfigError, match="is no mapped class"):
+    with pytest.raises(ConfigError, match="is not a mapped class"):
         ModelRegistry(db, Someone)
 
     class Human(Someone):

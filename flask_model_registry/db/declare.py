@@ -82,10 +82,10 @@ def _user_key(user_model: type) -> sa.Column[Any]:
     with suppress(UnmappedClassError):  # of an AbstractConcreteBase, so far
         mapper = sa.inspect(user_model, raiseerr=False)
     if mapper is None:
-        hint = "give the class of your users"
+        hint = "pass the class of your users"
         if hasattr(user_model, "prepare"):  # of DeferredReflection, automap or a concrete base
             hint = "it is mapped by prepare(), so call ModelRegistry after that"
-        raise ConfigError(f"{user_model!r} is no mapped class; {hint}")
+        raise ConfigError(f"{user_model!r} is not a mapped class; {hint}")
     if isinstance(mapper.local_table, (sa.Subquery, sa.Alias, sa.CTE, sa.CompoundSelect)):
         raise ConfigError(
             f"{user_model.__name__} is mapped to a query, and foreign keys refer to a table; "
@@ -97,7 +97,7 @@ def _user_key(user_model: type) -> sa.Column[Any]:
         raise ConfigError(f"{user_model.__name__} needs a primary key of one column")
     if isinstance(key[0].type, (sa.LargeBinary, sa.BINARY, sa.VARBINARY)):
         raise ConfigError(
-            f"{key[0]} holds bytes, and URLs name users by text; give the column a type whose "
+            f"{key[0]} holds bytes, but URLs name users by strings; give the column a type whose "
             "values are UUIDs, strings or integers, such as a TypeDecorator around the one it has"
         )
     return key[0]

@@ -134,7 +134,7 @@ class Providers:
         elif base_url is None:
             if provider not in self.catalogue:
                 yield "model_provider", self._unknown(provider)
-                yield "base_url", "Required for a provider that is not known."
+                yield "base_url", "Required for an unknown provider."
             elif self.catalogue[provider].base_url is None:
                 yield "base_url", "This provider has no URL of its own, so give one."
         elif problem := self.problem(base_url):
@@ -190,9 +190,9 @@ class Providers:
                 raise NoAddressError("The settings of the credential aren't valid. Set them again.")
             return cloud_url(kind, settings)
         if provider.base_url is None and provider.id in self.catalogue:
-            raise NoAddressError("The provider has no URL of its own; give the model one.")
+            raise NoAddressError("The provider has no URL of its own. Give the model a base_url.")
         if provider.base_url is None:
-            raise NoAddressError("The provider is not known any more; give the model a base_url.")
+            raise NoAddressError("The provider is no longer known. Give the model a base_url.")
         return provider.base_url
 
     def key_origin(self, model: Mapping[Any, Any]) -> str:

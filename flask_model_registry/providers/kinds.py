@@ -37,8 +37,8 @@ class Kind:
     formats: Mapping[str, tuple[re.Pattern[str], str]]
 
 
-#: What an API key that is missing is reported with.
-REQUIRED_KEY = "Required; for a server that wants none, any word such as none."
+#: The error for a missing API key.
+REQUIRED_KEY = "Required. If the server needs no API key, send any string, such as none."
 _PLACE_FORMAT = (_PLACE, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
 #: The closed list. None of these can make a server use its own identity, or read a file.
 KINDS: Mapping[str, Kind] = {

@@ -189,7 +189,7 @@ class NewModels(StrictSchema):
         seen: set[str] = set()
         for number, each in enumerate(body["models"]):
             if each["model_id"] in seen:
-                raise ValidationError({number: {"model_id": ["Is there twice."]}}, "models")
+                raise ValidationError({number: {"model_id": ["Is a duplicate."]}}, "models")
             seen.add(each["model_id"])
         return body
 

@@ -21,7 +21,7 @@ def _owner() -> fields.String:
     return fields.String(
         required=True,
         validate=Length(1, 255),
-        error_messages={"invalid": 'Must be the text of a key, such as "1".'},
+        error_messages={"invalid": 'Must be a primary key as a string, such as "1".'},
     )
 
 

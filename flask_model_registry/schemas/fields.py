@@ -22,7 +22,7 @@ TEXT = Regexp(
 )
 ONE_LINE = Regexp(
     LINE,
-    error="Must be on one line, without outer blanks, control or invisible characters.",
+    error="Must be one line, without leading or trailing blanks, control or invisible characters.",
 )
 
 
@@ -163,7 +163,7 @@ class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no
             self._length(value)
         items: list[Any] = super()._deserialize(value, *args, **options)
         if len({*items}) < len(items):
-            raise ValidationError("Must not name anything twice.")
+            raise ValidationError("Must not hold duplicates.")
         return items
 
 

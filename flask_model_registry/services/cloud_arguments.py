@@ -74,8 +74,8 @@ def for_litellm(model: ResolvedModel) -> dict[str, Any]:
         }
     if diverting := [name for name in _DIVERTING if name in os.environ]:
         raise ConfigError(
-            f"LiteLLM takes {diverting[0]} of the environment in place of the stored access key; "
-            "unset it, or call the model with boto3_kwargs()"
+            f"LiteLLM would use {diverting[0]} of the environment instead of the stored access "
+            "key; unset it, or call the model with boto3_kwargs()"
         )
     # Chats name the route too, because LiteLLM takes some names for another route.
     route = "bedrock/converse" if model.category == "llm" else "bedrock"

@@ -184,4 +184,4 @@ class Defaults:
 
 def _checked(config_type: str) -> None:
     if config_type not in tuple(CONFIG_TYPES):  # it may be of any type, unhashable too
-        raise NotFoundError(f"There is no such config_type; there are: {', '.join(CONFIG_TYPES)}.")
+        raise NotFoundError(f"Unknown config_type. It must be one of: {', '.join(CONFIG_TYPES)}.")

@@ -122,7 +122,7 @@ def _uuids(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         named = ", ".join(map(str, ids[:_NAMED])) + (" and more" if len(ids) > _NAMED else "")
         yield Finding(
             "error",
-            f"the uuid of these models is that of others too: {named}; the rows "
+            f"these models have the same uuid as others: {named}; the rows "
             "were copied with their API keys, so delete the copies",
         )
     else:
@@ -169,11 +169,11 @@ def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> Iterator[Finding]:
     without_key = sa.select(sa.func.count()).select_from(tables.models).where(~has_key(tables))
     if count := connection.scalar(without_key):
-        yield Finding("warning", f"{count} models have no API key; their owners can give them one")
+        yield Finding("warning", f"{count} models have no API key; their owners can add one")
     credentials = tables.credentials.c
     is_empty = credentials.ciphertext.is_(None) & credentials.reference.is_(None)
     if count := connection.scalar(sa.select(sa.func.count()).where(is_empty)):
-        text = f"{count} credentials have no secret; their owners can give them one"
+        text = f"{count} credentials have no secret; their owners can add one"
         yield Finding("warning", text)
     found: dict[str, tuple[int, int]] = {}
     for provider, base_url, count, first in _places(connection, tables):
@@ -220,7 +220,7 @@ def _references(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Fin
         yield Finding(
             "error",
             f"{count} credentials refer to secrets kept elsewhere, but ModelRegistry has no "
-            "secret_source; pass it, or have these secrets entered",
+            "secret_source; pass it, or ask the owners to enter these secrets",
         )
     elif count:
         yield Finding("ok", f"{count} credentials refer to secrets that your secret_source returns")

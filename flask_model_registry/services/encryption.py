@@ -179,7 +179,7 @@ class CredentialService:
         if "credential" in row:
             return self.secret(row).api_key
         if row["ciphertext"] is None:
-            raise UnreadableCredentialError("The model has no API key; set a new one.")
+            raise UnreadableCredentialError("The model has no API key. Set one.")
         key_id = row["key_id"]
         if key_id is not None and self.key_ids is not None and key_id not in self.key_ids:
             raise UnreadableCredentialError(
@@ -275,7 +275,7 @@ class CredentialService:
         if "credential" not in row:
             return AccountSecret.of_key(self.open(row))
         if row["credential"] is None:
-            raise UnreadableCredentialError("The model has no API key; set a new one.")
+            raise UnreadableCredentialError("The model has no API key. Set one.")
         if row["credential"]["reference"] is not None:
             return self.secret_source.secret(row["credential"], row)
         document = self.open(bound(row["credential"], row))

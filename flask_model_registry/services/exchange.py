@@ -292,7 +292,7 @@ def _check_not_accepted(
     if has_key and not has_new_key and fields["is_active"] and not own["is_active"]:
         raise ConflictError(
             "The owner's model is switched off, and may be a gift with another user's API key. "
-            "Switch it on or delete it, or have the line bring its api_key."
+            "Switch it on or delete it, or add its api_key to the line."
         )
 
 

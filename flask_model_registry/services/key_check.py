@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_model_registry")
 _CURES = {
     True: "put it back, or set MODEL_REGISTRY_KEY_CHECK to 'warning' to go on without them",
-    False: "put it back, or have these API keys entered again",
+    False: "put it back, or ask the owners to enter these API keys again",
 }
 
 
@@ -121,7 +121,10 @@ class EncryptionKeys:
         if configured is None or key_id in configured:
             return None
         if key_id is None:
-            return "API keys have no key id, so they do not open; have them entered again"
+            return (
+                "API keys have no key id, so they can't be decrypted; ask their owners to enter "
+                "them again"
+            )
         what = f"API keys are sealed with {key_id!r}"
         bare = key_id.partition("#")[0]
         for other in configured:

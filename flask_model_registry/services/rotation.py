@@ -169,7 +169,9 @@ class Rotation:
     def _old(self, progress: Progress) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
         newest = self._credentials.key_id
         if newest is None:
-            raise ConfigError("the secret_box has no key_id, so nothing tells old keys from new")
+            raise ConfigError(
+                "the secret_box has no key_id, so old and new encryption keys look alike"
+            )
         in_use = self._transact(lambda connection: [*self._keys.key_ids_in_use(connection)])
         for key_id in (*in_use, None):
             if key_id != newest:

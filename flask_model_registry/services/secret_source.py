@@ -62,7 +62,7 @@ class SecretSource:
         """Check that the owner of a credential may refer to a secret.
 
         Raises:
-            ValidationError: The app has no source, or the source gives no valid secret.
+            ValidationError: The app has no source, or the source returns no valid secret.
         """
         if self._source is None:
             raise ValidationError([("reference", _NO_SOURCE)])
@@ -85,7 +85,7 @@ class SecretSource:
                 the credential itself.
 
         Raises:
-            UnreadableCredentialError: There is no source, or it gives no valid secret.
+            UnreadableCredentialError: There is no source, or it returns no valid secret.
         """
         given = self._given(credential, destination)
         try:
@@ -99,7 +99,7 @@ class SecretSource:
     def _given(
         self, credential: Mapping[Any, Any], destination: Mapping[Any, Any]
     ) -> Hidden[dict[str, Any]]:
-        """Return what the source gives, as a dict that loading may empty."""
+        """Return what the source returns, as a dict that loading may empty."""
         if self._source is None:
             raise UnreadableCredentialError(
                 "The credential has a reference, but ModelRegistry has no secret_source."
@@ -125,7 +125,8 @@ class SecretSource:
             problem = f"raised {type(error).__name__}{place}"
         if not problem:
             raise UnreadableCredentialError(
-                "The secret_source gives no secret for this reference, owner, provider and origin."
+                "The secret_source returned no secret for this reference, owner, provider and "
+                "origin."
             )
         raise self._failed(problem)
 
@@ -141,7 +142,7 @@ class SecretSource:
 
 
 class _RefusedError(Exception):
-    """The source gave nothing, or something that is no secret; the text says what."""
+    """The source returned nothing, or not a secret. The text says what."""
 
 
 def _as_dict(given: Any) -> Hidden[dict[str, Any]]:

@@ -82,8 +82,8 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
         parent.register_blueprint(blueprint, url_prefix=prefix)
     except AssertionError:
         raise ConfigError(
-            f"{parent.name!r} takes no more blueprints; call init_app earlier, and make a parent "
-            "blueprint anew in each call of your app factory"
+            f"{parent.name!r} takes no more blueprints; call init_app earlier, and create the "
+            "parent blueprint in each call of your app factory"
         ) from None
 
 

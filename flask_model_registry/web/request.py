@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import marshmallow
     from flask import Response
 
-_NOT_WHOLE = "The body did not arrive whole."
+_NOT_WHOLE = "The body is incomplete."
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _SLASHES = re.compile("/|%2f", re.IGNORECASE)
 _CHANGED = "A server or proxy in front changed this name. Have it pass the path on unchanged."
