@@ -1,4 +1,4 @@
-"""What a log line says to programs: attributes of its record."""
+"""Attributes of log records, for programs that read the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from flask import has_request_context, request
 
-# The client chooses the header, so it must not forge lines in a log.
+# Clients choose this header, so it must not be able to forge log lines.
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 

@@ -1,6 +1,6 @@
-"""Who may do what, which model a ``model_id`` leads to, and what a transfer changes; no SQL.
+"""Who may do what, which model a ``model_id`` leads to, and what a transfer changes, without SQL.
 
-``db/access.py`` says ``ALLOWED`` in SQL.
+``db/access.py`` is ``ALLOWED`` in SQL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Action(Enum):
 
 
 class Relation(Enum):
-    """How a user comes by a model."""
+    """How a user is related to a model."""
 
     OWNER = "owner"
     EVERYONE = "shared with everyone"
@@ -45,9 +45,9 @@ class Relation(Enum):
         return self in {Relation.GRANTEE, Relation.GROUP}
 
 
-# Which relation allows which action; a grant may need a flag for it. The order of USE is the order
-# in which a model_id is looked up: what those may share whom the app trusts comes before a grant,
-# which any user can make. An active model always comes before an inactive one.
+# Which relation allows which action. A grant may need a flag for it. The order of USE is the order
+# in which a model_id is looked up. Models shared with everyone need the app's permission, so they
+# come before grants, which any user can make. Active models always come before inactive ones.
 ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
     Action.USE: {
         Relation.OWNER: None,
@@ -67,9 +67,9 @@ ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
     },
     Action.SHARE: {Relation.OWNER: None},
 }
-# The fields that only the owner changes; and the provider and the origin of the base URL.
+# Only the owner changes these fields, and the provider and the origin of the base URL.
 OWNER_ONLY = frozenset({"model_id", "is_shared"})
-# The fields of a shared model that decide what everyone calls, and who is sent what they ask.
+# The fields of a shared model that decide what everyone calls, and which server gets it.
 RELIED_ON = frozenset(
     {"model_id", "model_name", "model_provider", "base_url", "api_key", "parameters"}
 )
@@ -101,7 +101,7 @@ class Actor:
 def allowed_actions(
     actor: Actor, model: Mapping[Any, Any], grants: Iterable[Mapping[Any, Any]] = ()
 ) -> frozenset[Action]:
-    """Return what a user may do with a model; of its grants, those to others change nothing."""
+    """Return what a user may do with a model. Grants to others are ignored."""
     actions = set()
     for relation, grant in relations(actor, model, grants):
         for action, allowed in ALLOWED.items():
@@ -138,7 +138,7 @@ def check_allowed(action: Action, actions: Collection[Action]) -> None:
 
 
 def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
-    """A test is a use, unless it costs the owner or is of a model that the owner did not choose."""
+    """A test needs USE. It needs EDIT if the provider may bill it, or for another model."""
     return Action.EDIT if is_other_model or is_billed else Action.USE
 
 
@@ -180,7 +180,7 @@ def check_change(
 
 
 def check_shared_key(actor: Actor) -> None:
-    """Check that the actor may change, move or remove a key that a shared model uses."""
+    """Check that the actor may change, move or remove an API key that a shared model uses."""
     check_sharing(
         actor,
         "A model that uses the credential is shared with everyone. You need the right to share to "
@@ -234,7 +234,7 @@ def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
 
 
 def check_active(model: Mapping[Any, Any], message: str = "") -> None:
-    """A model that is switched off is not called: not resolved, not tested, no default."""
+    """An inactive model is not called: not resolved, not tested, no default."""
     if not model["is_active"]:
         raise InactiveModelError(message)
 

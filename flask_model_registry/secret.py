@@ -1,4 +1,4 @@
-"""Values that do not show themselves, and tracebacks that show none of them."""
+"""Values that hide themselves, also in tracebacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Hidden(Generic[T]):
-    """A value that does not show itself: what reads attributes finds no value in any of them."""
+    """A value that hides itself. No attribute of it holds the value."""
 
     __slots__ = ("_reveal",)
 
@@ -44,9 +44,9 @@ class Hidden(Generic[T]):
 
 
 class Secret(Hidden[str]):
-    """A string that does not show itself: ``repr``, ``str``, formatting and serializers hide it.
+    """A string that ``repr``, ``str``, formatting and serializers hide.
 
-    Two are equal if their strings are, which takes the same time wherever they differ.
+    Two are equal if their strings are. Comparing takes the same time wherever they differ.
 
     Example:
         >>> secret = Secret("sk-your-key")
@@ -70,7 +70,7 @@ class Secret(Hidden[str]):
 
 
 class NoSecret(Secret):
-    """A secret that there is not: to reveal it raises, so that nothing else is sent in its place.
+    """A secret that doesn't exist. Revealing it raises, so that nothing is sent in its place.
 
     Args:
         make_error: Returns the exception to raise.
@@ -92,14 +92,14 @@ class NoSecret(Secret):
 
 
 class ClearedFrames:
-    """Clear the local variables of what an exception passed through inside the block.
+    """Clear the local variables of the frames that an exception passed inside the block.
 
-    Error reports show local variables. This is for code that is not ours and is given an API key,
-    such as an HTTP client. What the exception passes through outside the block stays unchanged.
+    Error reports show local variables. This is for foreign code that gets an API key, such as an
+    HTTP client. Frames outside the block stay unchanged.
     """
 
     def __enter__(self) -> None:
-        # What the host was handling before has frames of its own, which are not ours to clear.
+        # The host may be handling another exception, whose frames are not ours to clear.
         self._outer = sys.exc_info()[1]
 
     def __exit__(
@@ -113,7 +113,7 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Do what :class:`ClearedFrames` does, in an ``except``: it costs the good case nothing.
+    """Do what :class:`ClearedFrames` does in an ``except``, which costs nothing on success.
 
     Args:
         outer: What ``sys.exc_info()[1]`` was before the ``try``.

@@ -1,4 +1,4 @@
-"""Who acts: the host's users, and what its callbacks say of them, checked."""
+"""The host's users, and checked results of its callbacks about them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ else:
 
     User = TypeVar("User")
 
-# What a user has that is switched off, or a visitor who is not logged in.
+# The flags of inactive users, and of visitors who are not logged in.
 _FLAGS = ("is_active", "is_authenticated")
 _ABSENT, _VISITOR = object(), object()
 
@@ -53,7 +53,7 @@ def jwt_user() -> Any:
     This is the default user loader, with the host's own configuration and users.
 
     Raises:
-        AuthenticationError: There is no token, or not a valid one of a known user.
+        AuthenticationError: There is no valid token of a known user.
         ConfigError: The host app has no ``JWTManager`` or no ``user_lookup_loader``.
     """
     if "flask-jwt-extended" not in current_app.extensions:
@@ -86,7 +86,7 @@ def jwt_user() -> Any:
 
 
 class Users:
-    """Makes actors of the host's users."""
+    """Returns actors for the host's users."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Users:
 
     @property
     def load_user(self) -> Callable[[], Any]:
-        """What returns the user of the request."""
+        """The function that returns the user of the request."""
         return self._load_user
 
     def actor(self, user: Any = UNSET) -> Actor:
@@ -123,7 +123,7 @@ class Users:
             hint = ", or leave 'user' out to act for the user of the request"
             user = self._given(user, "user", hint)
             key = self._key_of(user)
-            # Whom the host's code acts for is its decision, but not what it means by is_active.
+            # The host's code may act for any user, but is_active must still be a boolean.
             with suppress(DetachedInstanceError, ObjectDeletedError):  # the key is known anyway
                 _all_true(user, *_FLAGS)
             return Actor(key, self._groups_of(user), lambda: self._may_share(user))
@@ -186,12 +186,12 @@ class Users:
         """Return the value of a user's primary key.
 
         Args:
-            argument: What the parameter is called that the user was given for.
-            hint: What else may be done than to pass a user.
+            argument: The name of the parameter that the user was passed for.
+            hint: What the caller can do instead of passing a user.
 
         Raises:
             MissingUserError: The user is ``None``, or a visitor who is not logged in.
-            ConfigError: It is not a user of the host's.
+            ConfigError: It is not one of the host's users.
         """
         return self._key_of(self._given(user, argument, hint))
 
@@ -207,7 +207,7 @@ class Users:
                     "groups must return the names of groups, as an iterable of strings, "
                     + describe_type(name)
                 )
-            # To names that databases do not all compare alike, nothing can be granted.
+            # Nothing can be granted to names that databases compare differently.
             if NAME.match(name):
                 names.add(name)
         return tuple(sorted(names))
@@ -295,7 +295,7 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
             if not is_there and own is not object.__getattribute__:
                 is_there = inspect.getattr_static(user, name, _ABSENT) is not _ABSENT
             if is_there:
-                # Its own code failed. To take that for a missing attribute would let everyone in.
+                # Its own code failed. Treating that as a missing attribute would let everyone in.
                 raise ConfigError(
                     f"{type(user).__name__}.{name} is there, but raised an AttributeError{fix}"
                 ) from None
@@ -306,7 +306,7 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
 
 
 def _is_true(value: Any, name: str, fix: str = "") -> bool:
-    """Return whether a value is true as a database has it: a boolean, a number or NULL."""
+    """Return whether a value is true in a database: a boolean, a number or NULL."""
     # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
     if value is None or isinstance(value, (bool, int)):
         return bool(value)

@@ -1,1 +1,1 @@
-"""The tables, as SQLAlchemy knows them."""
+"""The tables in SQLAlchemy, and statements on them."""

@@ -11,12 +11,12 @@ from sqlalchemy.schema import conv
 from .foreign_keys import CascadingKey, ClearingKey
 
 NAME = "model_registry"
-# UTC without a zone, to the microsecond: the one form that all of them keep alike.
+# UTC without a zone, in microseconds: the only form that all databases store alike.
 UtcDateTime = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
 class _ReadableJson(sa.types.TypeDecorator[Any]):
-    """JSON that is read as NULL if it is not valid: SQLite lets SQL write any text."""
+    """JSON that is read as NULL if it is not valid, because SQLite lets SQL write any text."""
 
     impl = sa.JSON
     cache_ok = True
@@ -35,7 +35,7 @@ class _ReadableJson(sa.types.TypeDecorator[Any]):
 
 
 def readable_columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
-    """Return the columns of a table, those with these names as NULL where they aren't JSON.
+    """Return the columns of a table. Those with these names are NULL where they aren't JSON.
 
     They are declared as plain JSON, so that a migration doesn't import the registry.
     """
@@ -45,7 +45,7 @@ def readable_columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]
     ]
 
 
-# MySQL and MariaDB ignore case, accents and trailing blanks when they compare, unless told not to.
+# By default, MySQL and MariaDB ignore case, accents and trailing blanks in comparisons.
 def ascii_text(length: int) -> sa.types.TypeEngine[str]:
     """Return the type of ASCII text that is compared exactly."""
     binary = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
@@ -64,7 +64,7 @@ def final(name: str) -> str:
 
 
 def foreign_key(name: str, column: str, referred: sa.Column[Any]) -> CascadingKey:
-    """Return a foreign key, which gives the column its type too."""
+    """Return a foreign key, from which the column gets its type."""
     return CascadingKey([column], [referred], name=final(f"fk_{name}"))
 
 

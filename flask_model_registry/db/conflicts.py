@@ -1,4 +1,4 @@
-"""What a constraint that the database enforces says to users."""
+"""Errors for users when the database enforces a constraint."""
 
 from __future__ import annotations
 

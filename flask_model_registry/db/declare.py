@@ -44,7 +44,7 @@ class Tables:
         return sa.select(key).where(key == sa.bindparam("user", type_=key.type))
 
     def by_model(self) -> list[tuple[sa.Table, sa.Column[int]]]:
-        """Return each table with the column that holds a model's id; the models' own last."""
+        """Return each table with the column that holds a model's id, the models' table last."""
         others = (self.abilities, self.grants, self.defaults, self.app_defaults)
         return [*((each, each.c.model_row_id) for each in others), (self.models, self.models.c.id)]
 
@@ -77,7 +77,7 @@ def declare_tables(user_model: type) -> tuple[Tables, Models]:
 
 
 def _user_key(user_model: type) -> sa.Column[Any]:
-    # This inspection does not configure mappers: the host may declare more classes yet.
+    # This inspection does not configure mappers, because the host may declare more classes.
     mapper: sa.orm.Mapper[Any] | None = None
     with suppress(UnmappedClassError):  # of an AbstractConcreteBase, so far
         mapper = sa.inspect(user_model, raiseerr=False)
@@ -104,9 +104,9 @@ def _user_key(user_model: type) -> sa.Column[Any]:
 
 
 def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
-    """Take out of the metadata what ``reflect()`` or automap found of tables made before.
+    """Remove tables from the metadata that ``reflect()`` or automap found in the database.
 
-    It lacks what databases do not tell, so the registry declares them anew.
+    Databases don't report everything about a table, so the registry declares them itself.
     """
     named = [each for each in metadata.tables.values() if each.name in _NAMES]
     ours = [each for each in named if each.schema == metadata.schema]

@@ -1,4 +1,4 @@
-"""The statements for what a model's representation does not tell."""
+"""The statements for details beyond a model's representation."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class _DetailLookup(ModelLookup):
 
 
 def _with_details(statement: sa.Select[Any], tables: Tables) -> sa.Select[Any]:
-    """Add what models have beside a representation, and their credentials, to a statement."""
+    """Add details beyond the representation, and credentials, to a statement."""
     models, credentials = tables.models.c, tables.credentials.c
-    # The owner too, as SQL may have made a model refer to another user's credential.
+    # The owner too, because SQL may have made a model refer to another user's credential.
     is_used = (credentials.id == models.credential_id) & (credentials.owner_id == models.owner_id)
     has_secret = credentials.ciphertext.is_not(None) | credentials.reference.is_not(None)
     return statement.add_columns(

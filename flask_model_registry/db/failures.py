@@ -1,4 +1,4 @@
-"""What an error of the database means, whatever the driver that raises it."""
+"""The meaning of a database error, whichever driver raises it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 
 class Failure(Enum):
-    """What a failure means; the values are the kinds in the log (docs/logs.md)."""
+    """Kinds of failures. The values are the kinds in the log (docs/logs.md)."""
 
     DEADLOCK = "deadlock"
     SERIALIZATION = "serialization"
@@ -21,7 +21,7 @@ class Failure(Enum):
     AWAY = "away"
 
 
-# After these, the same again may work at once.
+# After these, a retry may work at once.
 _TRANSIENT = {Failure.DEADLOCK, Failure.SERIALIZATION, Failure.LOCKED}
 
 
@@ -93,7 +93,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
-    """Return SQLAlchemy's error for one that a driver let through, as pg8000 does with sockets.
+    """Return SQLAlchemy's error for one that a driver passed on, as pg8000 does for sockets.
 
     Below a method of SQLAlchemy's dialect there is only the driver. The host's code is elsewhere.
     """
@@ -105,12 +105,12 @@ def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same again may work at once."""
+    """Return whether a retry may work at once."""
     return failure_of(error) in _TRANSIENT
 
 
 def misses_a_table(error: sa.exc.DBAPIError) -> bool:
-    """Return whether a table is not there, or has not all of its columns."""
+    """Return whether a table or a column is missing."""
     codes = _codes(error)
     return not _MISSING.isdisjoint(codes) or any(
         _MISSING_ON_SQLITE.match(str(code)) for code in codes

@@ -83,7 +83,7 @@ def _mysql(element: Holds, compiler: SQLCompiler, **options: Any) -> str:
 def _has_ability(tables: Tables) -> sa.ColumnElement[bool]:
     abilities = tables.abilities.c
     same_model = abilities.model_row_id == tables.models.c.id
-    # No EXISTS, which PostgreSQL may turn round, and read all models that have the ability.
+    # Not EXISTS, which PostgreSQL may invert, and read all models that have the ability.
     has = sa.select(abilities.model_row_id).where(
         same_model, abilities.ability == sa.bindparam("ability")
     )
@@ -92,7 +92,7 @@ def _has_ability(tables: Tables) -> sa.ColumnElement[bool]:
 
 def _holds(name: str, tables: Tables) -> sa.ColumnElement[bool]:
     models = tables.models.c
-    # Of a row that a release wrote which did not know the column.
+    # For rows of an older release without this column.
     description = sa.func.coalesce(models.description, sa.literal_column("''"))
     joined: sa.ColumnElement[str] = sa.func.substr(description, _FIRST, _MOST)
     for column in (models.model_id, models.model_name, models.model_provider):

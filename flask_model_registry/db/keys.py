@@ -1,4 +1,4 @@
-"""What SQL tells of a model's API key, its own or its credential's."""
+"""SQL conditions about a model's API key, its own or its credential's."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def has_key(tables: Tables) -> sa.ColumnElement[bool]:
 def shown_tested_at(tables: Tables) -> sa.ColumnElement[Any]:
     """Return when a model was tested; NULL if its API key, or its credential's secret, is newer.
 
-    A new secret leaves the rows of the models that use it alone: there may be many, and a test of
-    the old secret may still be running.
+    A new secret doesn't change the rows of the models that use it, because there may be many and a
+    test of the old secret may still be running.
     """
     models, credentials = tables.models.c, tables.credentials.alias()
     is_newer = credentials.c.secret_updated_at > models.tested_at
@@ -36,7 +36,7 @@ def _uses(
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a model refers to a credential that meets this one."""
     models = tables.models
-    # The owner too, as SQL may have made a model refer to another user's credential.
+    # The owner too, because SQL may have made a model refer to another user's credential.
     is_it = (credentials.c.id == models.c.credential_id) & (
         credentials.c.owner_id == models.c.owner_id
     )

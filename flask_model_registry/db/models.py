@@ -52,14 +52,14 @@ class Credential(Registered):
     base_url: Mapped[str | None] = mapped_column(ascii_text(2048))
     kind: Mapped[str] = mapped_column(ascii_text(16))
     settings: Mapped[dict[str, str]] = mapped_column(sa.JSON())
-    # What the sealed secret holds, by name: nothing is decrypted to show that.
+    # The names in the encrypted secret, which can be shown without decrypting it.
     secret_names: Mapped[dict[str, list[str]]] = mapped_column(sa.JSON())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     secret_updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    # The name under which the host's secret_source has the secret, which isn't stored then.
+    # The name of the secret for the host's secret_source. Then no secret is stored here.
     reference: Mapped[str | None] = mapped_column(text(255))
 
     owner: Mapped[Any] = to_user("owner_id")
@@ -113,7 +113,7 @@ class Model(Registered):
     # The owner's credential that the model is called with, if it has no API key of its own. No
     # check keeps the two apart: MariaDB refuses one beside ON DELETE SET NULL (error 1901).
     credential_id: Mapped[int | None]
-    # Members for the body of each call, and facts that are never sent.
+    # Parameters for the body of each call, and facts that are never sent.
     parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     info: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     # The last test of what the row says now.
@@ -128,7 +128,7 @@ class Model(Registered):
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
         """Return what belongs to the API key, and what only a search reads."""
-        # Like the abilities it follows from other columns. NULL in rows of 0.1.0.
+        # Like the abilities, it follows from other columns. NULL in rows of 0.1.0.
         search_text = sa.Column("search_text", text(LONGEST_SEARCH_TEXT))
         return {**sealed_columns(18), 27: search_text}
 
@@ -141,7 +141,7 @@ class Model(Registered):
         return (
             foreign_key("models_owner", "owner_id", cls._refers_to.user_key),
             clearing_key("models_credential", "credential_id", cls._refers_to.credential_key),
-            # A row that is copied behind our back would take its API key along.
+            # So that a row copied in SQL can't keep its API key.
             unique("models_uuid", "uuid"),
             unique("models_owner_model_id", "owner_id", "model_id"),
             unique("models_shared_model_id", "shared_model_id"),

@@ -1,4 +1,4 @@
-"""The statements of a registry, built once, with bind parameters for all that varies."""
+"""The statements of a registry, built once, with bind parameters for what varies."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ModelLookup:
         return statement
 
     def _build(self, lookup: Lookup | None, group_paths: GroupPaths) -> sa.Select[Any]:
-        # Most are in no group, and need not be asked for any.
+        # Most actors are in no group, and need no statement with groups.
         access = self._access if group_paths else self._access.without_groups
         if lookup is None:
             return self._by_id(access)
@@ -93,7 +93,7 @@ class ModelLookup:
         columns: list[sa.ColumnElement[Any]] = [path.id.label("id"), path.priority]
         is_any = path.id > sa.literal_column("0")
         part = sa.select(*columns).where(path.model_id == ref, path.after(is_any))
-        # By the model's own too: a grant that was left behind must not lead to it, or hide others.
+        # By the model's own too, because a stale grant must not lead to it, or hide others.
         conditions = [path.tables.models.c.model_id == ref]
         if lookup is Lookup.ACTIVE:
             conditions.append(path.tables.models.c.is_active == sa.true())
@@ -114,12 +114,12 @@ class Queries:
         self.secret = ModelLookup(access, _secret)
         self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
-        # By whether others may hold the row too.
+        # By whether the lock is shared.
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
         self.grants_of_actor = self._grants_of_actor()
         credentials = self._tables.credentials
         is_it = credentials.c.id == sa.bindparam("credential_id")
-        # The owner of the model, as SQL may have made it refer to another user's credential.
+        # The owner too, because SQL may have made the model refer to another user's credential.
         is_theirs = credentials.c.owner_id == sa.bindparam(
             "owner_id", type_=credentials.c.owner_id.type
         )
@@ -290,13 +290,13 @@ def _public_columns(
 
 
 def representation_columns(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
-    """Return the columns of a representation, with the flags of who asks, then the version."""
+    """Return the columns of a representation with the actor's rights, then the version."""
     rights = {name: access.where(action) for name, action in ACCESS_FLAGS.items()}
     return _public_columns(access.tables.models, rights)
 
 
 def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
-    """Return the columns that it takes to call a model."""
+    """Return the columns that a call of a model needs."""
     models = access.tables.models.c
     credential = (models.ciphertext, models.key_id, models.credential_updated_at)
     return [

@@ -1,4 +1,4 @@
-"""What the mapped classes of all the registry's tables have in common."""
+"""The base of the mapped classes of all of the registry's tables."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,14 +42,14 @@ class Registered:
         return value
 
 
-# So that no query of a host, and nothing that shows all of an object, loads a sealed key.
+# So that no query of the host, and no dump of an object, loads an encrypted API key.
 SEALED = ["uuid", "ciphertext", "key_id"]
 
 
 def sealed_columns(place: int) -> dict[int, sa.Column[Any]]:
     """Return the columns of a sealed key, which stands at this place of the table."""
     return {
-        # Random, never changed, never shown: what a sealed key is bound to.
+        # Random, never changed, never shown. Encrypted API keys are bound to it.
         1: sa.Column("uuid", ascii_text(32), nullable=False),
         place: sa.Column("ciphertext", Blob()),
         place + 1: sa.Column("key_id", ascii_text(255)),

@@ -17,7 +17,7 @@ PUBLIC_FIELDS = tuple(
     "id model_id category model_provider model_name base_url temperature dimension abilities "
     "description created_at updated_at is_active is_owner can_edit can_delete is_shared".split()
 )
-# The fields that depend on who asks, and what they ask of the policy.
+# The fields that depend on the actor, and the action that the policy must allow.
 ACCESS_FLAGS: Mapping[str, Action] = {
     "is_owner": Action.SHARE,
     "can_edit": Action.EDIT,
@@ -36,7 +36,7 @@ class Model:
 
     @property
     def tag(self) -> str:
-        """The entity tag: differs from model to model, and with what its reader may do."""
+        """The entity tag, which depends on the model, its version and its reader's rights."""
         shown: Mapping[str, Any] = self.representation
         flags = ""
         for name in ACCESS_FLAGS:
@@ -45,7 +45,7 @@ class Model:
 
 
 def rfc_3339(moment: datetime | None) -> str | None:
-    """Return a time of the tables as responses have it."""
+    """Return a time from the tables in the format of responses."""
     # strftime writes the year 500 without a zero.
     return None if moment is None else f"{moment.isoformat(timespec='microseconds')}Z"
 
@@ -75,7 +75,7 @@ def names_in_secret(row: Mapping[Any, Any]) -> dict[str, list[str]]:
 
 
 def credential_to_dict(row: Mapping[Any, Any]) -> Credential:
-    """Return a credential as its owner sees it: nothing is decrypted for that."""
+    """Return a credential as its owner sees it, without decrypting anything."""
     names = names_in_secret(row)
     return {
         "id": row["id"],

@@ -1,6 +1,6 @@
-"""The host's session, and what differs between the databases.
+"""The host's session, and the differences between databases.
 
-That is savepoints, foreign keys and the triggers in place of them, upserts, and blobs.
+Those are savepoints, foreign keys or triggers instead of them, upserts, and blobs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_TABLES = (
 
 
 class Database(Protocol):
-    """What the registry asks of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite."""
+    """What the registry needs of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite."""
 
     @property
     def session(self) -> Any:
@@ -62,7 +62,7 @@ class HostSession:
 
 
 def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:
-    """Write what the block does, or nothing of it if it fails.
+    """Write all that the block does, or nothing if it fails.
 
     That is a savepoint, unless a failure rolls back the whole transaction. Enter what this returns
     at once: on SQLite the lock is taken already.
@@ -104,7 +104,7 @@ def enforces_foreign_keys(connection: sa.Connection) -> bool:
 def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
     """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
 
-    It may give the key to the next user, who would inherit what is written now.
+    SQLite may reuse the primary key for the next user, who would inherit what is written now.
     """
     if enforces_foreign_keys(connection):
         return False
@@ -127,7 +127,7 @@ def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool
 
 
 def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
-    """Tell the registry's own statements from those of the host's callbacks."""
+    """Mark the registry's own statements, unlike those of the host's callbacks."""
     return _TABLES in (error.statement or "")
 
 

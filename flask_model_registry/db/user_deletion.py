@@ -1,4 +1,4 @@
-"""What goes with a user on SQLite.
+"""Delete a user's rows on SQLite, where foreign keys may be off.
 
 PostgreSQL and MariaDB follow the foreign keys. On SQLite these do not cascade, and are off unless
 the app switches them on. So the registry follows deletions there:
@@ -34,7 +34,7 @@ _log = logging.getLogger("flask_model_registry")
 
 
 def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Update | sa.Delete]:
-    """Return the statements that delete all of a user's, in the order of the foreign keys."""
+    """Return the statements that delete all rows of a user, in the order of the foreign keys."""
     return deletions_where(tables, lambda column: column == user)
 
 
@@ -70,7 +70,7 @@ def orphans(tables: Tables) -> Callable[[sa.Column[Any]], sa.ColumnElement[bool]
 
 
 def cascade_user_deletion(user_model: type, tables: Tables) -> None:
-    """Have the rows of deleted users deleted on SQLite, whether it enforces foreign keys or not."""
+    """Delete the rows of deleted users on SQLite, whether it enforces foreign keys or not."""
     info = tables.models.metadata.info
     if TRIGGER in info:
         return  # another registry of the same users did
@@ -119,7 +119,7 @@ def _follow_replacements(
 def _refuse_inheritance(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
-    """Have a new user get nothing of an earlier one with the same key, whom no trigger followed."""
+    """Keep a new user from inheriting from an earlier one with the same primary key."""
     is_left = sa.or_(
         *(
             sa.exists().where(column == sa.bindparam("user", type_=tables.user_key.type))
@@ -173,7 +173,7 @@ def _follow_by_trigger(tables: Tables) -> None:
 
 
 def has_trigger(connection: sa.Connection, tables: Tables) -> bool:
-    """Return whether the users' table has the trigger that is made with the registry's tables."""
+    """Return whether the users' table has the trigger that comes with the registry's tables."""
     trigger = sa.text("SELECT 1 FROM sqlite_master WHERE name = :name AND tbl_name = :users")
     parameters = {"name": TRIGGER, "users": tables.user_key.table.name}
     return connection.scalar(trigger, parameters) is not None
@@ -231,7 +231,7 @@ def _of_deletion(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_he
 
 
 def _of_change(tables: Tables, dialect: sa.Dialect) -> str:
-    """Refuse another primary key for a user who has something, as a foreign key would."""
+    """Refuse to change the primary key of a user who owns rows, as a foreign key would."""
     old, new = (_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
     # By UPDATE OR REPLACE, or after a deletion that no trigger followed, the new one may have some.
     has_any = sa.or_(

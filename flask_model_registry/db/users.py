@@ -26,7 +26,7 @@ _MOST_DIGITS = 1000  # of PostgreSQL; the others have fewer
 
 
 def _decimal(text: str) -> Decimal:
-    """Return a number that a column can hold; drivers write out all digits of any other."""
+    """Return a number that a column can hold, because drivers write out all digits."""
     number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         raise ValueError("no decimal column holds this")
@@ -47,7 +47,7 @@ _READERS: dict[type, Callable[[str], Any]] = {
 
 @dataclass(frozen=True)
 class Person:
-    """A user of the host: by the key, or by the text of it that a client sent."""
+    """A user of the host, by the primary key or by the string that a client sent for it."""
 
     text: str = ""
     key: Any = None
@@ -75,7 +75,7 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
 
 
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
-    """Return the key that has this text; databases find more, without regard to case or blanks."""
+    """Return the primary key with exactly this text, as databases may ignore case or blanks."""
     text = person.text
     for column_type, read in _ways_to_compare(column.type):
         # With a type, because PostgreSQL compares a number or a date with no text.
@@ -88,7 +88,7 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
                 raise
             return None
         except (sa.exc.StatementError, TypeError, ValueError, ArithmeticError, LookupError):
-            continue  # what the driver or a type of the host's own refuses is not a key either
+            continue  # what the driver or the host's own type refuses isn't a key either
         return found if found is not None and person.has_key(found) else None
     return None
 

@@ -195,9 +195,9 @@ class _Transport:
             raise self._library.ConnectError(_ELSEWHERE) from cause
 
     def _response(self, response: httpcore.Response, stream: str) -> Any:
-        # Without cookies: the jar of a client that is kept would mix those of its users.
+        # Without cookies, because the jar of a shared client would mix those of its users.
         headers = [each for each in response.headers if each[0].lower() != b"set-cookie"]
-        # Nor with the server's reason, which httpx logs: it could be the API key.
+        # Without the server's reason, which httpx logs, because it could be the API key.
         extensions = {**response.extensions}
         extensions.pop("reason_phrase", None)
         return self._library.Response(
@@ -290,7 +290,7 @@ class _SyncClient:
             del request, options  # an error report would show the API key in them
 
     def handle_request(self, request: Any) -> Any:
-        """Be a transport, for packages that take no other part of an HTTP client."""
+        """Send a request as a transport does, for packages that only take one."""
         return self._transport.handle_request(request)  # type: ignore[attr-defined]  # the same
 
     def __del__(self) -> None:

@@ -76,7 +76,7 @@ class Transport:
         filter_logs()
 
     def deadline(self) -> float:
-        """Return when fetches that begin now, one after the other, must have ended."""
+        """Return when consecutive fetches that begin now must have ended."""
         return self._network.clock() + self._timeout
 
     def get(
@@ -88,7 +88,7 @@ class Transport:
             deadline: Of several fetches together; default: that of one.
 
         Raises:
-            UpstreamError: No server is there, or its response is not a valid one.
+            UpstreamError: No server responds, or its response is not valid.
         """
         try:
             # The frames below hold headers with an API key, and the response.
@@ -100,7 +100,7 @@ class Transport:
     def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: float
     ) -> tuple[int, bytes]:
-        """Do as ``get`` does with a POST; return the body for 403, 404 and 422 too."""
+        """Do as ``get``, with a POST. Return the body for 403, 404 and 422 too."""
         try:
             with ClearedFrames():
                 return self._fetch(url, headers, deadline, content)
@@ -129,7 +129,7 @@ class Transport:
             raise
 
     def backend(self, timeout: float) -> _Backend:
-        """Return what connects to checked addresses within so many seconds from now."""
+        """Return a backend that connects to checked IP addresses within so many seconds."""
         limits = _Limits(self._network.clock, self._network.clock() + timeout)
         return _Backend(self._policy, self._look_up, limits)
 
@@ -159,7 +159,7 @@ class Transport:
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
-        """Which certificates are trusted; to read them takes longer than the rest of a fetch."""
+        """The trusted certificates. Reading them takes longer than the rest of a fetch."""
         return self._network.ssl_context()
 
     def connection(
@@ -222,7 +222,7 @@ class _Limits:
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked, whatever name they go by."""
+    """Connects to IP addresses that were checked, whatever their name."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class _Backend(httpcore.NetworkBackend):
         return self.limited(self.connect(host, port))
 
     def limited(self, inner: httpcore.NetworkStream) -> httpcore.NetworkStream:
-        """Return a stream that ends when time or room do."""
+        """Return a stream with limits of time and size."""
         return _Stream(inner, self.limits)
 
     def connect(self, host: str, port: int) -> httpcore.NetworkStream:
@@ -271,7 +271,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A stream that ends when time or room do."""
+    """A stream with limits of time and size."""
 
     def __init__(self, inner: httpcore.NetworkStream, limits: _Limits) -> None:
         self._inner = inner

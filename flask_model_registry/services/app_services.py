@@ -111,7 +111,7 @@ class Services:
         )
 
     def actor_of(self, text: str) -> Actor:
-        """Return the actor for the user whose primary key is written so.
+        """Return the actor for a user, by the primary key as a string.
 
         Raises:
             NotFoundError: There is no such user, or the user is not active.

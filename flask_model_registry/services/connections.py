@@ -1,4 +1,4 @@
-"""Test models, saved or not: the database is asked first, then the world, with nothing held."""
+"""Test models, saved or not. No connection to the database is held while providers are asked."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class SavedTest:
 
 
 class ConnectionService:
-    """The probes of one registry in one process.
+    """The connection tests of one registry in one process.
 
-    Each takes a thread of the server for as long as a provider likes, up to the timeout. So there
-    is a bound for all users together, and one user alone does not reach it.
+    Each occupies a thread of the server until the provider responds or the timeout ends. So there
+    is a limit for all users together, which one user alone can't reach.
 
     Args:
-        concurrency: How many a user may have running at once; all users together, one more.
+        concurrency: How many tests a user may run at once. All users together may run one more.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ConnectionService:
 
         Raises:
             NotFoundError: The actor sees no such model.
-            ForbiddenError: The test takes the right to edit the model.
+            ForbiddenError: The test needs permission to edit the model.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
             NoAddressError: It has no ``base_url``, and its provider is not known any more.
@@ -270,4 +270,4 @@ class ConnectionService:
         finally:
             with self._lock:
                 self._running[actor.key] -= 1
-                self._running += Counter()  # forgets those who have none
+                self._running += Counter()  # forgets users without a test

@@ -59,11 +59,11 @@ class Defaults:
         self._effective = rows.queries.defaults()
 
     def list(self, actor: Actor, *, scope: str) -> list[dict[str, Any]]:
-        """Return the defaults that hold for the actor; with scope ``app``, but for their own."""
+        """Return the defaults that apply to the actor. Scope ``app`` leaves out their own."""
         return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES), scope)]
 
     def get(self, actor: Actor, config_type: str, *, scope: str) -> dict[str, Any]:
-        """Return the default that holds for the actor; with scope ``app``, but for their own."""
+        """Return the default that applies to the actor. Scope ``app`` leaves out their own."""
         return self._one(actor, config_type, scope).shown()
 
     def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
@@ -89,7 +89,7 @@ class Defaults:
         return {"config_type": config_type, "source": scope, "model": model}
 
     def clear(self, actor: Actor, config_type: str, *, scope: str) -> None:
-        """Take back what :meth:`set` did.
+        """Clear a default.
 
         Raises:
             NotFoundError: Nothing was set.
@@ -125,14 +125,14 @@ class Defaults:
         locked.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
 
     def clear_invisible(self, locked: LockedModel) -> None:
-        """Remove the defaults of those who do not see this model any more."""
+        """Remove the defaults of users who no longer see this model."""
         if locked.row["is_shared"]:
             return
         row_id, connection = locked.row["id"], locked.connection
         connection.execute(sa.delete(self._tables.app_defaults).filter_by(model_row_id=row_id))
         defaults, grants = self._tables.defaults, self._tables.grants.c
-        # Who is in which group only the host knows: while there are grants to groups, the defaults
-        # of all others stay, and are passed over unless they hold.
+        # Only the host knows who is in which group. While there are grants to groups, the defaults
+        # of all other users stay, and are skipped if they no longer apply.
         may_see = sa.exists().where(
             grants.model_row_id == row_id,
             grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
@@ -148,7 +148,7 @@ class Defaults:
         raise NotFoundError("There is no default of this kind that you can use.")
 
     def _in_force(self, actor: Actor, config_types: Iterable[str], scope: str) -> Iterator[Default]:
-        """Yield the nearest default of each type whose model is there to be called."""
+        """Yield the nearest default of each type whose model can be called."""
         parameters = {**parameters_of(actor), "config_types": [*config_types]}
         rows = self._rows.connect().execute(self._effective, parameters).mappings().all()
         for config_type, candidates in groupby(rows, lambda row: row["config_type"]):

@@ -1,4 +1,4 @@
-"""What the 17 fields of a model don't tell: where it is called, who has it, the last test."""
+"""Details beyond a model's 17 fields, such as its URL, its grants and the last test."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _uses_account(row: Mapping[Any, Any]) -> bool:
 
 
 def _key(row: Mapping[Any, Any]) -> types.KeyDetails:
-    """Return what is known of the API key, as in the state of it, and the owner's credential."""
+    """Return facts about the API key, and the owner's credential."""
     if not _uses_account(row):
         return {
             "is_set": bool(row["has_own_key"]),

@@ -1,4 +1,4 @@
-"""What a look at the database finds, and what to do about it."""
+"""Check the database, and say what to fix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Finding:
 def findings(
     connection: sa.Connection, keys: EncryptionKeys, *, users: Users, providers: Providers
 ) -> Iterator[Finding]:
-    """Yield what can be found out without opening an API key."""
+    """Yield what can be found out without decrypting an API key."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
     if missing := [table.name for table in tables.all() if not _works(connection, table)]:

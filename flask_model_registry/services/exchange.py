@@ -42,7 +42,7 @@ _OF_LINES = ("owner", "type")
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What came of a line.
+    """The result of a line.
 
     Attributes:
         act: ``create``, ``update``, ``skip``, ``keep`` (it is there, and the same) or ``fail``.
@@ -81,7 +81,7 @@ class Import:
         self._brought: set[int] = set()  # credentials whose line had the secret
 
     def results(self, lines: Iterable[Hidden[bytes]]) -> list[ImportResult]:
-        """Return what came of each line, but for the blank ones.
+        """Return the result of each line, except blank ones.
 
         Credentials come before models, in whatever order the lines are.
         """
@@ -144,7 +144,7 @@ class Import:
     def _updated(
         self, actor: Actor, own: Mapping[Any, Any], fields: Mapping[str, Any]
     ) -> Mapping[Any, Any]:
-        """Make a credential what a line says; a missing field gets its default, but no secret."""
+        """Update a credential to a line. Missing fields get defaults, but the secret stays."""
         change = dict(fields)
         if change.pop("kind") != own["kind"]:
             raise ValidationError([("kind", "The owner has one of another kind; delete it first.")])
@@ -227,7 +227,7 @@ class Import:
         fields: dict[str, Any],
         credential: Mapping[Any, Any],
     ) -> str:
-        """Make a model what a line says, with a credential."""
+        """Update a model to a line, with a credential."""
         is_attached = own["ciphertext"] is None and own["credential_id"] == credential["id"]
         is_new = not is_attached or credential["id"] in self._brought
         _check_not_accepted(own, fields, has_new_key=is_new)
@@ -287,7 +287,7 @@ class Import:
 def _check_not_accepted(
     own: Mapping[str, Any], fields: Mapping[str, Any], *, has_new_key: bool
 ) -> None:
-    """A file that does not know the API key of a gift does not accept it for the owner."""
+    """Refuse to accept a gift for the owner by a line that lacks its API key."""
     has_key = own["ciphertext"] is not None or own["credential_id"] is not None
     if has_key and not has_new_key and fields["is_active"] and not own["is_active"]:
         raise ConflictError(

@@ -182,10 +182,10 @@ class ModelService:
         }
 
     def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
-        """Change the fields that are given; what they do not change is not written.
+        """Change the given fields, and write only what differs.
 
         Raises:
-            ForbiddenError: Only the owner may change this; or it takes the right to share.
+            ForbiddenError: Only the owner may change this, or it needs permission to share.
             ValidationError: The model would not be valid, or the API key would go to a new origin.
             ConflictError: The model is shared, or a default, and cannot change so.
         """
@@ -219,7 +219,7 @@ class ModelService:
         return changed
 
     def delete(self, actor: Actor, target: ModelRef) -> None:
-        """Delete the model with its key, grants and defaults."""
+        """Delete the model with its API key, grants and defaults."""
         with self._rows.lock_model(actor, target, Action.DELETE) as locked:
             self._defaults.check_not_own_default(locked)
             for statement in self._queries.deletions:
@@ -227,7 +227,7 @@ class ModelService:
         self._rows.send_signal(signals.deleted, actor, locked.row)
 
     def canonical(self, filters: Filters) -> Filters:
-        """Return filters with the provider's id in place of another name of it."""
+        """Return filters with the provider's id instead of an alias."""
         if filters.model_provider is None:
             return filters
         provider = self._providers.catalogue.canonical(filters.model_provider)
@@ -239,7 +239,7 @@ class ModelService:
         for name in _PLAIN:
             if name in fields:
                 new[name] = fields[name]
-        # What is sent back unchanged stays so, though a new model would be saved in another form.
+        # Unchanged values stay as stored, even if a new model would be saved in another form.
         if "model_provider" in fields and fields["model_provider"] != row.get("model_provider"):
             new["model_provider"] = self._providers.catalogue.canonical(fields["model_provider"])
         if new["base_url"] is not None and new["base_url"] != row.get("base_url"):

@@ -74,8 +74,8 @@ class Ownership:
 
         Raises:
             NotFoundError: There is no such model or user.
-            CredentialInUseError: It uses a credential, which is not given away, and is not to
-                arrive without an API key.
+            CredentialInUseError: It uses a credential, which stays with its owner, and
+                ``without_key`` is false.
             ModelIdTakenError: The user has a model with this ``model_id``.
         """
         with self._rows.lock_model(actor, target, Action.SHARE) as locked:
@@ -150,7 +150,7 @@ class Ownership:
                 connection.execute(change, {"row_id": row_id})
 
     def _check_new_owner(self, connection: sa.Connection, user: Any, new_owner: Any) -> None:
-        """Name all that is in the way; it is the constraints that keep it from being lost."""
+        """Name all conflicts in one error. Constraints alone already prevent any loss."""
         models, credentials = self._tables.models, self._tables.credentials
         model_ids = self._of_both(connection, models, "model_id", (user, new_owner))
         names = self._of_both(connection, credentials, "name", (user, new_owner))

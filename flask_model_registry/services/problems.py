@@ -1,4 +1,4 @@
-"""What a walk over all rows could not do, in bounded memory."""
+"""Problems of a walk over all rows, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LISTED = 1000
 
 @dataclass
 class Problems:
-    """How many problems there are, and the first thousand of them in words.
+    """The number of problems, and the texts of the first thousand.
 
     Example:
         >>> problems = Problems()

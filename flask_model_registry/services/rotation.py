@@ -1,4 +1,4 @@
-"""Open all stored API keys to see that they do, and seal them again with the newest key."""
+"""Decrypt all stored API keys as a check, or encrypt them again with the newest key."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 @dataclass
 class Progress:
-    """What a walk over the stored API keys has met so far.
+    """The progress of a walk over the stored API keys.
 
     Attributes:
         processed: Rows looked at in this pass, and those sealed or skipped in earlier ones.
-        problems: Which of them do not open or cannot be changed, and why.
+        problems: Which of them can't be decrypted or changed, and why.
         sealed: Rows sealed with the newest key, in all passes.
         skipped: Rows that another transaction changed between the read and the write.
     """
@@ -45,7 +45,7 @@ class Progress:
 
     @property
     def readable(self) -> int:
-        """How many of the rows open, in a walk that changes none."""
+        """How many of the rows can be decrypted, in a walk that changes none."""
         return self.processed - self.problems.count
 
 
@@ -136,7 +136,7 @@ class Rotation:
         return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
     def verify(self, *, only_old: bool = False) -> Iterator[Progress]:
-        """Open every API key, or those that are not on the newest key; yield after each batch.
+        """Decrypt every API key, or those not on the newest key. Yield after each batch.
 
         Without ``only_old``, a secret must also be one that calls still accept.
         """
@@ -148,13 +148,14 @@ class Rotation:
             yield progress
 
     def rotate(self) -> Iterator[Progress]:
-        """Seal with the newest key what is on others, until no more can be; yield after each batch.
+        """Encrypt with the newest key what is on others. Yield after each batch.
 
-        The rows of a batch are changed in one transaction, each only if it is still as it was read;
-        that is all that a kill can undo. What others write meanwhile is met by the next pass.
+        It repeats until no more rows can be changed. The rows of a batch are changed in one
+        transaction, each only if it is still as it was read. A kill can only undo that batch. The
+        next pass finds what others write meanwhile.
 
         Raises:
-            ConfigError: The backend has no ``key_id``, or does not open what it seals.
+            ConfigError: The backend has no ``key_id``, or can't decrypt what it encrypts.
         """
         progress, is_done = Progress(), False
         while not is_done:
@@ -182,8 +183,8 @@ class Rotation:
     ) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
         """Yield all rows, or those on one encryption key, in the order of their ids.
 
-        Where another rotation is changing the same rows, it goes on at random further on, so that
-        the two share the work. The next pass has what it left out.
+        Where another rotation is changing the same rows, it continues at a random later place, so
+        that the two share the work. The next pass finds what it left out.
         """
         for sealed in self._sealed:
             on_key = [sealed.columns.key_id == each for each in key_ids]

@@ -47,7 +47,7 @@ _UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 @dataclass(frozen=True)
 class ModelRef:
-    """The model that is meant.
+    """The model that a request is about.
 
     Attributes:
         check: Raises PreconditionFailedError unless the entity tag is as expected; gets the tag,
@@ -116,7 +116,7 @@ class Rows:
         self._sender = sender
         self._keys = keys
         self._departures = Departures(queries.access.tables)
-        # What a session that routes reads to a replica sends to the primary.
+        # A statement that a session with read replicas sends to the primary.
         self._change = sa.update(queries.access.tables.models)
         self._writing: WeakSet[Any] = WeakSet()  # transactions of sessions
 
@@ -210,7 +210,7 @@ class Rows:
     def write_transaction(
         self, user: Any = None, connection: sa.Connection | None = None
     ) -> Iterator[sa.Connection]:
-        """Write all of the block or nothing; what will belong to the user.
+        """Write all of the block or nothing. The user will own what it writes.
 
         Raises:
             ConflictError: The database refused what the block wrote, or the user is gone.
@@ -239,7 +239,7 @@ class Rows:
     def lock_model(
         self, actor: Actor, target: ModelRef, action: Action, *, shared: bool = False
     ) -> Iterator[LockedModel]:
-        """Hold a model while the block writes; with ``shared``, others may hold it so too.
+        """Lock a model while the block writes. With ``shared``, others may lock it so too.
 
         Raises:
             NotFoundError: The actor sees no such model.
@@ -315,7 +315,7 @@ def utc_now() -> datetime:
 
 
 def kind_of_ref(ref: int | str) -> type:
-    """Tell the two kinds of reference apart; what no model can have is not looked up."""
+    """Tell the two kinds of reference apart, without looking up impossible ones."""
     if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
         return int
     if isinstance(ref, str) and MODEL_ID.fullmatch(ref):

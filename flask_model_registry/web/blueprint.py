@@ -74,7 +74,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
     """Register the blueprint with an app, or with a blueprint that is not registered yet.
 
     Raises:
-        ConfigError: It is registered, or the app has another blueprint of this name.
+        ConfigError: The parent takes no more blueprints, or has another one of this name.
     """
     if blueprint.name in getattr(parent, "blueprints", ()):
         raise ConfigError(f"the app already has a blueprint {blueprint.name!r}; rename yours")
@@ -90,7 +90,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
     def add(state: BlueprintSetupState) -> None:
         with _rules_with_names(state.app):
-            # Every method reaches the blueprint, so that it responds to 405 and OPTIONS too.
+            # Every method reaches the blueprint, so that it returns 405 and handles OPTIONS too.
             state.add_url_rule(
                 rule,
                 endpoint,
@@ -106,7 +106,7 @@ def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> 
 
 @contextmanager
 def _rules_with_names(app: App) -> Iterator[None]:
-    """Have an app add rules of our class; Flask takes none as an argument."""
+    """Have an app add rules of our class, which Flask doesn't take as an argument."""
     own = vars(app).get("url_rule_class")
     app.url_rule_class = rule_class_with_names(app.url_rule_class)
     try:
@@ -126,8 +126,8 @@ class _Requests:
         self._reader = RequestReader(services.settings.max_body_bytes)
 
     def authenticate(self) -> None:
-        """Let in only users whom the host's loader returns."""
-        # A CORS preflight carries no token, and learns nothing.
+        """Load the user of the request, and refuse requests without one."""
+        # A CORS preflight carries no token, and reveals nothing.
         name = endpoint_name()
         if request.method != "OPTIONS" and name not in _PUBLIC:
             if (name, request.method) in _WITH_BODY:
@@ -167,7 +167,7 @@ class _Requests:
             self._services,
             arguments,
             commit=request.method not in _READING,
-            # What the host has written in this request, no retry could repeat.
+            # A retry could not repeat what the host has written in this request.
             tries=TRIES if g.get("model_registry_is_alone") else 1,
             identify=self._identify,
         )
@@ -179,7 +179,7 @@ class _Requests:
         return json_response(*returned) if isinstance(returned, tuple) else json_response(returned)
 
     def _identify(self) -> Actor:
-        """Return who asks."""
+        """Return the actor of the request."""
         try:
             return self._services.users.actor()
         except (sa.exc.DBAPIError, OSError) as error:
@@ -202,7 +202,7 @@ def _openai_unknown(**_path: str) -> Response:
 
 
 def _nothing(error: NotFoundError) -> Response:
-    """Raise the error, except to a CORS preflight: a browser would show a script no error then."""
+    """Raise the error, except for a CORS preflight, so that scripts can read the error later."""
     if request.method == "OPTIONS":
         return _options(["OPTIONS"])
     raise error
@@ -214,7 +214,7 @@ def _options(allowed: list[str]) -> Response:
 
 def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # For scripts of another origin, if the host admits it. Browsers join this with the host's own.
+    # For scripts of other origins that the host allows. Browsers merge this with the host's own.
     response.headers.add("Access-Control-Expose-Headers", _EXPOSED)
     if response.status_code >= 400 or not (request.endpoint or "").endswith(f".{STATIC}"):
         response.headers["Cache-Control"] = "no-store"

@@ -1,4 +1,4 @@
-"""How users of this app log in, as its configuration says, for the description of the API."""
+"""How users of this app log in, by its configuration, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def jwt_login(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what :func:`login_of` does for an app with Flask-JWT-Extended.
 
     Args:
-        config: The app's configuration. What it lacks is as Flask-JWT-Extended has it.
+        config: The app's configuration. Missing settings have Flask-JWT-Extended's defaults.
     """
     locations = config.get("JWT_TOKEN_LOCATION", "headers")
     schemes = {
@@ -39,11 +39,11 @@ def jwt_login(config: Mapping[str, Any]) -> dict[str, Any]:
 def login_of(
     app: Flask, load_user: Callable[[], Any], schemes: Mapping[str, Scheme]
 ) -> dict[str, Any]:
-    """Return the security schemes of an app, and which of them a request of each method needs.
+    """Return the security schemes of an app, and which of them each method needs.
 
     Args:
-        load_user: What the registry takes the user of a request from.
-        schemes: Those that the app's settings name. Without, its extensions say.
+        load_user: The function that returns the user of a request.
+        schemes: Those of the app's settings. Without any, its extensions decide.
     """
     if not schemes:
         if _has_jwts(app, load_user):
@@ -62,12 +62,12 @@ def login_of(
 def _has_jwts(app: Flask, load_user: Callable[[], Any]) -> bool:
     if "flask-jwt-extended" not in app.extensions:
         return False
-    # A loader of the host's may read a JWT too, but Flask-Login is there for sessions.
+    # The host's own loader may read a JWT too, but Flask-Login means sessions.
     return load_user is jwt_user or not hasattr(app, "login_manager")
 
 
 def _jwt_schemes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Scheme]]:
-    """Yield each place that Flask-JWT-Extended reads tokens from, but bodies: see ``jwt_user``."""
+    """Yield each place that Flask-JWT-Extended reads tokens from, except bodies (``jwt_user``)."""
     header = str(config.get("JWT_HEADER_NAME", "Authorization"))
     kind = config.get("JWT_HEADER_TYPE", "Bearer")
     if (header.lower(), kind) == ("authorization", "Bearer"):
@@ -97,7 +97,7 @@ def _login(
     *,
     csrf_status: int = 400,
 ) -> dict[str, Any]:
-    """Join the schemes: each is enough, but changes with a cookie need a CSRF token too."""
+    """Join the schemes. Each suffices, but changes with a cookie also need a CSRF token."""
     cookies = {name for name, scheme in schemes.items() if scheme.get("in") == "cookie"}
     about = "The CSRF token that came with the cookie."
     csrf = {"csrf": _scheme("header", csrf_header, about)} if cookies and csrf_header else {}

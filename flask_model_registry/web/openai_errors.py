@@ -1,4 +1,4 @@
-"""Errors as clients of OpenAI's API read them, for what is below ``/v1``."""
+"""Errors in the format of OpenAI's API, for URLs below ``/v1``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The paths of that API that nothing is served at.
+#: The error for paths of that API that the registry doesn't serve.
 NO_PROXY = (
     "This is a registry, which lists models and passes no calls on, so call the model at its own "
     "provider, with what registry.resolve(model_id) returns in your app."
 )
-# What OpenAI calls them; the rest have our codes.
+# OpenAI's codes. Other errors have our codes.
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _MODEL_NOT_FOUND = {"code": "model_not_found", "param": "model"}
 

@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), from the shapes that requests are read by."""
+"""The OpenAPI 3.1 document, made from the schemas that load requests."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def described(
     """Return the description of these routes.
 
     Args:
-        prefix: The path that they are mounted at.
-        login: How users log in, from :mod:`.login`.
+        prefix: The path where they are mounted.
+        login: How users log in, from :mod:`.login_schemes`.
         largest_page: The largest ``limit`` of a list.
     """
     plugin = MarshmallowPlugin(schema_name_resolver=shape_name)

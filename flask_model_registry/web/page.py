@@ -1,4 +1,4 @@
-"""The page for users: modules of JavaScript, which browsers keep for a year."""
+"""The page for users: JavaScript modules, which browsers cache for a year."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATIC = "static"  # the endpoint, as Flask calls it
 
 
 class PageBlueprint(Blueprint):
-    """A blueprint with static files; ``url_for`` gives them URLs that change as they do."""
+    """A blueprint with static files, whose ``url_for`` URLs change when the files do."""
 
     # APIFlask and Flask-smorest ask each blueprint; ours describes itself.
     enable_openapi = False
@@ -43,7 +43,7 @@ class PageBlueprint(Blueprint):
     def send_static_file(self, filename: str, **_variables: str) -> Response:
         """Return a file as a response; called by Flask, with the variables of a parent's rule."""
         fingerprint, name = _split(filename)
-        # Modules of two releases must not meet, so a browser asks again for what may be old.
+        # Modules of two releases must not mix, so browsers revalidate what may be old.
         is_current = fingerprint == _fingerprint()
         try:
             response = send_from_directory(
@@ -78,7 +78,7 @@ def _names() -> frozenset[str]:
 
 @cache
 def _fingerprint() -> str:
-    """Return one fingerprint of all files, which the imports of modules inherit."""
+    """Return one fingerprint of all files, which relative imports of modules inherit."""
     digest = hashlib.sha256()
     for name in sorted(_names()):
         digest.update(hashlib.sha256((_FOLDER / name).read_bytes()).digest())

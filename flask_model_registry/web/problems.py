@@ -1,4 +1,4 @@
-"""Errors as responses: problem details (RFC 9457), and the status of a failure of the database."""
+"""Errors as responses: problem details (RFC 9457), for failures of the database too."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _as_response(problem: dict[str, Any], headers: Mapping[str, str]) -> Respons
 
 
 def _keys_missing(error: MissingKeysError) -> Response:
-    """Log one line, because a traceback for each request would bury it."""
+    """Log one line, because a traceback for each request would flood the log."""
     current_app.logger.error(
         "model registry: encryption key missing: %s", error, extra=facts("key-missing")
     )
@@ -93,7 +93,7 @@ def _keys_missing(error: MissingKeysError) -> Response:
 
 
 def _http_problem(error: HTTPException) -> Response | HTTPException:
-    """Give an error that Flask or the host raised for our addresses the same shape."""
+    """Return an error that Flask or the host raised for our URLs in the same shape."""
     if error.response is not None or error.code is None or error.code < 400:
         return error
     problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": error.code}
@@ -134,7 +134,7 @@ def _data_problem(_error: Exception) -> Response:
 
 
 def sayable(error: RegistryError) -> RegistryError:
-    """Return the error without what it says to the operator, which a secret box may have said."""
+    """Return the error without details for the operator, which a secret box may have added."""
     if isinstance(error, UnreadableCredentialError):
         return UnreadableCredentialError("The model has no readable API key. Enter one.")
     if not isinstance(error, UnavailableError):

@@ -1,7 +1,7 @@
-"""What a request says, read strictly, and JSON for what is returned.
+"""Read requests strictly, and return JSON.
 
-Bodies are bounded, JSON in UTF-8, with each name once and nothing unknown. What the path names is
-exactly what the client sent, or refused.
+Bodies are limited in size, JSON in UTF-8, with each name once and nothing unknown. A name in a path
+is exactly what the client sent, or it is refused.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class RequestReader:
-    """Loads bodies and query strings by schemas; raises the library's own errors."""
+    """Loads bodies and query strings by schemas, and raises the library's own errors."""
 
     def __init__(self, max_body_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
 
     def body(self, schema: marshmallow.Schema, *, may_omit: bool = False) -> Any:
-        """Return what the body of the request says."""
+        """Return the loaded body of the request."""
         if may_omit and _is_empty(g.model_registry_body):
             return load(schema, {})
         if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
@@ -66,7 +66,7 @@ class RequestReader:
         return load(schema, parse_json(received()))
 
     def query(self, schema: marshmallow.Schema) -> Any:
-        """Return what the query parameters say, none of them given twice."""
+        """Return the loaded query parameters, and refuse repeated ones."""
         query = request.args.to_dict()
         try:
             # The host's token may be among them.
@@ -82,7 +82,7 @@ class RequestReader:
                 raise ValidationError(problems[:MOST_ERRORS])
             return load(schema, query)
         finally:
-            query.clear()  # people put keys there too, and a traceback would show them
+            query.clear()  # API keys get pasted there too, and a traceback would show them
 
     def read_body(self) -> None:
         """Wait for the whole body, before the request holds a connection to the database.
@@ -105,12 +105,12 @@ class RequestReader:
             clear_frames(error, outer)
             if not isinstance(error, Exception):
                 raise
-            # Servers have errors of their own for chunks that are none.
+            # Servers raise their own errors for invalid chunks.
             is_ours = isinstance(error, (RegistryError, HTTPException))
             g.model_registry_body = error if is_ours else MalformedRequestError(_NOT_WHOLE)
 
     def _read_chunks(self) -> bytes:
-        # By hand, with a bound; what the host has read already is in the cache.
+        # By hand, because of the limit. What the host has read already is in the cache.
         body = bytearray()
         while chunk := request.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
@@ -127,7 +127,7 @@ def _is_empty(received: Any) -> bool:
 
 
 class _Rest(BaseConverter):
-    """The rest of a path, whatever it is: slashes at either end, doubled, and line breaks."""
+    """The rest of a path, with any slashes and line breaks that it has."""
 
     regex = r"[\s\S]+"
     part_isolating = False
@@ -141,8 +141,8 @@ class _Rest(BaseConverter):
 def rule_class_with_names(inner: type[Rule]) -> type[Rule]:
     """Return a class of rules whose last ``<path:...>`` takes the rest of a path unchanged.
 
-    Werkzeug's own ``path`` begins with no slash. A converter would be found by its name in the URL
-    map of the host's, which is left as it was.
+    Werkzeug's own ``path`` can't begin with a slash. A converter would need a name in the host's
+    URL map, which we leave unchanged.
     """
 
     class NamingRule(inner):  # type: ignore[valid-type,misc]  # the host may have its own
@@ -171,7 +171,7 @@ def model_ref(id: str = "", model_id: str = "") -> int | str:
 
 
 def model_target(id: str = "", model_id: str = "") -> ModelRef:
-    """Return the model that is meant, on the conditions of RFC 9110, section 13.1."""
+    """Return the model that a path names, with the conditions of RFC 9110, section 13.1."""
     is_conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
     return ModelRef(model_ref(id, model_id), _check_tag if is_conditional else None)
 
@@ -193,8 +193,8 @@ def sent_model_id(model_id: str, before: str) -> str:
     """Return a ``model_id`` as the client sent it.
 
     Args:
-        model_id: What routing made of it.
-        before: What stands before it in the path.
+        model_id: The value from routing.
+        before: The part of the path before it.
 
     Raises:
         NotFoundError: It arrived changed.
@@ -220,7 +220,7 @@ def grantee(id: str, **grantee: str) -> Person | str:
 
 
 class ChangedNameError(ValueError):
-    """The name did not arrive as the client sent it; the message says what to do."""
+    """The name did not arrive as the client sent it. The message says what to do."""
 
 
 def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
@@ -231,8 +231,8 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
     removes the headers that proxies add.
 
     Args:
-        name: What routing made of PATH_INFO.
-        before: What stands before it in the path.
+        name: The value that routing read from PATH_INFO.
+        before: The part of the path before it.
         is_model_id: Whether slashes need no encoding. Merging them makes no other ``model_id`` of
             a valid one, and none ends with a slash, so that the path may.
 

@@ -1,7 +1,7 @@
-"""Routes, and the two decorators that say what a view reads and what it returns.
+"""Routes, and the two decorators that declare what a view reads and what it returns.
 
-A view is a function of the services, of who asks, and of the variables in its path. It returns what
-a Flask view may: a body, or a body, a status and headers. Errors are raised.
+A view is a function of the services, the actor and the variables in its path. Like a Flask view, it
+returns a body, or a body with a status and headers. It raises errors.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _View = TypeVar("_View", bound="Callable[..., Returned]")
 
 @dataclass(frozen=True)
 class Operation:
-    """A view at a path, and what its decorators say of it.
+    """A view at a path, with what its decorators declare.
 
     Attributes:
-        name: What generated clients call it.
+        name: Its name in generated clients.
         tag: The subject that the OpenAPI document lists it under.
     """
 
@@ -105,11 +105,11 @@ def reads(
     is_public: bool = False,
     is_for_openai: bool = False,
 ) -> _Decorator:
-    """Say what a view reads. It gets the loaded ``body`` and ``query`` by these names.
+    """Declare what a view reads. It gets the loaded ``body`` and ``query`` by these names.
 
     Args:
         may_omit_body: Whether an empty body means the same as an empty object.
-        is_conditional: Whether it heeds ``If-Match`` and ``If-None-Match``.
+        is_conditional: Whether it checks ``If-Match`` and ``If-None-Match``.
         is_public: Whether it needs no user.
         is_for_openai: Whether it ignores query parameters, as clients of OpenAI's send any.
     """
@@ -126,11 +126,11 @@ def reads(
 def returns(
     responses: Mapping[int, marshmallow.Schema | None], errors: tuple[int, ...] = ()
 ) -> _Decorator:
-    """Say what a view returns.
+    """Declare what a view returns.
 
     Args:
         responses: The schema of the body for each status, or ``None`` if there is no body.
-        errors: The statuses of errors that other views do not have.
+        errors: The error statuses that not every view has.
     """
     return _with(responses=responses, errors=errors)
 
@@ -145,10 +145,10 @@ def _with(**traits: Any) -> _Decorator:
 
 @dataclass(frozen=True)
 class after_commit:  # noqa: N801  # views call it as they do Flask's after_this_request
-    """A body that is made after the commit, when no connection to the database is held.
+    """A body that is made after the commit, without a connection to the database.
 
     Attributes:
-        keep: Writes something about the body, in a transaction of its own. If that fails, the
+        keep: Stores something about the body, in a transaction of its own. If that fails, the
             response is the same.
     """
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..services.app_services import Services
 
 TRIES = 4  # of a transaction, in all
-_PATIENCE = 2.0  # seconds, after which nothing is tried again
+_PATIENCE = 2.0  # seconds, after which nothing is retried
 
 
 def run(
@@ -41,12 +41,12 @@ def run(
     tries: int,
     identify: Callable[[], Actor],
 ) -> Any:
-    """Run a view in a transaction, and again after a deadlock or serialization failure.
+    """Run a view in a transaction, retrying after a deadlock or serialization failure.
 
-    All of it is committed or nothing, so it makes no savepoints. Its signals are sent afterwards.
+    It commits all or nothing, so it needs no savepoints. Its signals are sent afterwards.
 
     Args:
-        identify: Returns who asks; called again before a retry, as the user may be gone.
+        identify: Returns the actor. Called again before a retry, because the user may be gone.
     """
     session, actor = services.rows.session, g.get("model_registry_actor")
     for attempt in retrying(tries):
@@ -72,7 +72,7 @@ def transaction(
     """Commit what the block did, or roll it back.
 
     Args:
-        calls: Takes the calls of the signals' receivers; without it, they are made at once.
+        calls: Collects the calls of the signals' receivers. Without it, they are called at once.
         savepoints: Whether what the block does may fail in part.
     """
     outbox_token, savepoints_token = outbox.set(calls), needs_savepoints.set(savepoints)
@@ -94,7 +94,7 @@ def transaction(
 
 
 def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
-    """Call receivers, and commit what they wrote; what was announced stands if one fails."""
+    """Call receivers, and commit what they wrote. If one fails, the announced change stays."""
     for call in calls:
         try:
             with transaction(session, commit=True):
@@ -106,7 +106,7 @@ def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
 
 
 def keep(session: Any, call: Callable[[], Any]) -> None:
-    """Have a call write in a transaction of its own, once; the response is made already."""
+    """Make a call in a transaction of its own, without retries: the response exists already."""
     try:
         with transaction(session, commit=True, savepoints=False):
             call()
@@ -120,9 +120,9 @@ def keep(session: Any, call: Callable[[], Any]) -> None:
 
 @cache
 def retrying(most: int, patience: float = _PATIENCE) -> Retrying:
-    """Return so many attempts at a transaction, as long as its failures are transient.
+    """Return a loop of attempts at a transaction, which continues after transient failures.
 
-    It is one object for all, as Tenacity keeps what happens apart by thread.
+    All threads share it, because Tenacity keeps the state of each thread apart.
     """
     return Retrying(
         retry=retry_if_exception(is_transient),
@@ -145,5 +145,5 @@ def _say_so(state: RetryCallState) -> None:
 
 
 def describe(error: Any) -> str:
-    """Return what a database says of an error, without statement and parameters."""
+    """Return the database's message for an error, without statement and parameters."""
     return str(getattr(error, "orig", error))[:500]

@@ -1,4 +1,4 @@
-"""What each route does: read the request, make one call, return."""
+"""The views. Each reads the request, makes one call and returns."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def page_size(services: Services, limit: int | None) -> int:
 
 
 def _next_page(endpoint: str, after: str) -> dict[str, str]:
-    # Not all of the query: the host's token may be in it.
+    # Not the whole query, because the host's token may be in it.
     kept = {name: text for name, text in request.args.items() if name in _LIST_QUERY.fields}
     return {"Link": f'<{url_of(endpoint)}?{urlencode({**kept, "after": after})}>; rel="next"'}
 
@@ -91,9 +91,9 @@ def _next_page(endpoint: str, after: str) -> dict[str, str]:
 def url_of(endpoint: str, **values: Any) -> str:
     """Return a URL with the variables of this request's, such as those of a parent blueprint.
 
-    A ``url_value_preprocessor`` of the host may have taken them from ``request.view_args``. Not by
-    ``url_for``: what ``url_defaults`` of the host add, such as a language, would be in the query,
-    and no route here knows it.
+    A ``url_value_preprocessor`` of the host may have removed them from ``request.view_args``. This
+    doesn't use ``url_for``, which would add the host's ``url_defaults``, such as a language, to the
+    query, where our routes refuse it.
     """
     variables = request.view_args or {}
     urls: Any = request_ctx.url_adapter
