@@ -37,7 +37,17 @@ WORDS = {
     r"sees? to (?:it|that)": "ensure",
     r"mind that": "note that",
 }
-RULES = [(re.compile(rf"\b(?:{words})\b", re.IGNORECASE), say) for words, say in WORDS.items()]
+# In the package alone, because a page may well show what a model answers.
+PACKAGE = Path(__file__).resolve().parent.parent / "flask_model_registry"
+WORDS_OF_PACKAGE = {r"answer(?:s|ed|ing)?": "response, returns"}
+
+
+def rules(words: dict[str, str]) -> list[tuple[re.Pattern[str], str]]:
+    """Return a pattern for each of the words, and what to say for it."""
+    return [(re.compile(rf"\b(?:{each})\b", re.IGNORECASE), say) for each, say in words.items()]
+
+
+EVERYWHERE, IN_PACKAGE = rules(WORDS), rules({**WORDS, **WORDS_OF_PACKAGE})
 
 
 def main(names: list[str]) -> int:
@@ -47,8 +57,9 @@ def main(names: list[str]) -> int:
     for path in map(Path, names or listed.stdout.splitlines()):
         if path.suffix not in SUFFIXES or path.resolve() == Path(__file__):
             continue
+        is_ours = path.resolve().is_relative_to(PACKAGE)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            for rule, say in RULES:
+            for rule, say in IN_PACKAGE if is_ours else EVERYWHERE:
                 for hit in rule.findall(QUOTED.sub("", line)):
                     print(f"{path}:{number}: say {say!r} for {hit!r}")
                     found += 1
