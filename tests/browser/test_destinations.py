@@ -263,7 +263,7 @@ def test_a_model_that_moves_during_the_question_is_not_switched_on(demo):
 
     question.get_by_role("button", name="Switch on").click()
 
-    expect(row(page, "gpt-4o").locator(".result")).to_contain_text("has changed meanwhile")
+    expect(row(page, "gpt-4o").locator(".result")).to_contain_text("This model has changed.")
     expect(row(page, "gpt-4o").locator(".notice")).to_have_text(f"Sends to {LOOKALIKE}{NOT_OWN}")
     assert demo.ask("bob", "GET", "/by-id/gpt-4o")["is_active"] is False
 

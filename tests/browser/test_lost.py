@@ -331,7 +331,7 @@ def test_what_was_done_is_said_to_those_who_do_not_see_it(demo):
     dialog.get_by_role("checkbox", name="carol may edit").check()
     expect(status).to_have_text("carol: may edit.")
     dialog.get_by_role("button", name="Remove carol").click()
-    expect(status).to_have_text("carol has no access any more.")
+    expect(status).to_have_text("carol no longer has access.")
     dialog.get_by_role("button", name="Done").click()
     dialog = choose(page, "bobs-own", "Use as default…")
     dialog.get_by_role("button", name="Use: General").click()
@@ -407,7 +407,9 @@ def test_a_whole_endpoint_is_cut_with_a_word(demo, pasted, kept, cut):
 
     expect(address).to_have_value(kept)
     notice = page.locator("[data-field=base_url] .notice")
-    expect(notice).to_have_text(f"“{cut}” is cut off: the address ends before it." if cut else "")
+    expect(notice).to_have_text(
+        f"“{cut}” is cut off, because the URL ends before it." if cut else ""
+    )
 
 
 def test_a_key_does_not_follow_to_another_provider(demo):

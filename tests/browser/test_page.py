@@ -125,7 +125,7 @@ def test_fields_follow_the_category_and_the_provider(demo):
     expect(dialog.get_by_role("checkbox", name="embedding")).to_be_visible()
 
     choose_provider(dialog, "ollama")
-    expect(dialog.get_by_text("May be empty, if the server wants none.")).to_be_visible()
+    expect(dialog.get_by_text("May be empty if the server needs none.")).to_be_visible()
     choose_provider(dialog, "openai")
     expect(dialog.get_by_text("Empty for https://api.openai.com/v1")).to_be_visible()
 
@@ -328,7 +328,7 @@ def test_people_of_one_name_are_told_apart(demo):
     expect(dialog.get_by_role("list", name="Shared with")).to_contain_text("Alex (2)")
     fill(dialog, Who="Alex")
     dialog.get_by_role("button", name="Share", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Several people could be meant")
+    expect(dialog.get_by_role("alert")).to_contain_text("Several people match")
 
 
 @pytest.mark.parametrize(
@@ -380,10 +380,10 @@ def test_without_suggestions_keys_are_typed(demo):
     )
     dialog = choose(page, "bobs-own", "Share…")
 
-    expect(dialog.get_by_text("The key of a user will do.")).to_be_visible()
+    expect(dialog.get_by_text("Enter the primary key of a user.")).to_be_visible()
     assert dialog.get_by_label("With", exact=True).locator("option").all_inner_texts() == ["A user"]
     dialog.get_by_role("button", name="Share", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_have_text("Say who.")
+    expect(dialog.get_by_role("alert")).to_have_text("Enter a user or group.")
     fill(dialog, Who="3")
     dialog.get_by_role("button", name="Share", exact=True).click()
 
@@ -443,7 +443,7 @@ def test_a_model_is_switched_off_and_on(demo):
     page.get_by_label("State").select_option("Switched off")
     page.get_by_role("button", name="Switch on bobs-own").click()
 
-    expect(page.locator(".empty")).to_have_text("No model is like this.")
+    expect(page.locator(".empty")).to_have_text("No models match.")
     assert demo.ask("bob", "GET", "/by-id/bobs-own")["is_active"] is True
 
 
@@ -492,7 +492,7 @@ def test_lists_are_searched_filtered_and_paged(demo):
     page.get_by_role("searchbox").fill("m-01")
     expect(names).to_have_count(10)
     page.get_by_label("Category").select_option("Embedding")
-    expect(page.locator(".empty")).to_have_text("No model is like this.")
+    expect(page.locator(".empty")).to_have_text("No models match.")
     page.get_by_label("Category").select_option("All")
     page.get_by_role("searchbox").fill("")
     page.get_by_label("Whose").select_option("Shared with me")

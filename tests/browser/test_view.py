@@ -91,7 +91,7 @@ def test_code_is_copied_or_selected(demo, may):
 
     dialog.get_by_role("button", name="Copy: curl").click()
 
-    said = "It is copied." if may else "It is selected. Copy it with your keyboard."
+    said = "Copied." if may else "It is selected. Copy it with your keyboard."
     expect(dialog.get_by_role("status")).to_have_text(said)
     if may:
         copied = page.evaluate("navigator.clipboard.readText()")
