@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 import sqlalchemy as sa
@@ -42,7 +44,14 @@ class Database:
             with self.server.connect() as connection:
                 for statement in DROP[self.name]:
                     connection.exec_driver_sql(statement.format(self.schema))
-            self.server.dispose()
+
+
+@cache
+def server_of(name):
+    """Return one engine for all databases of a server, as connecting takes longer than a schema."""
+    server = sa.create_engine(SERVERS[name], isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    atexit.register(server.dispose)
+    return server
 
 
 def make_database(name, folder):
@@ -50,13 +59,12 @@ def make_database(name, folder):
     if name == "sqlite":
         folder.mkdir(exist_ok=True)
         return Database(name, f"sqlite:///{folder / 'host.sqlite'}")
-    server = sa.create_engine(SERVERS[name], isolation_level="AUTOCOMMIT")
+    server = server_of(name)
     schema = f"model_registry_test_{secrets.token_hex(4)}"
     try:
         with server.connect() as connection:
             connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
     except sa.exc.OperationalError:
-        server.dispose()
         if os.environ.get("TEST_ALL_DATABASES"):
             raise
         pytest.skip(f"{name} does not answer; set TEST_{name.upper()}_URL")

@@ -337,7 +337,7 @@ def test_a_default_is_resolved_in_one_call(host, alice, common):
         assert (model.model_id, model.api_key.reveal()) == ("common", CANARY)
         with pytest.raises(NotFoundError):
             host.registry.default("compact", user=host.load("alice"))
-        with pytest.raises(NotFoundError, match="there are: general"):
+        with pytest.raises(NotFoundError, match="one of: general"):
             host.registry.default("unknown", user=host.load("alice"))
 
 
