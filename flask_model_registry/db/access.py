@@ -237,6 +237,15 @@ class AccessPath:
         return table.c[condition.model_id]
 
     @property
+    def finds_one(self) -> bool:
+        """Whether a ``model_id`` finds at most one model, by a unique index.
+
+        Don't sort or cut such a part. For the first of a common name, PostgreSQL would go through
+        the owner's models or the whole table in the order of ids, until it finds one.
+        """
+        return not self.relation.is_granted
+
+    @property
     def source(self) -> sa.FromClause:
         """The models, or the grants joined with theirs."""
         if not self.relation.is_granted:

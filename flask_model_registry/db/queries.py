@@ -99,7 +99,8 @@ class ModelLookup:
             conditions.append(path.tables.models.c.is_active == sa.true())
         elif lookup is Lookup.OTHER:
             part = part.where(path.id != sa.bindparam("besides", type_=sa.Integer()))
-        return path.limited(part.where(path.leads_to(*conditions)), _ONE)
+        part = part.where(path.leads_to(*conditions))
+        return part if path.finds_one else path.limited(part, _ONE)
 
 
 class Queries:
@@ -230,7 +231,7 @@ class Queries:
         if key.sort != "id":
             value = sort_value(self._tables, key, is_grouped=not path.is_ordered)
             part = part.add_columns(value.label("sort_value"))
-        if not key.is_cut:
+        if not key.is_cut or ("model_id" in key.given and path.finds_one):
             return part
         if key.sort == "id":
             return path.limited(part, _LIMIT, descending=key.descending)
