@@ -86,10 +86,11 @@ def shell(tmp_path):
 
 
 def make_desk(folder):
-    """Write the app of the tutorial's first half."""
+    """Write the tutorial's app with the registry, without the route that calls a model."""
     (folder / "desk").mkdir()
-    for text in blocks(ROOT / "docs" / "tutorial.md"):
-        (folder / re.match(r"# (\S+\.py)\n", text)[1]).write_text(text)
+    for section in ("The app", "Add the registry"):
+        for text in blocks(ROOT / "docs" / "tutorial.md", section=section):
+            (folder / re.match(r"# (\S+\.py)\n", text)[1]).write_text(text)
 
 
 def texts():

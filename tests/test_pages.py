@@ -118,11 +118,10 @@ def test_the_tests_of_the_page_of_tests_take_a_key_of_their_own(make_world):
 
 @pytest.mark.skipif(find_spec("openai") is None, reason="the SDK is not installed")
 def test_the_tests_of_the_tutorial_take_a_key_of_their_own(tmp_path):
-    for page in ("tutorial.md", "tutorial-call.md"):
-        for text in blocks(ROOT / "docs" / page):
-            path = tmp_path / re.match(r"# (\S+\.py)\n", text)[1]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+    for text in blocks(ROOT / "docs" / "tutorial.md"):
+        path = tmp_path / re.match(r"# (\S+\.py)\n", text)[1]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     shell = Shell(tmp_path, FLASK_JWT_SECRET_KEY="k" * 48)
 
     assert "2 passed" in shell.run(f"{WITH_A_FILE} tests")

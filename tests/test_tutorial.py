@@ -149,15 +149,14 @@ def test_the_quickstart_can_be_typed_where_nothing_is_set(open_terminal, upstrea
 @needs_openai
 def test_the_tutorial_runs_from_its_first_line_to_its_last(shell, upstream):
     said = {}
-    for page in ("tutorial.md", "tutorial-call.md"):
-        for block in blocks_of(ROOT / "docs" / page):
-            text = block.text.replace("localhost:11434", f"localhost:{upstream.port}")
-            if block.language == "python":
-                name = re.match(r"# (\S+\.py)\n", text)[1]
-                (shell.folder / name).write_text(text)
-            else:
-                assert block.language == "sh"
-                said[page, block.number] = shell.run(text)
+    for block in blocks_of(ROOT / "docs" / "tutorial.md"):
+        text = block.text.replace("localhost:11434", f"localhost:{upstream.port}")
+        if block.language == "python":
+            name = re.match(r"# (\S+\.py)\n", text)[1]
+            (shell.folder / name).write_text(text)
+        else:
+            assert block.language == "sh"
+            said[block.number] = shell.run(text)
 
     texts = "\n".join(said.values())
     models = [each for each in answers_in(texts) if isinstance(each, dict)]
@@ -185,12 +184,13 @@ for size in (1_000, 5_000_000):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_tutorials_app_reads_no_large_body_of_who_is_not_logged_in(shell, number):
-    """Neither that of the first half, nor that with the registry."""
-    for text in blocks(ROOT / "docs" / "tutorial.md"):
-        path = shell.folder / re.match(r"# (\S+\.py)\n", text)[1]
-        path.parent.mkdir(exist_ok=True)
-        if number == 1 or not path.exists():
-            path.write_text(text)
+    """Neither that of the beginning, nor that with the registry."""
+    for section in ("The app", "Add the registry"):
+        for text in blocks(ROOT / "docs" / "tutorial.md", section=section):
+            path = shell.folder / re.match(r"# (\S+\.py)\n", text)[1]
+            path.parent.mkdir(exist_ok=True)
+            if number == 1 or not path.exists():
+                path.write_text(text)
     (shell.folder / "large.py").write_text(LARGE)
     shell.environ |= {
         "FLASK_SQLALCHEMY_DATABASE_URI": "sqlite:///x.sqlite",
