@@ -50,29 +50,34 @@ def groups(page, world):
     assert registry.tables is world.names["registry"].tables
 
 
-@reads("hosts.md")
-def hosts(page, world):
-    User = world.names["User"]
-    User.role = "operator"
-    User.is_authenticated = True
-    world.names.update(
-        current_user=flask_login.current_user, Flask=flask.Flask, Blueprint=flask.Blueprint
-    )
+@reads("hosts.md", "Another login than JWT")
+def another_login(page, world):
+    world.names["User"].is_authenticated = True
+    world.names["current_user"] = flask_login.current_user
     page.do()
     app = world.mount()
     flask_login.LoginManager(app).request_loader(lambda request: world.load(7))
     assert app.test_client().get(f"{PREFIX}/").json == []
-    has_uuids(page.take("python"))
+
+
+@reads("hosts.md", "Who may share with everyone")
+def who_may_share(page, world):
+    world.names["User"].role = "operator"
     page.do()
     world.mount()
     shared = world.client(world.bobs).post(f"{PREFIX}/", json=model(share_with_users=True))
     assert shared.status_code == 201
+
+
+@reads("hosts.md", "Several apps, factories, blueprints")
+def several_apps(page, world):
+    world.names.update(Flask=flask.Flask, Blueprint=flask.Blueprint)
     notes = world.names["notes"] = flask.Blueprint("notes", __name__)
     notes.add_url_rule("/notes", "all", lambda: "noted")
     create_app = page.do()["create_app"]
     for app in (create_app(), create_app()):  # as tests and commands do
         world.take(app)
-        assert len(world.client().get(f"/v2{PREFIX}/").json) == 6
+        assert len(world.client().get(f"/v2{PREFIX}/").json) == 5
         assert app.test_client().get("/v2/notes").text == "noted"
     with app.test_request_context():
         assert flask.url_for("api.model_registry.models") == f"/v2{PREFIX}/"
@@ -82,8 +87,10 @@ def hosts(page, world):
     assert {*re.findall(r"`(\w+)`", told)} == set().union(*(rule.arguments for rule in rules))
 
 
-def has_uuids(text):
+@reads("hosts.md", "Users with any type of primary key")
+def users_have_uuids(page, _world):
     """Have an app of its own, whose users are what the page says."""
+    text = page.take("python")
     db, jwt = SQLAlchemy(), JWTManager()
     names = {"db": db, "jwt": jwt, "ModelRegistry": ModelRegistry}
     names["create_access_token"] = create_access_token
@@ -108,7 +115,7 @@ def has_uuids(text):
     assert [each.status_code for each in answers] == [200, 401]
 
 
-@reads("leaving.md")
+@reads("hosts.md", "When a user leaves")
 def leaving(page, world):
     db, registry, User = [world.names[name] for name in ("db", "registry", "User")]
     world.names.update(event=sa.event, Engine=sa.Engine, sqlite3=sqlite3)
@@ -145,7 +152,7 @@ with create_app().app_context():
 """
 
 
-@reads("sessions.md", models=())
+@reads("hosts.md", "Log in with sessions or cookies", models=())
 def sessions(page, world):
     shell, folder = world.shell, world.folder
     page.write("app.py")

@@ -663,7 +663,8 @@ def test_the_example_of_tenants_passes(run, monkeypatch):
     monkeypatch.setenv("FLASK_JWT_SECRET_KEY", "k" * 48)
     monkeypatch.setenv("FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS", new_key())
 
-    failures, output = run(f"{blocks(ROOT / 'docs' / 'tenants.md')[0]}\n{MEMBERS}")
+    example = blocks(ROOT / "docs" / "hosts.md", section="Tenants")[0]
+    failures, output = run(f"{example}\n{MEMBERS}")
 
     assert failures == set(), output
 

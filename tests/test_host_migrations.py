@@ -325,7 +325,7 @@ def test_an_upgrade_from_the_release_before_loses_nothing(tmp_path, keys):
     before = project.count()
     project.flask("db", "init")
     project.flask("db", "migrate")
-    with sqlite3.connect(project.file) as connection:  # as docs/leaving.md says
+    with sqlite3.connect(project.file) as connection:  # as docs/hosts.md says
         connection.execute("DROP TRIGGER IF EXISTS model_registry_user_deleted")
     connection.close()
 

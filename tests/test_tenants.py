@@ -23,10 +23,10 @@ class App:
 
     def __init__(self, url, *, sessions):
         self.names = {"__name__": "tenants"}
-        jwts, login = blocks(ROOT / "docs" / "tenants.md")
-        exec(compile(jwts, "tenants.md", "exec"), self.names)
+        jwts, login = blocks(ROOT / "docs" / "hosts.md", section="Tenants")
+        exec(compile(jwts, "hosts.md", "exec"), self.names)
         if sessions:
-            exec(compile(login, "tenants.md", "exec"), self.names)
+            exec(compile(login, "hosts.md", "exec"), self.names)
             self.names["User"].is_authenticated = True  # as UserMixin has it
         self.db, self.registry = self.names["db"], self.names["registry"]
         self.Membership = self.names["Membership"]
