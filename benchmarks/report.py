@@ -178,6 +178,10 @@ def _growth(results):
 DEPENDING = """\
 ### What depends on what the user sees
 
+A page of a list is one statement. It has a branch for each way of seeing a model. Each branch follows an index in the order of ids
+and stops at the limit. PostgreSQL reads what groups are granted with one `LATERAL` join. The other databases have a branch for each
+of up to 64 groups, or 8 if there are filters.
+
 A filter and a summary look at what the user sees, and no further. That grows here as the table does: the user
 who owns none sees ten models at 1,000 and ten thousand at 1,000,000, as one in a hundred is shared.
 

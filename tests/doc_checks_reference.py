@@ -172,7 +172,7 @@ def secrets(page, world):
         both.open(b"\xff" * 60, "row")
 
 
-@reads("sqlite.md")
+@reads("databases.md", "SQLite")
 def sqlite(page, world):
     if shutil.which("sqlite3") is None:
         pytest.skip("the command sqlite3 is not installed")
@@ -191,7 +191,7 @@ def sqlite(page, world):
     assert len(world.client().get(f"{PREFIX}/").json) == 5
 
 
-@reads("transactions.md")
+@reads("databases.md", "Transactions")
 def transactions(page, world):
     registry, User = world.names["registry"], world.names["User"]
     starter = world.names["STARTER_MODEL"] = model(model_id="starter", share_with_users=True)
@@ -270,7 +270,7 @@ def assert_as_tested(text, pythons):
     assert f"Python {first} or newer, and names {first} to {last} as tested" in text
     assert f"python_requires = >={first}" in setup
     (on_ours,) = re.findall(r"and (MariaDB [\d.]+\d)\. The workflow", text)
-    assert f"The tests run on {on_ours} " in (ROOT / "docs" / "mysql.md").read_text()
+    assert f"The tests run on {on_ours} " in (ROOT / "docs" / "databases.md").read_text()
     if (ROOT / ".github").exists():  # which the sdist leaves out, with SECURITY.md
         workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
         assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == named
@@ -279,7 +279,7 @@ def assert_as_tested(text, pythons):
         assert "The latest release gets fixes" in (ROOT / "SECURITY.md").read_text()
 
 
-@reads("postgresql.md")
+@reads("databases.md", "PostgreSQL")
 def postgresql(page, world):
     assert "psycopg" in page.do()
     assert world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"].startswith("postgresql+psycopg://")
@@ -292,7 +292,7 @@ def postgresql(page, world):
     recovers(page, world)
 
 
-@reads("mysql.md")
+@reads("databases.md", "MySQL and MariaDB")
 def mysql(page, world):
     assert "pymysql" in page.do()
     connects(page.do()["app"], world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"])

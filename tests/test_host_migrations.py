@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from flask_model_registry import configure_sqlite
 from flask_model_registry.cli import new_key
-from tests.doc_runner import ROOT
+from tests.doc_runner import ROOT, text_of
 from tests.hosts import CANARY, PREFIX, create_app, declare, granted, register
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ SET_UP = {
     "off": lambda engine: None,
 }
 FOREIGN_KEYS = list(SET_UP)
-PAGE = (ROOT / "docs" / "sqlite.md").read_text()
+PAGE = text_of(ROOT / "docs" / "databases.md", "SQLite")
 SAFE = re.search(r"with connectable\.connect\(\) as connection:\n( .*\n)+", PAGE)[0]
 CLEAN = re.search(r"gone = (.*\n)+?db\.session\.commit\(\)\n", PAGE)[0]
 BEFORE = ROOT / "tests" / "upgrade" / "0.1.0.dev0-2026-11.sqlite"

@@ -103,7 +103,7 @@ def _left_behind(connection: sa.Connection, tables: Tables) -> Iterator[Finding]
         if count := connection.scalar(statement):
             yield Finding(
                 "error",
-                f"{count} {what} are of users who are gone; delete them as docs/sqlite.md shows",
+                f"{count} {what} are of users who are gone; delete them as docs/databases.md shows",
             )
 
 

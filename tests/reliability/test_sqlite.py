@@ -125,7 +125,8 @@ def test_a_rollback_undoes_what_was_written_in_a_savepoint(host):
 @pytest.mark.forces_errors  # without `configure_sqlite` a request may wait for too long: 503
 def test_a_backup_by_the_page_is_whole_while_the_app_writes(host, tmp_path):
     program("sqlite3", "sqlite3")
-    backup = next(each for each in blocks(ROOT / "docs" / "sqlite.md", "sh") if "backup" in each)
+    commands = blocks(ROOT / "docs" / "databases.md", "sh", "SQLite")
+    backup = next(each for each in commands if "backup" in each)
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance" / "app.sqlite").symlink_to(tmp_path / "host.sqlite")
     # Larger than what `.backup` copies before it lets others write, which makes it begin again.

@@ -14,6 +14,8 @@ from tests.software.standby import Standby, needs
 
 pytestmark = pytest.mark.forces_errors
 
+PAGE = ROOT / "docs" / "databases.md"
+
 
 @contextlib.contextmanager
 def administrator(server):
@@ -24,11 +26,12 @@ def administrator(server):
 
 @pytest.fixture
 def apps(canary):
-    """Make an app that follows a page, and one that doesn't."""
+    """Make an app that follows a section of the page, and one that doesn't."""
     made = []
 
-    def make(url, page):
-        recipe = next(each for each in blocks(ROOT / "docs" / page) if "handle_error" in each)
+    def make(url, section):
+        recipes = blocks(PAGE, section=section)
+        recipe = next(each for each in recipes if "handle_error" in each)
         follows = make_host(url)
         made.extend([follows, follows.again()])
         exec(recipe, {"app": follows.app, "db": follows.db})
@@ -51,14 +54,14 @@ def test_a_primary_of_postgresql_that_only_reads_is_left_after_one_503(caplog, a
     needs("postgres", "pg_basebackup")
     (url,) = [
         re.search('"(postgresql.*)"', each)[1]
-        for each in blocks(ROOT / "docs" / "postgresql.md", "sh")
+        for each in blocks(PAGE, "sh", "PostgreSQL")
         if "target_session_attrs" in each
     ]
     with PostgreSQL() as primary, Standby(primary) as standby:
         url = url.replace("app:password@/app", "postgres@/host")
         for name, server in (("db1", primary), ("db2", standby)):
             url = url.replace(f"{name}.example.com:5432", f"127.0.0.1:{server.port}")
-        follows, without = apps(url, "postgresql.md")
+        follows, without = apps(url, "PostgreSQL")
         register(follows.client("alice"), "before")
         register(without.client("alice"), "before-too")
         with administrator(primary) as old, administrator(standby) as new:
@@ -112,7 +115,7 @@ def test_a_primary_of_mariadb_that_only_reads_is_left_after_one_503(
     promoted = make_database("mariadb", tmp_path)
     try:
         leads_to = [as_app(mariadb)]
-        follows, without = apps(leads_to[0].render_as_string(hide_password=False), "mysql.md")
+        follows, without = apps(leads_to[0].render_as_string(hide_password=False), "MySQL and MariaDB")
         user_id = follows.user("alice")
         new = make_host(promoted.url)
         assert new.user("alice") == user_id
@@ -146,7 +149,7 @@ def test_a_session_of_mariadb_that_began_under_tx_read_only_is_left(caplog, apps
     with administrator(mariadb) as root:
         root.exec_driver_sql("DROP DATABASE host")
         root.exec_driver_sql("CREATE DATABASE host")
-    follows, without = apps(as_app(mariadb).render_as_string(hide_password=False), "mysql.md")
+    follows, without = apps(as_app(mariadb).render_as_string(hide_password=False), "MySQL and MariaDB")
     follows.user("alice")
     with administrator(mariadb) as root:
         root.exec_driver_sql("SET GLOBAL tx_read_only = 1")

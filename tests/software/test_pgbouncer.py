@@ -96,10 +96,11 @@ def processes(postgresql, canary):
 def documented():
     """Return the options of the engine, those of PgBouncer and the SQL that the page shows."""
     app = flask.Flask("page")
-    pages = blocks(ROOT / "docs" / "postgresql.md")
+    page = ROOT / "docs" / "databases.md"
+    pages = blocks(page, section="PostgreSQL")
     exec(next(each for each in pages if "prepare_threshold" in each), {"app": app})
-    (lines,) = blocks(ROOT / "docs" / "postgresql.md", "text")
-    timeout = blocks(ROOT / "docs" / "postgresql.md", "sql")[-1]
+    (lines,) = blocks(page, "text", "PostgreSQL")
+    timeout = blocks(page, "sql", "PostgreSQL")[-1]
     options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
     return options, dict(re.findall(r"(\w+) = (\S+)", lines)), timeout
 

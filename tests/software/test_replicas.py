@@ -71,7 +71,7 @@ def of_sqlalchemy():
 
 def of_ours():
     """Return that of docs/databases.md."""
-    (recipe,) = blocks(ROOT / "docs" / "databases.md")
+    (recipe,) = blocks(ROOT / "docs" / "databases.md", section="Send reads to a replica")
     namespace = {}
     exec(recipe, namespace)
     return namespace["db"]
