@@ -8,7 +8,7 @@ from tests.browser.conftest import PATIENCE
 PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
 <script type="module" src="{}"></script><script type="module" src="/host.js"></script></html>"""
 
-# What docs/page.md names, and nothing else.
+# What docs/front-end.md names, and nothing else.
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"

@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
 from tests.browser.page import choose
+from tests.doc_runner import text_of
 
-TEXT = (ROOT / "docs" / "page.md").read_text()
+TEXT = text_of(ROOT / "docs" / "front-end.md", "The page for users")
 PAGE = """<!doctype html><html lang="en"><title>Host</title><main><h1>Host</h1>{}</main>
 <link rel="stylesheet" href="/host.css"><script type="module" src="/host.js"></script></html>"""
 SESSION = (
