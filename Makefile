@@ -69,7 +69,7 @@ dist: .venv/dev
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
-# The packages that docs/sdks.md calls models with; they ask for other versions than .venv has.
+# The packages that docs/call.md calls models with; they ask for other versions than .venv has.
 .venv-sdks/done: setup.cfg tests/software/sdks.txt
 	test -x .venv-sdks/bin/python || $(PYTHON) -m venv .venv-sdks
 	.venv-sdks/bin/python -m pip install --quiet --upgrade pip

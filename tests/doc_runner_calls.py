@@ -54,7 +54,7 @@ def main(folder):
     registry, names = world.names["registry"], world.names
     names.update(anthropic=anthropic, litellm=litellm, openai=openai)
     names.update(abort=abort, request=request)
-    with world.open("call.md") as page:
+    with world.open("call.md", "Call it from your code") as page:
         page.rest()
         with world.app.test_request_context(
             headers={"Authorization": f"Bearer {world.token}"}, json={"question": "How are you?"}

@@ -443,7 +443,7 @@ def test_boto3_gets_the_stored_access_key_and_nothing_of_the_environment(
 def test_the_call_of_the_page_takes_a_model_without_a_temperature(host, alice, temperature, sent):
     import boto3
 
-    page = Path(__file__).parent.parent / "docs" / "sdks.md"
+    page = Path(__file__).parent.parent / "docs" / "call.md"
     (row,) = re.findall(r"^\| `boto3` \|.*$", page.read_text(), re.MULTILINE)
     made, call = row.split("`")[5:8:2]
     (row_id,) = add(alice, create(alice, **AWS)["id"], "m")

@@ -15,13 +15,13 @@ import pytest
 
 from tests.accounts import AWS, add, create, resolved
 from tests.conftest import traces
-from tests.doc_runner import ROOT, blocks
+from tests.doc_runner import ROOT, blocks, text_of
 from tests.hosts import CANARY
 from tests.provider_stub import TEXT, VECTOR, Stub
 from tests.software.conftest import RAN, missing
 
 PYTHON = Path(os.environ.get("TEST_SDKS_PYTHON", ROOT / ".venv-sdks" / "bin" / "python"))
-PAGE = ROOT / "docs" / "sdks.md"
+PAGE, SECTION = ROOT / "docs" / "call.md", "Find the arguments of your SDK"
 COLUMNS = ("package", "provider", "client", "call", "path", "guard")
 # Where the tests run, these are newer: LlamaIndex holds openai back.
 NEWEST = ("openai", "anthropic", "litellm")
@@ -50,10 +50,11 @@ QUIET = {
 
 def rows():
     """Return the rows of the page's tables."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    text = text_of(PAGE, SECTION)
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
     cells = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines]
     cleaned = [[cell.strip().strip("`").replace("\\|", "|") for cell in each] for each in cells]
-    (names,) = blocks(PAGE)
+    (names,) = blocks(PAGE, section=SECTION)
     return [
         {**dict(zip(COLUMNS, each, strict=True)), "names": names}
         for each in cleaned
@@ -129,7 +130,7 @@ def environ():
 
 
 def test_the_packages_are_as_many_as_other_pages_say():
-    changes, call = (ROOT / "CHANGES.md").read_text(), (ROOT / "docs" / "call.md").read_text()
+    changes, call = (ROOT / "CHANGES.md").read_text(), PAGE.read_text()
 
     assert f"the arguments of {len(PACKAGES)} packages" in changes
     assert f"and {len(PACKAGES) - 3} other packages" in call
