@@ -388,7 +388,7 @@ def secrets_kept_elsewhere(page, world):
         registry.resolve("kept")
 
 
-@reads("parameters.md")
+@reads("models.md", "Parameters and details")
 def parameters(page, world):
     text = (ROOT / "docs" / page.name).read_text()
     page.do()

@@ -285,7 +285,7 @@ def test_the_operations_show_parameters_fields_and_statuses():
 
 def test_the_table_of_providers_is_made_of_the_catalogue():
     """``TEST_PINS=write`` rewrites the table, as it does the pins."""
-    path = DOCS / "catalogue.md"
+    path = DOCS / "providers.md"
     text = path.read_text()
     prose, table = text[: text.index("-->") + 3], "\n".join(table_of_providers())
     if os.environ.get("TEST_PINS") == "write":
@@ -313,9 +313,8 @@ def table_of_providers():
 
 def test_providers_without_a_base_url_have_an_example():
     """Or are servers of your own, where any is as good as another."""
-    told = dict(
-        re.findall(r"^\| `([\w-]+)` \| `(https://.*)` \|$", text_of("catalogue.md"), re.MULTILINE)
-    )
+    section = text_of("providers.md").partition("### Base URLs of your own\n")[2]
+    told = dict(re.findall(r"^\| `([\w-]+)` \| `(https://.*)` \|$", section, re.MULTILINE))
     own = [each for each in PROVIDERS if each.base_url is None and each.needs_key]
 
     assert {*told} == {each.id for each in own} - {"litellm", "openai-compatible"}

@@ -1,4 +1,4 @@
-"""The policy, its SQL and the API do what docs/access.md says: the tables are read from the page."""
+"""The policy, its SQL and the API do what docs/share.md says: the tables are read from the page."""
 
 import re
 
@@ -9,10 +9,10 @@ from flask_model_registry import policy
 from flask_model_registry.db.access import parameters_of
 from flask_model_registry.policy import ALLOWED, Action, Actor, Relation, allowed_actions
 from flask_model_registry.schemas.requests import ModelParameters, ModelUpdate
-from tests.doc_runner import ROOT
+from tests.doc_runner import ROOT, text_of
 from tests.hosts import CANARY, PREFIX, granted, model, register
 
-PAGE = (ROOT / "docs" / "access.md").read_text()
+PAGE = text_of(ROOT / "docs" / "share.md", "Who sees what")
 
 
 def tables():
