@@ -159,7 +159,7 @@ def in_the_background(summarize, world):
         pickle.dumps(world.names["registry"].resolve("gpt-4o", user=world.load(7)))
 
 
-@reads("secrets.md")
+@reads("security.md", "API keys")
 def secrets(page, world):
     kms = Kms()
     names = page.rest()

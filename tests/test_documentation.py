@@ -70,7 +70,7 @@ def is_documented(owner, name):
         section = reference.partition("\n## A resolved model\n")[0]
     is_row = re.search(rf"^\| `{name}` \| ", section, re.MULTILINE)
     is_heading = re.search(rf"^####? (\w+)\.{name}$", section, re.MULTILINE)
-    tables = text_of("python.md") + text_of("errors.md") + text_of("secrets.md")
+    tables = text_of("python.md") + text_of("errors.md") + text_of("security.md")
     return (
         is_row
         or is_heading

@@ -58,7 +58,7 @@ def test_the_minimal_example_is_short_and_works(environment):
 def boxes():
     """The boxes of the documentation."""
     example = {}
-    for block in blocks(ROOT / "docs" / "secrets.md"):
+    for block in blocks(ROOT / "docs" / "security.md", section="API keys"):
         exec(block, example)
     return example
 

@@ -156,7 +156,7 @@ OTHERS = {"RevokedTokenError", "CSRFError"}  # of what is not in the token
 
 def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
     world = make_world()
-    page = (ROOT / "docs" / "guard.md").read_text()
+    page = (ROOT / "docs" / "security.md").read_text()
 
     visitor = world.app.test_client().get(f"{PREFIX}/")
     monkeypatch.setattr(world.names["User"], "is_active", False, raising=False)
@@ -169,7 +169,7 @@ def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
 
 
 def test_the_guards_page_names_errors_that_exist():
-    page = (ROOT / "docs" / "guard.md").read_text()
+    page = (ROOT / "docs" / "security.md").read_text()
     rows = page.partition("### Why 401?")[2].partition("\n\nWithout such a line")[0]
     modules = (pyjwt.exceptions, flask_jwt_extended.exceptions, builtins)
 
@@ -223,7 +223,7 @@ def test_the_guards_page_says_why_a_token_is_refused(make_world, caplog):
     sent["InvalidSignatureError"] = pyjwt.encode(claims, "x" * 48, "HS256")
     sent["DecodeError"] = "no-token"
     sent["InvalidAlgorithmError"] = pyjwt.encode(claims, "k" * 64, "HS512")
-    page = (ROOT / "docs" / "guard.md").read_text()
+    page = (ROOT / "docs" / "security.md").read_text()
 
     for reason, token in sent.items():
         caplog.clear()
