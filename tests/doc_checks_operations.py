@@ -1,4 +1,4 @@
-"""Readers of the runbook: each trouble is made, seen as the page shows it, and ended as it says."""
+"""Readers of what operators do: each trouble is made, seen as the page shows it, and ended as it says."""
 
 import contextlib
 import json
@@ -73,7 +73,7 @@ def mounted(world, **config):
     )
 
 
-@reads("runbook.md", "Requests return 503")
+@reads("troubleshooting.md", "Requests return 503")
 def the_database_is_away(page, world):
     app = world.mount(SQLALCHEMY_DATABASE_URI=CLOSED)
     with log_of(app) as lines:
@@ -88,7 +88,7 @@ def the_database_is_away(page, world):
     assert page.do() == "200\n"
 
 
-@reads("runbook.md", "Requests return 507")
+@reads("troubleshooting.md", "Requests return 507")
 def the_disk_is_full(page, world):
 
     def has_no_room(raw, _record):
@@ -118,7 +118,7 @@ def the_disk_is_full(page, world):
     assert json.loads(page.do())["description"] == "Changed after the disk was full"
 
 
-@reads("runbook.md", "API keys are unreadable")
+@reads("troubleshooting.md", "API keys are unreadable")
 def a_wrong_encryption_key(page, world):
     path = keys_in_a_file(world)
     missing = path.read_text()
@@ -146,7 +146,7 @@ def a_wrong_encryption_key(page, world):
     assert "missing" not in page.do()
 
 
-@reads("runbook.md", "The database failed over")
+@reads("troubleshooting.md", "The database failed over")
 def the_primary_only_reads(page, world):
     if shutil.which("psql") is None:
         pytest.skip("psql is not installed")
@@ -175,7 +175,7 @@ def the_primary_only_reads(page, world):
         database.drop()
 
 
-@reads("runbook.md", "An API key has leaked")
+@reads("troubleshooting.md", "An API key has leaked")
 def an_api_key_has_leaked(page, world):
     registry = world.names["registry"]
     with world.request():
@@ -196,10 +196,12 @@ def an_api_key_has_leaked(page, world):
     assert '"result":"ok"' in answers.replace(" ", "")
 
 
-@reads("runbook.md", "An encryption key has leaked")
+@reads("troubleshooting.md", "An encryption key has leaked")
 def an_encryption_key_has_leaked(page, world):
     path = keys_in_a_file(world)
     shown(page, page.do())
+    page.replace("k2026#5d41402a", world.key_id())
+    assert [row.model_id for row in page.do()][-1] == "gpt-4o"
     leaked, new = path.read_text(), f"{new_key('k2027')}\n"
     path.write_text(new + leaked)
     world.shell.run("flask model-registry rotate-keys")
@@ -209,7 +211,7 @@ def an_encryption_key_has_leaked(page, world):
     assert world.client().get(f"{PREFIX}/1/credential").json["status"] == "readable"
 
 
-@reads("runbook.md", "Restore a backup")
+@reads("troubleshooting.md", "Restore a backup")
 def a_backup_is_restored(page, world):
     live = file_of(world)
     with closing(sqlite3.connect(live)) as connection:
@@ -226,7 +228,7 @@ def a_backup_is_restored(page, world):
     assert world.client().get(f"{PREFIX}/5").status_code == 200
 
 
-@reads("runbook.md", "A worker hangs in connection tests")
+@reads("troubleshooting.md", "A worker hangs in connection tests")
 def a_provider_hangs(page, world):
     shown(page, page.do())
     upstream = Upstream(is_silent)

@@ -92,7 +92,7 @@ def http(page, world):
     assert answer.json == problem
 
 
-@reads("logs.md")
+@reads("deploy.md", "Logs")
 def logs(page, world):
     paged = []
     world.names["page_the_operator"] = lambda kind, endpoint: paged.append((kind, endpoint))

@@ -95,9 +95,9 @@ def make_desk(folder):
 
 def texts():
     """Return the blocks of the page, up to those for nginx and Apache."""
-    found = blocks_of(ROOT / "docs" / "deploy.md")
-    languages = [block.language for block in found]
-    return [block.text for block in found[: languages.index("nginx")]]
+    sections = ("Secrets", "Serve", "Each release", "Watch", "Back up")
+    page = ROOT / "docs" / "deploy.md"
+    return [block.text for section in sections for block in blocks_of(page, section)]
 
 
 def in_sh(text):

@@ -20,6 +20,7 @@ from flask_model_registry.providers.base_urls import AddressPolicy, parse_base_u
 from flask_model_registry.providers.catalogue import PROVIDERS
 from flask_model_registry.web.views import ROUTES
 from tests.doc_runner import ROOT, blocks
+from tests.doc_runner import text_of as section_of
 from tests.hosts import CANARY
 from tests.texts import DOCS, OPERATIONS, TEXTS
 
@@ -114,7 +115,7 @@ def test_every_error_is_in_the_reference_with_its_status_and_code(name):
 
 
 CODES = [each.code for name, each in ERRORS.items() if name != "RegistryError"]
-KINDS = re.findall(r"^### (.*)$", text_of("logs.md").partition("## All lines")[2], re.MULTILINE)
+KINDS = re.findall(r"^#### (.*)$", text_of("deploy.md").partition("### All lines")[2], re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -127,7 +128,7 @@ def test_every_error_code_has_a_heading_and_a_symptom(code):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_line_of_the_log_has_a_symptom(kind):
     anchor = kind.replace(",", "").replace(" ", "-")
-    assert f"](logs.md#{anchor})" in text_of("troubleshooting.md")
+    assert f"](deploy.md#{anchor})" in text_of("troubleshooting.md")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,8 @@ def test_what_troubleshooting_quotes_is_said_somewhere():
     sources += [text for page, text in TEXTS.items() if page.name != "troubleshooting.md"]
     said = [" ".join(text.split()) for text in sources]
 
-    quoted = re.findall(r'"([A-Z][^"]+?)[.]?"', " ".join(text_of("troubleshooting.md").split()))
+    symptoms = section_of(DOCS / "troubleshooting.md", "Find your symptom")
+    quoted = re.findall(r'"([A-Z][^"]+?)[.]?"', " ".join(symptoms.split()))
 
     assert len(quoted) >= 7
     assert [each for each in quoted if not any(each in text for text in said)] == []

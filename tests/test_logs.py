@@ -56,7 +56,7 @@ def kind_of(call):
 
 
 def documented():
-    text = (ROOT / "docs" / "logs.md").read_text().partition("## All lines")[2]
+    text = (ROOT / "docs" / "deploy.md").read_text().partition("### All lines")[2]
     rows = re.findall(r"^\| `(model registry: .*)` \| ([A-Z]+) \| (.*) \|$", text, re.MULTILINE)
     return [(line, level, {*re.findall(r"`([\w-]+)`", kinds)}) for line, level, kinds in rows], text
 
@@ -78,7 +78,7 @@ def test_every_logger_call_is_on_the_page_and_the_page_has_no_other():
 
     assert len(calls) == len(rows) == len(met)
     assert [kinds for line, _, kinds in rows if "database failure" in line] == [DATABASE, TRANSIENT]
-    headings = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    headings = re.findall(r"^#### (.*)$", text, re.MULTILINE)
     assert {kind for each in headings for kind in each.split(", ")} == set().union(
         *(kinds for _, _, kinds in rows)
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 
 class Failure(Enum):
-    """Kinds of failures. The values are the kinds in the log (docs/logs.md)."""
+    """Kinds of failures. The values are the kinds in the log (docs/deploy.md)."""
 
     DEADLOCK = "deadlock"
     SERIALIZATION = "serialization"

@@ -45,7 +45,7 @@ def ask(url, body=None, **headers):
 
 
 def test_nginx_overwrites_all_that_the_app_believes(app, nginx):
-    (lines,) = blocks(PAGE, "nginx")
+    (lines,) = blocks(PAGE, "nginx", "Put nginx in front of Gunicorn")
     url = nginx(lines.replace("http://127.0.0.1:8000", app))
     _, token = ask(f"{url}/as/alice/token")
     forged = {**FORGED, "Authorization": f"Bearer {token}"}
