@@ -21,7 +21,7 @@ INTRODUCTION = f"""# HTTP operations
 For developers who look up a field, a parameter or a status.
 
 Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
-[errors](errors.md) the statuses. Addresses are below `{PREFIX}`, or your
+[errors](http.md#errors) the statuses. URLs are below `{PREFIX}`, or your
 `MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every string,
 except line breaks and tabs in descriptions and `q`.
 """

@@ -28,12 +28,12 @@ INTRODUCTION = """# Python reference
 
 For developers who look up a parameter, a type or an error.
 
-[Python](python.md) explains the calls. `python scripts/reference.py` writes this page from the
+[Python](python.md#calls) explains the calls. `python scripts/reference.py` writes this page from the
 docstrings of this version, and tests run its examples. They begin with a registry, and with the
 users `alice`, who owns the models `gpt-4o`, `draft` and `claude` and the credential 1, and `bob`.
 
 All names are imported from `flask_model_registry`, unless a heading says otherwise.
-[`signals`](signals.md) have a page of their own. Every call of a registry but `init_app`,
+[`signals`](python.md#signals) have tables of their own. Every call of a registry but `init_app`,
 `check_keys` and `user_deleted` also takes `user`, which is one of your users: whom the call acts
 for. Without it, that is the user of the request.
 """
@@ -133,7 +133,7 @@ def _schemas() -> Iterator[str]:
 def _errors() -> Iterator[str]:
     """Yield the errors, each after its base."""
     yield from _heading(2, "Errors")
-    yield from ("Each has a [status, a code and a remedy](errors.md).", "")
+    yield from ("Each has a [status, a code and a remedy](http.md#errors).", "")
     errors = [getattr(flask_model_registry, each) for each in flask_model_registry.__all__]
     errors = [each for each in errors if inspect.isclass(each) and issubclass(each, Exception)]
     for each in sorted(errors, key=lambda error: len(error.__mro__)):

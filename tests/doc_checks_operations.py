@@ -269,7 +269,11 @@ REFUSED = {
 }
 
 
-@reads("move-database.md", models=("local", "shared", "grouped", "off", "last"))
+@reads(
+    "move.md",
+    "Move from SQLite to PostgreSQL or MariaDB",
+    models=("local", "shared", "grouped", "off", "last"),
+)
 def to_a_server(page, world):
     db = world.names["db"]
     (world.folder / "app.py").write_text((world.folder / "app.py").read_text() + NOTES)

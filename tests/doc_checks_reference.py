@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 import flask_model_registry
 from flask_model_registry import AesGcmBox, EncryptionKey
 from flask_model_registry.cli import new_key
-from tests.doc_runner import ROOT, blocks, reads
+from tests.doc_runner import ROOT, blocks, reads, text_of
 from tests.hosts import CANARY, PREFIX, model
 from tests.kms import Kms
 from tests.reliability.faults import Faults
@@ -39,7 +39,7 @@ def cli(page, world):
     assert page.do() == "Credential 1 was deleted.\n"
     page.do()
     assert "5 keep; nothing was changed" in page.do()
-    (world.folder / "config.yaml").write_text(blocks(ROOT / "docs" / "move-here.md", "yaml")[0])
+    (world.folder / "config.yaml").write_text(blocks(ROOT / "docs" / "move.md", "yaml")[0])
     world.shell.environ |= {"OPENAI_API_KEY": CANARY}
     world.shell.environ["FLASK_MODEL_REGISTRY_ALLOWED_HOSTS"] = "localhost,ollama"
     assert "2 create, 1 update; nothing was changed" in page.do()
@@ -48,8 +48,11 @@ def cli(page, world):
     assert document["servers"] == [{"url": PREFIX}]
 
 
-@reads("errors.md")
+@reads("http.md", "Errors")
 def errors(page, world):
+    problem = page.do()
+    answer = world.client().patch(f"{PREFIX}/5", json={"temperature": "0.7"})
+    assert answer.json == problem
     app = world.mount()
     page.do()
     app.add_url_rule("/absent", "absent", lambda: world.names["registry"].resolve("absent"))
@@ -80,16 +83,13 @@ def handles_all(page, world):
     assert answers[0].json["type"].endswith(":not-found")
 
 
-@reads("http.md")
-def http(page, world):
+@reads("http.md", "For OpenAI clients")
+def openai_clients(page, world):
     openai = pytest.importorskip("openai", reason="the SDK is not installed")
     world.names["OpenAI"] = openai.OpenAI
     world.serve()
     choices = page.do()["choices"]
     assert {*choices(world.token)} == {"local", "m2", "old", "m4", "gpt-4o"}
-    problem = page.do()
-    answer = world.client().patch(f"{PREFIX}/5", json={"temperature": "0.7"})
-    assert answer.json == problem
 
 
 @reads("deploy.md", "Logs")
@@ -115,7 +115,7 @@ def clients(page, world):
     assert document["components"]["securitySchemes"] == schemes
 
 
-@reads("python.md")
+@reads("python.md", "Calls")
 def python(page, world):
     registry, db = world.names["registry"], world.names["db"]
     world.names.update(registry=registry)
@@ -218,10 +218,10 @@ def hooks_leave(world):
     assert kept == [4, 4, 5]
 
 
-@reads("versions.md", models=("m1", "m2", "m3", "m4", "m5"))
+@reads("upgrading.md", "Versions and support", models=("m1", "m2", "m3", "m4", "m5"))
 def versions(page, world):
     """See that each fact that the page repeats is what setup.cfg, noxfile.py and others say."""
-    text = (ROOT / "docs" / page.name).read_text()
+    text = text_of(ROOT / "docs" / page.name, "Versions and support")
     sent, shown = page.do(), page.do()
     answer = world.client().post(f"{PREFIX}/register", json=sent)
     assert (answer.status_code, len(sent), len(shown)) == (201, 11, 17)

@@ -38,7 +38,7 @@ from tests.hosts import CANARY, PREFIX, model, services_of
 from tests.vault import TOKEN, vault
 
 
-@reads("signals.md")
+@reads("python.md", "Signals")
 def audit(page, world):
     db, told = world.names["db"], logging.getLogger("audit")
     lines = logging.Handler()
@@ -92,7 +92,7 @@ def defaults(page, world):
     assert world.client(world.bobs).get(f"{PREFIX}/defaults/general").json["source"] == "app"
 
 
-@reads("exchange.md")
+@reads("move.md", "Move models between apps, or seed a new one")
 def exchange(page, world):
     page.do()
     for row_id in range(1, 6):
@@ -130,7 +130,7 @@ def create_app():
 """
 
 
-@reads("move-here.md", "Coming from a table of API keys")
+@reads("move.md", "Coming from a table of API keys")
 def from_a_table(page, world):
     db, texts = world.names["db"], [block.text for block in page.blocks[:2]]
     page.do()
@@ -171,7 +171,7 @@ def from_a_table(page, world):
         assert world.names["is_moved"](bob, row, CANARY) is False
 
 
-@reads("move-here.md", "Coming from a LiteLLM proxy", models=())
+@reads("move.md", "Coming from a LiteLLM proxy", models=())
 def from_litellm(page, world):
     page.write("config.yaml", "yaml")
     commands = page.take("sh").replace("pip install pyyaml\n", "")
@@ -210,7 +210,7 @@ def lists_providers(text):
     assert told == PROVIDERS
 
 
-@reads("move-here.md", "Coming from xagent", models=())
+@reads("move.md", "Coming from xagent", models=())
 def from_xagent(page, world):
     page.do()
     (before,) = page.do()

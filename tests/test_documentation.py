@@ -71,7 +71,7 @@ def is_documented(owner, name):
         section = reference.partition("\n## A resolved model\n")[0]
     is_row = re.search(rf"^\| `{name}` \| ", section, re.MULTILINE)
     is_heading = re.search(rf"^####? (\w+)\.{name}$", section, re.MULTILINE)
-    tables = text_of("python.md") + text_of("errors.md") + text_of("security.md")
+    tables = text_of("python.md") + text_of("http.md") + text_of("security.md")
     return (
         is_row
         or is_heading
@@ -83,7 +83,7 @@ def is_documented(owner, name):
 @pytest.mark.parametrize("name", flask_model_registry.__all__)
 def test_every_public_name_is_in_the_reference(name):
     if name == "signals":
-        assert "`flask_model_registry.signals`" in text_of("signals.md")
+        assert "`flask_model_registry.signals`" in text_of("python.md")
     else:
         assert re.search(rf"^###? {name}$", text_of("reference.md"), re.MULTILINE)
         assert inspect.getdoc(PUBLIC[name])
@@ -111,7 +111,7 @@ def test_every_error_is_in_the_reference_with_its_status_and_code(name):
 
     row = f"| `{name}`{star} | {status} | `{ERRORS[name].code}` | "
 
-    assert row in text_of("errors.md")
+    assert row in text_of("http.md")
 
 
 CODES = [each.code for name, each in ERRORS.items() if name != "RegistryError"]
@@ -121,8 +121,8 @@ KINDS = re.findall(r"^#### (.*)$", text_of("deploy.md").partition("### All lines
 @pytest.mark.parametrize("code", CODES)
 def test_every_error_code_has_a_heading_and_a_symptom(code):
     """That each line of the log has a heading, tests/test_logs.py compares with the code."""
-    assert f"\n### Error: `{code}`\n" in text_of("errors.md")
-    assert f"](errors.md#error-{code})" in text_of("troubleshooting.md")
+    assert f"\n#### Error: `{code}`\n" in text_of("http.md")
+    assert f"](http.md#error-{code})" in text_of("troubleshooting.md")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -172,7 +172,7 @@ def test_what_troubleshooting_quotes_is_said_somewhere():
 def test_every_setting_is_in_the_reference_with_its_default():
     rows = dict(
         re.findall(
-            r"^\| `MODEL_REGISTRY_([A-Z_]+)` \|(.*?)\|", text_of("settings.md"), re.MULTILINE
+            r"^\| `MODEL_REGISTRY_([A-Z_]+)` \|(.*?)\|", text_of("python.md"), re.MULTILINE
         )
     )
     defaults = Settings()
@@ -232,7 +232,8 @@ def test_every_block_says_its_language(page):
 
 
 def test_every_signal_is_in_the_reference():
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text_of("signals.md"), re.MULTILINE)
+    section = section_of(DOCS / "python.md", "Signals")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE)
     told = {name.strip("`") for row in rows for name in row.split(", ")}
 
     assert {*signals.namespace} <= told
@@ -444,7 +445,7 @@ def test_no_test_module_is_imported():
 
 
 def test_the_architecture_names_files_that_exist():
-    named = set(re.findall(r"`?([\w/]+(?:\.py|/))(?=[`\s])", text_of("architecture.md")))
+    named = set(re.findall(r"`?([\w/]+(?:\.py|/))(?=[`\s])", section_of(DOCS / "contributing.md", "Architecture")))
     folders = [ROOT, ROOT / "flask_model_registry"]
 
     assert len(named) > 30

@@ -659,11 +659,12 @@ def test_the_report_shows_no_secret(host, file):
 
 
 def test_the_line_of_the_documentation_seeds_an_app(host, admin, bob, file):
-    page = Path(__file__).parent.parent / "docs" / "exchange.md"
-    shown, *_ = blocks(page, "json")
+    page = Path(__file__).parent.parent / "docs" / "move.md"
+    section = "Move models between apps, or seed a new one"
+    shown, *_ = blocks(page, "json", section)
 
     output, status = host.run("import", "--owner", str(host.user("admin")), file(shown.encode()))
 
     assert (acts(output), status) == (["create"], 0)
     assert [each["model_id"] for each in listed(bob)] == ["gpt-4o"]
-    assert "     1  create  gpt-4o\n" in blocks(page, "text")[0]
+    assert "     1  create  gpt-4o\n" in blocks(page, "text", section)[0]

@@ -182,7 +182,8 @@ def test_the_tower_is_drawn_as_the_contract_has_it():
         1
     ]
     layers = [{*re.findall(r"\w+", line)} for line in contract.splitlines()]
-    drawing = (root / "docs" / "architecture.md").read_text().split("```text")[1].split("```")[0]
+    page = (root / "docs" / "contributing.md").read_text().partition("\n## Architecture\n")[2]
+    drawing = page.split("```text")[1].split("```")[0]
     drawn = re.findall(r"(\w+)(?:\.py|/)(?=\s)", drawing)
     floors = [[name in layer for layer in layers].index(True) for name in drawn]
 

@@ -15,7 +15,7 @@ from flask_model_registry.providers.client import ProviderClient
 from flask_model_registry.providers.transport import Network, Transport
 from flask_model_registry.secret import Secret
 from flask_model_registry.services.encryption import AesGcmBox, CredentialService
-from tests.doc_runner import ROOT
+from tests.doc_runner import ROOT, text_of
 from tests.hosts import CANARY, PREFIX, default_context, model, register
 from tests.upstream import Upstream, answers
 
@@ -127,7 +127,7 @@ def test_a_provider_that_moved_is_named_where_people_upgrade():
     """Stored API keys of models without a base URL go where their provider is."""
     addresses = {provider.id: provider.base_url for provider in PROVIDERS}
     released = json.loads((ROOT / "tests" / "pins" / "addresses.json").read_text())
-    text = (ROOT / "docs" / "migration-from-0.1.0.md").read_text()
+    text = text_of(ROOT / "docs" / "upgrading.md", "Upgrade from 0.1.0")
 
     moved = {name for name, url in released.items() if addresses.get(name) != url}
 

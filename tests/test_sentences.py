@@ -20,7 +20,7 @@ from tests.texts import OPERATIONS, TEXTS
 
 HTTP, PYTHON, CLI, SETTINGS, ERRORS, PROVIDERS, SECRETS, GROUPS = (
     ROOT / "docs" / f"{name}.md"
-    for name in "http python cli settings errors providers security share".split()
+    for name in "http python cli python http providers security share".split()
 )
 
 

@@ -18,22 +18,22 @@ from tests.doc_runner import ROOT, blocks
 from tests.hosts import CANARY, PREFIX, create_app, declare, register
 from tests.upgrade.make import OPENING, api_key, groups_of, make, told
 
-# Oldest first. The pages have a migration from each to the next one. Schemas before these never left
+# Oldest first. The page has a migration from each to the next one. Schemas before these never left
 # development, and their keys do not open: these were not bound to the id of their encryption key.
 SCHEMAS = ["0.1.0.dev0-2026-11-char-uuid", "0.1.0.dev0-2026-11", "0.2.0.dev0-2026-11"]
 RELEASED = SCHEMAS[1]  # with 0.1.0
 FOLDER = Path(__file__).parent / "upgrade"
 ENVIRONMENT, *MIGRATIONS = [
     block
-    for page in ("upgrading.md", "migration-from-0.1.0.md")
-    for block in blocks(ROOT / "docs" / page)
+    for section in ("Set Alembic up", "A migration", "Upgrade from 0.1.0")
+    for block in blocks(ROOT / "docs" / "upgrading.md", section=section)
 ]
 REVISIONS = [re.search(r'^down_revision = "(\w+)"', MIGRATIONS[0], re.MULTILINE)[1]]
 REVISIONS += [re.search(r'^revision = "(\w+)"', each, re.MULTILINE)[1] for each in MIGRATIONS]
 REMEDY = (
     "The schema is not that of the newest file in tests/upgrade. Make one with 'python -m "
     "tests.upgrade.make tests/upgrade/VERSION-WORD.sqlite', name it in SCHEMAS, and add a "
-    "migration to it to a page about upgrading; if no version with the newest was released, replace it."
+    "migration to it to the page about upgrading; if no version with the newest was released, replace it."
 )
 MAKO = '''"""${message}"""
 from alembic import op

@@ -138,7 +138,7 @@ def _scripts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     ):
         yield Finding(
             "warning",
-            "a model_id can only be ASCII; run the migration of docs/migration-from-0.1.0.md",
+            "a model_id can only be ASCII; run the migration from 0.1.0 in docs/upgrading.md",
         )
 
 
