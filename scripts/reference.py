@@ -28,8 +28,8 @@ INTRODUCTION = """# Python reference
 
 For developers who look up a parameter, a type or an error.
 
-[Python](python.md#calls) explains the calls. `python scripts/reference.py` writes this page from the
-docstrings of this version, and tests run its examples. They begin with a registry, and with the
+[Python](python.md#calls) explains the calls. `python scripts/reference.py` writes this page from
+the docstrings of this version, and tests run its examples. They begin with a registry, and with the
 users `alice`, who owns the models `gpt-4o`, `draft` and `claude` and the credential 1, and `bob`.
 
 All names are imported from `flask_model_registry`, unless a heading says otherwise.

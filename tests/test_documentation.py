@@ -171,9 +171,7 @@ def test_what_troubleshooting_quotes_is_said_somewhere():
 
 def test_every_setting_is_in_the_reference_with_its_default():
     rows = dict(
-        re.findall(
-            r"^\| `MODEL_REGISTRY_([A-Z_]+)` \|(.*?)\|", text_of("python.md"), re.MULTILINE
-        )
+        re.findall(r"^\| `MODEL_REGISTRY_([A-Z_]+)` \|(.*?)\|", text_of("python.md"), re.MULTILINE)
     )
     defaults = Settings()
 
@@ -445,7 +443,11 @@ def test_no_test_module_is_imported():
 
 
 def test_the_architecture_names_files_that_exist():
-    named = set(re.findall(r"`?([\w/]+(?:\.py|/))(?=[`\s])", section_of(DOCS / "contributing.md", "Architecture")))
+    named = set(
+        re.findall(
+            r"`?([\w/]+(?:\.py|/))(?=[`\s])", section_of(DOCS / "contributing.md", "Architecture")
+        )
+    )
     folders = [ROOT, ROOT / "flask_model_registry"]
 
     assert len(named) > 30

@@ -115,7 +115,9 @@ def test_a_primary_of_mariadb_that_only_reads_is_left_after_one_503(
     promoted = make_database("mariadb", tmp_path)
     try:
         leads_to = [as_app(mariadb)]
-        follows, without = apps(leads_to[0].render_as_string(hide_password=False), "MySQL and MariaDB")
+        follows, without = apps(
+            leads_to[0].render_as_string(hide_password=False), "MySQL and MariaDB"
+        )
         user_id = follows.user("alice")
         new = make_host(promoted.url)
         assert new.user("alice") == user_id
@@ -149,7 +151,9 @@ def test_a_session_of_mariadb_that_began_under_tx_read_only_is_left(caplog, apps
     with administrator(mariadb) as root:
         root.exec_driver_sql("DROP DATABASE host")
         root.exec_driver_sql("CREATE DATABASE host")
-    follows, without = apps(as_app(mariadb).render_as_string(hide_password=False), "MySQL and MariaDB")
+    follows, without = apps(
+        as_app(mariadb).render_as_string(hide_password=False), "MySQL and MariaDB"
+    )
     follows.user("alice")
     with administrator(mariadb) as root:
         root.exec_driver_sql("SET GLOBAL tx_read_only = 1")
