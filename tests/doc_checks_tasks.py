@@ -198,7 +198,7 @@ def from_litellm(page, world):
 
 def lists_providers(text):
     """Have the table of the page say what the command does."""
-    table = text.partition("## Providers")[2].partition("## What a proxy")[0]
+    table = text.partition("## LiteLLM's providers")[2].partition("## What a proxy")[0]
     told = {}
     for cells in re.findall(r"^\| (`.*) \| (.*) \|$", table, re.MULTILINE):
         theirs, ours = (each.split(" · ") for each in cells)
