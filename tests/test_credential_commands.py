@@ -105,7 +105,7 @@ def test_a_terminal_is_asked_for_the_api_key(host, alice, made, monkeypatch):
         ),
         (("--expires-at", "2030"), CANARY, "expires_at: "),
         (("--base-url", "https://10.0.0.1"), CANARY, "MODEL_REGISTRY_ALLOWED_HOSTS"),
-        (("--name", " team"), CANARY, "name: Must be on one line"),
+        (("--name", " team"), CANARY, "name: Must be one line"),
         (("--provider", "absent"), CANARY, "model_provider: Unknown provider."),
     ],
     ids=range(14),

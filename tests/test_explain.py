@@ -106,7 +106,7 @@ def test_a_provider_that_is_gone_is_told(host, explain, alice):
 
     (problem,) = explain("m").problems
 
-    assert "give the model a base_url" in problem
+    assert "Give the model a base_url" in problem
 
 
 def test_an_explanation_is_plain_values(explain, alice):

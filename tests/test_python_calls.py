@@ -557,7 +557,7 @@ def test_a_provider_that_is_not_known_any_more_gives_no_key_away(hosts):
         host.registry.create(user=host.load("alice"), **model(model_provider="acme"))
         host.db.session.commit()
 
-    with later.app_context(), pytest.raises(NoAddressError, match="give the model a base_url"):
+    with later.app_context(), pytest.raises(NoAddressError, match="Give the model a base_url"):
         registry.resolve("gpt-4o", user=host.db.session.get(host.User, host.user("alice")))
 
     with later.app_context():
