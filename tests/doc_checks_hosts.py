@@ -142,29 +142,19 @@ def leaving(page, world):
     assert (before, world.client(world.bobs).get(f"{PREFIX}/").status_code) == (200, 401)
 
 
-ALICE = """
-from app import User, create_app, db
-from werkzeug.security import generate_password_hash
-with create_app().app_context():
-    db.create_all()
-    db.session.add(User(name="alice", password_hash=generate_password_hash("correct-horse")))
-    db.session.commit()
-"""
-
-
 @reads("hosts.md", "Log in with sessions or cookies", models=())
 def sessions(page, world):
-    shell, folder = world.shell, world.folder
+    shell = world.shell
     page.write("app.py")
-    (folder / "alice.py").write_text(ALICE)
     shell.environ |= {
         "FLASK_SQLALCHEMY_DATABASE_URI": "sqlite:///sessions.sqlite",
         "FLASK_SECRET_KEY": "s" * 48,
     }
-    shell.run("python alice.py")
+    shell.run("flask setup")
     shell.run("flask run &")
     registered, listed = shell.run(page.take("sh")).strip().splitlines()
     shell.stop()
+    del shell.environ["FLASK_SECRET_KEY"]
     page.write("test_models.py")
     assert "1 passed" in shell.run("python -m pytest -q -p no:cacheprovider test_models.py")
     assert listed == f"[{registered}]"

@@ -108,13 +108,16 @@ def test_the_settings_of_the_page_are_the_servers(name, section, tmp_path):
 WITH_A_FILE = "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS_FILE=/keys python -m pytest -q"
 
 
-def test_the_tests_of_the_page_of_tests_take_a_key_of_their_own(make_world):
+def test_the_tests_of_the_page_of_tests_take_a_key_and_a_database_of_their_own(make_world):
     conftest, tests, *_ = blocks(ROOT / "docs" / "testing.md")
-    world = make_world(models=())
+    world = make_world(models=["mine"])
+    database = world.folder / "instance" / "app.sqlite"
+    before = database.read_bytes()
     for name, text in zip(("conftest.py", "test_ours.py"), (conftest, tests), strict=True):
         (world.folder / name).write_text(text)
 
     assert "1 passed" in world.shell.run(f"{WITH_A_FILE} -k the_two_users_are_two test_ours.py")
+    assert database.read_bytes() == before
 
 
 @pytest.mark.skipif(find_spec("openai") is None, reason="the SDK is not installed")
