@@ -1,6 +1,9 @@
 """The site that Sphinx makes of the documentation."""
 
+import json
 import re
+import shutil
+import subprocess
 from importlib.util import find_spec
 
 import pytest
@@ -50,3 +53,37 @@ def test_each_block_of_code_has_a_button_that_copies_it(site):
 
     assert (site / script.partition("?")[0]).exists()
     assert '<div class="highlight">' in text
+
+
+# What Sphinx's script needs of a browser, and what it finds first.
+SEARCH = """
+globalThis.window = globalThis;
+const document = { getElementById: () => ({}), documentElement: { dataset: {} } };
+const DOCUMENTATION_OPTIONS = {}, SPHINX_HIGHLIGHT_ENABLED = false;
+const _ready = () => {};
+%s
+const found = terms.map((term) => Search._performSearch(...Search._parseQuery(term)).slice(-2));
+console.log(JSON.stringify(found.map((results) => results.map((each) => each[0] + each[2]))));
+"""
+SOUGHT = {
+    "401": "http#error-unauthenticated",
+    "503": "http#error-unavailable",
+    "model-id-taken": "http#error-model-id-taken",
+    "MODEL_REGISTRY_ALLOWED_HOSTS": "python#settings",
+    "pagination": "http",
+    "failover": "databases",
+}
+
+
+def test_a_search_finds_statuses_codes_settings_and_subjects(site):
+    node = shutil.which("node") or pytest.skip("node is not installed")
+    names = ("_static/language_data.js", "_static/searchtools.js", "searchindex.js")
+    scripts = "\n".join((site / each).read_text() for each in names)
+    program = SEARCH % f"{scripts}\nconst terms = {json.dumps([*SOUGHT])};"
+
+    found = json.loads(
+        subprocess.run([node], input=program, check=True, capture_output=True, text=True).stdout
+    )
+
+    for (term, page), first in zip(SOUGHT.items(), found, strict=True):
+        assert any(each.startswith(page) for each in first), (term, first)
