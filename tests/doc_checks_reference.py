@@ -8,6 +8,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
+from unittest import mock
 
 import flask
 import pytest
@@ -105,6 +106,38 @@ def logs(page, world):
             client.post(f"{PREFIX}/register", json=model(model_id=fault[:4]))
     world.app.logger.removeHandler(world.app.logger.handlers[-1])  # it outlives the app
     assert paged == [("full", "model_registry.register")]
+
+
+@reads("front-end.md", "Write a client in Python")
+def client_in_python(page, world):
+    pytest.importorskip("httpx")
+    world.serve()
+    names, printed = world.names, []
+    names["print"] = printed.append
+    with mock.patch.dict(os.environ, TOKEN=world.token):
+        page.do()
+    again = names["api"].post("/register", json=names["new"])
+    with pytest.raises(RuntimeError, match="model_id"):
+        names["checked"](again)
+    wrong = names["api"].patch(f"/{names['mini']['id']}", json={"temperature": 3})
+    with pytest.raises(RuntimeError, match="temperature: "):
+        names["checked"](wrong)
+    another_comes_first(names, world.client())
+    assert printed == [["local", "m2", "old", "m4", "gpt-4o", "mini"]]
+
+
+def another_comes_first(names, client):
+    """Change a model between what the client reads and what it sends, once."""
+    sent = []
+
+    def before(request):
+        if request.method == "PATCH" and "PATCH" not in sent:
+            client.patch(f"{PREFIX}/{names['mini']['id']}", json={"description": "Another"})
+        sent.append(request.method)
+
+    names["api"].event_hooks = {"request": [before]}
+    changed = names["change"](names["mini"], description="Last")
+    assert (changed["description"], sent) == ("Last", ["GET", "PATCH", "GET", "PATCH"])
 
 
 @reads("front-end.md", "Generate a client")
