@@ -190,7 +190,7 @@ that none has took 0.3 to 0.8 s on PostgreSQL, 0.5 to 0.8 s on MariaDB and 0.1 t
 models are such a filter too, where a large group has little else. On SQLite and MariaDB, a page for a user in more than 64 groups
 reads all that is granted to them; with a filter, in more than 8. In 500 groups that took 0.2 to 0.4 s on MariaDB.
 
-A look-up by `model_id` reads a few rows, however many users have a model of that name. A list filtered by one can read each model of
+A look-up by `model_id` reads a few rows, however many users have a model of that name, once the database has statistics. A list filtered by one can read each model of
 that name in your user's groups, where the database expects few.
 
 A list that isn't sorted by `id` sorts all that the user sees. With 100,000 models of one user, a page of ten took 50 to 100 ms on

@@ -48,7 +48,7 @@ class Database:
 
 @cache
 def server_of(name):
-    """Return one engine for all databases of a server, as connecting takes longer than a schema."""
+    """Return one engine for all of a server's databases, because connecting takes the longest."""
     server = sa.create_engine(SERVERS[name], isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     atexit.register(server.dispose)
     return server

@@ -63,7 +63,7 @@ def leaks(error, which=is_ours, *, known=()):
         for frame in filter(which, frames(error))
         for name, value in dict(frame.f_locals).items()
     ]
-    # Frames share most of what they hold: at once, each object is looked at once.
+    # Together, because frames share most objects, and each is then looked at once.
     together = objects([value for _, value in found], known, depth=_DEPTH + 1)
     if not traces(text for each in together for text in _spelled(each)):
         return []

@@ -391,7 +391,7 @@ def declare(kind="legacy base, int key", **options):
     return db, jwt, User, registry, new_user_key
 
 
-# Reading the authorities takes a tenth of a second, and no test with this one adds to them.
+# One for all tests, because loading the certificate authorities takes a tenth of a second.
 default_context = cache(ssl.create_default_context)
 
 

@@ -142,7 +142,7 @@ def test_a_name_that_is_not_normalized_leads_to_no_other(host, alice):
 def test_of_all_characters_beyond_ascii_letters_marks_and_digits_are_taken():
     """Which of them are invisible is in Unicode's files, and which have another form, in Python."""
     validate, taken = NewModel().fields["model_id"].validate, set()
-    # Characters that have no meaning yet, or only a private one, fill whole planes: every hundredth of them.
+    # Unassigned and private characters fill whole planes, so every hundredth of them is tried.
     unknown = {"Cn", "Co"}
     for number in range(0x80, sys.maxunicode + 1):
         if number % 100 and category(chr(number)) in unknown:

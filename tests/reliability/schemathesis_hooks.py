@@ -117,7 +117,7 @@ def is_cleared_or_set_since(case, response):
 
 
 def is_pasted(api_key):
-    """Return whether a text is what people paste in place of a key: the pattern of keys lets it pass."""
+    """Return whether a text matches the pattern of API keys, but is refused as pasted by mistake."""
     try:
         ApiKey().deserialize(api_key)
     except ValidationError:
