@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 
-.PHONY: demo test test-all check imports matrix soak bench docs dist clean
+.PHONY: demo test test-all coverage check imports matrix soak bench docs dist clean
 
 demo: .venv/demo
 	@PORT=$(PORT) $(BIN)/python examples/demo/app.py
@@ -18,6 +18,13 @@ test-all: .venv/dev .venv-sdks/done .venv-servers/done tests/browser/node_module
 	TEST_BROWSER=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(MAKE) soak RELIABILITY=ci)
 
+# How much of the package the tests reach, on three databases. It must be all of what decides about data and API keys.
+coverage: .venv/test
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow or sampled or covers" --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report --fail-under=100 \
+		--include='*/flask_model_registry/services/*,*/flask_model_registry/db/*,*/flask_model_registry/schemas/*,*/signals.py'
+
 imports: .venv/dev
 	$(BIN)/lint-imports
 
@@ -29,6 +36,7 @@ check: .venv/dev docs tests/browser/node_modules imports
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python scripts/prose.py
+	$(BIN)/codespell *.md docs examples flask_model_registry scripts
 	$(NODE_BIN)/eslint --config tests/browser/eslint.config.mjs $(PAGE)
 	$(NODE_BIN)/prettier --config tests/browser/prettier.json --check $(PAGE) tests/browser/*.mjs tests/browser/*.ts
 	$(NODE_BIN)/tsc -p tests/browser/tsconfig.json
@@ -42,10 +50,14 @@ tests/%/node_modules: tests/%/package.json
 matrix: .venv/dev
 	$(BIN)/python -m nox $(MATRIX_ARGS)
 
-# The reliability harness: minutes with RELIABILITY=ci, otherwise with half an hour of load.
+# The reliability harness: minutes with RELIABILITY=ci, up to 20 minutes with RELIABILITY=release, otherwise with half
+# an hour of load.
 RELIABILITY ?= soak
+RUNS_ci := 8x60
+RUNS_release := 20x100
+RUNS_soak := 50x200
 soak: .venv/dev
-	TEST_RELIABILITY=$(RELIABILITY) TEST_STATE_MACHINE=50x200 $(BIN)/python -m pytest -n 3 --dist worksteal \
+	TEST_RELIABILITY=$(RELIABILITY) TEST_STATE_MACHINE=$(RUNS_$(RELIABILITY)) $(BIN)/python -m pytest -n 3 --dist worksteal \
 		tests/reliability/test_served.py tests/reliability/test_generated.py tests/test_state_machine.py $(PYTEST_ARGS)
 
 # All of it takes half an hour; BENCH_ARGS="cost --rounds 10" and the like take a part.

@@ -42,15 +42,12 @@ def run_part(part, name, folder, rounds, sizes, seconds):
     if part == "growth":
         save(f"growth-{name}", growth.run(name, [*map(int, sizes.split(","))], rounds, folder))
         return
-    if part == "served":
-        with emptied(name, part, folder) as url:
-            save(f"served-{name}", served.run(name, url, seconds))
-        return
     for is_configured in (False, True) if name == "sqlite" else (False,):
         label = f"{name} with configure_sqlite" if is_configured else name
+        run, amount = (served.run, seconds) if part == "served" else (cost.run, rounds)
         with emptied(name, part, folder) as url:
-            found = cost.run(label, url, rounds, is_configured=is_configured)
-        save(f"cost-{label.replace(' ', '-')}", found)
+            found = run(label, url, amount, is_configured=is_configured)
+        save(f"{part}-{label.replace(' ', '-')}", found)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Blueprint, Response, request
 from flask_jwt_extended import current_user, jwt_required
 
+from flask_model_registry.db.queries import Lookup
+
 from .host import db, tables
 
 blueprint = Blueprint("floor", __name__)
@@ -145,7 +147,7 @@ class Resolver:
     """The same SELECT as the library's, and the key opened by hand."""
 
     def __init__(self, registry, box, user):
-        self.statement = registry.rows.queries.secret.statement(str, 0)
+        self.statement = registry.rows.queries.secret.statement(Lookup.ACTIVE, 0)
         self.box, self.user = box, user
 
     def __call__(self, ref):

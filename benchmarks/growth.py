@@ -6,14 +6,9 @@ after a few executions.
 """
 
 import json
-import re
 import statistics
 import time
-from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-
-import sqlalchemy as sa
 
 from flask_model_registry.schemas.filters import cursor
 
@@ -35,7 +30,16 @@ PLANS = {
 PAGE = 10  # models per page, the same at every size
 BATCH = 3  # requests for one figure
 SLOW = 0.1  # seconds; what takes longer is not repeated within a round
-DEPENDS_ON_WHAT_IS_SEEN = {"rare ability", "category", "summary"}
+DEPENDS_ON_WHAT_IS_SEEN = {
+    "rare ability",
+    "category",
+    "summary",
+    "search",
+    "search without a match",
+    "by model_id",
+    "sorted by name",
+    "last changed",
+}
 
 
 def run(name, sizes, rounds, folder):
@@ -46,7 +50,6 @@ def run(name, sizes, rounds, folder):
         for variant, options in PLANS.get(name, {name: {}}).items():
             apps = {size: Sized(url, size, options) for size, url in urls.items()}
             found[variant] = _measured(variant, apps, rounds)
-            _keep_plans(variant, apps[max(sizes)])
             for each in apps.values():
                 each.close()
     return found
@@ -150,6 +153,13 @@ OPERATIONS = {
     "rare ability": lambda sized, user: sized.page(user, query="&ability=rare"),
     "category": lambda sized, user: sized.page(user, query="&category=embedding"),
     "summary": lambda sized, user: sized.get(user, "/summary"),
+    "search": lambda sized, user: sized.page(user, query="&q=many+models"),
+    "search without a match": lambda sized, user: sized.page(user, query="&q=absent+word"),
+    "by model_id": lambda sized, user: sized.page(
+        user, query=f"&model_id={sized.targets[user]['model_id']}"
+    ),
+    "sorted by name": lambda sized, user: sized.page(user, query="&sort=model_id"),
+    "last changed": lambda sized, user: sized.page(user, query="&sort=-updated_at"),
 }
 
 
@@ -182,53 +192,3 @@ def _time(do, sized, user, count):
     for _ in range(count):
         do(sized, user)
     return (time.perf_counter() - start) / count
-
-
-EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN (ANALYZE)", "mysql": "ANALYZE"}
-
-
-def _keep_plans(variant, sized):
-    """Write how the largest database does each, beside the figures."""
-    plans = defaultdict(list)
-    with sized.app.app_context():
-        engine = db.engine
-    explain = EXPLAIN[engine.dialect.name]
-    for operation, do in OPERATIONS.items():
-        if operation == "register":
-            continue
-        for kind, user in KINDS.items():
-            for statement, parameters in _statements(engine, do, sized, user):
-                with engine.connect() as connection:
-                    cursor = connection.connection.cursor()
-                    cursor.execute(f"{explain} {statement}", parameters)
-                    plan = "\n".join(" | ".join(map(str, row)) for row in cursor.fetchall())
-                    cursor.close()
-                plans[_shortened(plan)].append(f"{operation}, {kind}")
-    file = variant.replace(", ", "-").replace(" ", "-")
-    path = Path(__file__).parent / "results" / f"plans-{file}.txt"
-    text = "\n\n".join(f"== {'; '.join(names)}\n{plan}" for plan, names in plans.items())
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _shortened(plan):
-    """Leave out what is there again for each of 64 places of a group."""
-    lines, seen = [], Counter()
-    for line in plan.splitlines():
-        shape = re.sub(r"[0-9]+", "0", line)
-        seen[shape] += 1
-        if seen[shape] <= 4:
-            lines.append(line.rstrip())
-    return "\n".join(lines)
-
-
-def _statements(engine, do, sized, user):
-    seen = []
-
-    def note(_connection, _cursor, statement, parameters, *_rest):
-        if "model_registry" in statement:
-            seen.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    do(sized, user)
-    sa.event.remove(engine, "before_cursor_execute", note)
-    return seen

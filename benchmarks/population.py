@@ -3,7 +3,7 @@
 There are 100,000 users who own up to ten models each, with the same ten names. One model in a
 hundred is shared with everyone. There are four grants for each model: one to a group that sees
 everything, one to one of five teams, one to one of fifty units, and one to a user or to one of many
-small groups.
+small groups. One group has the last models of the table.
 """
 
 import os
@@ -14,26 +14,32 @@ import sqlalchemy as sa
 from .host import User, db, groups_of, tables
 
 USERS = 100_000
-SHARED, ACTIVE, RARE = 100, 50, 1_000  # one of so many is shared, inactive, has a rare ability
+SHARED, ACTIVE, RARE = 100, 53, 1_000  # one of so many is shared, inactive, has a rare ability
 AUDITORS = "auditors"
-NEWCOMER, FEW, OWNER, MEMBER, AUDITOR, IN_TEAMS, IN_UNITS = range(1, 8)
-SEE_EVERYTHING = {AUDITOR, IN_TEAMS, IN_UNITS}
+NEWCOMER, FEW, OWNER, MEMBER, AUDITOR, IN_TEAMS, IN_UNITS, IN_ONE, IN_MANY, AT_END = range(1, 11)
+SEE_EVERYTHING = {AUDITOR, IN_TEAMS, IN_UNITS, IN_ONE}
 KINDS = {
     "owns none": NEWCOMER,
     "owns 10": FEW,
     "owns 10,000": OWNER,
     "in 50 groups": MEMBER,
-    "sees everything": AUDITOR,
+    "in 500 groups": IN_MANY,
+    "in 1 group of all": IN_ONE,
+    "in 50 groups, 1 of all": AUDITOR,
     "in 5 groups of 20 %": IN_TEAMS,
     "in 50 groups of 2 %": IN_UNITS,
+    "in 1 group of the last 2 %": AT_END,
 }
 groups_of |= {
     MEMBER: [f"group-{number}" for number in range(50)],
+    IN_MANY: [f"group-{number}" for number in range(500)],
+    IN_ONE: [AUDITORS],
     AUDITOR: [*(f"group-{number}" for number in range(49)), AUDITORS],
     IN_TEAMS: [f"team-{number}" for number in range(5)],
     IN_UNITS: [f"unit-{number}" for number in range(50)],
+    AT_END: ["end"],
 }
-FIRST_ORDINARY = 10
+FIRST_ORDINARY = 20
 CREATED_AT = datetime(2026, 1, 1)  # noqa: DTZ001  # UTC, as the column is
 
 numbers = sa.Table("bench_numbers", db.metadata, sa.Column("i", sa.Integer, primary_key=True))
@@ -94,6 +100,7 @@ class Population:
             "model_provider": sa.case((i % 3 == 0, "openai"), else_="anthropic"),
             "model_name": sa.literal("gpt-4o-") + text,
             "description": sa.literal("One of very many models, with a few words about it"),
+            "search_text": sa.literal("one of very many models gpt-4o-") + text,
             "abilities": sa.literal(["chat"], tables.models.c.abilities.type),
             "is_active": i % ACTIVE != 3,
             "is_shared": is_shared,
@@ -114,6 +121,7 @@ class Population:
             ("group_name", one_of("team", 5), sa.true()),
             ("group_name", one_of("unit", 50), sa.true()),
             ("group_name", one_of("group", self.groups), i % 2 == 1),
+            ("group_name", sa.literal("end"), i > self.models * 98 // 100),
             ("user_id", to_user, i % 2 == 0),
         ):
             columns = {column: grantee, "model_row_id": i, "model_id": handle, **rights}

@@ -1,4 +1,4 @@
-"""Requests a second and their median time under Gunicorn, with 1 and 2 workers and 8 connections."""
+"""Requests a second and their times under Gunicorn, with 1 and 2 workers and 8 connections."""
 
 import http.client
 import json
@@ -11,24 +11,29 @@ import threading
 import time
 from pathlib import Path
 
+from flask_model_registry import configure_sqlite
+
 from . import floor, ordinary
 from .cost import SIDES
 from .host import User, body, create_app, db, tokens
 
 CONNECTIONS, ROUNDS = 8, 5
-URL = "BENCH_URL"
+URL, IS_CONFIGURED = "BENCH_URL", "BENCH_IS_CONFIGURED"
 
 
 def served_app():
     app = create_app(os.environ[URL])
     app.register_blueprint(floor.blueprint, url_prefix="/floor")
     app.register_blueprint(ordinary.blueprint, url_prefix="/ordinary")
+    if os.environ.get(IS_CONFIGURED):
+        with app.app_context():
+            configure_sqlite(db.engine)
     return app
 
 
-def run(name, url, seconds):
+def run(name, url, seconds, *, is_configured=False):
     """Return the figures for each number of workers, kind of request and side."""
-    os.environ[URL] = url
+    os.environ |= {URL: url, IS_CONFIGURED: "1" if is_configured else ""}
     app, found = served_app(), {}
     with app.app_context():
         db.create_all()
@@ -77,11 +82,16 @@ def _compare(load, kind, seconds):
         found[side] = {
             "a second": round(statistics.median(len(each) / seconds * ROUNDS for each in taken)),
             "p50 ms": round(statistics.median(map(statistics.median, taken)) * 1000, 1),
+            "p99 ms": round(statistics.median(map(_p99, taken)) * 1000, 1),
         }
     for other in ("floor", "ordinary"):
         ratios = (len(each["library"]) / len(each[other]) for each in rounds)
         found[f"library/{other}"] = round(1 / statistics.median(ratios), 2)
     return found
+
+
+def _p99(times):
+    return statistics.quantiles(times, n=100)[-1]
 
 
 class Load:

@@ -27,9 +27,10 @@ from .extension import ModelRegistry
 from .providers.apis import ListApi
 from .providers.catalogue import Provider
 from .schemas.filters import Filters
-from .services.encryption import AesGcmBox, CannotOpenError, SecretBox
+from .services.encryption import AesGcmBox
 from .services.explanation import Explanation
 from .services.resolved_model import ResolvedModel, Secret
+from .services.secret_box import CannotOpenError, SecretBox
 from .version import __version__ as __version__
 from .web.problems import problem_response
 

@@ -1,6 +1,6 @@
 """Calls from the host's code, each for a user and within the host's transaction.
 
-They are methods of ModelRegistry. How it is made and finds its app is in ``extension.py``.
+They are methods of ModelRegistry. ``extension.py`` makes it, and finds its app.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
     def create(
         self, *, user: Proxied[User] | Unset = UNSET, **fields: Unpack[types.NewModel]
     ) -> types.ModelRepresentation:
-        """Register a model; the fields are those of ``POST /register``.
+        """Register a model, with the fields of ``POST /register``.
 
         Returns:
             The model representation, as over HTTP.
@@ -209,7 +209,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
             NoAddressError: It has no ``base_url``, and its provider is no longer known.
             BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` doesn't allow its base URL now.
             UnreadableCredentialError: The stored API key is missing or can't be decrypted.
-            UnavailableError: The ``secret_box`` or the ``secret_source`` raised it.
+            UnavailableError: The ``secret_box`` or the ``secret_source`` raised this error.
 
         Example:
             >>> model = registry.resolve("gpt-4o", user=alice)

@@ -54,7 +54,7 @@ _on_conflict = click.option(
     show_default=True,
     help="What to do if the owner has a model with this model_id, or a credential with this name.",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Do all of it, and undo it.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Do everything, then undo it.")
 
 
 @click.group("model-registry")
@@ -67,7 +67,7 @@ for _command in COMMANDS:
 
 
 @model_registry.command()
-@click.option("--id", "key_id", help="The key's name; by default k, the date and four hex digits.")
+@click.option("--id", "key_id", help="The encryption key's name; by default, like k20261231-3f9c.")
 def generate_key(key_id: str | None) -> None:
     """Print a new entry for MODEL_REGISTRY_ENCRYPTION_KEYS.
 
@@ -112,16 +112,16 @@ def verify_keys(batch_size: int) -> None:
     with connected(services, autocommit=False) as connection:
         rotation = _rotation(services, connection, batch_size)
         progress = _shown(rotation.verify(), rotation.count())
-    click.echo(f"{progress.readable} of {progress.processed} API keys open.")
+    click.echo(f"{progress.readable} of {progress.processed} API keys can be decrypted.")
     report(progress.problems)
 
 
 @model_registry.command()
 @_batch_size
-@click.option("--dry-run", is_flag=True, help="Open what would be sealed again; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Decrypt the rows to rotate; change nothing.")
 @with_appcontext
 def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
-    """Encrypt again, with the newest encryption key, what is encrypted with others.
+    """Encrypt all API keys and secrets with the newest encryption key.
 
     You can run it while the app runs, kill it, repeat it, or run it twice at once to share the
     work. It repeats until no row uses an old encryption key. Rows that can't be decrypted, or that
@@ -134,9 +134,9 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
         total = rotation.count(only_old=True)
         progress = _shown(rotation.verify(only_old=True) if dry_run else rotation.rotate(), total)
     if dry_run:
-        click.echo(f"{progress.readable} API keys would be sealed with {newest}.")
+        click.echo(f"{progress.readable} API keys would be encrypted with {newest}.")
     else:
-        click.echo(f"{progress.sealed} API keys were sealed again, with {newest}.")
+        click.echo(f"{progress.sealed} API keys were encrypted again, with {newest}.")
     report(progress.problems)
 
 
@@ -170,22 +170,22 @@ def openapi() -> None:
 
 
 @model_registry.command("export")
-@click.option("--owner", help="Only what the user with this primary key owns.")
-@click.option("--with-secrets", is_flag=True, help="With the API keys and secrets, in the clear.")
-@click.option("--output", type=click.Path(), help="A new file, which only you may read.")
+@click.option("--owner", help="Only models and credentials of the user with this primary key.")
+@click.option("--with-secrets", is_flag=True, help="Add API keys and secrets, in the clear.")
+@click.option("--output", type=click.Path(), help="A file to create, which only you can read.")
 @with_appcontext
 def export_models(owner: str | None, output: str | None, *, with_secrets: bool) -> None:
     """Write all credentials and models as lines of JSON.
 
     Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
-    Fails if one can't be decrypted, but writes its line without it.
+    Fails if a secret can't be decrypted, but writes its line without the secret.
     """
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError(
             "the terminal would show the API keys; pass --output, or pipe the output"
         )
     problems, services = Problems(), find_services()
-    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # or the lines are shown
+    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # or it shows the lines
     with connected(services) as connection, output_file(output) as file:
         export = Export(services, connection, owner)
         with show_progress("Lines", export.count(), is_shown=is_shown, tenths=False) as show:
@@ -200,7 +200,9 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
 
 @model_registry.command("import")
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--owner", help="The key of the user who gets them all, whatever the lines say.")
+@click.option(
+    "--owner", help="The primary key of the user who gets everything, whatever the lines say."
+)
 @_on_conflict
 @_dry_run
 @with_appcontext
@@ -217,7 +219,7 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 @click.argument("config", type=click.File("rb"))
 @click.option("--owner", required=True, help="The primary key of the user who gets the models.")
 @click.option("--share", is_flag=True, help="Share the models with everyone.")
-@click.option("--credentials", is_flag=True, help="Have models with the same API key share one.")
+@click.option("--credentials", is_flag=True, help="Make credentials for shared API keys.")
 @_on_conflict
 @_dry_run
 @with_appcontext
@@ -297,12 +299,12 @@ def _register(
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = retrying(TRIES, math.inf)  # no request waits, so statements may take long
+    tries = retrying(TRIES, math.inf)  # no request waits for it, so statements may take long
     return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 
 def _shown(progresses: Iterable[Progress], total: int) -> Progress:
-    """Show the progress, and return the last."""
+    """Show the progress, and return its last state."""
     progress = Progress()
     with show_progress("API keys", total) as show:
         for progress in progresses:

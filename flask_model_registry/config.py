@@ -1,4 +1,4 @@
-"""The settings, read from the host's configuration once and checked at once."""
+"""The settings, read once from the host's configuration and checked immediately."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*")
 _PROXY_URL = re.compile(
     r"https?://([!-.0-;=?A-~]*@)?([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE
 )
-# What a host app signs its own tokens and cookies with must not also open the registry.
+# The secrets that sign a host app's tokens and cookies must not also decrypt API keys.
 _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
 
@@ -61,10 +61,10 @@ class EncryptionKey:
         """Read ``id:base64``, as the setting has it.
 
         Args:
-            name: What errors call it.
+            name: The name of the entry in errors.
 
         Raises:
-            ConfigError: It is not that, or not random.
+            ConfigError: It is not such an entry, or the bytes are not random.
 
         Example:
             >>> EncryptionKey.parse("2030:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").id
@@ -74,7 +74,7 @@ class EncryptionKey:
             with ClearedFrames():
                 key_id, secret = _parted(entry)
         finally:
-            del entry  # it is nearly a key even where it is refused
+            del entry  # even a refused entry is nearly a key
         if key_id is None or len(secret.reveal()) != KEY_BYTES:
             raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
         if len(set(secret.reveal())) < KEY_BYTES // 4:
@@ -90,7 +90,7 @@ class EncryptionKey:
     else:
 
         def __getattr__(self, name: str) -> bytes:
-            # Not a property, as there are serializers that read those.
+            # Not a property, because some serializers read properties.
             if name == "secret":
                 return self.reveal()
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -101,14 +101,14 @@ class EncryptionKey:
 
     @property
     def key_id(self) -> str:
-        """The id and a fingerprint of 32 bits, which tells other bytes under the same id."""
+        """The id and a 32-bit fingerprint, which differs if the same id has other bytes."""
         fingerprint = hmac.digest(self.reveal(), b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The configuration of the registry in one app; the names are those of the settings."""
+    """The configuration of the registry in one app, with attributes named after the settings."""
 
     encryption_keys: tuple[EncryptionKey, ...] = field(default=(), repr=False)
     key_check: str = "error"
@@ -124,7 +124,7 @@ class Settings:
     security_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
-        """Return the settings by name, but for secrets."""
+        """Return the settings by name, without secrets."""
         values = {each.name.upper(): getattr(self, each.name) for each in fields(self) if each.repr}
         networks = map(str, values.pop("ALLOWED_NETWORKS"))
         return {**values, "ALLOWED_HOSTS": sorted([*self.allowed_hosts, *networks])}
@@ -134,7 +134,7 @@ class Settings:
         """Read the ``MODEL_REGISTRY_…`` settings.
 
         Raises:
-            ConfigError: A setting is missing or wrong; the message names it and the remedy.
+            ConfigError: A setting is missing or wrong; the message names it and says what to do.
         """
         try:
             # The host's configuration holds more secrets than the encryption keys.
@@ -211,7 +211,7 @@ def _security_schemes(config: Mapping[str, Any]) -> dict[str, Any]:
         copy: dict[str, Any] = json.loads(json.dumps(schemes))
     except (TypeError, ValueError):
         is_good = False
-    if not is_good:  # outside, as a JSON error may quote a value
+    if not is_good:  # outside the except block, because a JSON error may quote a value
         raise ConfigError(
             f"{PREFIX}SECURITY_SCHEMES must be security schemes of OpenAPI by name, such as "
             "{'key': {'type': 'apiKey', 'in': 'header', 'name': 'X-API-Key'}}"
@@ -259,7 +259,7 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
     if not keys:
         raise ConfigError(f"{name} is not set, or empty; {_CURE}")
     if len({key.id for key in keys}) < len(keys) or len({key.reveal() for key in keys}) < len(keys):
-        raise ConfigError(f"{name} holds the same id or the same key twice; {_CURE}")
+        raise ConfigError(f"{name} holds the same id or the same key twice; remove an entry")
     for host_name, host_secret in _host_secrets(config):
         if any(_is_same_secret(key.reveal(), host_secret) for key in keys):
             raise ConfigError(f"{name} holds the value of {host_name}; {_CURE}")
@@ -279,8 +279,8 @@ def _key_entries(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
         problem = type(error).__name__
     else:
         problem = ""
-    if problem:  # outside, as a UnicodeDecodeError holds what it could not decode
-        raise ConfigError(f"{name}_FILE cannot be read: {problem}")
+    if problem:  # outside the except block, because a UnicodeDecodeError holds the bytes
+        raise ConfigError(f"{name}_FILE must name a file that the app can read: {problem}")
     return name + "_FILE", re.split(r"[,\s]+", text.strip()) if text.strip() else []
 
 
@@ -294,7 +294,7 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _parted(entry: str) -> tuple[str | None, Hidden[bytes]]:
-    """Return the id of an entry, if it has a good one, and the bytes."""
+    """Return the id of an entry, if it is valid, and the bytes."""
     key_id, separator, encoded = entry.strip().partition(":")
     is_good = separator and KEY_ID.fullmatch(key_id)
     return key_id if is_good else None, Hidden(_decode(encoded))
@@ -317,7 +317,7 @@ def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:
-    """Compare with the bytes themselves, and with entries, base64 and hexadecimal text of them."""
+    """Return whether a secret is these bytes: raw, as an entry, in base64 or in hexadecimal."""
     texts = [each.strip().rpartition(":")[2] for each in host_secret.decode("latin-1").split(",")]
     spellings = [host_secret, *map(_decode, texts), *map(_from_hex, texts)]
     return any(hmac.compare_digest(secret, spelling) for spelling in spellings)

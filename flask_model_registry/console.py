@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MINUTE = 60.0
-_TOO_SHORT_TO_TELL = 10.0  # seconds, before which there is no estimate of the end
+_TOO_SHORT_TO_TELL = 10.0  # seconds; before that, no time left is estimated
 
 
 def find_services() -> Services:
@@ -53,11 +53,12 @@ def report_failures() -> Iterator[None]:
 
 @contextmanager
 def connected(services: Services, *, autocommit: bool = True) -> Iterator[sa.Connection]:
-    """Connect apart from the host's session.
+    """Open a new connection, separate from the host's session.
 
     Args:
-        autocommit: Whether each statement is a transaction of its own, so that no snapshot is kept
-            for long. SQLite keeps none, and would commit what others have begun.
+        autocommit: Whether each statement is its own transaction, so that no snapshot is kept for
+            long. Has no effect on SQLite, where it is not needed and could commit another
+            transaction.
     """
     engine = services.rows.engine()
     autocommit = autocommit and engine.dialect.name != "sqlite"
@@ -67,27 +68,30 @@ def connected(services: Services, *, autocommit: bool = True) -> Iterator[sa.Con
             with engine.connect() as connection:
                 connection.execution_options(**options)
                 yield connection
-        # SQLAlchemy lets the driver's through where it sets and resets the isolation level.
+        # SQLAlchemy doesn't wrap the driver's errors when it sets or resets the isolation level.
         except engine.dialect.loaded_dbapi.Error as error:
             raise sa.exc.OperationalError(None, None, error) from None
 
 
 def write(services: Services, work: Callable[[], tuple[T, bool]]) -> tuple[T, bool]:
-    """Do all of some work in a transaction, and again after a deadlock or the like.
+    """Do some work in one transaction, and retry it after a deadlock or the like.
 
     Signals are sent after the commit.
 
     Args:
-        work: Returns what came of it, and whether to keep it.
+        work: Returns its result, and whether to commit.
     """
     session = services.rows.session
     with report_failures():
-        # A retry could not repeat what the host has written before.
+        # A retry could not repeat what the host wrote earlier in the transaction.
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
             calls: list[Callable[[], Any]] = []  # of receivers
             with attempt, transaction(session, commit=False, calls=calls):
                 result, is_kept = work()
-                (session.commit if is_kept else session.rollback)()
+                if is_kept:
+                    session.commit()
+                else:
+                    session.rollback()
     if is_kept:
         send_signals(session, calls)
     return result, is_kept
@@ -95,7 +99,7 @@ def write(services: Services, work: Callable[[], tuple[T, bool]]) -> tuple[T, bo
 
 @contextmanager
 def output_file(output: str | None) -> Iterator[IO[str]]:
-    """Open a new file, which stays empty until all is written, or standard output."""
+    """Open standard output, or a new file that stays empty until everything is written."""
     if output is None or output == "-":
         yield sys.stdout
         return
@@ -120,12 +124,12 @@ def output_file(output: str | None) -> Iterator[IO[str]]:
 def show_progress(
     what: str, total: int, *, is_shown: bool = True, tenths: bool = True
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes how many rows have been looked at, and shows it.
+    """Yield a function that shows the progress; it takes the number of rows looked at so far.
 
     It goes to standard error: a bar on a terminal, or else a line for each minute.
 
     Args:
-        what: What the rows are, in a word or two.
+        what: The kind of rows, in a word or two.
         total: How many there are.
         is_shown: Whether a terminal is free for the bar.
         tenths: Whether there is a line for each tenth too.
@@ -179,7 +183,7 @@ def report(problems: Problems, *, err: bool = False) -> None:
 
 
 def exit_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
-    """End the command with exit status 1."""
+    """End the command with exit status 1 if the condition is true."""
     if is_bad:
         raise click.exceptions.Exit(1)
 

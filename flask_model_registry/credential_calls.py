@@ -28,7 +28,7 @@ _SECRET, _SECRET_CHANGE, _MODELS = NewSecret(), AccountSecretChange(), NewModels
 
 
 class CredentialCalls(Generic[User]):
-    """Calls about a user's credentials; only its owner sees a credential."""
+    """Calls about a user's credentials, which no other user sees."""
 
     _users: Users
 
@@ -44,9 +44,9 @@ class CredentialCalls(Generic[User]):
 
         Args:
             fields: ``name``, ``model_provider``, ``secret`` and, as needed, ``kind``, ``base_url``,
-                ``settings`` and ``expires_at``. Instead of ``secret``, ``reference`` names one
-                that your app keeps. Or ``name`` and ``from_model``, the id of a model whose API
-                key becomes the credential's.
+                ``settings`` and ``expires_at``. Instead of ``secret``, pass ``reference``, the
+                name of a secret that your app keeps. Or pass only ``name`` and ``from_model``, the
+                id of a model whose API key becomes the credential's.
 
         Raises:
             ValidationError: A field isn't valid, or the ``secret_source`` returns no secret.
@@ -86,7 +86,7 @@ class CredentialCalls(Generic[User]):
         """Return one of the user's credentials, without its secret.
 
         Raises:
-            NotFoundError: The user has none with this id.
+            NotFoundError: The user has no credential with this id.
 
         Example:
             >>> registry.credential(1, user=alice)["name"]
@@ -102,14 +102,17 @@ class CredentialCalls(Generic[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.CredentialChanges],
     ) -> types.Credential:
-        """Change fields of a credential; omitted ones stay. Its models move with it.
+        """Change fields of a credential; omitted ones stay.
+
+        Models at its old base URL get its new provider and base URL too.
 
         Raises:
-            NotFoundError: The user has none with this id.
-            ValidationError: A field isn't valid, it would move without its whole secret, or the
-                ``secret_source`` returns none.
+            NotFoundError: The user has no credential with this id.
+            ValidationError: A field isn't valid, the provider or origin changes without the whole
+                secret, or the ``secret_source`` returns none.
             CredentialNameTakenError: The user has another with this name.
-            CredentialInUseError: It would move, and some of its models are at another path.
+            CredentialInUseError: The provider or origin changes, but some of the models are at
+                another path.
             ForbiddenError: A model that uses it is shared, and the user may not share.
 
         Example:
@@ -134,7 +137,7 @@ class CredentialCalls(Generic[User]):
                 app keeps.
 
         Raises:
-            NotFoundError: The user has none with this id.
+            NotFoundError: The user has no credential with this id.
             ValidationError: The secret isn't valid, or the ``secret_source`` returns none.
             ForbiddenError: A model that uses it is shared, and the user may not share.
 
@@ -154,7 +157,7 @@ class CredentialCalls(Generic[User]):
         """Change part of a secret: omitted fields stay, and ``None`` removes headers.
 
         Raises:
-            NotFoundError: The user has none with this id.
+            NotFoundError: The user has no credential with this id.
             ValidationError: The change isn't valid.
             ConflictError: The secret is kept elsewhere, so only ``reference`` can change.
             UnreadableCredentialError: The stored secret can't be decrypted.
@@ -175,7 +178,7 @@ class CredentialCalls(Generic[User]):
             detach: Whether the models that use it are left without an API key.
 
         Raises:
-            NotFoundError: The user has none with this id.
+            NotFoundError: The user has no credential with this id.
             CredentialInUseError: Models use it, and ``detach`` is not true.
             ForbiddenError: One of them is shared, and the user may not share.
 
@@ -188,7 +191,7 @@ class CredentialCalls(Generic[User]):
     def use_credential(
         self, ref: int | str, credential_id: int, *, user: Proxied[User] | Unset = UNSET
     ) -> None:
-        """Have the user's own model use the user's credential, and no API key of its own.
+        """Have a user's model use the user's credential instead of an API key of its own.
 
         ``registry.update(ref, api_key=...)`` gives it an API key of its own again.
 

@@ -29,7 +29,7 @@ _secret = click.option(
     help="A file with the API key, or with the secret as a JSON object; or standard input.",
 )
 _reference = click.option(
-    "--reference", help="In place of a secret, the name that your secret_source has for one."
+    "--reference", help="In place of a secret, the name by which your secret_source finds it."
 )
 
 
@@ -45,7 +45,7 @@ def list_credentials(owner: str | None) -> None:
 
 
 @click.command()
-@click.option("--owner", required=True, help="The primary key of the user who gets it.")
+@click.option("--owner", required=True, help="The primary key of the user who gets the credential.")
 @click.option("--name", required=True, help="Its name, unique among the user's credentials.")
 @click.option("--provider", required=True, help="Its model_provider.")
 @click.option("--base-url", help="Its base URL; without it, the provider's own.")
@@ -119,14 +119,14 @@ COMMANDS = (list_credentials, create_credential, set_secret, delete_credential)
 
 
 def _owner_of(services: Services, credential_id: int) -> Actor:
-    """Return the owner of a credential, by whose rights it is changed."""
+    """Return the owner of a credential, whose rights limit the change."""
     rows = services.rows
     key = owner_of(rows.connect(to_write=True), rows.queries.access.tables, credential_id)
     try:
         return services.users.from_key(key)
     except NotFoundError:
         raise ConflictError(
-            "The owner of the credential is inactive or gone, and it is changed by their rights. "
+            "The owner, whose rights limit the change, is inactive or gone. "
             "Activate the owner, or call registry.user_deleted() for one who is gone."
         ) from None
 
@@ -154,12 +154,12 @@ def _read(file: BinaryIO, reference: str | None) -> Hidden[dict[str, Any]]:
         text = Hidden(file.read())
         if text.reveal().lstrip().startswith(b"{"):
             given = Hidden(parse_json(text.reveal()))
-            is_account = given.reveal().get("type") == "service_account"  # as Google gives it
+            is_account = given.reveal().get("type") == "service_account"  # as Google downloads it
             return Hidden({"service_account": given.reveal()}) if is_account else given
         try:
             return Hidden({"api_key": Secret(_line(text))})
         except UnicodeDecodeError:
-            pass  # it holds the text
+            pass  # the error holds the text of the file
     raise click.ClickException("the secret is not text in UTF-8")
 
 

@@ -75,9 +75,9 @@ class DetailCalls(Generic[User]):
 
         Raises:
             NotFoundError: The user sees no such model.
-            ForbiddenError: The user may not change it, or it is shared with everyone and the user
-                may not share.
-            ValidationError: They are too long, or not JSON, or name what the caller sends.
+            ForbiddenError: The user may not change the model, or it is shared with everyone and the
+                user may not share.
+            ValidationError: They are too long, aren't JSON, or contain a name that each call sets.
 
         Example:
             >>> registry.set_parameters("gpt-4o", parameters={"max_tokens": 1024}, user=alice)

@@ -58,7 +58,7 @@ class RegistryError(Exception):
 
 
 def _revived(kind: type[RegistryError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    """Unpickle an error, whose constructor takes other arguments than its message."""
+    """Unpickle an error, because its constructor takes other arguments than its message."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
@@ -71,7 +71,7 @@ class MalformedRequestError(RegistryError):
 
 
 class AuthenticationError(RegistryError):
-    """No user is logged in, or the request does not prove which one."""
+    """No user is logged in, or the token is not valid."""
 
     code, status, title = "unauthenticated", 401, "Authentication is required"
 
@@ -91,13 +91,13 @@ class MissingUserError(AuthenticationError):
 
 
 class ForbiddenError(RegistryError):
-    """The caller may see this, but not do that."""
+    """The caller may see the model, but may not do this."""
 
     code, status, title = "forbidden", 403, "You may not do this"
 
 
 class NotFoundError(RegistryError):
-    """It doesn't exist, or the caller may not see it."""
+    """The model, or whatever was asked for, doesn't exist, or the caller may not see it."""
 
     code, status, title = "not-found", 404, "Not found"
 
@@ -155,13 +155,16 @@ class BlockedAddressError(ConflictError):
 
 
 class UnreadableCredentialError(ConflictError):
-    """The stored API key is missing or can't be decrypted. A new one fixes it."""
+    """The stored API key is missing or can't be decrypted. Enter a new one."""
 
     code, title = "credential-unreadable", "The stored API key cannot be read"
 
 
 class UnsupportedClientError(ConflictError):
-    """The model's provider lacks the API that a client calls. The message names those it has."""
+    """The model's provider lacks the API that a client calls.
+
+    The message names the clients that work.
+    """
 
     code, title = "client-unsupported", "The model can't be called with this client"
 
@@ -194,7 +197,7 @@ class ValidationError(RegistryError):
     code, status, title = "validation-failed", 422, "Some fields are not valid"
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(": ".join(filter(None, error)) for error in errors))
+        super().__init__(" ".join(": ".join(filter(None, error)) for error in errors))
         self.errors = errors
 
     def problem(self) -> dict[str, Any]:
@@ -222,10 +225,10 @@ class ProbesBusyError(RegistryError):
 
 
 class UpstreamError(RegistryError):
-    """A provider did not respond, or not as it should.
+    """A provider did not respond, or not in the expected way.
 
-    Also the cause of the error that an SDK raises, if the guarded HTTP client refused its call or
-    did not reach the provider.
+    It is also the cause of an SDK's error, if the guarded HTTP client refused the call or did not
+    reach the provider.
 
     Attributes:
         result: One of the results of a connection test. No other part of a response is shown.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -19,7 +20,7 @@ from .errors import ConfigError
 from .providers.app_providers import Catalogue, Providers
 from .secret import Hidden
 from .services.app_services import Services
-from .services.encryption import AesGcmBox, SecretBox
+from .services.encryption import AesGcmBox
 from .sharing_calls import transfer_options
 from .unset import UNSET
 from .users import User, Users, jwt_user
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .db.declare import Tables
     from .db.session import Database
     from .providers.catalogue import Provider
+    from .services.secret_box import SecretBox
     from .unset import Unset
     from .users import Proxied
 
@@ -44,9 +46,9 @@ _OR_DELETE = ", or leave 'transfer_to' out to delete the models"
 class ModelRegistry(Calls[User]):
     """A registry of AI models for the users of a Flask app.
 
-    Declares its tables on the metadata of the users' class, at once, so that ``db.create_all()``
-    and Alembic see them. One registry may serve several apps: it keeps what belongs to each until
-    the app is gone. ``app.extensions["model_registry"]`` is the registry.
+    Immediately declares its tables on the metadata of the users' class, so that
+    ``db.create_all()`` and Alembic see them. One registry may serve several apps, and keeps the
+    services of each until the app is gone. ``app.extensions["model_registry"]`` is the registry.
 
     Calls from Python use ``db.session`` inside a savepoint and never commit. They act for ``user``,
     or for the user of the request if none is given. An explicit ``None`` raises
@@ -64,8 +66,8 @@ class ModelRegistry(Calls[User]):
         can_grant: Returns whether a user may grant or transfer a model to another user, or grant
             it to a group, which is a string. Default: to every user and group.
         secret_box: Encrypts API keys instead of the built-in AES-256-GCM.
-        secret_source: Returns the secret that a credential refers to by name, or ``None`` if its
-            owner may not use that with this provider and origin. Called as
+        secret_source: Returns the secret that a credential refers to by name, or ``None`` if the
+            credential's owner may not use it with this provider and origin. Called as
             ``secret_source(name, owner=..., provider=..., origin=...)``. Default: credentials can't
             refer to secrets.
         providers: Additional providers. One with a built-in id replaces the built-in one.
@@ -143,7 +145,7 @@ class ModelRegistry(Calls[User]):
         Example:
             >>> registry.init_app(app)
         """
-        app = getattr(app, "_get_current_object", lambda: app)()  # it may be current_app
+        app = getattr(app, "_get_current_object", lambda: app)()  # the app may be current_app
         if not isinstance(app, Flask):
             raise ConfigError(
                 f"init_app needs a Flask app, not a {type(app).__module__}.{type(app).__name__}. "
@@ -157,7 +159,7 @@ class ModelRegistry(Calls[User]):
                 "use subdomain_matching with a parent blueprint, or mount an app of its own for "
                 "the registry with Werkzeug's DispatcherMiddleware"
             )
-        config = Hidden(app.config)  # some reports show the values of what a line names
+        config = Hidden(app.config)  # some reports show the values of the names in a line
         settings = Settings.from_config(
             config.reveal(), own_secret_box=self._secret_box is not None
         )
@@ -186,10 +188,10 @@ class ModelRegistry(Calls[User]):
         keep_grants: bool = False,
         keep_active: bool = False,
     ) -> None:
-        """Delete or transfer what a user has. Call it before you delete the user.
+        """Delete or transfer a user's models and credentials. Call it before you delete the user.
 
-        Models and credentials go together. As for :meth:`transfer`, models lose their grants and
-        arrive switched off.
+        Models and credentials are transferred together. As with :meth:`transfer`, models lose their
+        grants and arrive switched off.
 
         Args:
             user: The user who leaves, active or not.
@@ -219,7 +221,7 @@ class ModelRegistry(Calls[User]):
         """Check that the encryption keys in use are configured, as the first request would do.
 
         Raises:
-            ConfigError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
+            ConfigError: A key is missing, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
 
         Example:
             >>> registry.check_keys()
@@ -231,6 +233,10 @@ class ModelRegistry(Calls[User]):
         return str(bind.dialect.name)
 
 
+# How many arguments the registry passes to the host's functions.
+_ARGUMENTS = {"user_loader": 0, "can_share": 1, "groups": 1, "can_grant": 2}
+
+
 def _check_callbacks(**callbacks: Any) -> None:
     for name, callback in callbacks.items():
         # A proxy such as Flask-Login's current_user can be called, and stands for a user.
@@ -240,3 +246,19 @@ def _check_callbacks(**callbacks: Any) -> None:
                 f"{name} must be a function"
                 + (f"; wrap the proxy, as in {name}=lambda: current_user" if is_proxy else "")
             )
+        count = _ARGUMENTS.get(name)
+        if callback is not None and count is not None and not _takes(callback, count):
+            how_many = f"{count or 'no'} argument{'' if count == 1 else 's'}"
+            raise ConfigError(f"{name} must be a function that takes {how_many}")
+
+
+def _takes(callback: Callable[..., Any], count: int) -> bool:
+    try:
+        signature = inspect.signature(callback)
+    except (NameError, TypeError, ValueError):  # some built-in functions have none
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True

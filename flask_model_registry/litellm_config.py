@@ -1,7 +1,7 @@
-"""A LiteLLM proxy's configuration, as lines to import: a setting is honoured, or refused by name.
+"""A LiteLLM proxy's configuration as lines to import: settings are followed, or refused by name.
 
-Nothing is guessed: what LiteLLM would look up in its environment, or what changes where an API key
-goes, must stand in the file in a form that the registry can store.
+Nothing is guessed: a value that LiteLLM would look up in its environment, or that changes where an
+API key goes, must be in the file in a form that the registry can store.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .providers import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What LiteLLM calls a provider, and what the registry does. Others have no key to import, or call
-# an API of their own.
+# What LiteLLM calls a provider, and what the registry does. Other providers have no key to import,
+# or an API of their own.
 _SAME = (
     "anthropic cerebras cohere dashscope deepinfra deepseek gemini groq meta minimax mistral "
     "modelscope moonshot nebius novita ollama openai openrouter perplexity sambanova volcengine "
@@ -88,7 +88,7 @@ _SECTIONS = {
     ),
 }
 _REFERENCE = "os.environ/"
-# Other names of a provider in the environment.
+# Other names for a provider in environment variables.
 _STEMS = {"COHERE": "CO", "VOLCENGINE": "ARK"}
 
 
@@ -100,7 +100,7 @@ def entries(config: Any) -> list[Any]:
     """Return the models of a configuration.
 
     Raises:
-        LiteLLMError: It has no models, or another section that may change how they are called.
+        LiteLLMError: It has no models, or has another section that may change how they are called.
     """
     models = config.get("model_list") if isinstance(config, dict) else None
     if not isinstance(models, list) or not models:
@@ -193,7 +193,7 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     if provider == "voyage" and base_url is None and (api_key or "").startswith("al-"):
         raise LiteLLMError("LiteLLM sends this API key to MongoDB; write an api_base")
     if provider == "openai" and base_url is not None:
-        provider = "openai-compatible"  # or users would take the gateway for OpenAI
+        provider = "openai-compatible"  # otherwise users would think that the gateway is OpenAI
     line = {
         "model_id": entry["model_name"],
         "model_provider": provider,
@@ -207,7 +207,7 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _resolved(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters that are honoured, those of the environment too."""
+    """Return the parameters that the import follows, with values from the environment."""
     resolved = {}
     for field, value in params.items():
         if field not in _HONOURED | _OF_THE_PROXY:
@@ -242,7 +242,7 @@ def _number(value: Any) -> float:
 def _path(base_url: str) -> str:
     try:
         return urlsplit(base_url).path.rstrip("/")
-    except ValueError:  # its message would quote it
+    except ValueError:  # the error's message would quote the value
         raise LiteLLMError("litellm_params has an invalid base URL") from None
 
 
@@ -281,7 +281,7 @@ def _base_url(params: Mapping[str, Any], prefix: str, environ: Mapping[str, str]
             "openai/v1"
         )
     if PROVIDERS[prefix] == "ollama" and not path:
-        return f"{base_url.rstrip('/')}/v1"  # where Ollama speaks OpenAI's API
+        return f"{base_url.rstrip('/')}/v1"  # the path of Ollama's OpenAI-compatible API
     return base_url
 
 
@@ -292,7 +292,7 @@ def _check_no_base_in_environment(prefix: str, environ: Mapping[str, str]) -> No
     name = re.compile(rf"(?:{stems})_(?:\w+_)?(?:API_BASE|BASE_URL|API_URL)|USE_LITELLM_PROXY")
     if found := sorted(each for each in environ if name.fullmatch(each) and environ[each]):
         raise LiteLLMError(
-            f"{found[0]} is set, so LiteLLM may call another server than the provider's. "
+            f"{found[0]} is set, so LiteLLM may call a server other than the provider's. "
             "Write an api_base, or unset it"
         )
 
@@ -308,7 +308,7 @@ def _category(info: Any, upstream: str) -> str:
     mode = info.get("mode") if isinstance(info, dict) else None
     if mode is None and _NEEDS_A_MODE.search(upstream):
         raise LiteLLMError("say what the model is for, in model_info.mode, such as embedding")
-    if mode is not None and not isinstance(mode, str):  # with YAML's aliases, endless as text
+    if mode is not None and not isinstance(mode, str):  # YAML's aliases can make it endless as text
         raise LiteLLMError("model_info.mode must be text")
     if mode is not None and mode not in _CATEGORIES:
         raise LiteLLMError(f"model_info.mode: the registry has no models for {mode[:40]!r}")

@@ -1,6 +1,6 @@
 """Who may do what, which model a ``model_id`` leads to, and what a transfer changes, without SQL.
 
-``db/access.py`` is ``ALLOWED`` in SQL.
+``db/access.py`` has ``ALLOWED`` in SQL.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 class Action(Enum):
     """What a user may do with a model."""
 
-    USE = "use"  # see, list and call it
+    USE = "use"  # see, list and call the model
     EDIT = "edit"
     DELETE = "delete"
-    SHARE = "share"  # with everyone; grant it, transfer it
+    SHARE = "share"  # share it with everyone, grant it, transfer it
+
+    __hash__ = object.__hash__  # by identity, because Enum's own is a function in Python
 
 
 class Relation(Enum):
@@ -39,9 +41,11 @@ class Relation(Enum):
     GRANTEE = "granted to the user"
     GROUP = "granted to a group of the user"
 
+    __hash__ = object.__hash__
+
     @property
     def is_granted(self) -> bool:
-        """Whether it comes from a grant."""
+        """Whether the relation comes from a grant."""
         return self in {Relation.GRANTEE, Relation.GROUP}
 
 
@@ -80,7 +84,7 @@ _REQUIRED = {
     Action.DELETE: "Only the owner, and users with a can_delete grant, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
-_NAMED = 10  # models, in a message
+_NAMED = 10  # how many models a message names
 _SHARING = "You need permission to share models with everyone."
 _SHARED = (
     "The model is shared with everyone. You need the right to share to switch it on, or to change "
@@ -91,7 +95,7 @@ _SHARED = (
 
 @dataclass(frozen=True)
 class Actor:
-    """The user who asks: primary key, groups, and whether they may share with everyone."""
+    """The user who acts: primary key, groups, and whether they may share with everyone."""
 
     key: Any
     groups: tuple[str, ...] = ()
@@ -138,12 +142,12 @@ def check_allowed(action: Action, actions: Collection[Action]) -> None:
 
 
 def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
-    """A test needs USE. It needs EDIT if the provider may bill it, or for another model."""
+    """Return EDIT for a test that may be billed or tests another model, otherwise USE."""
     return Action.EDIT if is_other_model or is_billed else Action.USE
 
 
 def check_sharing(actor: Actor, message: str = _SHARING) -> None:
-    """Sharing with everyone, and choosing defaults for everyone, need the host's permission."""
+    """Check that the actor may share, or choose defaults, for everyone."""
     if not actor.can_share():
         raise ForbiddenError(message)
 
@@ -189,16 +193,16 @@ def check_shared_key(actor: Actor) -> None:
 
 
 def check_unused(models: Sequence[Mapping[Any, Any]]) -> None:
-    """A credential is deleted when no model uses it, unless its owner detaches them."""
+    """Check that no model uses a credential to be deleted, unless its owner detaches them."""
     if models:
         raise CredentialInUseError(_used_by(models))
 
 
 def check_none_elsewhere(models: Sequence[Mapping[Any, Any]]) -> None:
-    """A credential moves to another origin with all its models, so none may be at another path."""
+    """Check that no model is at another path, because all move with their credential."""
     if models:
         raise CredentialInUseError(
-            f"{_used_by(models)} They are at another path than the credential. Move them there "
+            f"{_used_by(models)} Their paths differ from the credential's. Move them to its path "
             "first, or give them API keys of their own."
         )
 
@@ -210,13 +214,13 @@ def _used_by(models: Sequence[Mapping[Any, Any]]) -> str:
 
 
 def check_grantee(model: Mapping[Any, Any], user: Any) -> None:
-    """A model is granted to users who don't own it."""
+    """Check that a model isn't granted to its owner."""
     if user == model["owner_id"]:
         raise ConflictError("The owner of a model needs no grant.")
 
 
 def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
-    """The owner revokes any grant, and a user declines the grant to themselves.
+    """Check that the actor is the owner, who may revoke, or the grantee, who may decline.
 
     A group's grant is not a member's alone, so its members don't decline it.
     """
@@ -225,7 +229,7 @@ def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
 
 
 def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
-    """Return what changes of a model whose owner gives it to another user.
+    """Return the fields that change when a model's owner gives it to another user.
 
     It arrives switched off, and the new owner accepts it by switching it on: until then no name
     leads to it, and no API key is sent to its base URL.
@@ -234,13 +238,13 @@ def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
 
 
 def check_active(model: Mapping[Any, Any], message: str = "") -> None:
-    """An inactive model is not called: not resolved, not tested, no default."""
+    """Check that a model is active, so that it can be resolved, tested or a default."""
     if not model["is_active"]:
         raise InactiveModelError(message)
 
 
 def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> None:
-    """A default is active and of the right category; one for everyone is shared as well."""
+    """Check that a default is active, of the right category, and shared if it is for everyone."""
     if model["category"] != category:
         raise ValidationError([("id", f"Must be a model of category {category}.")])
     check_active(model)
@@ -249,12 +253,12 @@ def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> Non
 
 
 def check_released(actions: Collection[Action], own_defaults: Collection[str]) -> None:
-    """Owners clear their own default before they delete, un-share or recategorize its model."""
+    """Check that a model is not its owner's default, before it is deleted or un-shared."""
     if Action.SHARE in actions and own_defaults:
         names = ", ".join(sorted(own_defaults))
         raise ConflictError(f"The model is your default for {names}. Clear that first.")
 
 
 def needs_release(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
-    """Return whether a change needs its owner's defaults to be cleared first."""
+    """Return whether the owner must clear their defaults with a model before this change."""
     return bool(old["category"] != new["category"] or (old["is_shared"] and not new["is_shared"]))

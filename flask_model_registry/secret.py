@@ -1,4 +1,4 @@
-"""Values that hide themselves, also in tracebacks."""
+"""Values that hide themselves, even in tracebacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Hidden(Generic[T]):
     __slots__ = ("_reveal",)
 
     def __init__(self, value: T) -> None:
-        # Serializers read attributes and slots, and none looks into what a function closes over.
+        # Serializers read attributes and slots, but not the closure of a function.
         self._reveal: Callable[[], T] = lambda: value
 
     def reveal(self) -> T:
@@ -92,7 +92,7 @@ class NoSecret(Secret):
 
 
 class ClearedFrames:
-    """Clear the local variables of the frames that an exception passed inside the block.
+    """Clear the local variables of the block's frames that an exception passed through.
 
     Error reports show local variables. This is for foreign code that gets an API key, such as an
     HTTP client. Frames outside the block stay unchanged.
@@ -113,10 +113,10 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Do what :class:`ClearedFrames` does in an ``except``, which costs nothing on success.
+    """Do the work of :class:`ClearedFrames` in an ``except``, which costs nothing on success.
 
     Args:
-        outer: What ``sys.exc_info()[1]`` was before the ``try``.
+        outer: The value of ``sys.exc_info()[1]`` before the ``try``.
     """
     for each in _chain(error, {id(outer)}):
         traceback.clear_frames(each.__traceback__)
@@ -129,7 +129,7 @@ def _chain(error: BaseException, passed: set[int]) -> Iterator[BaseException]:
         if each is not None and id(each) not in passed:
             passed.add(id(each))
             yield each
-            # Groups of exceptions hold others.
+            # Exception groups hold other exceptions.
             waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
 
 

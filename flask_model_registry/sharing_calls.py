@@ -121,7 +121,7 @@ class SharingCalls(Generic[User]):
         self._services.grants.revoke(self._users.actor(user), ModelRef(ref), grantee)
 
     def grants(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> types.Grants:
-        """Return whom a model is granted to, as ``{"users": [...], "groups": [...]}``.
+        """Return the grants of a model, as ``{"users": [...], "groups": [...]}``.
 
         Raises:
             NotFoundError: The user sees no such model.

@@ -1,8 +1,9 @@
-"""Signals (blinker): what happened to which model, and who did it; never a secret.
+"""Signals (blinker) report what happened to which model, and who did it, but never a secret.
 
 The sender is the app. Keywords are ``event`` (the signal's name), ``actor`` (the primary key of the
 user who did it, or ``None`` for the host), and the model's ``id``, ``model_id`` and ``owner`` (the
-owner's primary key) at that time. HTTP requests send them after the commit, Python calls at once.
+owner's primary key) at that time. HTTP requests send them after the commit, Python calls
+immediately.
 """
 
 from __future__ import annotations
@@ -41,5 +42,5 @@ credential_updated = namespace.signal(
 credential_deleted = namespace.signal("credential_deleted")
 resolved = namespace.signal("resolved", "The host's code got the API key.")
 
-# The calls of receivers that a transaction holds back until it is committed.
+# The calls of receivers that wait until a transaction is committed.
 outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("outbox", default=None)

@@ -42,7 +42,7 @@ class ModelRepresentation(TypedDict):
 
 
 class SecretSource(Protocol):
-    """A function that returns a secret of the host's, for credentials that refer to it by name.
+    """A function that returns the host's secrets, for credentials that refer to them by name.
 
     It returns the API key, the secret as a dict like that of a new credential, or ``None``.
     """
@@ -253,7 +253,7 @@ class CredentialChanges(TypedDict, total=False):
 
 
 class NewCredential(CredentialChanges, total=False):
-    """The fields of a new credential: a name, and a destination with a secret, or a model."""
+    """The fields of a new credential: a name, and a destination with a secret, or else a model."""
 
     kind: CredentialKind
     from_model: int
@@ -288,7 +288,7 @@ class SecretState(TypedDict):
 
 
 class NewModelOfAccount(_Optional):
-    """The fields of a model to register with a credential, which has provider and API key."""
+    """The fields of a model to register with a credential, which has the provider and API key."""
 
     model_id: str
     model_name: str

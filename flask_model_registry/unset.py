@@ -11,7 +11,7 @@ class Unset(Enum):
 
     UNSET = "not given"
 
-    def __repr__(self) -> str:  # in signatures of the documentation
+    def __repr__(self) -> str:  # how signatures in the documentation show it
         return self.name
 
 

@@ -16,6 +16,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationE
 from jwt import PyJWTError
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
 
+from .db.failures import refuses_a_lookup
 from .errors import (
     AuthenticationError,
     ConfigError,
@@ -45,6 +46,9 @@ else:
 # The flags of inactive users, and of visitors who are not logged in.
 _FLAGS = ("is_active", "is_authenticated")
 _ABSENT, _VISITOR = object(), object()
+# What an invalid token raises. The last two are of user loaders: one that does int(claims["sub"]),
+# and one that looks up a number that is too large for SQLite.
+_UNUSABLE = (JWTExtendedException, PyJWTError, ValueError, OverflowError)
 
 
 def jwt_user() -> Any:
@@ -57,7 +61,7 @@ def jwt_user() -> Any:
         ConfigError: The host app has no ``JWTManager`` or no ``user_lookup_loader``.
     """
     if "flask-jwt-extended" not in current_app.extensions:
-        raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or give user_loader")
+        raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or pass user_loader")
     locations = [*config.token_location]
     # A token within the body would be parsed before authentication, and not strictly.
     while "json" in locations:
@@ -68,20 +72,21 @@ def jwt_user() -> Any:
         verify_jwt_in_request(locations=locations)
     except NoAuthorizationError:
         raise AuthenticationError("Send an access token.") from None
-    except (JWTExtendedException, PyJWTError, ValueError) as error:
-        # ValueError: a user loader that does int(claims["sub"]). Messages may name the subject.
+    except _UNUSABLE as error:  # their messages may name the subject
         current_app.logger.info(
             "model registry: token refused: %s",
             type(error).__name__,
             extra=facts("token-refused"),
         )
-        raise AuthenticationError("The access token is not valid.", token_was_sent=True) from None
+        raise AuthenticationError(
+            "The access token is not valid, or has expired.", token_was_sent=True
+        ) from None
     try:
         return get_current_user()
     except RuntimeError:
         raise ConfigError(
             "Flask-JWT-Extended has no user loader; "
-            "add '@jwt.user_lookup_loader', or give ModelRegistry a user_loader"
+            "add '@jwt.user_lookup_loader', or pass ModelRegistry a user_loader"
         ) from None
 
 
@@ -100,16 +105,12 @@ class Users:
     ) -> None:
         self._session = session
         self._user_model = user_model
-        self._load_user = load_user
+        #: The function that returns the user of the request.
+        self.load_user = load_user
         self._can_share = can_share
         self._groups = groups
         self._can_grant = can_grant
         self.knows_who_shares = can_share is not None or hasattr(user_model, "is_admin")
-
-    @property
-    def load_user(self) -> Callable[[], Any]:
-        """The function that returns the user of the request."""
-        return self._load_user
 
     def actor(self, user: Any = UNSET) -> Actor:
         """Return the actor for a user, or for the user of the request.
@@ -128,16 +129,21 @@ class Users:
                 _all_true(user, *_FLAGS)
             return Actor(key, self._groups_of(user), lambda: self._may_share(user))
         if not has_request_context():
-            raise AuthenticationError("There is no request to take the user from; give 'user'.")
+            raise AuthenticationError("There is no request to take the user from; pass 'user'.")
         try:
-            user = self._unwrapped(self._load_user())
+            try:
+                user = self._unwrapped(self.load_user())
+            except (sa.exc.DBAPIError, OverflowError) as error:
+                if refuses_a_lookup(error):  # such as a NUL in PostgreSQL: no user has it
+                    raise AuthenticationError(token_was_sent=True) from error
+                raise
             if user is None or user is False or user is _VISITOR:
                 raise AuthenticationError
             key = self._key_of(user)
             if not _all_true(user, *_FLAGS):
                 raise AuthenticationError
             return Actor(key, self._groups_of(user), lambda: self._may_share(user))
-        except ObjectDeletedError:  # since the login was read
+        except ObjectDeletedError:  # the user was deleted after the login was read
             raise AuthenticationError from None
 
     def from_key(self, key: Any) -> Actor:
@@ -152,10 +158,10 @@ class Users:
         return self.actor(user)
 
     def check_recipient(self, key: Any, owner: Any) -> None:
-        """Check that a user who is to get something could log in and use it.
+        """Check that a recipient could log in and use the model.
 
         Args:
-            owner: The primary key of the user who gives it.
+            owner: The primary key of the user who gives the model.
 
         Raises:
             NotFoundError: There is no such user, the user is not active, or ``can_grant`` refuses.
@@ -166,7 +172,7 @@ class Users:
             raise NotFoundError("There is no such user.")
 
     def check_group(self, name: str, owner: Any) -> None:
-        """Check that a group may be granted something by a user.
+        """Check that a user may grant a model to a group.
 
         Raises:
             NotFoundError: ``can_grant`` refuses.
@@ -186,7 +192,7 @@ class Users:
         """Return the value of a user's primary key.
 
         Args:
-            argument: The name of the parameter that the user was passed for.
+            argument: The name of the parameter that got the user.
             hint: What the caller can do instead of passing a user.
 
         Raises:
@@ -207,7 +213,7 @@ class Users:
                     "groups must return the names of groups, as an iterable of strings, "
                     + describe_type(name)
                 )
-            # Nothing can be granted to names that databases compare differently.
+            # Names that databases compare differently can't get grants.
             if NAME.match(name):
                 names.add(name)
         return tuple(sorted(names))
@@ -246,15 +252,16 @@ class Users:
         if mapper.class_ is not self._user_model and not self._has_key(mapper):
             user_key: Any = sa.inspect(self._user_model).primary_key[0]
             raise ConfigError(
-                f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, that are "
-                f"not those of the registry's users, {user_key}; "
-                f"give a {self._user_model.__name__} that is stored with these"
+                f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, but the "
+                f"registry knows users by {user_key}; "
+                f"give a {self._user_model.__name__} that is stored with that key"
             )
         if state.pending:
             self._session.flush()
-        if state.identity is None:
+        identity = state.identity
+        if identity is None:
             raise ConfigError("this user is not in the database yet; add it to the session first")
-        return state.identity[0]
+        return identity[0]
 
     def _has_key(self, mapper: sa.orm.Mapper[Any]) -> bool:
         """Return whether the registry refers to the primary key that identifies the objects."""
@@ -277,28 +284,29 @@ class Users:
 
 
 def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:
-    """Return whether all these attributes of a user are true; a missing one is the default.
+    """Return whether all these attributes of a user are true; a missing one has its default.
 
-    Check each, because an attribute that is not a boolean is an error even if another is false.
+    Each is checked, because an attribute that is not a boolean is an error even if another is
+    false.
     """
     result = True
     for name in names:
-        try:
-            value = getattr(user, name)
-        except AttributeError:
-            # Most users have none of the flags, and getattr_static takes ten times as long as the
-            # classes. Only with a __getattribute__ of their own does it find more.
+        value = getattr(user, name, _ABSENT)
+        if value is _ABSENT:
+            # Most users have none of the flags, and getattr_static takes ten times as long as
+            # looking at the classes. It only finds more if the class has its own __getattribute__.
             is_there = False
             for each in type(user).__mro__:
-                is_there = is_there or name in vars(each)
+                is_there = is_there or name in each.__dict__
             own: Any = type(user).__getattribute__
             if not is_there and own is not object.__getattribute__:
                 is_there = inspect.getattr_static(user, name, _ABSENT) is not _ABSENT
             if is_there:
-                # Its own code failed. Treating that as a missing attribute would let everyone in.
+                # The property's own code failed. Treating that as a missing attribute would let
+                # everyone in.
                 raise ConfigError(
                     f"{type(user).__name__}.{name} is there, but raised an AttributeError{fix}"
-                ) from None
+                )
             value = default
         if value is not True and not _is_true(value, f"{type(user).__name__}.{name}", fix):
             result = False
@@ -307,7 +315,7 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
 
 def _is_true(value: Any, name: str, fix: str = "") -> bool:
     """Return whether a value is true in a database: a boolean, a number or NULL."""
-    # A method that was not called, a coroutine, "false" and b"\0" are all true to Python.
+    # Python takes a method that was not called, a coroutine, "false" and b"\0" as true.
     if value is None or isinstance(value, (bool, int)):
         return bool(value)
     if isinstance(value, (float, Decimal)) and not _is_nan(value):
@@ -316,5 +324,5 @@ def _is_true(value: Any, name: str, fix: str = "") -> bool:
 
 
 def _is_nan(value: float | Decimal) -> bool:
-    # Not math.isnan, which takes no signaling NaN.
+    # Not math.isnan, which refuses a signaling NaN.
     return value.is_nan() if isinstance(value, Decimal) else value != value  # noqa: PLR0124

@@ -44,7 +44,7 @@ def written() -> str:
             if method != "parameters":
                 parameters = [*item.get("parameters", ()), *operation["parameters"]]
                 lines += _operation(f"{method.upper()} {path}", operation, parameters, shapes)
-    lines += ["## Shapes", "", "What responses have, and what is nested in bodies.", ""]
+    lines += ["## Shapes", "", "The fields of responses, and of the objects inside bodies.", ""]
     for name in sorted(_answered(description) | _nested(description)):
         lines += [f"### {name}", "", *_fields(shapes[name]), ""]
     return "\n".join(lines)

@@ -91,7 +91,7 @@ COMMON = {
 }
 #: Attributes that mean the same in each class.
 FIELDS = {
-    "EncryptionKey.id": "Its public name, which is stored beside what it encrypts.",
+    "EncryptionKey.id": "Its public name, which is stored with what it encrypts.",
     "id": "The integer id.",
     "model_id": "The name that its owner gave the model.",
     "category": "`llm`, `embedding`, `image`, `speech` or `rerank`.",

@@ -1,4 +1,4 @@
-"""Credentials as tests make and use them."""
+"""Make and use credentials in tests."""
 
 from tests.hosts import CANARY, PREFIX
 
@@ -43,7 +43,7 @@ def state(client, row_id):
     return client.get(f"{PREFIX}/{row_id}/credential").json
 
 
-#: The secrets and settings of the kinds that clouds have, as users enter them.
+#: The secrets and settings of cloud credentials, as users enter them.
 AWS = {
     "kind": "aws",
     "model_provider": "bedrock",

@@ -1,4 +1,4 @@
-"""Run as a program: register models in the example of calling them, and ask them a question."""
+"""Run as a program: register models in the example app `chat`, and ask them a question."""
 
 import json
 import runpy

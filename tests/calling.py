@@ -1,7 +1,7 @@
-"""Run as a program: call models with the real SDKs, as the documentation does or as it did before.
+"""Run as a program: call models with the real SDKs, as the documentation does or once did.
 
-DNS is a table. Everything else is real; SDKs change what is around them, so it is a process of its
-own.
+DNS is a table. Everything else is real. It is a process of its own, because SDKs change their
+surroundings.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class Caller:
         return kind(**kwargs, **options)
 
     def call(self):
-        """Return text, or what is awaited for it."""
+        """Return the text, or an awaitable of it."""
         return getattr(self, self.case["sdk"])()
 
     def openai(self):
@@ -141,7 +141,7 @@ def causes(error):
 def outcome(caller):
     try:
         return {"text": done(caller)}
-    except Exception as error:  # whatever an SDK makes of it
+    except Exception as error:  # whatever an SDK turns it into
         chain = [*causes(error)]
         return {
             "error": type(error).__name__,

@@ -7,13 +7,12 @@ import base64
 import gc
 import importlib
 import logging
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from _pytest.mark import KeywordMatcher
-from _pytest.mark.expression import Expression
 
 from tests import databases, tallies
 from tests.hosts import CANARY, OLD, keys, make_host
@@ -34,16 +33,13 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="leave out the tests that this file lists; a run without such a file writes it",
     )
-    parser.addoption(
-        "--measure-only",
-        metavar="EXPRESSION",
-        help="with --cov, trace only the tests that this selects, as -k would",
-    )
 
 
 def pytest_collection_modifyitems(items, config):
-    """Mark what starts servers, and leave out the cases whose parameters are for other databases."""
+    """Mark what `make test` leaves out, and drop cases that are for other databases."""
     items[:] = filter(_is_for_its_database, items)
+    for item in _beyond_their_samples(items):
+        item.add_marker(pytest.mark.slow)
     if (file := config.option.passed) and file.exists():
         passed = {*file.read_text().splitlines()}
         config.hook.pytest_deselected(items=[each for each in items if each.nodeid in passed])
@@ -73,26 +69,8 @@ def group_of(nodeid):
     return next((name for name, begin in GROUPS.items() if nodeid.startswith(begin)), nodeid)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    """Spare tests the tracing, which takes nearly as long as they do, where others reach as much."""
-    measured = item.config.option.measure_only
-    if not measured or _is_selected(item, measured):
-        return (yield)
-    coverage = item.config.pluginmanager.getplugin("_cov").cov_controller
-    coverage.pause()
-    try:
-        return (yield)
-    finally:
-        coverage.resume()
-
-
-def _is_selected(item, expression):
-    return Expression.compile(expression).evaluate(KeywordMatcher.from_item(item))
-
-
 def pytest_collection_finish():
-    """Spare the garbage collector the tests and all modules, which stay to the end."""
+    """Keep the garbage collector from scanning the tests and all modules, which stay to the end."""
     gc.collect()
     gc.freeze()
 
@@ -103,10 +81,24 @@ def _is_for_its_database(item):
     return not name or all(name in each.args for each in case.marks if each.name == "databases")
 
 
+def _beyond_their_samples(items):
+    """Return what `make test` leaves out of grids: all but as many cases as their marks say."""
+    grids = defaultdict(list)
+    for item in items:
+        if mark := item.get_closest_marker("sampled"):
+            name, database = item.nodeid.partition("[")[0], item.callspec.params.get("database")
+            grids[name, database, mark.args[0]].append(item)
+    for (*_, size), cases in grids.items():
+        step = max(1, len(cases) / size)
+        # The remainder goes along the diagonal, or all of them had the same value of a parameter.
+        kept = {int(step * number) + number % int(step) for number in range(size)}
+        yield from (case for number, case in enumerate(cases) if number not in kept)
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    """Say which software ran, and in one table what was tried to break the library."""
+    """Print which software ran, and a table of the attempts to break the library."""
     if hasattr(config, "workerinput"):
-        return  # the process that started this one knows of all
+        return  # the main process has all of them
     reports = [report for each in terminalreporter.stats.values() for report in each]
     if (file := config.option.passed) and not file.exists():
         stats = terminalreporter.stats
@@ -135,7 +127,7 @@ def _properties(report):
 
 @pytest.fixture
 def tally(record_property):
-    """Count, for the table at the end, what a check tried on a database and what came of it."""
+    """Count a check's attempts and results on a database, for the table at the end."""
 
     def count(check, database, **counts):
         record_property("tally", (check, database, counts))
@@ -144,7 +136,7 @@ def tally(record_property):
 
 
 def pytest_generate_tests(metafunc):
-    """Run what uses a database on each, or on those that a mark names.
+    """Run a test that uses a database on each, or on those that a mark names.
 
     A fixture of a test file that is called `database` too is run in the same way.
     """
@@ -164,7 +156,7 @@ def database(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_host(database):
-    """One host for all tests that need no other, as tables are slow to create."""
+    """One host for all tests that need no other, because tables are slow to create."""
     host = make_host(
         database.url,
         config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"]},
@@ -187,7 +179,7 @@ def host(shared_host, canary):
 
 @pytest.fixture
 def empty_databases(database, tmp_path):
-    """Make further databases of the same make, for the length of the test."""
+    """Make further databases of the same kind for this test."""
     made = []
 
     def make():
@@ -201,7 +193,7 @@ def empty_databases(database, tmp_path):
 
 @pytest.fixture
 def hosts(empty_databases, canary):
-    """Make further hosts, each with a database of its own, for the length of the test."""
+    """Make further hosts for this test, each with its own database."""
     made = []
 
     def make(*args, **options):
@@ -248,6 +240,14 @@ def bob(host):
     return host.client("bob")
 
 
+STATEMENTS = logging.getLogger("sqlalchemy.engine")
+# Which tests log statements with their parameters, as echo=True does: it takes a quarter of the time.
+WITH_STATEMENTS = {
+    *("test_account_credentials", "test_changes", "test_exchange", "test_exchange_credentials"),
+    *("test_keys", "test_python_writes", "test_register", "test_secrets"),
+}
+
+
 class Log(logging.Handler):
     """Keeps every record as text, tracebacks and all."""
 
@@ -262,7 +262,8 @@ class Log(logging.Handler):
 
 @pytest.fixture(scope="session", autouse=True)
 def _everything_is_logged():
-    logging.getLogger().setLevel(logging.DEBUG)  # SQLAlchemy too, as with echo=True
+    logging.getLogger().setLevel(logging.DEBUG)
+    STATEMENTS.propagate = False  # pytest would keep each of them twice
 
 
 @pytest.fixture(autouse=True)
@@ -276,14 +277,21 @@ def _no_event_loop_of_a_browser(request):
 
 
 @pytest.fixture(autouse=True)
+def _only_races_wait_for_the_disk(request):
+    databases.Disk.waits = "races" in request.keywords
+
+
+@pytest.fixture(autouse=True)
 def canary(request):
     """Fail if an API key, or eight characters of one in a row, got into a log or a response.
 
     The same for the encryption keys of the app, and for what its commands print.
     Fail as well if an answer was a 5xx, in a test that does not force one.
     """
+    STATEMENTS.setLevel(logging.INFO if request.path.stem in WITH_STATEMENTS else logging.WARNING)
     log = Log()
-    logging.getLogger().addHandler(log)
+    for logger in (logging.getLogger(), STATEMENTS):
+        logger.addHandler(log)
 
     def check(app):
         texts = [*log.texts, *app.extensions["seen"]]
@@ -293,12 +301,13 @@ def canary(request):
             assert [status for status in app.extensions["statuses"] if status >= 500] == []
 
     yield check
-    logging.getLogger().removeHandler(log)
+    for logger in (logging.getLogger(), STATEMENTS):
+        logger.removeHandler(log)
     assert traces(log.texts) == []
 
 
 def traces(texts):
-    """Return what of the canary can be found in the texts, in the usual encodings."""
+    """Return the pieces of the canary in the texts, in the usual encodings."""
     return _found(_pieces(), texts)
 
 
@@ -314,7 +323,7 @@ def _pieces():
 
 
 def traces_of_encryption_keys(texts, app):
-    """Return what of the app's encryption keys can be found in the texts."""
+    """Return the pieces of the app's encryption keys in the texts."""
     keys = app.config.get("MODEL_REGISTRY_ENCRYPTION_KEYS") or ()
     pieces = set()
     for key in keys.split(",") if isinstance(keys, str) else keys:
@@ -332,7 +341,7 @@ def _found(pieces, texts):
 
 @pytest.fixture
 def serve():
-    """Start servers on this machine for the length of the test."""
+    """Start servers on this machine for this test."""
     started = []
 
     def serve(handler, **options):

@@ -75,21 +75,21 @@ def several_apps(page, world):
     notes = world.names["notes"] = flask.Blueprint("notes", __name__)
     notes.add_url_rule("/notes", "all", lambda: "noted")
     create_app = page.do()["create_app"]
-    for app in (create_app(), create_app()):  # as tests and commands do
+    for app in (create_app(), create_app()):  # like tests and commands
         world.take(app)
         assert len(world.client().get(f"/v2{PREFIX}/").json) == 5
         assert app.test_client().get("/v2/notes").text == "noted"
     with app.test_request_context():
         assert flask.url_for("api.model_registry.models") == f"/v2{PREFIX}/"
     text = (ROOT / "docs" / page.name).read_text()
-    told = re.search(r"that the registry's own have: (.*?)\.\n", text, re.DOTALL)[1]
+    told = re.search(r"that the registry's own routes use: (.*?)\.\n", text, re.DOTALL)[1]
     rules = [rule for rule in app.url_map.iter_rules() if ".model_registry." in rule.endpoint]
     assert {*re.findall(r"`(\w+)`", told)} == set().union(*(rule.arguments for rule in rules))
 
 
 @reads("hosts.md", "Users with any type of primary key")
 def users_have_uuids(page, _world):
-    """Have an app of its own, whose users are what the page says."""
+    """Make an app whose users are declared as on the page."""
     text = page.take("python")
     db, jwt = SQLAlchemy(), JWTManager()
     names = {"db": db, "jwt": jwt, "ModelRegistry": ModelRegistry}
@@ -163,7 +163,7 @@ def sessions(page, world):
 
 
 def exempts(page, world):
-    """Have forms with CSRF tokens, and the registry without them."""
+    """Check that forms need CSRF tokens, and the registry doesn't."""
     app = world.mount()
     world.names["csrf"] = flask_wtf.CSRFProtect(app)
     app.add_url_rule("/csrf-token", view_func=flask_wtf.csrf.generate_csrf)
@@ -199,4 +199,7 @@ def has_jwt_cookies(page, world):
     client = app.test_client()
     client.post("/login", data={"name": "alice"})
     refused = client.post(f"{PREFIX}/register", json=model())
-    assert (refused.status_code, refused.json["detail"]) == (401, "The access token is not valid.")
+    assert (refused.status_code, refused.json["detail"]) == (
+        401,
+        "The access token is not valid, or has expired.",
+    )

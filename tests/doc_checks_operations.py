@@ -1,4 +1,4 @@
-"""Readers of what operators do: each trouble is made, seen as the page shows it, and ended as it says."""
+"""Readers of the pages for operators: cause each problem, and fix it as the page says."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from flask_model_registry import configure_sqlite
 from flask_model_registry.cli import new_key
-from tests.databases import make_database
+from tests.databases import SERVERS, make_database
 from tests.doc_runner import reads
 from tests.hosts import CANARY, PREFIX, model
 from tests.upstream import Upstream, is_silent, wait_until
@@ -29,13 +29,13 @@ CLOSED = "postgresql+psycopg://app@127.0.0.1:1/app"
 
 
 def plain(text):
-    """Return the lines of an output, without what differs from one run to the next."""
+    """Return the lines of an output, without the parts that differ between runs."""
     text = text.replace("10.20.0.7", "127.0.0.1").replace("port 5432", "port 1")
     return [" ".join(line.split()) for line in KEY.sub("k", text).splitlines()]
 
 
 def shown(page, output):
-    """See that the page shows this output: each of its lines, in order."""
+    """Check that the page shows this output: each of its lines, in order."""
     lines, told = iter(plain(output)), plain(page.take("text"))
     assert [each for each in told if each not in lines] == [], output
 
@@ -67,10 +67,18 @@ def keys_in_a_file(world):
 
 
 def mounted(world, **config):
-    """Serve a new app from now on, as workers do that have been restarted."""
+    """Serve a new app from now on, like restarted workers."""
     return world.mount(
         MODEL_REGISTRY_ENCRYPTION_KEYS_FILE=str(world.folder / "encryption-keys"), **config
     )
+
+
+@reads("deploy.md", "Encryption keys")
+def encryption_keys_are_rotated(page, world):
+    path = keys_in_a_file(world)
+    path.write_text(f"{new_key('k2027')}\n{path.read_text()}")
+    shown(page, page.do())
+    page.do()["check"](mounted(world))
 
 
 @reads("troubleshooting.md", "Requests return 503")
@@ -92,7 +100,7 @@ def the_database_is_away(page, world):
 def the_disk_is_full(page, world):
 
     def has_no_room(raw, _record):
-        raw.execute("PRAGMA max_page_count = 1")  # SQLite takes as many as there are
+        raw.execute("PRAGMA max_page_count = 1")  # SQLite has no limit
 
     with world.app.app_context():
         engine = world.names["db"].engine
@@ -134,7 +142,7 @@ def a_wrong_encryption_key(page, world):
     mounted(world)
     assert world.client().get(f"{PREFIX}/1/credential").json["status"] == "readable"
 
-    path.write_text(wrong)  # and now it is lost
+    path.write_text(wrong)  # and now the key is lost
     shown(page, fails(page, world))
     world.shell.environ["FLASK_MODEL_REGISTRY_KEY_CHECK"] = "warning"
     mounted(world, MODEL_REGISTRY_KEY_CHECK="warning")
@@ -146,10 +154,18 @@ def a_wrong_encryption_key(page, world):
     assert "missing" not in page.do()
 
 
+def of_mariadb(command):
+    """Have a command of the page ask the suite's server."""
+    url = sa.make_url(SERVERS["mariadb"])
+    there = f"--host={url.host} --port={url.port} --user={url.username}"
+    command = command.replace("--host=db.example.com --port=3306 --user=app", there)
+    return command.replace("--password", f"--password={url.password or ''}")
+
+
 @reads("troubleshooting.md", "The database failed over")
 def the_primary_only_reads(page, world):
-    if shutil.which("psql") is None:
-        pytest.skip("psql is not installed")
+    if None in map(shutil.which, ("psql", "mariadb")):
+        pytest.skip("psql or mariadb is not installed")
     database = make_database("postgresql", world.folder)
     db = world.names["db"]
     old = database.url + "%20-cdefault_transaction_read_only%3Don"
@@ -167,6 +183,7 @@ def the_primary_only_reads(page, world):
         for url, told in ((old, "on"), (database.url, "off")):
             world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"] = url
             assert world.shell.run(check).strip() == told
+        assert world.shell.run(of_mariadb(page.take("sh"))).strip() == "0"
         for each in world._apps[1:]:
             with each.app_context():
                 db.session.remove()
@@ -222,7 +239,7 @@ def a_backup_is_restored(page, world):
         world.names["db"].engine.dispose()
     shown(page, page.do())
     shutil.copy(world.folder / "backup.sqlite", live)
-    assert "5 of 5 API keys open." in page.do()
+    assert "5 of 5 API keys can be decrypted." in page.do()
     with world.app.app_context():
         configure_sqlite(world.names["db"].engine)
     assert world.client().get(f"{PREFIX}/5").status_code == 200
@@ -251,7 +268,7 @@ def a_provider_hangs(page, world):
     assert json.loads(page.do())["result"] == "ok"
 
 
-# A table of the host's own, with what SQLite takes and the others do not.
+# A table of the host's own, with values that SQLite accepts and the others don't.
 NOTES = """
 
 class Note(db.Model):
@@ -261,7 +278,7 @@ class Note(db.Model):
     written_at = db.Column(db.DateTime)
     data = db.Column(db.JSON)
 """
-# What is written to it in SQL, and whether each server takes it.
+# The values written to it in SQL, and whether each server accepts them.
 REFUSED = {
     "'long text', NULL": {"postgresql", "mariadb"},
     "'a', 99": {"postgresql", "mariadb"},
@@ -294,7 +311,7 @@ def to_a_server(page, world):
 
 
 def fill(world):
-    """Have all that a registry can have, and a model that is gone with the largest id."""
+    """Fill a registry with everything it can have, and delete the model with the largest id."""
     db, registry = world.names["db"], world.names["registry"]
     alice, bob = world.load(1), world.load(7)
     account = {"model_provider": "openai", "base_url": world.at_upstream}
@@ -316,7 +333,7 @@ def fill(world):
 
 
 def moves(world, database, prepare, run, check):
-    """Move to a server, and see that all is there; return what the script printed."""
+    """Move to a server, and check that everything is there; return the script's output."""
     db, registry = world.names["db"], world.names["registry"]
     old, before = world.app, tag(world)
     shell, here = world.shell, world.shell.environ["FLASK_SQLALCHEMY_DATABASE_URI"]
@@ -339,7 +356,7 @@ def moves(world, database, prepare, run, check):
     printed = shell.run(run)
     with pytest.raises(SystemExit, match="isn't empty"):
         copies(world)
-    assert "7 of 7 API keys open." in shell.run(check)
+    assert "7 of 7 API keys can be decrypted." in shell.run(check)
 
     with old.app_context(), db.engine.connect() as connection:
         rows = {

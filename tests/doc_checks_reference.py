@@ -72,7 +72,7 @@ def errors(page, world):
 
 
 def handles_all(page, world):
-    """Have a handler for all exceptions answer those of the registry, of Werkzeug and others."""
+    """Check that a handler for all exceptions handles the registry's, Werkzeug's and others."""
     app = world.mount(PROPAGATE_EXCEPTIONS=False)
     world.names["HTTPException"] = HTTPException
     page.do()
@@ -181,7 +181,7 @@ def python(page, world):
 
 
 def in_the_background(summarize, world):
-    """Do a task in a thread, with a user and with one who is gone; none is put into a queue."""
+    """Run a task in a thread, with a user and with a deleted one; neither is put into a queue."""
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(summarize, 7, "gpt-4o").result() == "gpt-4o"
         with pytest.raises(flask_model_registry.MissingUserError):
@@ -217,7 +217,7 @@ def sqlite(page, world):
         assert world.names["db"].session.scalar(sa.text("PRAGMA foreign_keys")) == 1
     assert page.do().split() == ["ok", "5", "seals", repr(world.key_id())]
     assert (world.folder / "backup.sqlite").stat().st_mode & 0o077 == 0
-    page.take("text")  # test_host_migrations.py sees it, and does the rest with Flask-Migrate
+    page.take("text")  # test_host_migrations.py checks that, and the rest with Flask-Migrate
     with app.app_context():
         world.names["connectable"] = world.names["db"].engine
     page.rest()
@@ -238,7 +238,7 @@ def transactions(page, world):
 
 
 def hooks_leave(world):
-    """Have a hook leave a user in the session: a write commits it, all else does not."""
+    """Check that a user whom a hook leaves in the session is committed by a write only."""
     db, User = world.names["db"], world.names["User"]
     app = world.mount()
     app.before_request(lambda: db.session.add(User()))
@@ -253,7 +253,7 @@ def hooks_leave(world):
 
 @reads("upgrading.md", "Versions and support", models=("m1", "m2", "m3", "m4", "m5"))
 def versions(page, world):
-    """See that each fact that the page repeats is what setup.cfg, noxfile.py and others say."""
+    """Check each fact on the page against setup.cfg, noxfile.py and others."""
     text = text_of(ROOT / "docs" / page.name, "Versions and support")
     sent, shown = page.do(), page.do()
     answer = world.client().post(f"{PREFIX}/register", json=sent)
@@ -302,9 +302,9 @@ def assert_as_tested(text, pythons):
     assert re.findall(r'nox.param\("([\d.]+)"', nox) == pythons
     assert f"Python {first} or newer, and names {first} to {last} as tested" in text
     assert f"python_requires = >={first}" in setup
-    (on_ours,) = re.findall(r"and (MariaDB [\d.]+\d)\. The workflow", text)
+    (on_ours,) = re.findall(r"and (MariaDB [\d.]+\d)\. The GitHub workflow", text)
     assert f"The tests run on {on_ours} " in (ROOT / "docs" / "databases.md").read_text()
-    if (ROOT / ".github").exists():  # which the sdist leaves out, with SECURITY.md
+    if (ROOT / ".github").exists():  # the sdist leaves these out, with SECURITY.md
         workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text()
         assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == named
         postgresql, mariadb = re.findall(r"image: \w+:(\d+)", workflow)
@@ -333,7 +333,7 @@ def mysql(page, world):
 
 
 def recovers(page, world):
-    """Have the page listen to errors; tests/software/test_failover.py has the servers."""
+    """Run the page's listener for errors; tests/software/test_failover.py has the servers."""
     page.do()
     with world.app.app_context(), pytest.raises(sa.exc.OperationalError) as caught:
         world.names["db"].session.execute(sa.text("SELECT * FROM absent"))
@@ -341,7 +341,7 @@ def recovers(page, world):
 
 
 def connects(app, url, *statements):
-    """Make an engine of the options that a page has set; execute what there is to execute."""
+    """Make an engine with the options of a page, and execute its statements."""
     engine = sa.create_engine(url, **app.config["SQLALCHEMY_ENGINE_OPTIONS"])
     for statement in statements:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -1,4 +1,4 @@
-"""Reads the documentation as its readers do: writes the files, runs the commands, calls the code."""
+"""Follows the documentation like a reader: writes the files, runs the commands, calls the code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ READERS = {}
 
 
 def reads(page, section=None, **options):
-    """Make a function the reader of a page or a section: it gets that, and a world with these options."""
+    """Make a function the reader of a page or section; it gets that, and a world with options."""
 
     def decorate(reader):
         READERS[page, section] = (reader, options)
@@ -54,7 +54,7 @@ class Block:
 
 
 def text_of(page, section=None):
-    """Return the text of a page, or of what is below one of its headings of the second level."""
+    """Return the text of a page, or of one of its sections."""
     if section is None:
         return page.read_text()
     (text,) = re.findall(
@@ -123,7 +123,7 @@ class World:
     def _fill(self, models):
         db, User, registry = self.names["db"], self.names["User"], self.names["registry"]
         with self.app.app_context():
-            configure_sqlite(db.engine)  # the reader's commands write beside us
+            configure_sqlite(db.engine)  # the reader's commands write at the same time
             db.create_all()
             db.session.add_all([User(id=1, is_admin=True), User(id=7)])
             db.session.commit()
@@ -135,7 +135,7 @@ class World:
             self.bobs = create_access_token("7")
 
     def mount(self, **config):
-        """Have the registry that a page has made serve an app."""
+        """Make the page's registry serve an app."""
         app = Flask("page", root_path=str(self.folder), instance_path=str(self.folder / "instance"))
         app.config.from_prefixed_env()
         app.config.update(config, SECRET_KEY="s" * 48)
@@ -145,7 +145,7 @@ class World:
         return self.take(app)
 
     def take(self, app):
-        """Go on with an app; nothing of it calls the world."""
+        """Continue with an app that calls no server outside."""
         transport = services_of(app).providers.client._transport
         transport._network = Network(default_context, look_up_here, sleep=lambda _: None)
         self._apps.append(app)
@@ -165,7 +165,7 @@ class World:
             self._stack.callback(self._server.shutdown)
 
     def request(self, token=None):
-        """Be in a request of alice's, or of whose token it is."""
+        """Enter a request by alice, or by the owner of the token."""
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return self.app.test_request_context(headers=headers)
 
@@ -178,7 +178,7 @@ class World:
         return self.names["db"].session.get(self.names["User"], key)
 
     def key_id(self):
-        """Return what the encryption key is called in the database."""
+        """Return the encryption key's name in the database."""
         with self.app.app_context():
             column = self.names["registry"].tables.models.c.key_id
             return self.names["db"].session.scalar(sa.select(column).limit(1))
@@ -226,14 +226,14 @@ class Page:
             self._entered.add(id(frame.f_code))
 
     def take(self, language):
-        """Return the next block, which is in this language, for the test to do what it says."""
+        """Return the next block, which is in this language; the test follows it itself."""
         block = self.blocks[self._next]
         assert block.language == language, block
         self._next += 1
         return block.text
 
     def replace(self, old, new):
-        """Have the next block hold a value of this world, in place of that of the page."""
+        """Replace a value in the next block with this world's."""
         block = self.blocks[self._next]
         assert old in block.text, block
         self.blocks[self._next] = replace(block, text=block.text.replace(old, new))
@@ -243,7 +243,7 @@ class Page:
         (self.world.folder / name).write_text(self.take(language) + ending)
 
     def do(self, count=1):
-        """Do what the next blocks say, and return what the last one printed or holds."""
+        """Follow the next blocks, and return the output or the content of the last one."""
         for _ in range(count):
             block = self.blocks[self._next]
             self._next += 1
@@ -281,7 +281,7 @@ class Page:
 
 
 def _within(code):
-    """Yield all code that is defined in some code, which is to be called too."""
+    """Yield all functions that are defined within some code, because they must be called too."""
     for each in code.co_consts:
         if isinstance(each, CodeType):
             yield each

@@ -1,4 +1,4 @@
-"""Run as a program: read the page of calls, with the SDKs; they change what is around them."""
+"""Run as a program, because SDKs change their surroundings: follow the page about calls."""
 
 import asyncio
 import json

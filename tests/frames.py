@@ -1,4 +1,4 @@
-"""What an error report could show of an exception: the local variables of all it passed through."""
+"""What an error report could show: the local variables of all frames that an exception passed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from tests.conftest import traces
 PACKAGE = Path(flask_model_registry.__file__).parent
 TESTS = Path(__file__).parent
 _DEPTH = 6
-# What belongs to the host is the host's, and a traceback shows no more of it than its repr.
+# Objects of the host are the host's to hide, and a traceback only shows their repr.
 _HOSTS = {"blinker", "flask", "flask_sqlalchemy", "marshmallow", "sqlalchemy", "tests", "werkzeug"}
+_CONTAINERS = {dict, list, tuple, set, frozenset, deque}
 _LEAVES = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType)
 
 
 def frames(error):
-    """Yield the frames of an exception, and of those that it came of, hidden or not."""
+    """Yield the frames of an exception and of its causes, hidden or not."""
     seen, waiting = set(), [error]
     while waiting:
         error = waiting.pop()
@@ -56,32 +57,42 @@ def leaks(error, which=is_ours, *, known=()):
     """Return the local variables that hold an API key, as ``file:function:name``.
 
     Args:
-        known: The ``id`` of objects that live long and are looked at elsewhere.
+        known: The ``id`` of long-lived objects that are checked elsewhere.
     """
     found = [
         (f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}:{name}", value)
         for frame in filter(which, frames(error))
         for name, value in dict(frame.f_locals).items()
     ]
-    # Together, because frames share most objects, and each is then looked at once.
-    together = objects([value for _, value in found], known, depth=_DEPTH + 1)
-    if not traces(text for each in together for text in _spelled(each)):
+    # Together, because frames share most objects, so that each is only checked once.
+    if not traces(texts([value for _, value in found], known, depth=_DEPTH + 1)):
         return []
     return [*dict.fromkeys(place for place, value in found if traces(texts(value, known)))]
 
 
-def texts(value, known=()):
-    """Return as text all that is in a value, up to a depth."""
-    return [text for each in objects(value, known) for text in _spelled(each)]
+def texts(value, known=(), depth=_DEPTH):
+    """Return everything in a value as text, up to a depth."""
+    return [
+        text
+        for each, further in _walk(value, known, depth)
+        # Otherwise its text is that of its parts, which come too.
+        if type(each) not in _CONTAINERS or not further
+        for text in _spelled(each)
+    ]
 
 
 def objects(value, known=(), depth=_DEPTH):
-    """Return what is in a value, up to a depth."""
+    """Return the objects in a value, up to a depth."""
+    return [each for each, _ in _walk(value, known, depth)]
+
+
+def _walk(value, known, depth):
+    """Return what is in a value, each with the depth up to which its own parts are there."""
     found, waiting = {}, deque([(value, depth)])
     while waiting:
         value, depth = waiting.popleft()
         if id(value) not in found and id(value) not in known:
-            found[id(value)] = value
+            found[id(value)] = value, depth
             if depth:
                 waiting += [(each, depth - 1) for each in _inside(value)]
     return [*found.values()]
@@ -90,7 +101,8 @@ def objects(value, known=(), depth=_DEPTH):
 def _spelled(value):
     if isinstance(value, (bytes, bytearray, memoryview)):
         yield bytes(value).decode("latin-1")
-    for spell in (repr, str):
+    is_its_repr = type(value).__str__ is object.__str__
+    for spell in (repr,) if is_its_repr else (repr, str):
         try:
             yield spell(value)
         except Exception as error:

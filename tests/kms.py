@@ -1,4 +1,4 @@
-"""A key management service, as those of the clouds are, for the boxes of the documentation."""
+"""A key management service like those of clouds, for the documentation's secret boxes."""
 
 import os
 

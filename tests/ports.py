@@ -16,7 +16,7 @@ _offsets = itertools.count(random.SystemRandom().randrange(_LAST - _FIRST))
 def free_port():
     """A port that is free at every IPv4 address of this machine, and that this process hasn't returned before."""
     while True:
-        # Several workers of one run each take ports of their own: those whose remainder is theirs.
+        # Each worker of a run takes its own ports, by their remainder.
         workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         port = _FIRST + (next(_offsets) * workers + worker) % (_LAST - _FIRST)

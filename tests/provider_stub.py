@@ -155,7 +155,7 @@ class Stub(ThreadingHTTPServer):
         go_on: Set while streams may send their events.
 
     Args:
-        ssl_context: To speak TLS.
+        ssl_context: For TLS; without it, the server speaks plain http.
     """
 
     daemon_threads = True

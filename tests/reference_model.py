@@ -1,7 +1,7 @@
-"""The registry's rules once more, over plain dicts, as the documentation tells them.
+"""The registry's rules again, over plain dicts, as the documentation describes them.
 
-Each method says what status a request must be answered with, and does to the dicts what the
-request does to the database. Nothing here looks at the library.
+Each method returns the status that a request must get, and changes the dicts as the request
+changes the database. Nothing here uses the library.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ReferenceModel:
         return (model["owner"] == user, *rights)
 
     def refused(self, user, row_id, right=None):
-        """Return 404 or 403, or None if the user may; without a right, for the owner alone."""
+        """Return 404 or 403, or None if the user may; without a ``right``, only the owner may."""
         model = self.models.get(row_id)
         if model is None or not self.sees(user, model):
             return 404
@@ -82,13 +82,13 @@ class ReferenceModel:
         return [row_id for row_id, _ in sorted(named, key=rank)]
 
     def nearest(self, user, model_id):
-        """Return what the name leads to: an active model, if there is one."""
+        """Return the model that the name leads to: an active one, if there is one."""
         named = self.named(user, model_id)
         active = [row_id for row_id in named if self.models[row_id]["is_active"]]
         return next(iter(active + named), None)
 
     def to_change(self, user, model_id):
-        """Return what a change by name is of, and the status if that is not clear."""
+        """Return the model that a change by name is about, and the status if that is ambiguous."""
         named = self.named(user, model_id)
         if not named:
             return None, 404
@@ -127,7 +127,7 @@ class ReferenceModel:
         }
 
     def clear_invisible(self, row_id):
-        """Forget the defaults of those who cannot see it; who is in a group, only the host knows."""
+        """Forget the defaults of users who cannot see it, except while it is granted to groups."""
         model = self.models[row_id]
 
         def is_blind(user, each):
@@ -293,7 +293,7 @@ class ReferenceModel:
     # --- credentials
 
     def secret(self, model):
-        """Return the API key and the headers that the model is called with, if it has a key."""
+        """Return the API key and the headers of the model's calls, if it has a key."""
         if account := self.accounts.get(model["credential"]):
             return account["key"], account["headers"]
         return (model["key"], {}) if model["key"] else None
@@ -319,7 +319,7 @@ class ReferenceModel:
         return (409 if self.name_taken(user, account["name"]) else 201), account
 
     def make_account_of(self, user, row_id, name):
-        """Turn the API key of the model into a credential; the model's id stands for its own."""
+        """Turn the API key of the model into a credential, which gets the model's id here."""
         if status := self.refused(user, row_id):
             return status, None
         model = self.models[row_id]

@@ -1,7 +1,7 @@
-"""A host whose failures are reported by a tool, with the tool's defaults; run by test_reports.
+"""A host whose failures a tool reports, with the tool's defaults; run by test_reports.
 
-Sentry changes a process for good, so it has one of its own. The functions here are the host's: none
-has a variable that holds the API key, as a host's would.
+Sentry changes a process for good, so it has one of its own. The functions here are the host's.
+Unlike a real host's, none has a variable that holds the API key.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def build(folder):
 
 
 def failures(host):
-    """Yield calls that fail, each in another depth of the library."""
+    """Yield calls that fail, each at another depth of the library."""
     create = host.registry.create
     yield "a field", lambda: create(user=host.load("alice"), **hosts.model(model_id=""))
     yield "a name", lambda: create(user=host.load("alice"), **hosts.model(apikey=api_key()))
@@ -189,7 +189,7 @@ def main(tool, folder):
             call_and_report(host, call, capture)
             host.db.session.rollback()
             take(name)
-    # As a server has it: whatever escapes is logged, or captured by Sentry's own integration.
+    # As in a server: an escaping exception is logged, or captured by Sentry's own integration.
     host.box.fails = True
     if "sentry" not in tool:
         report_requests(host, capture)

@@ -1,4 +1,4 @@
-"""A model and people with every relation to it, and a request to each route."""
+"""A model, users with every relation to it, and a request to each route."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""A host app for processes of their own, set up by environment variables."""
+"""A host app for separate processes, set up by environment variables."""
 
 import os
 
@@ -9,7 +9,7 @@ JWT_SECRET_KEY = "the same in every process, of thirty-two bytes"
 
 
 def make(url, keys, **config):
-    """Return the host as one of many processes has it."""
+    """Return the host, as one of many processes."""
     connect_args = {"timeout": 120} if url.startswith("sqlite") else {}
     return create_host(
         declare(),
@@ -22,6 +22,6 @@ def make(url, keys, **config):
 
 
 def create_app():
-    """Be found by ``flask --app``."""
+    """Return the app, for ``flask --app``."""
     echo = bool(os.environ.get("TEST_ECHO"))
     return make(os.environ["TEST_URL"], os.environ["TEST_KEYS"], SQLALCHEMY_ECHO=echo).app

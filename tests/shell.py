@@ -1,4 +1,4 @@
-"""Shells in which blocks of the documentation run, as in those of a reader."""
+"""Shells that run blocks of the documentation, like a reader's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import flask_model_registry
 from tests.ports import free_port
 
-ADDRESS = "127.0.0.1:5000"  # where the pages have their server
+ADDRESS = "127.0.0.1:5000"  # where the pages' server runs
 
 # Commands that stand in for those of the same name, before the others in PATH.
 SHIMS = {
-    # What is to be installed must be there already: no test downloads anything.
+    # Packages must be installed already, because no test downloads anything.
     "pip": f"""#!{sys.executable}
 import re, sys
 from importlib.metadata import version
@@ -25,18 +25,18 @@ assert sys.argv[1] == "install"
 for each in sys.argv[2:]:
     print(each, version(re.match("[A-Za-z0-9._-]+", each)[0]))
 """,
-    # The same, but for the port; waits for the server, and fails on errors.
+    # The same, except for the port; waits for the server, and fails on errors.
     "curl": f"""#!/bin/bash
 exec /usr/bin/env PATH="$OLD_PATH" curl -sS --fail-with-body --retry 300 --retry-connrefused \\
     --retry-delay 1 "${{@//{ADDRESS}/127.0.0.1:$FLASK_RUN_PORT}}"
 """,
-    # Not installed everywhere; that it encrypts is not ours to test.
+    # Not installed everywhere, and its encryption isn't ours to test.
     "age": "#!/bin/sh\nexec cat\n",
 }
 
 
-# Makes a virtual environment as `python3 -m venv` does, for which `pip` finds all that it is asked
-# for where the tests have it.
+# Makes a virtual environment like `python3 -m venv`, whose `pip` finds all packages where the tests
+# have them.
 PYTHON3 = f"""#!{sys.executable}
 import sys, sysconfig, venv
 from pathlib import Path
@@ -74,16 +74,16 @@ class Shell:
             "FLASK_RUN_PORT": str(free_port()),
             "OLD_PATH": path,
             "PATH": f"{commands}{os.pathsep}{path}",
-            "PYTHONDONTWRITEBYTECODE": "1",  # files change faster than their times tell
+            "PYTHONDONTWRITEBYTECODE": "1",  # files change faster than their timestamps
             **environ,
         }
         self._servers, self._count = [], itertools.count()
 
     def run(self, text):
-        """Run a block, to its end, and return what it printed; a server goes on."""
+        """Run a block to its end, and return its output; servers keep running."""
         if "flask run &" in text:
             self.stop()
-        # Files of each block's own: a server goes on writing into its.
+        # Separate files for each block, because a server keeps writing into its own.
         name = self.folder / f".block-{next(self._count)}"
         variables = Path(f"{name}.environ")
         with Path(f"{name}.out").open("w") as out, Path(f"{name}.err").open("w") as err:
@@ -115,7 +115,7 @@ class Shell:
 
 
 class Terminal:
-    """A terminal that knows nothing but PATH and HOME; what is typed goes to Bash line by line."""
+    """A terminal with only PATH and HOME set; typed lines go to Bash one by one."""
 
     def __init__(self, folder, name):
         commands = folder / ".commands"
@@ -137,10 +137,10 @@ class Terminal:
             )
 
     def type(self, text, until=None):
-        """Type lines, and return what the terminal shows by the time that they are done.
+        """Type lines, and return what the terminal shows when they are done.
 
         Args:
-            until: What it shows at last, for a command that goes on.
+            until: The last text to wait for, if the command goes on.
         """
         before = len(self._shown.read_text())
         mark = until or f"done {next(self._count)}"
@@ -154,7 +154,7 @@ class Terminal:
         return shown.removesuffix(f"{mark}\n")
 
     def close(self):
-        """Close the window, which ends what runs in it."""
+        """Close the window, which ends the processes in it."""
         self._process.stdin.close()
         if is_running(self._process.pid):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -162,7 +162,7 @@ class Terminal:
 
 
 def is_running(group):
-    """Return whether any process of a group still runs. Until none does, its id isn't reused."""
+    """Return whether any process of a group still runs. Its id isn't reused before the last has ended."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

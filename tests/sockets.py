@@ -1,4 +1,4 @@
-"""Counts connections where Python makes them: in its class of sockets, which all libraries here use.
+"""Counts connections in Python's class of sockets, which all libraries here use.
 
 Not by an audit hook. Python 3.11 calls these while it sets the trace function of a thread, and
 refuses to set that of another thread meanwhile: under coverage, threads that start together fail.

@@ -1,4 +1,4 @@
-"""A table of what was tried to break the library, and what came of it."""
+"""A table of the attempts to break the library, and their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def report(tallies):
-    """Return the table's lines; keep the numbers in the file of ``TEST_TALLIES`` for later, if any.
+    """Return the table's lines; also write the numbers to the file ``TEST_TALLIES``, if it is set.
 
     Args:
         tallies: For each, the name of a check, of a database, and numbers by the names of columns.

@@ -1,4 +1,4 @@
-"""Which addresses a model may be at, as far as that can be told without looking names up."""
+"""Which addresses a model may have, without looking names up."""
 
 from ipaddress import ip_address, ip_network
 
@@ -56,7 +56,7 @@ def test_an_origin_is_scheme_host_and_port(url, origin):
     assert parse_base_url(url).origin == origin
 
 
-def test_a_name_may_stand_for_what_the_host_allows():
+def test_a_name_may_lead_to_an_address_that_the_host_allows():
     policy = AddressPolicy(frozenset({"ollama"}), (ip_network("10.0.0.0/8"),))
 
     assert policy.permits("a.example.com", ip_address("10.1.2.3"))
@@ -66,7 +66,7 @@ def test_a_name_may_stand_for_what_the_host_allows():
     assert not policy.permits("a.ollama", ip_address("127.0.0.1"))
 
 
-def test_what_the_host_allows_is_allowed():
+def test_a_host_that_the_app_allows_is_allowed():
     policy = AddressPolicy(frozenset({"ollama"}), (ip_network("10.0.0.0/8"), ip_network("::1")))
 
     for url in ("http://ollama:11434/v1", "https://OLLAMA", "http://10.1.2.3", "http://[::1]:8000"):

@@ -1,4 +1,4 @@
-"""A test that calls a model once: the request that each API gets, what its response means, who may."""
+"""A test that calls a model once: the request to each API, the meaning of its response, and who may."""
 
 import json
 import re
@@ -166,7 +166,7 @@ def error(message, **more):
     return json.dumps({"error": {"message": message, **more}}).encode()
 
 
-# What servers were seen to say, and the result.
+# Responses that real servers sent, and the result.
 ANSWERS = {
     "a good one": (200, GOOD, "ok"),
     "nothing chosen": (200, b'{"choices": []}', "bad_response"),
@@ -210,7 +210,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_is_one_of_the_words_and_never_the_providers_text(alice, serve, caplog, name):
+def test_a_result_is_one_of_the_words_and_never_the_providers_text(alice, serve, caplog, name):
     status, body, result = ANSWERS[name]
     upstream = serve(says((status, body)))
     (row_id,) = register(
@@ -249,7 +249,7 @@ def test_a_refused_limit_of_tokens_is_sent_by_its_other_name_once(alice, serve, 
 
 
 @pytest.mark.parametrize("end", [b"invalid_api_key", b"max_tokens", b"model not found"])
-def test_no_more_of_an_error_is_looked_at_than_errors_say(alice, serve, end):
+def test_only_the_beginning_of_an_error_is_read(alice, serve, end):
     long = b"api_key " * 1000 + end
     called, listed = serve(says((400, long))), serve(answers(long, "400 Bad Request"))
     (of_call,) = register(alice, "a", base_url=at(called))
@@ -324,7 +324,7 @@ ROLES = {
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("asked", [BILLED, {"model_name": "other"}, {**BILLED, "model_name": "o"}])
-def test_what_costs_and_what_the_owner_did_not_choose_take_the_right_to_edit(
+def test_billed_calls_and_tests_of_other_models_need_the_right_to_edit(
     host, admin, stub, role, asked
 ):
     shared = role == "everyone"
@@ -356,7 +356,7 @@ def test_a_credential_is_tested_with_a_call_by_its_owner_alone(host, alice, bob,
     assert stub.received == []
 
 
-def test_another_name_is_looked_for_with_the_stored_key_and_not_kept(host, alice, serve):
+def test_another_name_is_tested_with_the_stored_key_and_not_kept(host, alice, serve):
     listing = b'{"data": [{"id": "other"}]}'
     upstream = serve(answers(listing))
     (row_id,) = register(alice, "m", model_provider="vllm", base_url=at(upstream))
@@ -419,7 +419,7 @@ def test_a_call_has_the_models_parameters_but_none_that_makes_it_longer(
     assert request.json() == {**own, **({"top_p": 0.5} if has_parameters else {})}
 
 
-def test_a_server_that_reads_names_in_any_case_gets_none_of_these_either(alice, stub):
+def test_parameters_are_left_out_in_any_case(alice, stub):
     (row_id,) = register(alice, "m", model_provider="vllm", base_url=f"{stub.url}/v1")
     spelled = {"N": 100, "Max_Completion_Tokens": 9000, "Thinking": {"budget_tokens": 9000}}
     alice.put(f"{PREFIX}/{row_id}/parameters", json={"parameters": spelled, "info": {}})
@@ -470,7 +470,7 @@ def test_a_refused_limit_is_sent_by_the_older_name_too(alice, serve):
         ("vertex", "llm", "This provider cannot be tested."),
     ],
 )
-def test_what_is_not_called_says_why(alice, stub, provider, category, detail):
+def test_a_call_that_is_not_made_says_why(alice, stub, provider, category, detail):
     (row_id,) = register(alice, "m", model_provider=provider, base_url=stub.url, category=category)
 
     answer = call(alice, row_id)
@@ -527,7 +527,7 @@ def test_a_body_may_be_left_out_and_is_read_strictly(alice, serve, data, kind, s
     assert status != 200 or answer.json["billed"] is False
 
 
-def test_a_call_takes_one_of_the_places_of_tests(hosts, serve):
+def test_a_billed_call_counts_as_a_test(hosts, serve):
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost"], "MODEL_REGISTRY_PROBE_CONCURRENCY": 1}
     host = hosts(config={**config, "MODEL_REGISTRY_PROBE_TIMEOUT": 120})
     alice, go_on = host.client("alice"), threading.Event()
@@ -550,7 +550,7 @@ def test_a_call_takes_one_of_the_places_of_tests(hosts, serve):
     assert upstream.connections == 1
 
 
-def test_the_key_is_checked_where_a_provider_calls_nothing_without_one(host, alice, serve):
+def test_the_key_is_checked_if_a_provider_needs_one_for_calls(host, alice, serve):
     client = host.services.providers.client
     assert client.can_call("openai", "llm")
     catalogue = client._catalogue

@@ -1,4 +1,4 @@
-"""What a resolved model gives to each client, and what it refuses."""
+"""The arguments that a resolved model has for each client, and those that it refuses."""
 
 import asyncio
 import dataclasses
@@ -25,7 +25,7 @@ def inside(host):
         yield host
 
 
-# What the clients take that one kind of API has, for a model at https://a.example.
+# The arguments of the clients for one kind of API, for a model at https://a.example.
 OWN = {
     "anthropic_kwargs": ("anthropic", {"api_key": CANARY, "base_url": "https://a.example"}),
     "azure_kwargs": ("azure-openai", {"api_key": CANARY, "azure_endpoint": "https://a.example"}),
@@ -92,7 +92,7 @@ def test_each_model_has_the_kwargs_of_its_providers_clients_and_names_them(insid
         ("rerank", {}, {}),
     ],
 )
-def test_what_users_registered_belongs_into_the_call(inside, category, field, sent):
+def test_registered_parameters_are_in_the_call(inside, category, field, sent):
     alice = inside.load("alice")
     inside.registry.create(user=alice, **model(category=category, **field))
     resolved = inside.registry.resolve("gpt-4o", user=alice)
@@ -125,7 +125,7 @@ def test_a_google_client_takes_either_http_client(inside):
 
 
 @needs_httpx2
-def test_what_is_resolved_is_what_the_constructor_makes(inside):
+def test_a_resolved_model_equals_a_constructed_one(inside):
     """It is made without the constructor, which takes longer than the rest."""
     alice = inside.load("alice")
     inside.registry.create(user=alice, **model())
@@ -178,7 +178,7 @@ def test_an_http_client_is_also_a_transport(hosts, library, is_async):
 
 
 def test_the_headers_and_settings_of_a_credential_are_in_each_call(inside):
-    """Whatever the client calls them."""
+    """Whatever the client's names for them are."""
     alice, headers = inside.load("alice"), {"X-Team": "blue"}
     settings = {"organization": "org-1", "project": "proj-1", "api_version": "2024-10-21"}
     resolved = {}

@@ -1,4 +1,4 @@
-"""Models that real SDKs call: with the stored key, at the stored address, whatever is around."""
+"""Real SDKs call models with the stored key, at the stored address, whatever the environment."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def evil():
 
 @pytest.fixture
 def ask(tmp_path, evil):
-    """Ask models in a process of its own: SDKs change what is around them."""
+    """Ask models in a process of its own, because SDKs change their surroundings."""
     at_evil = f"http://127.0.0.1:{evil.port}/v1"
     environ = {
         **os.environ,
@@ -47,7 +47,7 @@ def ask(tmp_path, evil):
         "FLASK_JWT_SECRET_KEY": "k" * 48,
         "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS": new_key(),
         "FLASK_MODEL_REGISTRY_ALLOWED_HOSTS": "localhost",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or else it is fetched
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise LiteLLM fetches it
         # SDKs use these unless the app passes its own.
         **{f"{sdk.upper()}_API_KEY": "sk-of-the-environment" for sdk in SDKS},
         **{f"{sdk.upper()}_BASE_URL": at_evil for sdk in SDKS},
@@ -74,7 +74,7 @@ def ask(tmp_path, evil):
 
 
 def parsed(line):
-    """Return what we printed; SDKs print too."""
+    """Return our own output, because SDKs print too."""
     return json.loads(line) if line.startswith('{"') else None
 
 
@@ -90,7 +90,7 @@ def anthropics(**fields):
 def test_each_sdk_calls_a_model_with_its_stored_key(upstream, evil, ask):
     warm = {"base_url": f"http://localhost:{upstream.port}/v1", "temperature": 0.25}
     models = [
-        # As OpenRouter calls its models; LiteLLM must not take the name apart.
+        # A name like OpenRouter's; LiteLLM must not take it apart.
         model(**warm, model_provider="vllm", model_name="openai/gpt-4o"),
         model(**warm, model_id="claude", model_provider="claude", model_name="claude-5"),
         model(model_id="own", model_provider="openai"),  # which has no API of Anthropic's
@@ -213,8 +213,9 @@ def test_the_example_lets_no_message_name_a_file_to_fetch(upstream, evil, ask):
 
 
 def test_the_documentation_shows_what_the_example_does():
+    """Without the imports, which the example has once."""
     source = EXAMPLE.read_text()
-    shown = blocks(CALL)
+    shown = [f"def ask{block.partition('def ask')[2]}" for block in blocks(CALL)[:3]]
 
-    assert [block for block in shown if block.startswith("def ask") and block not in source] == []
-    assert sum(block.startswith("def ask") for block in shown) == 3
+    assert [block for block in shown if block not in source] == []
+    assert [block.partition("(")[0] for block in shown] == [f"def ask_with_{sdk}" for sdk in SDKS]

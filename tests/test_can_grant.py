@@ -1,4 +1,4 @@
-"""A host says with whom a user may share: ``can_grant``, for users, groups and transfers."""
+"""The host decides with whom a user may share: ``can_grant``, for users, groups and transfers."""
 
 import pytest
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ ASKS = {
 
 
 class Rule:
-    """Lets users of one team share among themselves, and keeps what it was asked."""
+    """Lets users of one team share among themselves, and records its calls."""
 
     def __init__(self):
         self.asked = []
@@ -53,7 +53,7 @@ def row_id(host):
 
 
 @pytest.mark.parametrize("ask", ASKS)
-def test_a_user_who_is_refused_looks_like_one_who_does_not_exist(host, row_id, ask):
+def test_a_refused_user_looks_like_one_who_does_not_exist(host, row_id, ask):
     red = host.client("red-1")
 
     refused, unknown = (ASKS[ask](red, row_id, key) for key in (host.user("blue-1"), UNKNOWN))
@@ -106,7 +106,7 @@ def test_python_calls_are_checked_too(host, row_id):
     assert len(host.rows("grants")) == 2
 
 
-def test_the_owner_can_revoke_what_would_be_refused_now(host, row_id):
+def test_the_owner_can_revoke_a_grant_that_would_be_refused_now(host, row_id):
     red, moved = host.client("red-1"), host.user("red-2")
     granted(red, row_id, user=moved)
     granted(red, row_id, group="red")
@@ -155,7 +155,7 @@ def test_an_answer_that_is_not_a_boolean_is_an_error_of_the_host(hosts, answer):
         host.registry.grant("m", to=host.load("bob"), user=host.load("alice"))
 
 
-def test_a_refused_grant_changes_no_grant_that_there_is(host, row_id):
+def test_a_refused_grant_leaves_the_existing_grant_alone(host, row_id):
     red, moved = host.client("red-1"), host.user("red-2")
     granted(red, row_id, user=moved)
     with host.app.app_context():
@@ -166,8 +166,8 @@ def test_a_refused_grant_changes_no_grant_that_there_is(host, row_id):
     assert [row.can_edit for row in host.rows("grants")] == [False]
 
 
-def test_a_user_is_given_as_the_registrys_class(hosts):
-    """Not as a key, nor as text, so that a rule needs no query."""
+def test_the_rule_gets_an_object_of_the_registrys_user_class(hosts):
+    """Not as a key or a string, so that a rule needs no query."""
     asked = []
     host = hosts(can_grant=lambda *each: asked.append(each) or True)
     (row_id,) = register(host.client("alice"), "m")

@@ -1,4 +1,4 @@
-"""PATCH, PUT and DELETE: what changes, what stays, and what is refused without a trace."""
+"""PATCH, PUT and DELETE: what changes, what stays, and what is refused without any change."""
 
 import pytest
 import sqlalchemy as sa
@@ -89,7 +89,7 @@ def test_put_switches_a_model_on_unless_it_says_otherwise(alice, full):
     assert (off, on) == (False, True)
 
 
-def test_what_changes_nothing_is_not_written(host, alice, full):
+def test_a_change_of_nothing_is_not_written(host, alice, full):
     before = stored(host)
     etag = alice.get(f"{PREFIX}/{full}").headers["ETag"]
 
@@ -193,7 +193,7 @@ def test_fields_that_are_not_for_clients_are_refused(host, alice, full, field, m
 
 
 @pytest.mark.databases("sqlite")
-def test_register_takes_no_is_active(alice):
+def test_register_refuses_is_active(alice):
     assert alice.post(f"{PREFIX}/register", json=model(is_active=False)).status_code == 422
 
 
@@ -285,6 +285,7 @@ MOVES = {
 }
 
 
+@pytest.mark.databases("sqlite")  # Python compares origins
 @pytest.mark.parametrize("method", ["patch", "put"])
 @pytest.mark.parametrize("move", MOVES)
 def test_a_key_does_not_follow_to_another_origin(host, alice, full, move, method):
@@ -331,6 +332,7 @@ def test_a_model_without_a_key_may_move(host, alice, full, cleared):
     assert host.rows("models")[0].ciphertext is None
 
 
+@pytest.mark.databases("sqlite")  # Python compares origins
 @pytest.mark.parametrize("move", MOVES)
 def test_a_grantee_cannot_move_a_model_of_another_user(host, alice, bob, full, move):
     granted(alice, full, user=host.user("bob"), can_edit=True, can_delete=True)
@@ -353,7 +355,7 @@ def test_a_grantee_neither_renames_nor_shares(host, alice, full, body):
 
     response = host.client("admin").patch(f"{PREFIX}/{full}", json=body)
 
-    # Not 409: that would tell that the owner has another model with this id.
+    # Not 409, because that would reveal that the owner has another model with this id.
     assert response.status_code == 403
     assert stored(host) == before
 
@@ -386,7 +388,7 @@ def test_a_model_is_shared_and_un_shared(host, admin, bob):
     assert host.rows("models")[0].shared_model_id is None
 
 
-def test_sharing_takes_the_right_to(host, alice, full):
+def test_sharing_needs_the_right_to_share(host, alice, full):
     before = stored(host)
 
     assert alice.patch(f"{PREFIX}/{full}", json={"share_with_users": True}).status_code == 403
@@ -401,7 +403,7 @@ def once_admin(host, admin):
     return admin, row_id
 
 
-def test_who_may_not_share_any_more_may_un_share_and_edit(once_admin):
+def test_an_owner_who_lost_the_right_to_share_may_un_share_and_edit(once_admin):
     client, row_id = once_admin
 
     assert client.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 200
@@ -409,7 +411,7 @@ def test_who_may_not_share_any_more_may_un_share_and_edit(once_admin):
     assert client.patch(f"{PREFIX}/{row_id}", json={"share_with_users": False}).status_code == 200
 
 
-def test_moving_a_shared_model_takes_the_right_to_share(host, once_admin):
+def test_moving_a_shared_model_needs_the_right_to_share(host, once_admin):
     client, row_id = once_admin
     before = stored(host)
     move = {"base_url": "https://b.example.com", "api_key": CANARY}
@@ -521,7 +523,7 @@ def test_if_none_match_guards_a_write_too(host, alice, full):
             assert "changed" not in response.text
 
 
-def test_an_etag_tells_what_its_reader_may_do(host, alice, bob, full):
+def test_an_etag_depends_on_what_its_reader_may_do(host, alice, bob, full):
     granted(alice, full, user=host.user("bob"), can_edit=True)
     etag = bob.get(f"{PREFIX}/{full}").headers["ETag"]
     granted(alice, full, user=host.user("bob"))
@@ -531,7 +533,7 @@ def test_an_etag_tells_what_its_reader_may_do(host, alice, bob, full):
     assert (again.status_code, again.json["can_edit"]) == (200, False)
 
 
-def test_an_etag_of_one_model_is_none_of_another(host, alice, bob):
+def test_an_etag_of_one_model_does_not_match_another(host, alice, bob):
     (of_bob,) = register(bob, "m")
     granted(bob, of_bob, user=host.user("alice"), can_edit=True, can_delete=True)
     etag = alice.get(f"{PREFIX}/by-id/m").headers["ETag"]
@@ -540,7 +542,7 @@ def test_an_etag_of_one_model_is_none_of_another(host, alice, bob):
     assert alice.delete(f"{PREFIX}/by-id/m", headers={"If-Match": etag}).status_code == 412
 
 
-def test_an_invisible_model_is_absent_whatever_the_condition(alice, bob, full):
+def test_a_hidden_model_looks_missing_whatever_the_condition(alice, bob, full):
     for path in (f"/{full}", "/999999", "/by-id/m"):
         for headers in ({"If-Match": "*"}, {"If-None-Match": "*"}):
             assert bob.patch(PREFIX + path, json={}, headers=headers).status_code == 404
@@ -549,7 +551,7 @@ def test_an_invisible_model_is_absent_whatever_the_condition(alice, bob, full):
 # --- the credential
 
 
-def test_the_credential_tells_of_the_key_without_it(alice, full):
+def test_the_credential_shows_the_keys_state_without_the_key(alice, full):
     response = alice.get(f"{PREFIX}/{full}/credential")
 
     created_at = alice.get(f"{PREFIX}/{full}").json["created_at"]
@@ -574,7 +576,7 @@ def test_an_unreadable_key_is_reported_and_replaced(host, alice, full):
     assert alice.get(f"{PREFIX}/{full}/credential").json["status"] == "readable"
 
 
-def test_a_key_is_taken_away_and_that_is_idempotent(host, alice, full):
+def test_removing_a_key_is_idempotent(host, alice, full):
     answers = [alice.delete(f"{PREFIX}/{full}/credential").status_code for _ in range(2)]
 
     assert answers == [204, 204]

@@ -1,4 +1,4 @@
-"""The script that holds the catalogue against the tables of other libraries."""
+"""The script that compares the catalogue with the tables of other libraries."""
 
 import importlib.util
 import json
@@ -50,14 +50,14 @@ def test_a_base_url_is_the_same_or_differs(known, theirs, is_same):
     assert found == ([] if is_same else [("acme", "them 1.0", ACME.base_url, theirs)])
 
 
-def test_one_of_several_is_enough_and_none_is_no_difference(known):
+def test_one_of_several_base_urls_is_enough_and_none_is_no_difference(known):
     several = {"acme": {"https://old.example"}, "acme-ai": {ACME.base_url}}
 
     for urls in (several, {"acme": set()}, {}, {"other": {"https://other.example"}}):
         assert list(known.differences((ACME, OTHER), "them", urls)) == []
 
 
-def test_categories_that_only_they_have_differ(known):
+def test_categories_that_only_the_others_have_differ(known):
     modes = {"acme_ai": {"llm", "image"}, "acme": {"speech"}, "other": {"embedding"}}
 
     (found,) = known.categories((ACME, OTHER), modes)
@@ -94,7 +94,7 @@ def called(region):
     assert script.of_modules(folder.glob("*.py")) == {"acme": urls}
 
 
-def test_tables_of_others_are_read_as_they_are_packed(script, tmp_path):
+def test_other_libraries_tables_are_read_from_their_packages(script, tmp_path):
     prices = {
         "sample_spec": {"mode": "one of chat, embedding"},
         "a": {"litellm_provider": "acme", "mode": "chat"},

@@ -1,4 +1,4 @@
-"""The tests that hosts run: they pass on good hosts, and each fails on a host that leaks."""
+"""The tests that hosts run pass on good hosts, and each fails on a host with its leak."""
 
 import base64
 import contextlib
@@ -55,14 +55,15 @@ import app
 class TestModelRegistry(ModelRegistryConformance):
     url_values = getattr(app, "URL_VALUES", {})
 """
-# Each of them; some run twice.
+# Each of the tests; some run twice.
 ALL = {name for name in vars(ModelRegistryConformance) if name.startswith("test_")}
 
 
 class Modules:
-    """Keeps what a run within this process has imported, but for the host's own files.
+    """Keeps the modules that a run within this process has imported, except the host's
 
-    Otherwise pytester has the next test import it again, and not every module survives that.
+    own files. Otherwise the next test of pytester would import them again, which not every module
+    survives.
     """
 
     def __init__(self):
@@ -92,9 +93,10 @@ def run(modules, pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     options = ["-p", "no:cacheprovider", "-W", "error"]
 
-    def run(app, conftest=CONFTEST, tests=CLASS, *, least=10):
+    def run(app, conftest=CONFTEST, tests=CLASS, *, least=10, only=()):
         pytester.makepyfile(app=app, conftest=conftest, test_model_registry=tests)
-        result = pytester.runpytest_inprocess(*options, plugins=[modules])
+        selected = ["-k", " or ".join(only)] if only else []
+        result = pytester.runpytest_inprocess(*options, *selected, plugins=[modules])
         modules.restore()
         failures = {
             report.nodeid.split("::")[-1].split("[")[0] for report in result.reprec.getfailures()
@@ -108,7 +110,7 @@ def run(modules, pytester, monkeypatch):
 
 
 def leaking(host, leak):
-    """Return the source of a host with something more in its app."""
+    """Return the source of a host with more code in its app."""
     return f"{HOSTS[host]}\n\nwell = create_app\n\n\ndef create_app():\n    app = well()\n{leak}\n    return app\n"
 
 
@@ -154,13 +156,13 @@ LISTEN = """
         return {}, parameters
 
 """
-# For each leak: the kind of host, what its app does more, the tests that fail, what they say.
+# For each leak: the kind of host, its app's additional code, the tests that fail, their message.
 LEAKS = {
     "a loader that lets anyone in": (
         "tokens",
         """
     from flask_model_registry import AuthenticationError
-    load = registry._users._load_user
+    load = registry._users.load_user
 
     def anyone():
         try:
@@ -168,7 +170,7 @@ LEAKS = {
         except AuthenticationError:
             return db.session.get(User, 1)
 
-    registry._users._load_user = anyone
+    registry._users.load_user = anyone
 """,
         {LETS_IN},
         "GET /api/models/ with no token returned 200",
@@ -298,16 +300,16 @@ LEAKS = {
     app = later
 """,
         {STORED},
-        "model 1 'gpt-4o': The stored API key is sealed with the encryption key 'before#",
+        "model 1 'gpt-4o': The stored API key is encrypted with the encryption key 'before#",
     ),
 }
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_a_leak_is_found_by_the_test_of_it(run, name):
+def test_each_leak_is_found_by_its_test(run, name):
     host, leak, failing, message = LEAKS[name]
 
-    failures, output = run(leaking(host, leak))
+    failures, output = run(leaking(host, leak), least=1, only=failing)
 
     assert failures == failing, output
     assert message in output
@@ -318,7 +320,7 @@ def test_each_test_is_seen_to_fail(test):
     assert any(test in failing for _, _, failing, _ in LEAKS.values())
 
 
-# What is missing of the tables: of which table, which kind of thing, and its name without prefix.
+# The missing parts: the table, the kind of part, and its name without prefix.
 MISSING = {
     "table model_registry_app_defaults": ("app_defaults", "tables", ""),
     "column description of model_registry_models": ("models", "columns", "description"),
@@ -337,7 +339,7 @@ MISSING = {
 
 @pytest.fixture
 def incomplete(empty_databases):
-    """Make a host with something missing of its tables."""
+    """Make a host whose tables lack something."""
     made = []
 
     def make(table, kind, name):
@@ -368,7 +370,7 @@ def check_tables(app):
 
 
 @pytest.mark.parametrize("missing", MISSING)
-def test_what_is_missing_of_the_tables_is_named_with_the_cure(incomplete, missing, database):
+def test_missing_parts_of_the_tables_are_named_with_the_fix(incomplete, missing, database):
     host = incomplete(*MISSING[missing])
     if database.name == "sqlite":
         missing = missing.replace("CASCADE", "NO ACTION").replace("SET NULL", "NO ACTION")
@@ -381,7 +383,7 @@ def test_what_is_missing_of_the_tables_is_named_with_the_cure(incomplete, missin
     assert "run 'flask db migrate' and 'flask db upgrade'" in first
 
 
-def test_a_host_without_any_tables_is_told_so(empty_databases):
+def test_missing_tables_are_reported_as_such(empty_databases):
     host = create_app(declare(), empty_databases().url)
 
     with pytest.raises(
@@ -393,7 +395,7 @@ def test_a_host_without_any_tables_is_told_so(empty_databases):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_missing_of_the_tables_of_any_kind_of_host(hosts, kind):
+def test_no_kind_of_host_lacks_parts_of_the_tables(hosts, kind):
     check_tables(hosts(kind).app)
 
 
@@ -413,7 +415,7 @@ def test_an_index_that_is_missing_fails_the_test_of_the_tables_alone(run):
 
 
 def rows(path):
-    """Return all there is in the tables of a database."""
+    """Return everything in the tables of a database."""
     connection = sqlite3.connect(path)
     names = [
         name
@@ -426,7 +428,7 @@ def rows(path):
 
 @pytest.mark.parametrize("leak", [None, "a loader that lets anyone in", "a filter that goes missing",
                                   "an echo in a header", "a loader that finds the same user for all"])  # fmt: skip
-def test_what_was_in_the_database_is_all_that_is_left_in_it(run, pytester, leak):
+def test_the_database_is_left_as_it_was(run, pytester, leak):
     source = HOSTS["tokens"] if leak is None else leaking(*LEAKS[leak][:2])
     run(source, tests="def test_nothing(model_registry_users): pass", least=1)
     before = rows(pytester.path / "host.sqlite")
@@ -438,7 +440,7 @@ def test_what_was_in_the_database_is_all_that_is_left_in_it(run, pytester, leak)
     assert len(before["model_registry_models"]) == 2
 
 
-def test_receivers_of_signals_hear_of_the_removal(run):
+def test_receivers_of_signals_are_called_for_the_removal(run):
     leak = """
     from flask_model_registry import signals
     counts = app.config["COUNTS"] = {}
@@ -521,7 +523,7 @@ FIXTURES = {
 
 
 @pytest.mark.parametrize("name", FIXTURES)
-def test_a_fixture_that_is_wrong_is_told_what_to_write(run, name):
+def test_the_error_for_a_wrong_fixture_says_what_to_write(run, name):
     conftest, message = FIXTURES[name]
 
     _, output = run(HOSTS["tokens"], conftest=conftest)
@@ -530,7 +532,7 @@ def test_a_fixture_that_is_wrong_is_told_what_to_write(run, name):
     assert "Traceback" not in output
 
 
-def test_a_variable_of_a_parent_blueprint_is_asked_for(run):
+def test_the_error_asks_for_a_parent_blueprints_variable(run):
     _, output = run(HOSTS["tenants"].replace("URL_VALUES", "OTHERS"))
 
     assert "write in the class url_values = {'tenant': ...}" in output

@@ -86,6 +86,7 @@ def test_a_terminal_is_asked_for_the_api_key(host, alice, made, monkeypatch):
     assert asked == [("API key", True)]
 
 
+@pytest.mark.databases("sqlite")  # Python refuses it
 @pytest.mark.parametrize(
     ("options", "text", "told"),
     [
@@ -110,7 +111,7 @@ def test_a_terminal_is_asked_for_the_api_key(host, alice, made, monkeypatch):
     ],
     ids=range(14),
 )
-def test_what_is_refused_is_told_without_the_secret(host, made, options, text, told):
+def test_a_refusal_does_not_show_the_secret(host, made, options, text, told):
     output, status = made(*options, text=text)
 
     assert status == 1
@@ -131,7 +132,7 @@ def test_a_setting_without_a_value_is_a_wrong_argument(host, made):
 
 
 @pytest.mark.forces_errors
-def test_a_name_that_is_taken_is_told(host, alice, made):
+def test_a_taken_name_is_reported(host, alice, made):
     create(alice)
 
     output, status = made()
@@ -142,7 +143,7 @@ def test_a_name_that_is_taken_is_told(host, alice, made):
     )
 
 
-def test_credentials_are_listed_with_what_they_are_and_no_secret(host, alice, bob, run):
+def test_credentials_are_listed_without_secrets(host, alice, bob, run):
     made = create(alice, settings={"organization": "org-1"}, expires_at="2030-01-01T00:00:00Z")
     other = create(bob, name="für bob", base_url=AT)
     add(alice, made["id"], "a", "b")
@@ -211,7 +212,7 @@ def test_a_credential_in_use_is_deleted_only_if_its_models_are_detached(host, al
 
 @pytest.mark.parametrize("command", ["set-secret", "delete-credential"])
 @pytest.mark.parametrize("number", ["987654", "0", str(2**70)])
-def test_a_credential_that_is_not_there_is_told(host, run, command, number):
+def test_a_missing_credential_is_reported(host, run, command, number):
     assert run(command, number) == ("Error: There is no such credential.\n", 1)
 
 
@@ -230,7 +231,7 @@ def test_an_operator_acts_by_the_rights_of_the_owner(host, admin, run, command):
 
 
 @pytest.mark.parametrize("command", ["create-credential", "set-secret"])
-def test_a_reference_takes_the_place_of_a_secret(hosts, command):
+def test_a_reference_replaces_a_secret(hosts, command):
     def source(name, **_about):
         return CANARY if name == "vault/team" else None
 
@@ -252,7 +253,7 @@ def test_a_reference_takes_the_place_of_a_secret(hosts, command):
     assert "  reference 'vault/team'\n" in host.run("list-credentials")[0]
 
 
-def test_a_file_of_google_is_read_as_it_is(host, alice, run, tmp_path):
+def test_a_file_from_google_is_read_unchanged(host, alice, run, tmp_path):
     path = tmp_path / "account.json"
     path.write_text(json.dumps(SERVICE_ACCOUNT))
     given = "--owner", str(host.user("alice")), "--name", "team", "--provider", "vertex"

@@ -1,4 +1,4 @@
-"""Defaults: one's own before the app's, and only those that can be called."""
+"""Defaults: the user's own before the app's, and only those that can be called."""
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ def put(client, config_type, row_id, **query):
 
 
 def effective(client):
-    """Return the defaults that hold, as {config_type: (source, id)}, the same from both addresses."""
+    """Return the defaults that apply, as {config_type: (source, id)}, the same from both URLs."""
     listed = client.get(f"{PREFIX}/defaults").json
     for each in listed:
         assert client.get(f"{PREFIX}/defaults/{each['config_type']}").json == each
@@ -35,7 +35,7 @@ def test_there_are_none_at_first(alice):
         assert alice.get(f"{PREFIX}/defaults/{config_type}").status_code == 404
 
 
-def test_ones_own_comes_before_the_apps(alice, bob, common):
+def test_a_users_own_default_comes_before_the_apps(alice, bob, common):
     (own,) = register(alice, "m")
 
     response = put(alice, "general", own)
@@ -49,7 +49,7 @@ def test_ones_own_comes_before_the_apps(alice, bob, common):
     assert alice.delete(f"{PREFIX}/defaults/general").status_code == 404
 
 
-def test_the_apps_default_can_be_seen_behind_ones_own(alice, common):
+def test_the_apps_default_can_be_seen_behind_a_users_own(alice, common):
     (own,) = register(alice, "m")
     put(alice, "general", own)
 
@@ -88,7 +88,7 @@ def test_the_apps_default_is_a_model_that_all_can_see(host, admin):
     assert host.rows("app_defaults") == []
 
 
-# Python compares the categories: what is refused is the same on each database.
+# Python compares the categories, so each database refuses the same.
 KINDS_AND_CATEGORIES = [
     pytest.param(kind, each, marks=() if each == own else pytest.mark.databases("sqlite"))
     for kind, own in CONFIG_TYPES.items()
@@ -96,6 +96,7 @@ KINDS_AND_CATEGORIES = [
 ]
 
 
+@pytest.mark.sampled(17)
 @pytest.mark.parametrize(("config_type", "category"), KINDS_AND_CATEGORIES)
 def test_a_default_is_of_the_category_of_its_kind(alice, config_type, category):
     (row_id,) = register(alice, "m", category=category)
@@ -123,7 +124,7 @@ def test_other_kinds_are_not_found(alice, path):
         assert response.status_code == 404
 
 
-def test_what_cannot_be_seen_is_absent_here_too(host, alice, bob):
+def test_a_hidden_model_looks_missing_here_too(host, alice, bob):
     (row_id,) = register(alice, "m")
 
     invisible, absent = put(bob, "general", row_id), put(bob, "general", row_id + 1000)
@@ -183,7 +184,7 @@ def test_a_default_that_cannot_be_called_is_passed_over(host, alice, common, spo
         assert host.registry.default("general", user=host.load("alice")).id == common
 
 
-def test_a_default_that_cannot_be_called_is_none(alice):
+def test_a_default_that_cannot_be_called_is_not_found(alice):
     (own,) = register(alice, "m")
     put(alice, "general", own)
 
@@ -193,7 +194,7 @@ def test_a_default_that_cannot_be_called_is_none(alice):
     assert alice.get(f"{PREFIX}/defaults/general").status_code == 404
 
 
-def test_a_default_that_is_switched_on_again_holds_again(alice, common):
+def test_a_default_that_is_switched_on_again_applies_again(alice, common):
     (own,) = register(alice, "m")
     put(alice, "general", own)
     deactivate(None, alice, own)
@@ -224,7 +225,9 @@ def left(host):
     )
 
 
-def test_un_sharing_takes_the_defaults_of_those_who_cannot_see_it(host, admin, alice, chosen):
+def test_un_sharing_removes_the_defaults_of_users_who_no_longer_see_the_model(
+    host, admin, alice, chosen
+):
     granted(admin, chosen, user=host.user("bob"))
 
     admin.patch(f"{PREFIX}/{chosen}", json={"share_with_users": False})
@@ -273,7 +276,7 @@ def test_revoking_clears_the_default_of_users_who_cannot_see_it(host, admin, bob
     assert left(host) == (["bob"] if shared else [])
 
 
-def test_giving_a_model_away_takes_the_defaults_of_the_former_owner(host, alice, bob):
+def test_giving_a_model_away_removes_the_former_owners_defaults(host, alice, bob):
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"))
     put(alice, "general", row_id)
@@ -284,7 +287,7 @@ def test_giving_a_model_away_takes_the_defaults_of_the_former_owner(host, alice,
     assert left(host) == ["bob"]
 
 
-def test_deleting_takes_all_defaults(host, admin, chosen):
+def test_deleting_a_model_removes_all_its_defaults(host, admin, chosen):
     assert admin.delete(f"{PREFIX}/{chosen}").status_code == 204
     assert left(host) == []
 
@@ -308,7 +311,7 @@ def test_owners_do_not_lose_their_own_default_by_mistake(host, admin, chosen, ho
     assert attempt() in {200, 204}
 
 
-def test_another_category_takes_the_defaults_of_others(host, alice, bob):
+def test_changing_the_category_removes_other_users_defaults(host, alice, bob):
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"))
     put(bob, "general", row_id)
@@ -318,7 +321,7 @@ def test_another_category_takes_the_defaults_of_others(host, alice, bob):
     assert left(host) == []
 
 
-def test_a_grantee_who_deletes_a_model_takes_the_owners_default(host, alice, bob):
+def test_a_grantee_who_deletes_a_model_removes_the_owners_default(host, alice, bob):
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"), can_delete=True)
     put(alice, "general", row_id)

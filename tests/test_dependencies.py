@@ -1,8 +1,9 @@
 """No version that setup.cfg allows has a known advisory: ``advisories.json`` says which have.
 
 No package carries an advisory database that is up to date, so the list is ours. ``looked_up`` is
-its date. ``affected`` is a range; ``released`` names releases within a range that begins above
-zero, because a lower bound alone does not exclude these.
+its date, and ``looked_up_in_2024`` names what was looked up in PyPA's database of October 2024 only.
+``affected`` is a range; ``released`` names releases within a range that begins above zero, because a
+lower bound alone does not exclude these.
 """
 
 import json
@@ -28,7 +29,7 @@ OURS = "flask-model-registry"
 
 
 def requirements():
-    """Return all that is required: to run, by an extra, and to build."""
+    """Return all requirements: to run, of the extras, and to build."""
     setup = ConfigParser()
     setup.read(SETUP)
     texts = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
@@ -68,6 +69,7 @@ def test_all_that_is_required_was_looked_up():
     names = {canonicalize_name(each.name) for each in REQUIRED}
 
     assert names == {*ADVISORIES}
+    assert {*LIST["looked_up_in_2024"]} <= names
     assert date.fromisoformat(LIST["looked_up"]) <= datetime.now(timezone.utc).date()
 
 

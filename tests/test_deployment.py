@@ -1,4 +1,4 @@
-"""The page of deployment, done: Gunicorn, PostgreSQL, a backup, and what came of it."""
+"""Follows the page on deployment: Gunicorn, PostgreSQL, a backup, and the restored database."""
 
 import json
 import os
@@ -140,7 +140,7 @@ def test_the_page_deploys_backs_up_and_restores(make_database, shell):
     assert "\nerror " not in said
     assert json.loads(healthy) == {"status": "ok"}
     assert "\nLocation: /app/api/models/1\n" in answer
-    assert "1 of 1 API keys open." in restored
+    assert "1 of 1 API keys can be decrypted." in restored
     dump = (shell.folder / "app.dump").read_bytes()
     assert CANARY.encode() not in dump
     assert (shell.folder / "app.dump.keys").read_text().split()[:2] == ["1", "seals"]

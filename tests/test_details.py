@@ -1,4 +1,4 @@
-"""What the 17 fields of a model don't tell, as each user may know it."""
+"""Details beyond a model's 17 fields, as each user may see them."""
 
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ def write(host, row_id, **columns):
     host.execute(sa.update(models).where(models.c.id == row_id).values(**columns))
 
 
-def test_the_owner_sees_all_of_it(host, alice):
+def test_the_owner_sees_all_details(host, alice):
     (row_id,) = register(alice, "m", base_url=URL)
     granted(alice, row_id, user=host.user("bob"))
     granted(alice, row_id, user=host.user("carol"))
@@ -62,8 +62,8 @@ def test_the_owner_sees_all_of_it(host, alice):
         assert host.registry.details(row_id, user=user) == found
 
 
-def test_others_see_how_they_came_by_it_and_nothing_of_the_owners(hosts):
-    """The groups are the reader's own, however many others there are."""
+def test_others_see_why_they_can_see_the_model_and_nothing_of_the_owners(hosts):
+    """They only see their own groups, however many others there are."""
     host = hosts(groups=lambda user: {"bob": ["b", "a", "c"], "carol": ["c"]}.get(user.name, []))
     alice = host.client("alice", is_admin=True)
     (row_id,) = register(alice, "m", share_with_users=True)
@@ -111,7 +111,7 @@ def test_the_credential_is_named_to_its_owner_alone(host, alice):
 
 
 def test_a_credential_of_another_user_is_not_a_key(host, alice, bob):
-    """As only SQL can make a model refer to one."""
+    """Only SQL can make a model refer to one."""
     (row_id,) = register(alice, "m")
     alice.delete(f"{PREFIX}/{row_id}/credential")
     write(host, row_id, credential_id=account(bob))
@@ -122,7 +122,7 @@ def test_a_credential_of_another_user_is_not_a_key(host, alice, bob):
 
 
 def test_a_models_own_key_comes_before_a_credential(host, alice):
-    """As 0.1.0 sets API keys beside this version, and knows no credentials."""
+    """0.1.0 may set API keys beside this version, and has no credentials."""
     (row_id,) = register(alice, "m")
     write(host, row_id, credential_id=account(alice))
 
@@ -164,7 +164,7 @@ def test_an_untested_model_has_no_test(alice):
     assert detailed(alice, row_id)["test"] is None
 
 
-def test_the_address_is_what_is_called(hosts):
+def test_the_address_is_the_url_that_is_called(hosts):
     host = hosts(providers=[Provider("acme", "Acme", "https://acme.example.com/v1")])
     alice = host.client("alice")
     (own,) = register(alice, "own", model_provider="gemini",
@@ -189,6 +189,7 @@ QUERIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_list_of_details_has_the_models_and_pages_of_the_list(host, alice, query):
     register(alice, "m1", "m2", abilities=["chat"])
@@ -270,6 +271,7 @@ def test_a_page_of_details_takes_as_many_statements_however_long_it_is(host, ali
     assert len(seen) == (3 if number else 1)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("groups", [0, 1, 100])
 @pytest.mark.parametrize("path", ["/details", "/details?limit=10&sort=-id", "/1/details"])
@@ -294,3 +296,27 @@ def test_no_details_read_a_whole_table(hosts, groups, path):
             steps = [row.detail for row in plan]
         assert [step for step in steps if step.startswith("SCAN model_registry")] == []
         assert any(step.startswith("SEARCH model_registry") for step in steps)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_times_with_a_zone_are_shown_in_utc(hosts, database):
+    host = hosts()
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+    table = host.registry.tables.models.name
+    for name in ("created_at", "credential_updated_at"):
+        if database.name == "sqlite":
+            change = f"UPDATE {table} SET {name} = '2026-01-31 03:00:00+02:00'"
+        else:
+            change = (
+                f"ALTER TABLE {table} ALTER {name} TYPE timestamptz USING '2026-01-31 03:00+02'"
+            )
+        host.execute(sa.text(change))
+
+    created = [
+        alice.get(f"{PREFIX}/").json[0]["created_at"],
+        alice.get(f"{PREFIX}/{row_id}").json["created_at"],
+        alice.get(f"{PREFIX}/{row_id}/credential").json["updated_at"],
+    ]
+
+    assert created == ["2026-01-31T01:00:00.000000Z"] * 3

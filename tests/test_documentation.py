@@ -120,7 +120,7 @@ KINDS = re.findall(r"^#### (.*)$", text_of("deploy.md").partition("### All lines
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_error_code_has_a_heading_and_a_symptom(code):
-    """That each line of the log has a heading, tests/test_logs.py compares with the code."""
+    """tests/test_logs.py checks that each line of the log has a heading."""
     assert f"\n#### Error: `{code}`\n" in text_of("http.md")
     assert f"](http.md#error-{code})" in text_of("troubleshooting.md")
 
@@ -220,13 +220,13 @@ def test_calls_and_settings_that_pages_name_exist():
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_every_block_says_its_language(page):
-    """Those without one would be run by no test."""
+    """No test would run those without one."""
     fences = re.findall(r"^ *```(.*)$", TEXTS[page], re.MULTILINE)
 
     assert len(fences) % 2 == 0
     assert [end for end in fences[1::2] if end] == []
     languages = {language for language in fences[::2] if not language.startswith("{")}
-    assert languages <= {*"python pycon sh json yaml sql text html js css nginx".split()}
+    assert languages <= {*"python pycon sh json yaml sql text html js ts vue css nginx".split()}
 
 
 def test_every_signal_is_in_the_reference():
@@ -313,7 +313,7 @@ def table_of_providers():
 
 
 def test_providers_without_a_base_url_have_an_example():
-    """Or are servers of your own, where any is as good as another."""
+    """Or are the user's own servers, which have any URL."""
     section = text_of("providers.md").partition("### Base URLs of your own\n")[2]
     told = dict(re.findall(r"^\| `([\w-]+)` \| `(https://.*)` \|$", section, re.MULTILINE))
     own = [each for each in PROVIDERS if each.base_url is None and each.needs_key]
@@ -325,7 +325,7 @@ def test_providers_without_a_base_url_have_an_example():
 
 
 def slugs_of(text):
-    """Return what a page's headings are called in links, as GitHub and MyST have it."""
+    """Return the anchors of a page's headings, as GitHub and MyST make them."""
     text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
@@ -367,8 +367,8 @@ def test_a_drawing_is_shown_and_legible_in_light_and_dark_and_on_a_phone(drawing
     ]
     assert svg.find("{http://www.w3.org/2000/svg}title").text
     assert "@media (prefers-color-scheme: dark)" in text
-    # Each colour is there twice, and the paper is drawn, because the theme of a page isn't the browser's.
-    names = [re.findall(r"--\w+", colours) for colours in (light, dark)]
+    # Each color is there twice, and the paper is drawn, because the theme of a page isn't the browser's.
+    names = [re.findall(r"--\w+", colors) for colors in (light, dark)]
     assert {*names[0]} == {*names[1]} == {*re.findall(r"var\((--\w+)\)", text)}
     assert 'class="paper" width="360"' in text
     # As wide as a phone, so that its text isn't made smaller there.
@@ -413,6 +413,16 @@ def test_each_column_of_a_table_has_a_header(page):
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_each_row_of_a_table_has_as_many_cells_as_its_header(page):
+    """A site drops what is in further cells."""
+    text = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, *rows = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
+
+        assert {*rows} == {head}, table.splitlines()[0]
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_pages_hold_no_key_of_the_tests(page):
     assert CANARY not in TEXTS[page]
 
@@ -426,7 +436,7 @@ def test_examples_have_no_host_but_those_for_examples():
             is_example = re.search(
                 r"(^|\.)(example(\.com)?|localhost|ollama|127\.0\.0\.1|10\.20\.0\.7)$", host
             )
-            is_example = is_example or host != host.lower()  # with a name to fill in
+            is_example = is_example or host != host.lower()  # a name to fill in
             assert is_example or host in {*known, *OTHER_HOSTS}, (
                 page.name,
                 host,

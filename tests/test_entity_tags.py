@@ -1,4 +1,4 @@
-"""Entity tags: whatever a proxy puts around one, it names the same version of the same model."""
+"""Whatever a proxy adds to an entity tag, it names the same version of the same model."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def tag_of(client, row_id):
 
 
 def others(tag):
-    """Return what is not the tag, however much it looks like it."""
+    """Return texts that look like the tag but aren't."""
     row_id, version, flags = tag.split("-")
     tags = [
         f"{row_id}-{version[:-1]}-{flags}",

@@ -1,4 +1,4 @@
-"""One shape for every fault under the prefix, and the host's pages as they were."""
+"""One format for every error under the prefix, and the host's own error pages unchanged."""
 
 import inspect
 import pickle
@@ -28,6 +28,7 @@ def test_a_problem_has_the_members_of_rfc_9457(alice):
     }
 
 
+@pytest.mark.databases("sqlite")  # headers know no database
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/", 200), ("POST", "/register", 415), ("GET", "/1", 404), ("PUT", "/register", 405),
@@ -85,7 +86,7 @@ def test_errors_survive_pickling(kind):
 def test_the_messages_of_a_validation_error_are_in_its_text():
     error = errors.ValidationError([("model_id", "Must be a string."), ("", "Unknown field.")])
 
-    assert str(error) == "model_id: Must be a string.; Unknown field."
+    assert str(error) == "model_id: Must be a string. Unknown field."
 
 
 def host_with_pages(url):
@@ -166,7 +167,7 @@ def test_the_hosts_handlers_do_not_see_our_errors(proud, method, path, status):
     assert response.mimetype == "application/problem+json"
 
 
-def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
+def test_a_bug_of_ours_goes_to_the_hosts_handler(proud, monkeypatch):
     monkeypatch.setattr(ModelService, "page", lambda *_: 1 / 0)
 
     response = proud.client("alice").get(f"{PREFIX}/")
@@ -175,7 +176,7 @@ def test_a_fault_of_our_own_goes_to_the_hosts_handler(proud, monkeypatch):
 
 
 @pytest.mark.forces_errors
-def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, alice, monkeypatch):
+def test_a_bug_of_ours_is_a_problem_if_the_host_has_no_handler(host, alice, monkeypatch):
     monkeypatch.setattr(ModelService, "page", lambda *_: 1 / 0)
 
     response = alice.get(f"{PREFIX}/")
@@ -186,7 +187,7 @@ def test_a_fault_of_our_own_is_a_problem_where_the_host_has_no_handler(host, ali
 
 
 @pytest.mark.databases("sqlite")
-def test_what_the_host_aborts_with_under_our_prefix_has_our_shape(hosts):
+def test_the_hosts_abort_under_our_prefix_has_our_format(hosts):
     host = hosts()
     host.app.before_request(lambda: abort(429, "Not so fast."))
 
@@ -234,7 +235,7 @@ def test_a_redirect_of_the_host_stays_one(hosts):
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.forces_errors
-def test_an_exception_that_is_no_error_stays_what_it_is(hosts):
+def test_an_exception_that_is_not_an_error_is_unchanged(hosts):
     class SeeOther(HTTPException):
         code = 303
 
@@ -257,7 +258,7 @@ def test_a_response_that_the_host_aborts_with_stays_as_it_is(hosts):
 
 
 @pytest.mark.forces_errors
-def test_a_socket_that_a_driver_lets_fail_is_unavailable(host, alice, monkeypatch):
+def test_a_drivers_failing_socket_is_unavailable(host, alice, monkeypatch):
     """pg8000 raises the OSError of its socket, which SQLAlchemy then lets through."""
 
     def fail(self, cursor, statement, parameters, context=None):
@@ -300,7 +301,7 @@ def test_the_registry_mounts_under_a_blueprint_of_the_host(database):
 
 
 @pytest.mark.forces_errors
-def test_missing_tables_are_an_error_that_names_the_cure(empty_databases, caplog):
+def test_missing_tables_are_an_error_that_names_the_fix(empty_databases, caplog):
     host = create_app(declare(), empty_databases().url)
     with host.app.app_context():
         host.User.__table__.create(host.db.engine)
@@ -313,8 +314,8 @@ def test_missing_tables_are_an_error_that_names_the_cure(empty_databases, caplog
 
 
 @pytest.mark.forces_errors
-def test_a_missing_column_is_no_outage(host, alice, caplog):
-    """As when the package was upgraded and the database was not."""
+def test_a_missing_column_is_not_an_outage(host, alice, caplog):
+    """For example, after an upgrade of the package without a migration."""
     alter = "ALTER TABLE model_registry_models RENAME COLUMN {} TO {}"
     for names in (("description", "d"), ("d", "description")):
         host.execute(sa.text(alter.format(*names)))
@@ -374,7 +375,7 @@ def test_errors_in_a_view_of_the_hosts_are_answered_as_under_the_prefix(views):
     assert refused[0].headers["WWW-Authenticate"] == refused[1].headers["WWW-Authenticate"]
 
 
-def test_what_an_error_says_to_the_operator_is_in_no_answer_of_the_handler(views, caplog):
+def test_an_errors_text_for_operators_is_in_no_response_of_the_handler(views, caplog):
     alice, models = views.client("alice"), views.registry.tables.models
     register(alice, "m")
     views.execute(models.update().values(key_id="k#0"))

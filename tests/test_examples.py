@@ -1,4 +1,4 @@
-"""What the README, the documentation and the examples say, done."""
+"""Follow the README, the documentation and the examples."""
 
 import contextlib
 import http.client
@@ -76,7 +76,7 @@ def test_the_example_of_a_key_management_service_seals_opens_and_rotates(hosts, 
 
     assert later.run("rotate-keys")[1] == 0
     assert later.run("list-keys")[0].split() == ["3", "seals", "'two'", "0", "opens", "'one'"]
-    assert later.run("verify-keys") == ("3 of 3 looked at\n3 of 3 API keys open.\n", 0)
+    assert later.run("verify-keys") == ("3 of 3 looked at\n3 of 3 API keys can be decrypted.\n", 0)
     models = host.registry.tables.models
     host.execute(models.update().where(models.c.id == ids[0]).values(ciphertext=b"\xff" * 60))
     host.execute(models.update().where(models.c.id == ids[1]).values(key_id="one"))
@@ -304,8 +304,8 @@ def test_the_demo_cannot_be_framed(demo):
     assert "form-action 'self'" in policy
 
 
-def test_what_contributors_are_told_to_run_is_there():
-    """It takes too long, or containers, to be run here."""
+def test_commands_for_contributors_exist():
+    """It takes too long, or needs containers, so it isn't run here."""
     if not (ROOT / "Makefile").exists():
         pytest.skip("this is no checkout")
     told = (ROOT / "docs" / "contributing.md").read_text().partition("\n## Architecture\n")[0]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from flask_model_registry import Provider
 from flask_model_registry.cli import new_key
+from flask_model_registry.services.export import Export
 from tests.accounts import ACCOUNTS, AT, CLOUDS, add, create, resolved, state
 from tests.conftest import traces
 from tests.hosts import CANARY, PREFIX, model, register
@@ -124,7 +126,7 @@ def test_models_are_called_elsewhere_as_they_were_here(hosts, tmp_path):
 
 
 @pytest.mark.parametrize("kind", CLOUDS)
-def test_credentials_of_other_kinds_arrive_as_they_were(hosts, tmp_path, kind):
+def test_credentials_of_other_kinds_are_imported_unchanged(hosts, tmp_path, kind):
     here, there = hosts(), hosts(config={"MODEL_REGISTRY_ENCRYPTION_KEYS": new_key()})
     made = create(here.client("alice"), **CLOUDS[kind])
     add(here.client("alice"), made["id"], "m")
@@ -154,7 +156,7 @@ def test_a_credential_without_a_secret_waits_for_one(host, alice, put, accounts)
     assert state(alice, row_id) == {**state(alice, row_id), "is_set": False, "status": "unreadable"}
     told = "warning  1 credentials have no secret; their owners can add one\n"
     assert told in host.run("doctor")[0]
-    assert host.run("verify-keys") == ("0 of 0 API keys open.\n", 0)
+    assert host.run("verify-keys") == ("0 of 0 API keys can be decrypted.\n", 0)
     assert alice.put(f"{ACCOUNTS}/{made['id']}/secret", json=SECRET).status_code == 204
     assert resolved(host, "m").api_key.reveal() == CANARY
     assert told not in host.run("doctor")[0]
@@ -168,12 +170,13 @@ def test_a_model_may_come_before_its_credential(host, put, accounts):
     assert resolved(host, "m").headers["X-Team"].reveal() == HEADERS["X-Team"]
 
 
+@pytest.mark.databases("sqlite")  # Python refuses it
 @pytest.mark.forces_errors
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"credential": "absent"}, "m: credential: The owner has none of this name."),
-        ({"credential": "of-bob"}, "m: credential: The owner has none of this name."),
+        ({"credential": "absent"}, "m: credential: The owner has no such credential."),
+        ({"credential": "of-bob"}, "m: credential: The owner has no such credential."),
         ({"credential": 7}, "m: credential: Not a valid string."),
         ({"credential": "a\ud800"}, "m: credential: Must be one line"),
         ({"credential": "a\0"}, "m: credential: Must be one line"),
@@ -201,6 +204,7 @@ def test_a_model_that_its_credential_cannot_serve_fails_its_line(
     assert traces([output]) == []
 
 
+@pytest.mark.databases("sqlite")  # Python refuses it
 @pytest.mark.forces_errors
 @pytest.mark.parametrize(
     ("fields", "told"),
@@ -220,7 +224,7 @@ def test_a_model_that_its_credential_cannot_serve_fails_its_line(
     ],
     ids=range(12),
 )
-def test_a_credential_keeps_to_the_rules(host, put, accounts, fields, told):
+def test_a_credentials_line_must_follow_the_rules(host, put, accounts, fields, told):
     acts, output, status = put(accounts("good"), accounts(**fields))
 
     assert (acts, status) == (["create", "fail"], 1)
@@ -233,7 +237,7 @@ def test_a_credential_keeps_to_the_rules(host, put, accounts, fields, told):
     ("policy", "act", "status"),
     [("error", "fail", 1), ("skip", "skip", 0), ("update", "update", 0)],
 )
-def test_a_conflict_is_met_as_asked(host, alice, put, accounts, policy, act, status):
+def test_a_conflict_is_handled_as_the_option_says(host, alice, put, accounts, policy, act, status):
     create(alice, settings=SETTINGS)
     before = host.rows("credentials")
     line = accounts(settings={"project": "q"}, expires_at="2031-01-01T00:00:00Z")
@@ -363,7 +367,7 @@ def test_a_models_own_key_is_not_lost_for_a_secret_that_is_not_there(host, alice
     assert (host.rows("models"), host.rows("credentials")) == (before, [])
 
 
-def test_an_import_accepts_no_gift_whose_credential_came_along(host, alice, put, accounts):
+def test_an_import_accepts_no_gift_even_with_its_credential(host, alice, put, accounts):
     heir = str(host.user("heir"))
     add(alice, create(alice)["id"], "m")
     with host.app.app_context():
@@ -381,7 +385,7 @@ def test_an_import_accepts_no_gift_whose_credential_came_along(host, alice, put,
     assert (acts, status) == (["keep", "update"], 0)
 
 
-def test_all_can_be_given_to_one_owner(host, alice, bob, put, accounts):
+def test_all_lines_can_be_imported_for_one_owner(host, alice, bob, put, accounts):
     options = ["--owner", str(host.user("bob"))]
 
     acts, _, status = put(accounts(), accounts.uses(), options=options)
@@ -476,10 +480,10 @@ def test_a_credential_of_another_kind_is_not_changed(host, alice, put, accounts)
     acts, output, status = put(accounts(), options=UPDATE)
 
     assert (acts, status) == (["fail"], 1)
-    assert "kind: The owner has one of another kind; delete it first." in output
+    assert "kind: The owner's credential is of another kind; delete it first." in output
 
 
-def test_secrets_that_do_not_open_are_left_out_and_told(host, alice, tmp_path):
+def test_secrets_that_do_not_open_are_left_out_and_reported(host, alice, tmp_path):
     add(alice, create(alice)["id"], "m")
     create(alice, name="good")
     credentials = host.registry.tables.credentials
@@ -520,6 +524,48 @@ def test_a_credential_keeps_the_address_of_the_apps_own_provider(hosts, tmp_path
     assert resolved(sender, "acme").base_url == AT
 
 
+@pytest.mark.databases("sqlite")
+def test_an_export_closes_its_temporary_file(host, accounts, monkeypatch):
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3,
+        "connect",
+        lambda *args, **options: opened.append(connect(*args, **options)) or opened[-1],
+    )
+
+    host.run("export")
+
+    (of_export,) = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        of_export.execute("SELECT 1")
+
+
+@pytest.mark.databases("sqlite")
+def test_an_export_that_is_not_read_opens_no_temporary_file(host, alice, monkeypatch):
+    create(alice)
+    opened = []
+
+    with host.app.app_context():
+        connection = host.db.session.connection()
+        monkeypatch.setattr(sqlite3, "connect", lambda *given, **_: opened.append(given))
+        export = Export(host.services, connection, None)
+        assert export.count() > 0
+
+    assert opened == []
+
+
+@pytest.mark.databases("sqlite")
+def test_an_export_can_be_read_again_after_its_reader_stopped(host, alice):
+    create(alice)
+
+    with host.app.app_context():
+        export = Export(host.services, host.db.session.connection(), None)
+        next(lines := export.lines(with_secrets=False))
+        lines.close()
+
+        assert len(list(export.lines(with_secrets=False))) == export.count()
+
+
 def test_a_reference_that_sql_made_to_another_users_credential_is_not_exported(host, alice, bob):
     made = create(alice)
     (row_id,) = register(bob, "m")
@@ -543,8 +589,6 @@ def test_a_credential_that_comes_while_others_are_written_has_a_line(host, alice
             rows["late"] = [*whole(self, table)]
             return iter(())
         return whole(self, table)
-
-    from flask_model_registry.services.export import Export
 
     whole = Export._rows
     monkeypatch.setattr(Export, "_rows", lambda self, table: pages(self, table, whole))

@@ -1,4 +1,4 @@
-"""Why a reference leads a user to a model, or does not, told to the host's developer."""
+"""Explanations for the host's developer: why a reference leads a user to a model, or doesn't."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_a_model_of_ones_own_resolves(host, explain, alice, by):
     assert str(explanation).splitlines()[:2] == [f"ref: {explanation.ref!r}", f"id: {row_id}"]
 
 
-def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
+def test_every_reason_for_seeing_a_model_is_explained(host, explain, admin, bob):
     (row_id,) = register(admin, "m", share_with_users=True)
     granted(admin, row_id, user=host.user("bob"), can_edit=True)
     granted(admin, row_id, group="group of bob", can_delete=True)
@@ -51,7 +51,7 @@ def test_every_way_of_seeing_a_model_is_told(host, explain, admin, bob):
     assert explanation.actions == ("use", "edit", "delete")
 
 
-def test_a_model_that_is_not_there_is_told_from_one_that_is_not_seen(explain, alice, bob):
+def test_a_missing_model_is_explained_unlike_a_hidden_one(explain, alice, bob):
     (row_id,) = register(alice, "m")
 
     unseen, by_id, absent = (explain(ref, "bob") for ref in ("m", row_id, "nothing"))
@@ -62,12 +62,12 @@ def test_a_model_that_is_not_there_is_told_from_one_that_is_not_seen(explain, al
     assert absent.problems == ("There is no such model; register it.",)
 
 
-def test_a_reference_that_can_be_none_is_absent(explain, alice):
+def test_an_impossible_reference_is_explained_as_missing(explain, alice):
     assert explain(0).problems == explain("-").problems == explain(2**70).problems
     assert "no such model" in str(explain("\x00"))
 
 
-def test_a_model_in_front_of_another_one_is_told(explain, alice, admin):
+def test_a_nearer_model_of_the_same_name_is_explained(explain, alice, admin):
     (shared,) = register(admin, "m", share_with_users=True)
     (own,) = register(alice, "m")
 
@@ -89,7 +89,7 @@ def test_an_inactive_model_is_passed_over(explain, alice, admin):
     assert (explanation.id, explanation.same_model_id, explanation.problems) == (shared, (own,), ())
 
 
-def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):
+def test_everything_that_keeps_a_model_from_resolving_is_explained(host, explain, alice):
     (row_id,) = register(alice, "m", base_url="https://a.example.com/v1")
     alice.patch(f"{PREFIX}/{row_id}", json={"is_active": False})
     host.execute(host.registry.tables.models.update().values(ciphertext=b"broken"))
@@ -97,10 +97,10 @@ def test_all_that_keeps_a_model_from_resolving_is_told(host, explain, alice):
     inactive, unreadable = explain("m").problems
 
     assert "inactive" in inactive
-    assert "does not open" in unreadable
+    assert "can't be decrypted" in unreadable
 
 
-def test_a_provider_that_is_gone_is_told(host, explain, alice):
+def test_an_unknown_provider_is_explained(host, explain, alice):
     register(alice, "m")
     host.execute(host.registry.tables.models.update().values(model_provider="gone"))
 
@@ -123,7 +123,7 @@ def test_more_models_that_are_not_seen_than_fit_are_cut(host, explain):
     assert f"does not see model {', '.join(map(str, ids[:10]))};" in problem
 
 
-def test_what_sql_put_there_does_nothing_to_a_terminal(host, explain, alice):
+def test_text_written_in_sql_cannot_control_a_terminal(host, explain, alice):
     register(alice, "m")
     escape = "\x1b[2J\r"
     columns = {"model_provider": escape, "base_url": escape, "key_id": escape}

@@ -163,7 +163,7 @@ def test_an_openai_client_calls_the_users_models(gateway, client, provider):
         assert gateway.token not in str(each)
 
 
-def test_what_is_refused_is_an_error_of_the_sdk(gateway, client, provider):
+def test_a_refusal_is_an_error_of_the_sdk(gateway, client, provider):
     import openai
 
     def failure(client=client, name="gpt-4o"):

@@ -6,7 +6,7 @@ import json
 import jwt as pyjwt
 import pytest
 import sqlalchemy as sa
-from flask import session
+from flask import request, session
 from flask_jwt_extended import create_access_token, create_refresh_token
 from werkzeug.local import LocalProxy
 
@@ -19,7 +19,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def addresses(app):
-    """Return every address of the registry, with something for each variable."""
+    """Return every URL of the registry, with a value for each variable."""
     urls = app.url_map.bind("localhost")
     return [
         urls.build(rule.endpoint, dict.fromkeys(rule.arguments, "1"))
@@ -30,7 +30,7 @@ def addresses(app):
 
 def test_the_addresses_are_all_known(host):
     paths = ["/", "/register", "/openapi.json", "/summary", "/v1/models", "/v1/models/1",
-             "/v1", "/v1/1",  # what is not served there
+             "/v1", "/v1/1",  # paths that are not served there
              "/providers", "/providers/1/models",
              "/credentials", "/credentials/1", "/credentials/1/secret", "/credentials/1/models",
              "/credentials/1/test", "/credentials/1/served-models", "/1/served-models",
@@ -109,7 +109,7 @@ def test_a_token_that_is_not_valid_is_refused_without_saying_why(host, name):
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
-    assert response.json["detail"] == "The access token is not valid."
+    assert response.json["detail"] == "The access token is not valid, or has expired."
 
 
 @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "bearer x.y.z", "Token x", "x.y.z"])
@@ -145,7 +145,7 @@ def test_the_hosts_own_refresh_token_is_refused(host):
 
 @pytest.mark.databases("sqlite", "postgresql", "mariadb")
 @pytest.mark.forces_errors
-def test_a_database_that_is_down_is_no_reason_to_say_unauthorized(host, alice, monkeypatch, caplog):
+def test_a_database_that_is_down_is_not_a_401(host, alice, monkeypatch, caplog):
     def fail(*args, **options):
         raise sa.exc.OperationalError("SELECT", {}, Exception("gone away\nforged line"))
 
@@ -237,7 +237,7 @@ def test_a_user_of_another_class_is_an_error_of_the_host(hosts):
         host.client().get(f"{PREFIX}/")
 
 
-def test_a_host_without_a_user_lookup_is_told_the_cure(hosts):
+def test_a_missing_user_lookup_is_reported_with_the_fix(hosts):
     host = hosts(config={"PROPAGATE_EXCEPTIONS": True})
     alice = host.client("alice")
     host.app.extensions["flask-jwt-extended"]._user_lookup_callback = None
@@ -246,7 +246,7 @@ def test_a_host_without_a_user_lookup_is_told_the_cure(hosts):
         alice.get(f"{PREFIX}/")
 
 
-def test_a_host_without_a_jwt_manager_is_told_the_cure(hosts):
+def test_a_missing_jwt_manager_is_reported_with_the_fix(hosts):
     host = hosts(config={"PROPAGATE_EXCEPTIONS": True})
     alice = host.client("alice")
     del host.app.extensions["flask-jwt-extended"]
@@ -255,7 +255,7 @@ def test_a_host_without_a_jwt_manager_is_told_the_cure(hosts):
         alice.get(f"{PREFIX}/")
 
 
-def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(hosts, caplog):
+def test_a_subject_that_the_user_loader_cannot_convert_is_a_401(hosts, caplog):
     host = hosts()
     manager = host.app.extensions["flask-jwt-extended"]
     manager.user_lookup_loader(lambda header, claims: int(claims["sub"]))
@@ -266,6 +266,75 @@ def test_a_user_loader_that_cannot_convert_the_subject_is_no_fault_of_the_host(h
     assert response.status_code == 401
     assert "token refused: ValueError" in caplog.text
     assert "not-a-number" not in caplog.text
+
+
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+@pytest.mark.parametrize("kind", ["legacy base, int key", "legacy base, string key"])
+@pytest.mark.parametrize("subject", ["9" * 20, "alice\0"])
+def test_a_subject_that_the_database_cannot_hold_is_a_401(hosts, kind, subject):
+    host = hosts(kind)
+    host.app.after_request(lambda response: [host.db.session.query(host.User).all(), response][1])
+    bad = token(host, sub=subject)
+
+    response = host.client().get(f"{PREFIX}/", headers={"Authorization": f"Bearer {bad}"})
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+def test_a_name_that_the_database_cannot_hold_is_a_401_whatever_the_login(hosts):
+    def load_user():
+        name = sa.select(host.User).where(host.User.name == request.authorization.username)
+        return host.db.session.scalar(name)
+
+    host = hosts(user_loader=load_user)
+
+    response = host.client().get(f"{PREFIX}/", auth=("alice\0", "any"))
+
+    assert response.status_code == 401
+
+
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+def test_an_id_that_the_database_cannot_hold_is_a_401_whatever_the_login(hosts):
+    host = hosts(
+        user_loader=lambda: host.db.session.get(host.User, int(request.authorization.username))
+    )
+
+    response = host.client().get(f"{PREFIX}/", auth=("9" * 20, "any"))
+
+    assert response.status_code == 401
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_a_write_of_the_user_loader_that_the_database_refuses_is_no_401(hosts, database):
+    unfit = "a visit\0" if database.name == "postgresql" else "v" * 10_000
+
+    def load_user():
+        host.db.session.add(host.User(name=unfit))
+        return host.db.session.scalar(sa.select(host.User))  # which flushes
+
+    host = hosts(user_loader=load_user)
+
+    response = host.client().get(f"{PREFIX}/")
+
+    assert response.status_code == 422
+
+
+@pytest.mark.forces_errors
+@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+def test_a_host_can_use_its_session_after_its_user_loader_broke_the_transaction(hosts):
+    host = hosts(user_loader=lambda: host.db.session.execute(sa.text("SELECT no_such_function()")))
+    counts = []
+
+    @host.app.after_request
+    def count(response):
+        counts.append(len(host.db.session.query(host.User).all()))
+        return response
+
+    host.client().get(f"{PREFIX}/")
+
+    assert counts == [0]
 
 
 def test_a_user_who_is_switched_off_is_not_logged_in(hosts, monkeypatch):
@@ -288,7 +357,7 @@ def test_tokens_within_json_bodies_are_not_looked_for(hosts):
     assert host.client("alice").post(f"{PREFIX}/register", json=model()).status_code == 201
 
 
-def test_a_host_with_tokens_in_json_bodies_alone_is_told(hosts):
+def test_tokens_in_json_bodies_alone_are_a_config_error(hosts):
     host = hosts(config={"JWT_TOKEN_LOCATION": "json", "PROPAGATE_EXCEPTIONS": True})
 
     with pytest.raises(ConfigError, match="JWT_TOKEN_LOCATION"):

@@ -1,4 +1,4 @@
-"""Calls of models with the real SDKs: where the guarded client lets them go, and what it sends.
+"""Real SDKs call models: where the guarded client lets them connect, and what it sends.
 
 Names are looked up in a table; sockets, TLS and SDKs are real. The network 127.0.1.0/24 stands for
 the internet, because the operator allows it. The rest of 127.0.0.0/8 is the internal network.
@@ -70,7 +70,7 @@ def serve(authority):
 
 @pytest.fixture
 def call(tmp_path, authority):
-    """Call models in a process of its own, and return what came of each."""
+    """Call models in a process of its own, and return the result of each."""
 
     def call(cases, names=(), **environ):
         cases = [{"guarded": True, "async": False, "stream": False, **each} for each in cases]
@@ -267,7 +267,7 @@ def test_no_internal_address_is_connected_to(call):
     assert call.connected == set()
 
 
-def test_the_stored_key_goes_to_the_stored_address_whatever_is_around(serve, call, tmp_path):
+def test_the_stored_key_goes_to_the_stored_address_whatever_the_environment(serve, call, tmp_path):
     upstream, evil = serve(both), serve(answers(), INTERNAL, tls=False)
     cases = every_way(base_url=at(upstream))
     foreign = "of-the-environment"
@@ -323,4 +323,4 @@ def test_litellm_calls_with_the_guarded_client_or_not_at_all(serve, internal, ca
     assert all(request.startswith("POST /307/loopback/v1/chat/") for request in upstream.requests)
 
     call([{**case, "knows_the_key": True} for case in cases[:1]], INWARD)
-    assert internal["http"].connections == 1  # shows that this can fail
+    assert internal["http"].connections == 1  # this shows that the test can fail

@@ -1,4 +1,4 @@
-"""Users who are declared in unusual ways: each works, or is refused at the start with the remedy."""
+"""Users declared in unusual ways either work, or are refused at the start with the fix."""
 
 import pytest
 import sqlalchemy as sa
@@ -86,6 +86,7 @@ def defer(db, app):
     return User
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("declare", [reflect, reflect_and_extend, automap, defer])
 def test_a_reflected_database_starts_a_second_time(empty_databases, canary, declare):
     database = empty_databases()
@@ -216,7 +217,7 @@ def test_keys_of_bytes_are_refused_with_the_remedy(column_type):
 
 
 class Hexadecimal(sa.types.TypeDecorator):
-    """What the remedy says: bytes in the database, and text in Python."""
+    """The suggested fix: bytes in the database, and strings in Python."""
 
     impl = sa.LargeBinary(8)
     cache_ok = True

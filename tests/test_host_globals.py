@@ -1,4 +1,4 @@
-"""What a process shares between libraries is the host's: importing and mounting leave it alone."""
+"""Importing and mounting leave a process's shared state alone, because it is the host's."""
 
 import os
 import subprocess
@@ -117,8 +117,9 @@ assert changed == {}, changed
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", [IMPORT, IMPORT + MOUNT], ids=["importing", "mounting"])
-def test_what_all_libraries_share_is_left_as_it_was(step):
+def test_state_shared_by_all_libraries_is_left_alone(step):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),

@@ -247,7 +247,7 @@ def delete_by_text(host):
 
 
 def delete_elsewhere(host):
-    """As a script does, or an administrator in SQLite's shell."""
+    """Delete like a script, or an administrator in SQLite's shell."""
     with sqlite3.connect(host.app.config["SQLALCHEMY_DATABASE_URI"][10:]) as connection:
         connection.execute("DELETE FROM user WHERE id = 1")
     connection.close()
@@ -317,7 +317,7 @@ def test_a_new_user_inherits_nothing(opened, keys, delete, insert):
 
 @pytest.mark.parametrize("keys", FOREIGN_KEYS)
 def test_an_upgrade_from_the_release_before_loses_nothing(tmp_path, keys):
-    """What Alembic writes for it, in Flask-Migrate's own env.py."""
+    """With Alembic's own script, in Flask-Migrate's own env.py."""
     project = Project(tmp_path / "project", keys)
     project.folder.mkdir()
     (project.folder / "app.py").write_text(APP)
@@ -359,16 +359,20 @@ def test_a_rebuilt_table_under_the_trigger_is_refused(tmp_path):
 def test_models_of_users_who_are_gone_are_counted_and_deleted(opened, keys):
     project, host = opened(keys)
     fill(host)
-    host.execute(sa.text("DELETE FROM model_registry_grants WHERE user_id IS NOT NULL"))
-    register(host.client("bob"), "n")
+    (row_id,) = register(host.client("bob"), "n")
+    granted(host.client("bob"), row_id, user=host.user("alice"))
+    granted(host.client("bob"), row_id, group="team")
+    default = host.client("alice").put(f"{PREFIX}/defaults/compact", json={"id": row_id})
     delete_elsewhere(host)
     output, status = host.run("doctor")
 
     with host.app.app_context():
         exec(CLEAN, {"db": host.db})
 
-    assert ("error    1 models are of users who are gone" in output, status) == (True, 1)
-    assert project.count() == [1, 0, 0, 0, 0]
+    assert (default.status_code, status) == (200, 1)
+    for what in ("1 models", "1 grants", "2 defaults"):
+        assert f"error    {what} are of users who are gone" in output
+    assert project.count() == [1, 0, 1, 0, 0]  # the grant to the group
     assert "who are gone" not in host.run("doctor")[0]
 
 
@@ -454,7 +458,7 @@ TAKEN_OVER = {
 @pytest.mark.parametrize("made_by", ["create_all", "Alembic"])
 @pytest.mark.parametrize("way", TAKEN_OVER)
 def test_no_way_of_sql_gives_a_user_the_models_of_another(tmp_path, way, made_by, keys):
-    """On a connection that the registry has used."""
+    """SQL on a connection that the registry has used."""
     project = Project(tmp_path, keys)
     host = project.host(keys)
     host.execute(

@@ -20,7 +20,7 @@ from tests.hosts import CANARY, PREFIX, Host, Recorder, model
 
 @contextmanager
 def another_scoped_session(host):
-    """Do what many test suites do: put a session of their own in the place of the app's."""
+    """Replace the app's session with another, as many test suites do."""
     usual = host.db.session
     with host.db.engine.connect() as connection, connection.begin() as outer:
         factory = orm.sessionmaker(bind=connection, join_transaction_mode="create_savepoint")
@@ -46,7 +46,7 @@ def documented(host):
 
 
 def do_all(host, client):
-    """Write, fail, and write again, over HTTP and from Python; return what each came to."""
+    """Write, fail, and write again, over HTTP and from Python; return the results."""
     statuses = [
         client.post(f"{PREFIX}/register", json=model(model_id=name)).status_code
         for name in ("a", "a", "b")

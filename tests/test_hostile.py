@@ -105,7 +105,7 @@ def test_no_name_of_an_internal_address_is_called(hosts, connected):
 
 
 @pytest.mark.forces_errors
-def test_what_is_at_an_address_is_not_told(hosts, upstream):
+def test_results_do_not_reveal_what_is_at_an_address(hosts, upstream):
     """An unknown host, a refused connection, a filter and a blocked IP address look the same."""
     names = {"refused": "127.0.0.1", "filtered": "127.0.0.1", "blocked": "10.0.0.1"}
     host = hosts(
@@ -182,7 +182,7 @@ def held_by_probes(client, pool):
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_hostile_servers_are_told_in_one_word_while_the_database_is_free(hosts, caplog):
+def test_hostile_servers_get_one_word_and_hold_no_database_connection(hosts, caplog):
     config = {"MODEL_REGISTRY_ALLOWED_HOSTS": ["localhost", "slow.example.com"]}
     at_once = {"MODEL_REGISTRY_PROBE_CONCURRENCY": len(HOSTILE) + len(ALSO)}
     host = hosts(config={**config, **at_once, "MODEL_REGISTRY_PROBE_TIMEOUT": 10})

@@ -1,4 +1,4 @@
-"""Hosts of different make, all served alike."""
+"""The registry works alike in different kinds of hosts."""
 
 import gc
 import weakref
@@ -164,7 +164,7 @@ def test_a_class_that_is_not_mapped_is_refused(hosts):
 
 
 @pytest.mark.databases("sqlite")
-def test_who_may_share_is_the_hosts_to_say(hosts):
+def test_the_host_decides_who_may_share(hosts):
     host = hosts(can_share=lambda user: user.name == "carol")
 
     statuses = [
@@ -233,8 +233,32 @@ def test_a_parent_blueprint_may_have_variables(empty_databases, canary):
     host.close()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(
+            {"url_prefix": f"/orgs/{each}"}
+            for each in ("<id>", "<int:id>", "<string(length=2):user>")
+        ),
+        {"url_prefix": "/<filename>"},
+        {"subdomain": "<group>"},
+    ],
+    ids=str,
+)
+def test_a_variable_of_a_parent_with_the_name_of_ours_is_reported(options):
+    parent = Blueprint("org", __name__, **options)
+    declared = declare()
+
+    def mount(app):
+        declared[3].init_app(app, parent=parent)
+        app.register_blueprint(parent)
+
+    with pytest.raises(ConfigError, match=r"has the variable <(\w+)>, .* such as <parent_\1>"):
+        create_app(declared, "sqlite://", mount=mount)
+
+
 @pytest.mark.databases("sqlite")
-def test_a_parent_that_takes_no_more_blueprints_is_told_of(hosts):
+def test_a_parent_that_takes_no_more_blueprints_is_reported(hosts):
     parent = Blueprint("v1", __name__)
     for declared, is_first in ((declare(), True), (declare(), False)):
         app, registry = Flask("app"), declared[3]
@@ -263,7 +287,7 @@ def enforce_foreign_keys(host):
         )
 
 
-def test_what_a_deleted_user_had_is_deleted(hosts):
+def test_a_deleted_users_models_are_deleted(hosts):
     host = hosts()
     enforce_foreign_keys(host)
     alice, tables = host.user("alice"), host.registry.tables

@@ -485,7 +485,7 @@ def test_a_body_that_fails_leaves_no_key_in_a_frame_of_ours(serve, client_for):
     assert leaks(error) == []
 
 
-def test_what_the_host_app_was_handling_keeps_its_variables(serve, client_for):
+def test_an_exception_that_the_host_app_was_handling_keeps_its_variables(serve, client_for):
     url = at(serve(answers(b"x" * 1_000_000)))
     client = client_for(url)
 
@@ -519,7 +519,7 @@ def test_what_the_host_app_was_handling_keeps_its_variables(serve, client_for):
     assert [*frames(error)][-1].f_locals == {"needed": "for the report of the host app"}
 
 
-def test_what_a_server_sends_back_is_in_no_error_and_no_log(serve, client_for, caplog):
+def test_a_servers_response_is_in_no_error_and_no_log(serve, client_for, caplog):
     def garbles(upstream, connection):
         headers = connection.recv(65536).split(b"\r\n", 1)[1]
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + headers.replace(b": ", b" "))
@@ -708,7 +708,7 @@ def test_a_library_that_is_unknown_is_refused(resolved):
         resolved.http_client("requests")
 
 
-def test_what_makes_clients_is_no_part_of_the_model(resolved):
+def test_the_client_factory_is_not_a_field_of_the_model(resolved):
     names = [each.name for each in dataclasses.fields(resolved)]
     twin = ResolvedModel(**{name: getattr(resolved, name) for name in names})
 
@@ -780,7 +780,7 @@ def test_the_start_of_an_app_loads_no_client():
     assert json.loads(result.stdout) == []
 
 
-def test_the_cause_says_which_kind_of_fault_it_is(client_for):
+def test_the_cause_says_which_kind_of_failure_it_is(client_for):
     error, _ = client_for("https://up.example.com/v1", names={}).failure("https://up.example.com/")
 
     assert isinstance(error.__cause__, UpstreamError)

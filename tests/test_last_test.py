@@ -1,4 +1,4 @@
-"""The last test of a saved model: kept in its row, forgotten with what it was of."""
+"""The last test of a saved model is kept in its row, until the model or its key changes."""
 
 import pytest
 import sqlalchemy as sa
@@ -99,7 +99,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_of_what_was_tested_forgets_the_test(host, alice, serve, name):
+def test_changing_the_tested_model_clears_the_test(host, alice, serve, name):
     url, bob = serve(), host.user("bob")
     (row_id,) = register(alice, "m", base_url=url)
     test(alice, row_id)
@@ -116,7 +116,7 @@ def test_a_change_of_what_was_tested_forgets_the_test(host, alice, serve, name):
 @pytest.mark.parametrize(
     "fields", [{"description": "x"}, {"is_active": False}, {"temperature": 0.5}], ids=str
 )
-def test_another_change_leaves_the_test(host, alice, serve, fields):
+def test_any_other_change_keeps_the_test(host, alice, serve, fields):
     (row_id,) = register(alice, "m", base_url=serve())
     test(alice, row_id)
     before = kept(host, row_id)
@@ -127,7 +127,7 @@ def test_another_change_leaves_the_test(host, alice, serve, fields):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"seed": 1}], ids=str)
-def test_facts_about_a_model_leave_the_test(host, alice, serve, parameters):
+def test_changing_facts_about_a_model_keeps_the_test(host, alice, serve, parameters):
     (row_id,) = register(alice, "m", base_url=serve())
     path = f"{PREFIX}/{row_id}/parameters"
     alice.put(path, json={"parameters": parameters, "info": {}})
@@ -139,7 +139,7 @@ def test_facts_about_a_model_leave_the_test(host, alice, serve, parameters):
     assert kept(host, row_id) == before != NOTHING
 
 
-def test_attaching_and_detaching_forget_the_test(host, alice, serve):
+def test_attaching_and_detaching_clear_the_test(host, alice, serve):
     url = serve()
     (row_id,) = register(alice, "m", model_provider="vllm", base_url=url)
     account = create(alice, model_provider="vllm", base_url=url)
@@ -158,7 +158,7 @@ def test_attaching_and_detaching_forget_the_test(host, alice, serve):
         assert kept(host, row_id) == NOTHING
 
 
-def test_a_credential_that_moves_forgets_the_tests_of_its_models(host, alice, serve):
+def test_a_credential_that_moves_clears_the_tests_of_its_models(host, alice, serve):
     url = serve()
     account = create(alice, model_provider="vllm", base_url=url)
     here, there = (
@@ -173,6 +173,51 @@ def test_a_credential_that_moves_forgets_the_tests_of_its_models(host, alice, se
     assert moved.status_code == 200
     assert kept(host, *here) == NOTHING
     assert kept(host, *there) != NOTHING  # which stayed at its own path
+
+
+def test_a_change_of_settings_forgets_the_tests_of_all_models_of_a_credential(host, alice, serve):
+    url = serve()
+    changed, other = (
+        create(alice, name=name, model_provider="openai", base_url=url) for name in "ab"
+    )
+    here = add(alice, changed["id"], "m")
+    here += add(alice, changed["id"], "n", base_url=f"{url}/n")
+    there = add(alice, other["id"], "o") + register(alice, "p", base_url=url)
+    tags = [alice.get(f"{PREFIX}/{row_id}").headers["ETag"] for row_id in here]
+    for row_id in (*here, *there):
+        test(alice, row_id)
+
+    path = f"{ACCOUNTS}/{changed['id']}"
+    for fields in ({"name": "c"}, {"expires_at": "2099-01-01T00:00:00Z"}, {"settings": {}}):
+        assert alice.patch(path, json=fields).status_code == 200
+        assert all(kept(host, row_id) != NOTHING for row_id in here), fields
+    assert alice.patch(path, json={"settings": {"organization": "org-1"}}).status_code == 200
+
+    assert [kept(host, row_id) for row_id in here] == [NOTHING, NOTHING]
+    assert all(kept(host, row_id) != NOTHING for row_id in there)
+    assert [alice.get(f"{PREFIX}/{row_id}").headers["ETag"] for row_id in here] == tags
+    assert alice.get(f"{PREFIX}/{here[0]}/details").json["test"] is None
+
+
+def test_settings_that_changed_during_a_test_keep_none(host, alice, serve):
+    def changes(upstream, connection):
+        if not changed:
+            settings = {"settings": {"organization": "org-1"}}
+            path = f"{ACCOUNTS}/{account['id']}"
+            changed.append(host.client("alice").patch(path, json=settings))
+        answers(LISTING)(upstream, connection)
+
+    changed, url = [], serve(changes)
+    account = create(alice, model_provider="openai", base_url=url)
+    (row_id,) = add(alice, account["id"], "m")
+
+    answer = test(alice, row_id)
+
+    assert [each.status_code for each in changed] == [200]
+    assert answer.status_code == 200
+    assert kept(host, row_id) == NOTHING
+    test(alice, row_id)
+    assert kept(host, row_id)[0] == answer.json["result"]
 
 
 def test_a_test_of_a_secret_that_was_replaced_meanwhile_is_older_than_the_new_one(
@@ -227,7 +272,7 @@ def test_a_model_that_is_gone_after_its_test_stays_gone(host, alice, serve):
 
 
 @pytest.mark.databases("postgresql", "mariadb")
-def test_a_row_that_another_transaction_holds_is_not_waited_for(host, alice, serve):
+def test_keeping_a_test_does_not_wait_for_a_locked_row(host, alice, serve):
     (row_id,) = register(alice, "m", base_url=serve())
     models = host.registry.tables.models
     with host.app.app_context(), host.db.engine.connect() as other, other.begin():
@@ -239,9 +284,7 @@ def test_a_row_that_another_transaction_holds_is_not_waited_for(host, alice, ser
 
 
 @pytest.mark.forces_errors
-def test_a_result_that_cannot_be_kept_is_returned_all_the_same(
-    host, database, alice, serve, caplog
-):
+def test_a_result_that_cannot_be_kept_is_still_returned(host, database, alice, serve, caplog):
     (row_id,) = register(alice, "m", base_url=serve())
     with host.app.app_context():
         faults = Faults(host.db.engine)
@@ -289,7 +332,7 @@ def test_a_standby_answers_tests(hosts, serve):
     assert kept(host, row_id) == NOTHING
 
 
-def test_what_is_not_saved_and_a_credentials_test_keep_nothing(host, alice, serve):
+def test_tests_of_unsaved_models_and_credentials_keep_nothing(host, alice, serve):
     url = serve()
     account = create(alice, model_provider="vllm", base_url=url)
     (row_id,) = add(alice, account["id"], "m")

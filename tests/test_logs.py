@@ -1,4 +1,4 @@
-"""What the library logs: each line is documented, and says to programs what failed and where."""
+"""Each log line is documented, and has attributes that say what failed and where."""
 
 import ast
 import logging
@@ -219,3 +219,28 @@ def test_sqlite_without_foreign_keys_says_its_kinds(hosts, database, records):
         host.db.session.commit()
 
     assert [told["kind"] for _, told in records()] == ["foreign-keys-off", "user-reused"]
+
+
+@pytest.mark.forces_errors
+def test_a_key_that_cannot_be_decrypted_says_why(process, records):
+    """Unless a command reads it, which prints the reason itself."""
+    host = process(OLD)
+    alice = host.client("alice")
+    (row_id,) = register(alice, "m")
+    (row,) = host.rows("models")
+    other = bytearray(row.ciphertext)
+    other[-1] ^= 1
+    written = {
+        "changed-or-moved": {"ciphertext": bytes(other)},
+        "format": {"ciphertext": b"x"},
+        "unknown-key": {"ciphertext": row.ciphertext.replace(b"old", b"odd", 1)},
+    }
+
+    for columns in written.values():
+        host.execute(host.registry.tables.models.update().values(columns))
+        assert alice.get(f"{PREFIX}/{row_id}/credential").json["status"] == "unreadable"
+        assert host.run("verify-keys")[1] == 1
+
+    assert records() == [
+        ("WARNING", {"kind": "key-unreadable", "reason": reason}) for reason in written
+    ]

@@ -186,6 +186,7 @@ def test_every_route_is_in_the_table():
     assert {(name, method) for name, method, _ in SHARING} <= served
 
 
+@pytest.mark.sampled(23)
 @pytest.mark.parametrize(
     ("check", "key", "role", "status"),
     [
@@ -202,6 +203,7 @@ def test_a_role_changes_what_the_table_says(host, check, key, role, status):
     check(RoleFixture(host, role), *key, status)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_what_the_table_says_and_is_refused_the_rest(host, subtests, role):
     scene, before = RoleFixture(host, role), None

@@ -73,6 +73,7 @@ def are_as_declared(host):
     assert session.scalars(abilities).all() == ["chat", "vision"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", EVERYWHERE)
 def test_hosts_of_each_kind_query_them(kind, make):
     host = make(kind)
@@ -201,7 +202,7 @@ def test_another_user_or_model_is_refused_at_once(host):
 
 
 @pytest.mark.databases("sqlite")
-def test_what_is_loaded_merges_into_another_session(host):
+def test_loaded_objects_merge_into_another_session(host):
     with host.app.app_context():
         fill(host)
         model = first(host)
@@ -233,7 +234,7 @@ def test_each_model_names_its_calls(host):
             host.db.session.rollback()
 
 
-def test_what_is_touched_and_not_changed_is_no_write(host):
+def test_touching_an_object_without_a_change_is_not_a_write(host):
     with host.app.app_context():
         session = fill(host)
         touched = first(host)
@@ -256,7 +257,7 @@ def test_nothing_of_an_api_key_is_loaded(host):
         session.rollback()
 
 
-def test_what_a_call_changes_is_loaded_again(host):
+def test_rows_that_a_call_changes_are_loaded_again(host):
     registry = host.registry
     with host.app.app_context():
         session = fill(host)
@@ -307,7 +308,7 @@ def test_objects_of_the_hosts_do_not_mislead_the_registry(host, alice):
         session.rollback()
 
 
-def test_a_deleted_user_takes_the_models_along_though_the_host_relates_them(make):
+def test_deleting_a_user_deletes_the_models_even_if_the_host_relates_them(make):
     host = make()
     host.User.models = orm.relationship(host.registry.Model, viewonly=True)
     host.User.owned = orm.relationship(host.registry.Model, overlaps="models")

@@ -4,7 +4,7 @@ import operator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,8 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_model_registry import ModelRegistry
-from tests.hosts import NEW, PREFIX, Host, Recorder, keys, register
+from flask_model_registry.web import request as requests
+from tests.hosts import NEW, PREFIX, Host, Recorder, keys, model, register
 
 NAMES = [
     "/team/ai", "/ai", "ops/", "/ops/", "//", "/", "a//b", "a/b", "///x///", ".", "..", "a/../b", "./a",
@@ -51,6 +52,7 @@ def groups(client, row_id):
     return [each["group"] for each in client.get(f"{PREFIX}/{row_id}/grants").json["groups"]]
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_group_is_granted_and_revoked_by_its_exact_name(server, host, alice, name):
     (row_id,) = register(alice, "m")
@@ -63,9 +65,10 @@ def test_a_group_is_granted_and_revoked_by_its_exact_name(server, host, alice, n
     assert (deleted.status_code, groups(alice, row_id)) == (204, [])
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", NAMES)
-def test_what_python_granted_is_revoked_over_http(server, host, alice, name):
+def test_a_grant_from_python_is_revoked_over_http(server, host, alice, name):
     (row_id,) = register(alice, "m")
     with host.app.app_context():
         host.registry.grant(row_id, group=name, user=host.load("alice"))
@@ -104,6 +107,7 @@ def test_a_slash_must_be_encoded(host, alice, name):
     assert groups(alice, row_id) == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("raw", RAW)
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_a_slash_must_be_encoded(host, alice, name):
         ("a%2Fb/", "a%2Fb%2F"),
     ],
 )
-def test_what_the_server_did_to_slashes_is_undone(hosts, raw, name, seen):
+def test_a_servers_change_of_slashes_is_undone(hosts, raw, name, seen):
     host = hosts(groups=lambda user: ())
     alice = host.client("alice")
     (row_id,) = register(alice, "m")
@@ -141,7 +145,7 @@ def test_what_the_server_did_to_slashes_is_undone(hosts, raw, name, seen):
         ("groups/\xef\xbf\xbd", "groups/%FF"),
     ],
 )
-def test_what_arrives_changed_is_refused(host, alice, seen, sent):
+def test_a_name_changed_on_the_way_is_refused(host, alice, seen, sent):
     (row_id,) = register(alice, "m")
     path = f"{PREFIX}/{row_id}/grants/"
     environ = dict.fromkeys(RAW, path + sent) | {"PATH_INFO": path + seen}
@@ -154,7 +158,7 @@ def test_what_arrives_changed_is_refused(host, alice, seen, sent):
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", ["%0A", "a%0Ab", "%00", "%20a", "a%20"])
-def test_what_is_no_name_is_refused_and_not_changed(server, host, alice, name):
+def test_an_invalid_name_is_refused_and_not_changed(server, host, alice, name):
     (row_id,) = register(alice, "m")
 
     for method in ("PUT", "DELETE"):
@@ -167,7 +171,7 @@ def test_what_is_no_name_is_refused_and_not_changed(server, host, alice, name):
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", [b"\xff", b"\xc3", b"a\xed\xa0\x80", b"\xe9"])
 @pytest.mark.parametrize("raw", [None, *RAW])
-def test_what_is_not_utf_8_is_refused_and_not_replaced(host, alice, raw, name):
+def test_a_name_that_is_not_utf_8_is_refused_and_not_replaced(host, alice, raw, name):
     (row_id,) = register(alice, "m")
     path = f"{PREFIX}/{row_id}/grants/groups/"
     environ = {**dict.fromkeys(RAW, ""), "PATH_INFO": path + name.decode("latin-1")}
@@ -305,6 +309,42 @@ def test_a_model_id_with_slashes_is_found_however_they_are_sent(host, alice):
     ):
         for method in ("GET", "DELETE"):
             assert alice.open(f"{base}/{other}", method=method).status_code == 404, other
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("prefix", ["/api/v1/models", "/by-id", "/1/grants/groups"])
+def test_a_prefix_may_hold_what_comes_before_a_name(hosts, prefix):
+    host = hosts(groups=lambda user: (), config={"MODEL_REGISTRY_URL_PREFIX": prefix})
+    alice = host.client("alice")
+    created = alice.post(f"{prefix}/register", json=model(model_id="team/by-id/7"))
+    (row_id, name) = (created.json["id"], quote("team/v1/models/7", safe=""))
+
+    for path in ("v1/models/team/by-id/7", "v1/models/team%2Fby-id%2F7", "by-id/team/by-id/7"):
+        assert alice.get(f"{prefix}/{path}").status_code == 200, path
+    assert alice.put(f"{prefix}/{row_id}/grants/groups/{name}", json={}).status_code == 201
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"%62y-id/{'a/by-id/' * 2_000}x",
+        f"1/grants/%67roups/{'a/1/grants/groups/' * 1_000}x",
+        f"by-id/{'by-id/' * 2_000}x",
+    ],
+)
+def test_a_long_path_is_decoded_no_more_than_a_few_times(host, alice, monkeypatch, path):
+    decoded = []
+
+    def decode(part):
+        decoded.append(len(part))
+        return unquote_to_bytes(part)
+
+    monkeypatch.setattr(requests, "unquote_to_bytes", decode)
+    response = alice.open(f"{PREFIX}/{path}", method="DELETE")
+
+    assert response.status_code in (404, 422)
+    assert len(path) <= sum(decoded) + 10 < 3 * len(path)
 
 
 @pytest.mark.databases("sqlite")

@@ -1,4 +1,4 @@
-"""What is below /v1, as clients of OpenAI's API read it."""
+"""The URLs below /v1, as clients of OpenAI's API read them."""
 
 import json
 import os
@@ -69,9 +69,10 @@ def test_a_model_is_found_by_an_id_with_slashes(alice):
         assert (error["code"], error["param"]) == ("model_not_found", "model")
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("path", CALLS)
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "PUT", "PATCH"])
-def test_calls_are_told_what_this_is_and_what_to_do(alice, path, method):
+def test_calls_get_a_404_that_says_what_to_do(alice, path, method):
     answer = alice.open(f"{V1}/{path}", method=method, data=b"{broken")
 
     error = error_of(answer)
@@ -121,7 +122,7 @@ def test_a_preflight_lets_scripts_read_that_nothing_is_there(host, alice, path):
         (sa.exc.TimeoutError(), 503, "unavailable", "server_error"),
     ],
 )
-def test_faults_of_the_host_have_that_shape_too(host, monkeypatch, raised, status, code, kind):
+def test_the_hosts_errors_have_that_format_too(host, monkeypatch, raised, status, code, kind):
     client = host.client("alice")
     monkeypatch.setitem(host.app.config, "PROPAGATE_EXCEPTIONS", False)
 
@@ -139,7 +140,7 @@ def test_faults_of_the_host_have_that_shape_too(host, monkeypatch, raised, statu
         host.app.before_request_funcs[None].remove(fail)
 
 
-def test_other_problems_are_as_they_were(alice):
+def test_other_problems_are_unchanged(alice):
     for path in ("/", "/999", "/nothing/here", "/by-id/none"):
         answer = alice.open(f"{PREFIX}{path}", method="PATCH", json={})
         assert answer.status_code >= 400

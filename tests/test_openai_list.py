@@ -135,7 +135,7 @@ def test_it_lists_just_what_resolves(host):
     assert resolved == {f"m{each}" for each in combinations if ACTIVE in each}
 
 
-def test_what_has_no_key_cannot_be_used(alice):
+def test_a_model_without_a_key_is_not_listed(alice):
     ids = register(alice, "a", "b")
     alice.delete(f"{PREFIX}/{ids[0]}/credential")
 
@@ -143,7 +143,7 @@ def test_what_has_no_key_cannot_be_used(alice):
     assert [alice.get(f"{LIST}/{each}").status_code for each in "ab"] == [404, 200]
 
 
-def test_a_credential_without_a_secret_is_no_key(host, alice, bob):
+def test_a_credential_without_a_secret_does_not_count_as_a_key(host, alice, bob):
     accounts = {name: create(alice, name=name)["id"] for name in ("whole", "empty", "elsewhere")}
     of_bob = create(bob)["id"]
     for name, each in accounts.items():

@@ -100,7 +100,7 @@ def test_with_flask_cors_they_are_exposed_too(cors_host, place):
         ("*", ["*", *EXPOSED]),
     ],
 )
-def test_what_the_host_exposes_stays(cors_host, place, expose, names):
+def test_headers_that_the_host_exposes_stay(cors_host, place, expose, names):
     host = cors_host(**{place: lambda app: CORS(app, expose_headers=expose)})
 
     for response in answers(host).values():
@@ -159,7 +159,7 @@ def test_below_a_blueprint_of_the_host_too(cors_host):
 
 
 @pytest.mark.forces_errors
-def test_faults_of_the_host_are_read_too(cors_host):
+def test_scripts_can_read_the_hosts_errors_too(cors_host):
     host = cors_host(after=CORS)
     alice = host.client("alice")
     with host.app.app_context():

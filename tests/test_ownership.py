@@ -164,8 +164,9 @@ DELETIONS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("by", DELETIONS)
-def test_what_a_deleted_user_had_is_deleted(leaving, by):
+def test_a_deleted_users_models_are_deleted(leaving, by):
     host, of_alice, of_bob = leaving
     with host.app.app_context():
         host.quoted = host.db.engine.dialect.identifier_preparer.quote("user")
@@ -180,7 +181,7 @@ def test_what_a_deleted_user_had_is_deleted(leaving, by):
     assert [each["id"] for each in host.client("bob").get(f"{PREFIX}/").json] == [of_bob]
 
 
-def test_a_user_who_gets_the_number_of_a_deleted_one_inherits_nothing(leaving, database):
+def test_a_user_who_gets_the_key_of_a_deleted_one_inherits_nothing(leaving, database):
     host, *_ = leaving
     key = host.user("alice")
     with host.app.app_context():
@@ -223,7 +224,7 @@ def test_a_user_is_replaced_where_the_tables_are_missing(hosts):
 
 
 @pytest.mark.databases("sqlite")
-def test_an_error_of_the_look_at_a_connection_is_one_of_sqlalchemy(hosts):
+def test_an_error_of_the_check_of_a_connection_is_sqlalchemys(hosts):
     host = hosts()
 
     class Broken:
@@ -240,6 +241,7 @@ def test_an_error_of_the_look_at_a_connection_is_one_of_sqlalchemy(hosts):
         trigger_state(Connection(), host.registry.tables)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("keep_grants", [True, False])
 @pytest.mark.parametrize("keep_active", [True, False])
 def test_models_of_a_user_who_leaves_are_given_to_another(leaving, keep_grants, keep_active):
@@ -265,7 +267,7 @@ def test_models_of_a_user_who_leaves_are_given_to_another(leaving, keep_grants, 
     assert len(host.rows("app_defaults")) == 1
 
 
-def test_an_heir_who_has_such_a_model_already_gets_none(host, alice, bob):
+def test_a_new_owner_with_a_model_of_that_name_gets_none(host, alice, bob):
     register(alice, "a", "m")
     register(bob, "m")
     before = everything(host)
@@ -289,6 +291,7 @@ GONE = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", GONE)
 @pytest.mark.parametrize("enforced", ENFORCED)
 def test_nothing_is_written_for_a_user_who_is_gone(hosts, name, enforced, database):
@@ -315,7 +318,7 @@ def test_nothing_is_written_for_a_user_who_is_gone(hosts, name, enforced, databa
     assert everything(host) == before
 
 
-def test_a_user_can_be_told_gone_afterwards_too(leaving):
+def test_user_deleted_can_also_be_called_after_the_deletion(leaving):
     host, _, of_bob = leaving
     with host.app.app_context():
         alice = host.load("alice")
@@ -329,7 +332,7 @@ def test_a_user_can_be_told_gone_afterwards_too(leaving):
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kept", ["keep_grants", "keep_active"])
-def test_nothing_of_what_is_deleted_can_be_kept(host, alice, kept):
+def test_keep_options_need_a_new_owner(host, alice, kept):
     register(alice, "m")
 
     with host.app.app_context(), pytest.raises(ValidationError, match="transfer_to"):
@@ -483,6 +486,7 @@ def test_a_new_user_of_a_class_with_keys_of_its_own_takes_nothing_from_others():
         db.engine.dispose()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("enforced", ["ON", "OFF"])
 def test_a_trigger_is_made_and_dropped_with_the_tables(enforced):
     db, *_ = declare()
@@ -514,7 +518,7 @@ def test_every_kind_of_user_can_leave(hosts, kind):
     assert row.owner_id == host.user("bob")
 
 
-def test_a_deletion_that_the_host_takes_back_is_taken_back(host, alice):
+def test_a_deletion_that_the_host_rolls_back_is_undone(host, alice):
     register(alice, "m")
     with host.app.app_context():
         host.db.session.delete(host.load("alice"))

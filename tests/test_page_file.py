@@ -79,6 +79,7 @@ def test_types_do_not_depend_on_the_machine(host, monkeypatch):
 STATIC_IMPORT = re.compile(r'^(?:import|export|\}) (?:.* )?from "\./([\w-]+\.js)"', re.MULTILINE)
 LATER_IMPORT = re.compile(r'import\("\./([\w-]+\.js)"\)')
 LANGUAGES = {"de.js", "en.js", "es.js", "fr.js", "zh.js"}
+DIALOG_TEXTS = {name.replace(".", "_dialogs.") for name in LANGUAGES}
 
 
 def loaded_with(name, seen=()):
@@ -91,14 +92,14 @@ def loaded_with(name, seen=()):
 
 
 def size(names):
-    """Return how many bytes modules are, compressed one by one as servers do it."""
+    """Return the size of modules in bytes, each compressed by itself as servers do it."""
     return sum(len(gzip.compress((FOLDER / name).read_bytes())) for name in names)
 
 
 def test_a_visitor_loads_30_kilobytes_with_one_language():
     first = loaded_with(FILE.name)
 
-    assert not first & LANGUAGES
+    assert not first & (LANGUAGES | DIALOG_TEXTS)
     for language in LANGUAGES:
         assert size({*first, language}) < 30_000, language
 
@@ -112,11 +113,21 @@ def test_a_dialog_is_loaded_when_it_is_opened():
     assert {path.name for path in FOLDER.glob("*.js")} == {
         each for name in {FILE.name, *later} for each in loaded_with(name)
     }
-    for name in later - LANGUAGES:
+    for name in later - LANGUAGES - DIALOG_TEXTS:
         assert size(loaded_with(name) - first) < 20_000, name
+    for name in DIALOG_TEXTS:
+        assert size({name}) < 4_000, name
 
 
-def test_a_browser_that_has_the_file_is_told_so(host):
+def test_the_list_needs_no_text_of_a_dialog():
+    names = re.findall(r"^  (\w+): ", (FOLDER / "en_dialogs.js").read_text(), re.MULTILINE)
+    assert len(names) > 100
+    for module in loaded_with(FILE.name) - {"dialogs.js"}:  # which waits for these texts
+        used = re.findall(r'\bt(?:\.parts)?\("(\w+)"', (FOLDER / module).read_text())
+        assert not {*names} & {*used}, module
+
+
+def test_a_browser_that_has_the_file_gets_304(host):
     with host.client().get(ADDRESS) as response:
         tag = response.headers["ETag"]
 
@@ -194,7 +205,7 @@ def words(name):
     return re.findall(r"^    (\w+): ", table, re.MULTILINE)
 
 
-def test_the_page_knows_what_the_library_knows():
+def test_the_pages_lists_match_the_librarys():
     assert tuple(constant("CATEGORIES")) == CATEGORIES
     assert words("categories") == [*CATEGORIES]
     assert {name: {*words} for name, words in constant("ABILITIES").items()} == ABILITIES
@@ -203,7 +214,7 @@ def test_the_page_knows_what_the_library_knows():
     assert words("results") == RESULTS
 
 
-def test_the_page_never_makes_elements_of_text():
+def test_the_page_never_parses_text_as_html():
     text = "".join(path.read_text() for path in FOLDER.glob("*.js"))
 
     for name in ("innerHTML", "outerHTML", "insertAdjacentHTML", "DOMParser", "eval(", "Function(", "document.write",

@@ -1,4 +1,4 @@
-"""Each page of the documentation, done from top to end: see ``reading``."""
+"""Each page of the documentation is followed from top to bottom: see ``doc_runner``."""
 
 import builtins
 import os
@@ -42,10 +42,11 @@ def make_world(tmp_path):
 
 
 def other_tests():
-    """Return the text of the tests that may do a page themselves, such as that of the tutorial."""
+    """Return the text of the tests that may follow a page themselves, such as the tutorial's."""
     paths = [
         *Path(__file__).parent.rglob("test_*.py"),
         Path(__file__).parent / "doc_runner_calls.py",
+        Path(__file__).parent / "browser" / "vite.py",
     ]
     skipped = {"test_pages.py", "test_documentation.py"}
     return "\n".join(each.read_text() for each in paths if each.name not in skipped)
@@ -104,7 +105,7 @@ def test_the_settings_of_the_page_are_the_servers(name, section, tmp_path):
         database.drop()
 
 
-# As the shell of a developer may have it, whose server takes its keys from a file.
+# As in the shell of a developer whose server reads its keys from a file.
 WITH_A_FILE = "FLASK_MODEL_REGISTRY_ENCRYPTION_KEYS_FILE=/keys python -m pytest -q"
 
 
@@ -154,10 +155,10 @@ REASONS = {
     "ValueError": {"sub": "not-a-number"},
     "WrongTokenError": {"type": "refresh"},
 }
-OTHERS = {"RevokedTokenError", "CSRFError"}  # of what is not in the token
+OTHERS = {"RevokedTokenError", "CSRFError"}  # of facts that are not in the token
 
 
-def test_the_guards_page_tells_the_kinds_of_401_apart(make_world, monkeypatch):
+def test_the_guards_page_distinguishes_the_kinds_of_401(make_world, monkeypatch):
     world = make_world()
     page = (ROOT / "docs" / "security.md").read_text()
 
@@ -191,7 +192,10 @@ def test_the_guards_page_says_why_a_cookie_is_refused(make_world, caplog):
     written = client.post(f"{PREFIX}/", json={})
 
     assert read.status_code == 200
-    assert (written.status_code, written.json["detail"]) == (401, "The access token is not valid.")
+    assert (written.status_code, written.json["detail"]) == (
+        401,
+        "The access token is not valid, or has expired.",
+    )
     assert "model registry: token refused: CSRFError" in caplog.messages
 
 
@@ -234,7 +238,7 @@ def test_the_guards_page_says_why_a_token_is_refused(make_world, caplog):
 
         assert (answer.status_code, answer.json["detail"]) == (
             401,
-            "The access token is not valid.",
+            "The access token is not valid, or has expired.",
         )
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
         assert f"model registry: token refused: {reason}" in caplog.messages

@@ -1,4 +1,4 @@
-"""What each call of a model sends, and what is known about the model."""
+"""The parameters that each call of a model sends, and facts about the model."""
 
 import json
 
@@ -98,7 +98,7 @@ REFUSED = [
         for name in sorted(OF_THE_CALLER)
     ),
     *(({name: "x"}, f"parameters.{name}", "Says where or how") for name in sorted(OF_THE_CLIENT)),
-    # As servers in Go read them.
+    # Servers in Go ignore case.
     ({"MODEL": "x"}, "parameters.model", "The caller sends this."),
     ({"\u017ftream": 1}, "parameters.stream", "The caller sends this."),
     ({"Extra-Headers": {}}, "parameters.extra_headers", "Says where or how"),
@@ -120,9 +120,10 @@ REFUSED = [
 ]
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(("parameters", "field", "message"), REFUSED)
-def test_what_is_no_parameter_is_refused_with_the_reason(host, alice, parameters, field, message):
+def test_an_invalid_parameter_is_refused_with_the_reason(host, alice, parameters, field, message):
     (row_id,) = register(alice, "m")
     before = host.rows("models")
 
@@ -167,7 +168,7 @@ def test_the_largest_are_stored(alice, value):
 
 
 class Odd:
-    """A value that JSON has not."""
+    """A value that JSON lacks."""
 
 
 @pytest.mark.databases("sqlite")
@@ -175,14 +176,14 @@ class Odd:
     "value",
     [{"a": float("nan")}, {"a": float("inf")}, {1: 2}, {"a": Odd()}, {"a": {1}}, {"a": b"x"}],
 )
-def test_python_calls_refuse_what_json_has_not(host, alice, value):
+def test_python_calls_refuse_values_that_json_lacks(host, alice, value):
     register(alice, "m")
 
     with host.app.app_context(), pytest.raises(ValidationError, match=r"valid"):
         host.registry.set_parameters("m", parameters=value, user=host.load("alice"))
 
 
-def test_python_calls_keep_what_is_not_given_and_copy_what_is(host, alice):
+def test_python_calls_keep_omitted_objects_and_copy_given_ones(host, alice):
     (row_id,) = register(alice, "m")
     sent = []
     given = {"stop": ["x"], "pair": (1, 2)}

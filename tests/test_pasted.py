@@ -1,4 +1,4 @@
-"""What people paste for a base URL, an API key and a provider: understood, or refused with help."""
+"""Pasted base URLs, API keys and providers are understood, or refused with help."""
 
 import re
 
@@ -20,7 +20,7 @@ AZURE = "https://x.openai.azure.com"
 FOUNDRY = "https://x.services.ai.azure.com"
 GOOGLE = "https://generativelanguage.googleapis.com"
 
-# The provider, what is pasted for it, and where its models are then called.
+# The provider, the pasted URL, and the URL where its models are then called.
 MEANT = [
     ("openai", "https://api.openai.com", "https://api.openai.com/v1"),
     ("openai", "HTTPS://API.OpenAI.com/", "https://api.openai.com/v1"),
@@ -86,7 +86,7 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("provider", "pasted", "called"), MEANT)
-def test_a_base_url_is_what_was_meant(provider, pasted, called):
+def test_a_pasted_base_url_is_understood(provider, pasted, called):
     known = Catalogue()[provider]
 
     saved = base_url_of(pasted, known)
@@ -95,7 +95,7 @@ def test_a_base_url_is_what_was_meant(provider, pasted, called):
     assert base_url_of(saved, known) == saved
 
 
-# What is refused, as it was before, for each provider.
+# URLs that are still refused, for each provider.
 REFUSED = [
     *(f"https://{host}/v1" for host in SPELLINGS if host.lower() != "localhost"),
     "https://", "https:///v1", "https:///", "https:/api.openai.com", "https:api.openai.com", "api.openai.com",
@@ -108,8 +108,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("provider", ["openai", "azure-openai", "ollama", "gemini", "unknown"])
-def test_what_may_be_read_in_two_ways_stays_refused(alice, provider):
+def test_an_ambiguous_url_stays_refused(alice, provider):
     kept = [
         pasted
         for pasted in REFUSED
@@ -153,18 +154,18 @@ def test_the_address_to_use_is_named(alice):
     assert told(base_url="https://api.openai.com/v1?key=x") == (
         422,
         "base_url",
-        "Give an address like https://api.example.com/v1, without user name, query, fragment or "
+        "Give a base URL such as https://api.example.com/v1, without user name, query, fragment or "
         "escapes. Left out, it is https://api.openai.com/v1.",
     )
     assert told(model_provider="acme", base_url=f"{AZURE}/openai?api-version=2024-10-21") == (
         422,
         "base_url",
-        "Give an address like https://api.example.com/v1, without user name, query, fragment or "
+        "Give a base URL such as https://api.example.com/v1, without user name, query, fragment or "
         "escapes. For an Azure URL, choose the provider azure-openai.",
     )
 
 
-def test_what_is_saved_is_what_is_called_and_tested(alice, host):
+def test_the_saved_url_is_the_one_that_is_called_and_tested(alice, host):
     upstream = Upstream(answers(LISTING))
     pasted = f"HTTP://LocalHost:{upstream.port}/v1/chat/completions"
     saved = f"http://LocalHost:{upstream.port}/v1"
@@ -188,7 +189,7 @@ def test_what_is_saved_is_what_is_called_and_tested(alice, host):
     upstream.close()
 
 
-def test_what_was_saved_before_stays_as_it_is(host, alice):
+def test_a_url_saved_before_stays_unchanged(host, alice):
     (row_id,) = register(alice, "m", model_provider="acme", base_url=OWN)
     models = host.registry.tables.models
     old = {"model_provider": "together_ai", "base_url": f"{OWN}/chat/completions"}
@@ -238,7 +239,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_what_is_wrong_with_a_key_is_said(alice, key):
+def test_the_error_says_what_is_wrong_with_a_key(alice, key):
     (row_id,) = register(alice, "m")
 
     for answer in (

@@ -1,6 +1,6 @@
-"""Pins of what must not change while the code moves: the tables, the API, the names, the cost.
+"""Pins of what must not change while the code moves: tables, API, names and cost.
 
-The pins are files in ``tests/pins``. After a change that is meant, write them anew and read the diff:
+The pins are files in ``tests/pins``. After an intended change, rewrite them and read the diff:
 ``TEST_PINS=write .venv/bin/python -m pytest tests/test_pins.py``. The ceilings of ``journeys.json`` are
 lowered by hand, and raised with a reason in the commit.
 """
@@ -77,12 +77,12 @@ def str_name(index):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_the_tables_are_declared_as_ever(dialect):
+def test_the_tables_are_declared_as_before(dialect):
     pin(f"{dialect}.sql", ddl_of(USUAL, dialect))
 
 
-def test_the_tables_of_each_kind_of_host_are_declared_as_ever():
-    """The file holds what differs from those of the usual host."""
+def test_the_tables_of_each_kind_of_host_are_declared_as_before():
+    """The file holds the differences from the usual host."""
     usual = {dialect: ddl_of(USUAL, dialect).splitlines() for dialect in DIALECTS}
     differences = [
         f"{line.rstrip()}\n"
@@ -104,7 +104,7 @@ def test_the_tables_of_each_kind_of_host_are_declared_as_ever():
 
 @pytest.fixture(scope="module")
 def journeys():
-    """What a host does with models, each a function of a number."""
+    """The journeys of a host, each a function of a number."""
     host = make_host("sqlite://", groups=lambda user: ["group"])
     alice, bob = host.client("alice"), host.user("bob")
     register(alice, "m")
@@ -169,7 +169,7 @@ def test_the_description_of_the_api_is_what_it_was():
     pin("openapi.json", json.dumps(description, indent=1) + "\n")
 
 
-def test_no_file_is_longer_than_a_reader_takes():
+def test_no_file_is_too_long():
     files = [each for each in Path(PACKAGE).rglob("*.py") if "testing" not in each.parts]
 
     assert len(files) > 40

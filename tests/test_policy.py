@@ -32,7 +32,7 @@ RELATIONS, RIGHTS, SHARED = tables()
 COLUMNS = RIGHTS[0][1:]
 ROWS = {row[0]: dict(zip(COLUMNS, row[1:], strict=True)) for row in RIGHTS[1:]}
 
-# What each column of the page is: a relation, and the flag of a grant.
+# The meaning of each column on the page: a relation, and the flag of a grant.
 RELATION_OF = {
     "owner": [(Relation.OWNER, None)],
     "everyone": [(Relation.EVERYONE, None)],
@@ -51,7 +51,7 @@ MOVES = [
     {"base_url": "https://b.example.com/v1", **NEW_KEY},
     {"base_url": "https://a.example.com:8443/v1", **NEW_KEY},
 ]
-# What each row of the page is: an action of the policy, and the requests that take it.
+# The meaning of each row on the page: an action of the policy, and the requests that need it.
 MEANING = {
     "see, list, choose as default": (
         Action.USE,
@@ -178,7 +178,7 @@ def test_the_first_page_says_the_same_in_short():
     ]
 
     def cell(column, relations):
-        """Return which of these relations allow all that a column stands for."""
+        """Return which of these relations allow everything that a column stands for."""
         found = [
             each for each in relations if all(ROWS[row][each] == "yes" for row in SUMMARY[column])
         ]
@@ -193,7 +193,7 @@ def test_the_first_page_says_the_same_in_short():
 
 
 def arrange(host, relation, flag):
-    """Make one model that bob has just this relation to; return its id and that of its owner."""
+    """Make a model to which bob has only this relation; return its id and its owner's."""
     owner = "bob" if relation is Relation.OWNER else "owner"
     client = host.client(owner, is_admin=True)
     fields = {"base_url": "https://a.example.com/v1", "abilities": ["chat"]}
@@ -208,6 +208,7 @@ def arrange(host, relation, flag):
     return row_id
 
 
+@pytest.mark.sampled(21)
 @pytest.mark.parametrize(("row", "column", "relation", "flag"), CASES)
 def test_the_sql_and_the_api_allow_what_the_page_says(host, row, column, relation, flag):
     action, requests = MEANING[row]
@@ -258,7 +259,7 @@ def test_the_api_allows_nothing_without_a_relation(host):
 # --- what everyone relies on
 
 FIELD = re.compile(r"`(\w+)`(?: to (true|false))?")
-# For each field, what it is changed from and to; in what else it takes.
+# For each field, its old and new value, and other fields that the change needs.
 CHANGES = {
     "model_id": ({}, {"model_id": "n"}),
     "model_name": ({}, {"model_name": "other"}),
@@ -301,6 +302,8 @@ def test_the_page_has_every_field_of_a_shared_model():
     assert fields_in("409", "409") == policy.FIXED_WHILE_SHARED
 
 
+@pytest.mark.sampled(21)
+@pytest.mark.databases("sqlite")  # `policy.py` decides; its SQL is tried above
 @pytest.mark.parametrize("who", ["owner", "editor"])
 @pytest.mark.parametrize(("field", "may_share", "cell"), SHARED_CASES)
 def test_a_shared_model_changes_as_the_page_says(host, field, may_share, cell, who):
@@ -329,7 +332,7 @@ def test_a_shared_model_changes_as_the_page_says(host, field, may_share, cell, w
     assert (host.rows("models") == before) is (status >= 400)
 
 
-def test_a_change_that_is_none_is_refused_to_no_editor(host):
+def test_a_change_of_nothing_is_refused_to_no_editor(host):
     owner = host.client("owner", is_admin=True)
     (row_id,) = register(owner, "m", share_with_users=True)
     host.execute(sa.update(host.User).values(is_admin=False))

@@ -1,4 +1,4 @@
-"""A probe: what a provider's list of models tells, and nothing else that it says."""
+"""A connection test uses a provider's list of models, and shows nothing else of its response."""
 
 import json
 import time
@@ -21,7 +21,7 @@ LOCAL = AddressPolicy(hosts=frozenset({"up.example.com"}))
 
 @pytest.fixture
 def probe():
-    """Probe a server that answers so, in one dialect."""
+    """Test a server with this response, in one dialect."""
     started = []
 
     def probe(
@@ -54,7 +54,7 @@ def listing(*names):
     return json.dumps({"data": [{"id": name} for name in names]}).encode()
 
 
-# What Gemini, xAI and a LiteLLM proxy without a database say of a wrong key.
+# The responses of Gemini, xAI and a LiteLLM proxy without a database to a wrong key.
 GEMINI = (
     b'{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", '
     b'"details": [{"reason": "API_KEY_INVALID", "domain": "googleapis.com"}]}}'
@@ -110,7 +110,7 @@ def test_a_probe_ends_with_one_of_a_few_results(probe, name):
 
 
 def by_key(with_key, without_key):
-    """Answer those who send the key in one way, and others in another."""
+    """Return one response to requests with the key, and another to those without."""
 
     def handle(upstream, connection):
         received(upstream, connection)
@@ -137,7 +137,7 @@ def test_whether_the_key_was_checked_shows_without_one(probe, without_key, key_c
     assert ["Authorization" in request for request in probe.upstream.requests] == [True, False]
 
 
-def test_who_refuses_a_key_has_checked_it(probe):
+def test_a_server_that_refuses_a_key_has_checked_it(probe):
     assert probe(answers(status="401 No")).key_checked is True
     assert probe(answers(status="503 Busy")).key_checked is None
 
@@ -186,7 +186,7 @@ def test_a_route_to_a_listed_model_need_not_be_listed(probe, model_name, result)
     assert probe(answers(listing("m", "x/y")), model_name=model_name).result == result
 
 
-def test_what_an_incomplete_list_leaves_out_may_be_there(probe):
+def test_a_model_missing_from_an_incomplete_list_may_exist(probe):
     handler = answers(listing("a"))
     outcome = probe(handler, list_is_complete=False)
 
@@ -283,7 +283,7 @@ def test_the_key_is_sent_once_and_in_a_header(probe):
 
 
 @pytest.mark.parametrize("model_name", ["ours", "gpt-4o"])
-def test_a_list_of_what_could_be_deployed_does_not_tell_what_is(probe, model_name):
+def test_a_list_of_deployable_models_does_not_show_what_is_deployed(probe, model_name):
     outcome = probe(answers(listing("gpt-4o")), "azure-openai", model_name=model_name)
 
     assert outcome.result == "not_listed"

@@ -1,4 +1,4 @@
-"""Testing models over HTTP: with the key and the address that belong together, and nothing held."""
+"""Tests of models over HTTP use the key at its own address, and hold no database connection."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ def test_a_saved_model_is_tested_with_its_stored_key(alice, serve):
     assert f"Authorization: Bearer {CANARY}\r\n" in upstream.requests[0]
 
 
-def test_what_is_not_saved_is_tested_with_what_was_sent(alice, serve):
+def test_an_unsaved_model_is_tested_with_the_submitted_values(alice, serve):
     upstream = serve(answers(LISTING))
 
     answer = alice.post(f"{PREFIX}/test-connection", json=connection(base_url=at(upstream)))
@@ -184,7 +184,7 @@ def test_no_connection_to_the_database_is_held_meanwhile(host, alice, serve):
     alice.post(f"{PREFIX}/providers/vllm/models", json=listing)
     alice.post(f"{PREFIX}/{row_id}/test", json={"billed_call": True})
 
-    assert held == [0] * 6  # a test asks twice: with the key and without
+    assert held == [0] * 6  # a test sends two requests: with the key and without
 
 
 @pytest.mark.parametrize("kind", ["saved", "submitted", "listing"])
@@ -274,7 +274,7 @@ def test_all_users_have_one_test_more_than_one_user_at_once(hosts, serve, concur
     assert again.json["result"] == "ok"
 
 
-def test_what_has_no_address_is_not_tested(alice):
+def test_a_model_without_an_address_is_not_tested(alice):
     body = connection(model_provider="vllm", base_url=None)
 
     answer = alice.post(f"{PREFIX}/test-connection", json=body)
@@ -283,7 +283,7 @@ def test_what_has_no_address_is_not_tested(alice):
 
 
 @pytest.mark.parametrize("provider", ["a%00b", "x" * 65, "-", "a b", "é"])
-def test_what_cannot_be_a_provider_is_not_there(alice, provider):
+def test_an_impossible_provider_name_is_not_found(alice, provider):
     body = {"api_key": CANARY, "base_url": "https://a.example.com"}
 
     assert alice.post(f"{PREFIX}/providers/{provider}/models", json=body).status_code == 404
@@ -311,7 +311,7 @@ DIALECTS = [
 
 
 @pytest.mark.parametrize(("provider", "path", "asked", "header"), DIALECTS, ids=lambda each: each)
-def test_the_key_goes_to_the_stored_address_in_one_header_whatever_is_around(
+def test_the_key_goes_to_the_stored_address_in_one_header_whatever_the_environment(
     alice, serve, monkeypatch, tmp_path, provider, path, asked, header
 ):
     listing = {"data": [{"id": "m"}], "models": [{"name": "models/m"}, {"name": "m"}]}
@@ -341,7 +341,7 @@ def test_the_key_goes_to_the_stored_address_in_one_header_whatever_is_around(
     assert (len(upstream.requests), evil.connections) == (5, 0)
     for number, request in enumerate(upstream.requests):
         assert request.startswith(f"GET {asked} HTTP/1.1\r\n")
-        is_with_key = number in {0, 2, 4}  # a test asks without one too
+        is_with_key = number in {0, 2, 4}  # a test also sends a request without one
         assert (f"\r\n{header}{CANARY}\r\n" in request) is is_with_key
         assert request.count(CANARY) == is_with_key
         assert (header in request) is is_with_key

@@ -97,7 +97,7 @@ def test_each_provider_speaks_its_dialect_and_says_what_it_needs():
         assert shown["needs_key"] is (provider.id not in no_key)
 
 
-def test_where_no_list_checks_the_key_something_else_may():
+def test_a_provider_whose_list_checks_no_key_may_have_another_check():
     listing = {provider.id: provider for provider in PROVIDERS if provider.lists_to_anyone}
 
     assert {"openrouter", "huggingface", "nvidia"} <= {*listing}
@@ -106,7 +106,7 @@ def test_where_no_list_checks_the_key_something_else_may():
 
 
 def test_servers_of_users_own_are_asked_whether_they_check_the_key():
-    """Because that depends on how each was started."""
+    """That depends on how each server was started."""
     assert [each.id for each in PROVIDERS if each.lists_to_anyone and not each.base_url] == []
 
 
@@ -239,10 +239,10 @@ def test_a_known_provider_without_a_url_asks_for_one(alice):
 @pytest.mark.parametrize(
     ("provider", "message"),
     [
-        (Provider("Acme", "Acme"), "id of a Provider"),
+        (Provider("Acme", "Acme"), "id and aliases of a Provider"),
         (Provider("acme", "Acme", "https://a.example/?x"), "base_url of a Provider"),
         (Provider("acme", "Acme", dialect="klingon"), "dialect of a Provider"),
-        (Provider("acme", "Acme", aliases=("Acme AI",)), "so its aliases"),
+        (Provider("acme", "Acme", aliases=("Acme AI",)), "the id and aliases of a Provider"),
         (Provider("acme", "Acme", aliases="acme-ai"), "must be tuples"),
         (Provider("acme", "Acme", categories="llm"), "must be tuples"),
         (Provider("acme", "Acme", key_check="user"), "key_check of a Provider"),
@@ -344,7 +344,7 @@ LISTS = [
         ("cohere", "https://a.example/v1", "https://a.example/compatibility/v1"),
         ("cohere", "https://a.example/compatibility", "https://a.example/compatibility/v1"),
         ("anthropic", "https://a.example/claude", "https://a.example/claude/v1"),
-        # What is known in no form is called, and listed, unchanged.
+        # Unknown forms are called and listed unchanged.
         (
             "azure-openai",
             "https://a.example/openai/deployments/d",
@@ -354,7 +354,7 @@ LISTS = [
         ("ollama", "http://a.example/api", "http://a.example/api"),
     ],
 )
-def test_what_is_called_and_what_is_listed_have_one_root(dialect, base_url, called):
+def test_calls_and_lists_have_one_root(dialect, base_url, called):
     spoken = DIALECTS[dialect]
 
     assert spoken.completed(base_url).rstrip("/") == called.rstrip("/")
@@ -362,9 +362,7 @@ def test_what_is_called_and_what_is_listed_have_one_root(dialect, base_url, call
 
 
 @pytest.mark.parametrize(("dialect", "base_url", "url", "header", "value"), LISTS)
-def test_each_dialect_lists_where_it_does_and_has_the_key_in_its_header(
-    dialect, base_url, url, header, value
-):
+def test_each_dialect_has_its_url_of_the_list_and_its_header(dialect, base_url, url, header, value):
     spoken = DIALECTS[dialect]
 
     assert spoken.url(base_url) == url
@@ -417,6 +415,6 @@ def test_each_dialect_reads_its_answers(dialect, body, names):
     ids=range(13),
 )  # fmt: skip
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_what_is_no_list_of_models_is_refused(dialect, body):
+def test_a_response_that_is_not_a_list_of_models_is_refused(dialect, body):
     with pytest.raises(ValueError):  # noqa: PT011
         DIALECTS[dialect].page(body)

@@ -1,4 +1,4 @@
-"""The operator's egress proxy: tests and guarded calls go through it, and nothing gets laxer."""
+"""The operator's egress proxy: tests and guarded calls use it, and all checks still apply."""
 
 import contextlib
 import socket
@@ -130,7 +130,7 @@ def test_a_name_that_is_known_to_be_internal_does_not_reach_the_proxy(serve, tra
     assert proxy.connections == 0
 
 
-def test_what_the_operator_allows_is_called_directly(serve, transport):
+def test_hosts_that_the_operator_allows_are_called_directly(serve, transport):
     proxy, upstream = serve(refuses), serve(answers(LISTING))
     policy = AddressPolicy(hosts=frozenset({"up.example.com"}))
     names = {"up.example.com": ["127.0.0.1"]}

@@ -1,4 +1,4 @@
-"""The host's own code: create, get, list, resolve; never committing, losing nothing of the host's."""
+"""Calls of the host's own code, from create to resolve, never commit or lose the host's rows."""
 
 import copy
 import dataclasses
@@ -107,7 +107,7 @@ def test_a_user_who_was_only_added_is_flushed(inside):
     assert inside.registry.get(created["id"], user=user)["is_owner"]
 
 
-def test_a_user_who_is_nowhere_is_an_error_that_names_the_cure(inside):
+def test_a_user_who_is_not_in_the_database_is_an_error_that_names_the_fix(inside):
     with pytest.raises(ConfigError, match="add it to the session first"):
         inside.registry.create(user=inside.User(name="nowhere"), **model())
 
@@ -127,7 +127,7 @@ def test_an_owner_who_is_gone_is_a_conflict(inside):
 
 
 def test_without_a_request_there_must_be_a_user(inside):
-    with pytest.raises(AuthenticationError, match="give 'user'"):
+    with pytest.raises(AuthenticationError, match="pass 'user'"):
         inside.registry.list()
 
 
@@ -145,7 +145,7 @@ def test_in_a_request_the_user_is_the_requests(hosts):
     assert client.get("/count").json == {"models": 1}
 
 
-def test_an_app_without_the_registry_is_told_the_cure(host):
+def test_an_app_without_the_registry_is_an_error_that_names_the_fix(host):
     host.user("alice")
     app = Flask("without")
     app.config.update(host.app.config)
@@ -192,7 +192,7 @@ def test_lists_go_on_after_the_last_one(inside):
     assert [each["model_id"] for each in back] == ["m0"]
 
 
-# For every call, what it takes besides users, and what else it may be given.
+# For every call, its arguments beside users, and other values that it may get.
 ARGUMENTS = {
     "create": {**model(), **dict.fromkeys(["category", "base_url", "temperature", "dimension"])},
     "get": {"ref": "m"},
@@ -393,6 +393,7 @@ def test_lists_and_reads_open_nothing(counting):
     assert box.opened == 0
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("provider", "base_url", "called", "root"),
@@ -432,7 +433,7 @@ def test_lists_and_reads_open_nothing(counting):
         ("vertex", "https://a.example/x", "https://a.example/x", "https://a.example/x"),
     ],
 )
-def test_what_sdks_take(hosts, provider, base_url, called, root):
+def test_the_arguments_of_sdks(hosts, provider, base_url, called, root):
     host = hosts(config={"MODEL_REGISTRY_ALLOWED_HOSTS": ["v1", "openai"]})
     host.user("alice")
     with host.app.app_context():
@@ -531,6 +532,24 @@ def test_a_filter_that_no_database_takes_harms_no_transaction(inside, filters):
     assert [field for field, _ in caught.value.errors] == list(filters)
 
 
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (
+            {"sort": "name"},
+            "sort: Must be one of: id, model_id, model_provider, updated_at, tested_at.",
+        ),
+        ({"limit": 0}, "limit: Must be a whole number from 1 to 2147483647."),
+        ({"owned": "true"}, "owned: Must be a boolean."),
+    ],
+)
+def test_the_error_about_a_filter_says_what_it_must_be(inside, filters, message):
+    with pytest.raises(ValidationError) as caught:
+        inside.registry.list(user=inside.load("alice"), **filters)
+
+    assert str(caught.value) == message
+
+
 def test_a_validation_error_holds_no_key_for_those_who_read_tracebacks(inside):
     with pytest.raises(ValidationError) as caught:
         inside.registry.create(user=inside.load("alice"), **model(model_id=""))
@@ -540,7 +559,7 @@ def test_a_validation_error_holds_no_key_for_those_who_read_tracebacks(inside):
 
 @pytest.mark.databases("sqlite")
 def test_a_provider_has_an_id_in_lower_case(hosts):
-    with pytest.raises(ConfigError, match="the id of a Provider"):
+    with pytest.raises(ConfigError, match="the id and aliases of a Provider"):
         hosts(providers=[Provider("Acme", "Acme")])
 
 
@@ -611,7 +630,7 @@ def test_a_registry_of_another_app_is_refused(hosts):
         another.list(user=host.load("alice"))
 
 
-def test_a_user_object_of_a_session_that_is_gone_will_do(hosts):
+def test_a_detached_user_object_is_accepted(hosts):
     host = hosts()
     host.user("alice")
     with host.app.app_context():

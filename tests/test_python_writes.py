@@ -1,4 +1,4 @@
-"""The host's own code changes, grants, gives away and deletes; it commits, or does not, itself."""
+"""The host's own code changes, grants, transfers and deletes models, and commits itself."""
 
 import pytest
 import sqlalchemy as sa
@@ -93,7 +93,7 @@ def test_the_hosts_commit_commits(inside, name):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_leaves_the_hosts_rows_alone(inside, name):
+def test_a_refused_call_leaves_the_hosts_rows_alone(inside, name):
     before = everything(inside)
     error, call = REFUSED[name]
     alice, bob = inside.load("alice"), inside.load("bob")
@@ -132,7 +132,7 @@ def test_a_change_in_python_is_the_change_over_http(inside, alice):
     assert inside.registry.resolve("m", user=inside.load("alice")).api_key.reveal() == CANARY
 
 
-def test_grants_are_read_and_given_back(inside):
+def test_grants_are_listed_and_revoked(inside):
     alice = inside.load("alice")
 
     given = inside.registry.grant("m", group="g", can_delete=True, user=alice)

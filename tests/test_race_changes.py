@@ -1,4 +1,4 @@
-"""Many change the same models at once: no 5xx, no orphan, and one outcome that makes sense."""
+"""Many requests change the same models at once: no 5xx, no orphans, and a consistent outcome."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ from flask_model_registry.cli import new_key
 from tests.hosts import PREFIX, create_app, declare, granted, register
 
 THREADS, ROUNDS = 32, 3
-FOREIGN_KEYS = {  # by database: what switches them on, and off
+FOREIGN_KEYS = {  # by database: how to switch them on and off
     "sqlite": ("PRAGMA foreign_keys=ON", "PRAGMA foreign_keys=OFF"),
     "postgresql": ("SET session_replication_role=origin", "SET session_replication_role=replica"),
     "mariadb": ("SET foreign_key_checks=1", "SET foreign_key_checks=0"),
@@ -50,7 +50,7 @@ def crowd(request, database, empty_databases, canary):
 
 
 def orphans(host):
-    """Return what refers to a user or a model that is not there."""
+    """Return the rows that refer to a missing user or model."""
     tables = host.registry.tables
     with host.app.app_context():
         users = {*host.db.session.scalars(sa.select(host.User.id)), None}
@@ -151,7 +151,7 @@ def test_a_model_is_un_shared_while_many_choose_it(crowd):
         assert crowd.rows("defaults") == crowd.rows("app_defaults") == []
 
 
-def test_a_grant_is_taken_back_while_it_is_relied_on(crowd):
+def test_a_grant_is_revoked_while_it_is_used(crowd):
     alice = crowd.client("alice")
     (row_id,) = register(alice, "m")
     bobs = [crowd.client("bob") for _ in range(THREADS - 1)]
@@ -172,7 +172,7 @@ def test_a_grant_is_taken_back_while_it_is_relied_on(crowd):
         assert crowd.rows("defaults") == []
 
 
-def test_of_many_changes_of_one_version_one_is_made(crowd):
+def test_one_of_many_changes_of_one_version_succeeds(crowd):
     alice = crowd.client("alice")
     (row_id,) = register(alice, "m", abilities=["chat"])
     clients = [crowd.client("alice") for _ in range(THREADS)]
@@ -190,7 +190,7 @@ def test_of_many_changes_of_one_version_one_is_made(crowd):
         assert [ability.ability] == crowd.rows("models")[0].abilities
 
 
-def test_changes_without_a_condition_are_all_made(crowd):
+def test_changes_without_a_condition_all_succeed(crowd):
     alice = crowd.client("alice")
     (row_id,) = register(alice, "m")
     fields = ["description", "model_name", "temperature", "is_active"]
@@ -227,7 +227,7 @@ def test_a_model_is_given_away_and_deleted_at_once(crowd):
             crowd.client("bob").delete(f"{PREFIX}/{row_id}")
 
 
-def test_neighbours_do_not_wait_for_each_other_in_circles(crowd):
+def test_requests_for_neighbouring_rows_do_not_deadlock(crowd):
     """On MariaDB a DELETE that finds nothing locks the gap where others then want to insert."""
     alice = crowd.client("alice")
     for number in range(ROUNDS):
@@ -262,8 +262,8 @@ def test_a_model_is_granted_while_it_is_deleted(crowd):
         assert crowd.rows("grants") == []
 
 
-def test_a_giver_is_never_fast_enough_to_keep_a_string(crowd):
-    """Grants that come with a transfer are dropped by it, and those that come later are refused."""
+def test_a_former_owner_cannot_keep_a_grant_by_being_fast(crowd):
+    """A transfer drops existing grants, and later grants of the former owner are refused."""
     alice, bob = crowd.client("alice"), crowd.user("bob")
     crowd.user("carol")
     for number in range(ROUNDS):
@@ -291,7 +291,7 @@ def test_a_giver_is_never_fast_enough_to_keep_a_string(crowd):
         assert (row.owner_id, bool(row.is_active)) == (bob, False)
 
 
-def test_a_grant_is_declined_and_taken_back_at_once(crowd):
+def test_a_grant_is_declined_and_revoked_at_once(crowd):
     alice, bob = crowd.client("alice"), crowd.user("bob")
     (row_id,) = register(alice, "m")
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Many at once want the same id: one gets it, the others hear 409, and there is one row."""
+"""Many want the same id at once: one gets it, the others get 409, and there is one row."""
 
 import multiprocessing
 import threading
@@ -85,7 +85,7 @@ def one_won(host, statuses, number):
 
 
 @pytest.mark.races
-def test_threads_that_want_one_id(crowd):
+def test_of_threads_that_want_one_id_one_gets_it(crowd):
     host, _, _ = crowd
 
     statuses = register_at_once(host, [host.token("alice")] * THREADS, model(abilities=["chat"]))
@@ -94,7 +94,7 @@ def test_threads_that_want_one_id(crowd):
 
 
 @pytest.mark.races
-def test_processes_that_want_one_id(crowd):
+def test_of_processes_that_want_one_id_one_gets_it(crowd):
     host, url, settings = crowd
 
     statuses = in_processes(url, settings, [host.token("alice")] * THREADS, model())
@@ -103,7 +103,7 @@ def test_processes_that_want_one_id(crowd):
 
 
 @pytest.mark.races
-def test_many_who_share_one_id_with_everyone(crowd):
+def test_of_many_who_share_one_id_with_everyone_one_succeeds(crowd):
     host, _, _ = crowd
     tokens = [host.token(f"admin {number}", is_admin=True) for number in range(THREADS)]
 
@@ -113,7 +113,7 @@ def test_many_who_share_one_id_with_everyone(crowd):
 
 
 @pytest.mark.races
-def test_many_who_want_different_things_all_get_them(crowd):
+def test_many_who_register_different_ids_all_succeed(crowd):
     host, _, _ = crowd
     tokens = [host.token(f"user {number}") for number in range(THREADS)]
 

@@ -47,7 +47,7 @@ def test_a_model_is_found_by_either_id(alice, model_id):
     assert by_id.headers["ETag"] == by_handle.headers["ETag"] == f'"{row_id}-1-111"'
 
 
-def test_invisible_is_absent_to_the_byte(alice, bob):
+def test_a_hidden_model_gets_the_same_bytes_as_a_missing_one(alice, bob):
     (row_id,) = register(alice, "secret")
 
     invisible = [bob.get(f"{PREFIX}/{row_id}"), bob.get(f"{PREFIX}/by-id/secret")]
@@ -94,7 +94,7 @@ def test_a_model_reached_in_several_ways_is_listed_once_with_all_rights(host, ad
     assert bob.get(f"{PREFIX}/{row_id}").json == seen
 
 
-def test_a_grant_to_another_group_is_no_grant(host, alice, bob):
+def test_a_grant_to_another_group_does_not_count(host, alice, bob):
     (row_id,) = register(alice, "m")
     bob_sees = listed(bob)
     grant(host, row_id, group_name="group of carol")
@@ -245,7 +245,7 @@ def test_rows_that_appear_or_vanish_between_pages_move_nothing(host, alice):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sort", ["id", "-id"])
-def test_pages_hold_all_that_stands_while_others_write(hosts, database, sort):
+def test_pages_hold_all_unchanged_models_while_others_write(hosts, database, sort):
     options = {"connect_args": {"timeout": 60}} if database.name == "sqlite" else {}
     host = hosts(config={"SQLALCHEMY_ENGINE_OPTIONS": options}, groups=lambda user: ["g"])
     alice, bob = host.client("alice"), host.client("bob")

@@ -10,7 +10,7 @@ from tests.hosts import CANARY, PREFIX, granted, model, register
 
 @pytest.fixture
 def host(hosts, monkeypatch):
-    """A host with Bob, who is marked as gone once he is called so."""
+    """A host with Bob, who is inactive once his name says so."""
     host = hosts()
     is_active = property(lambda user: user.name != "gone")
     monkeypatch.setattr(host.User, "is_active", is_active, raising=False)
@@ -65,7 +65,7 @@ def test_an_import_of_their_models_fails(host, tmp_path):
     assert CANARY not in output
 
 
-def test_what_they_were_granted_can_be_taken_back(host):
+def test_their_grants_can_be_revoked(host):
     alice = host.client("alice")
     (row_id,) = register(alice, "m")
     granted(alice, row_id, user=host.user("bob"))
@@ -74,7 +74,7 @@ def test_what_they_were_granted_can_be_taken_back(host):
     assert alice.delete(f"{PREFIX}/{row_id}/grants/users/{host.user('bob')}").status_code == 204
 
 
-def test_what_they_own_can_be_handed_on(host):
+def test_their_models_can_be_transferred(host):
     register(host.client("bob"), "m")
     host.user("alice")
     leaves(host)

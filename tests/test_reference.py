@@ -1,4 +1,4 @@
-"""The pages of reference are those of this version, and their examples run."""
+"""The reference pages belong to this version, and their examples run."""
 
 import doctest
 import importlib
@@ -31,7 +31,7 @@ def scripts(monkeypatch):
 
 @pytest.fixture
 def names(hosts):
-    """Return what the examples use: a registry with some models and a credential of alice's."""
+    """Return the names in the examples: a registry with some models and a credential of alice's."""
     host = hosts(groups=lambda user: ["research"])
     registry = host.registry
     host.user("alice", is_admin=True)

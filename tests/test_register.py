@@ -90,7 +90,7 @@ def test_an_unknown_provider_is_taken_with_an_address(alice):
     assert alice.post(f"{PREFIX}/register", json=body).json["model_provider"] == "acme"
 
 
-def test_an_id_taken_by_oneself_is_a_conflict_and_changes_nothing(host, alice):
+def test_an_id_of_the_users_own_model_is_a_conflict_and_changes_nothing(host, alice):
     alice.post(f"{PREFIX}/register", json=model(abilities=["chat"]))
     before = host.rows("models"), host.rows("abilities")
 
@@ -123,7 +123,7 @@ def test_models_shared_with_everyone_have_unique_ids_among_themselves(host, admi
     assert "shared" in response.json["detail"]
 
 
-def test_who_may_not_share_leaves_no_row(host, alice):
+def test_registering_a_shared_model_without_the_right_leaves_no_row(host, alice):
     response = alice.post(f"{PREFIX}/register", json=model(share_with_users=True))
 
     assert response.status_code == 403
@@ -150,7 +150,7 @@ def test_who_may_not_share_leaves_no_row(host, alice):
         "key_id",
     ],
 )
-def test_what_is_not_in_the_contract_is_refused(host, alice, field):
+def test_fields_outside_the_contract_are_refused(host, alice, field):
     response = alice.post(f"{PREFIX}/register", json=model(**{field: 1}))
 
     assert response.status_code == 422
@@ -158,7 +158,7 @@ def test_what_is_not_in_the_contract_is_refused(host, alice, field):
     assert host.rows("models") == []
 
 
-def test_a_row_has_its_owner_from_the_first(host, alice):
+def test_a_row_is_inserted_with_its_owner(host, alice):
     alice.post(f"{PREFIX}/register", json=model(abilities=["chat", "vision"]))
 
     (row,) = host.rows("models")

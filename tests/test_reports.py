@@ -1,4 +1,4 @@
-"""What tools that show local variables report of our failures: no API key, with the real tools."""
+"""Real tools that report local variables show no API key in our failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOOLS = "sentry sentry_without_bodies loguru structlog structlog_dicts rich".spl
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_report_with_local_variables_holds_no_api_key(tool, tmp_path):
-    """With each tool's defaults, and local variables where these are not among them."""
+    """With each tool's defaults, and local variables switched on if they are off."""
     environ = {**os.environ, "TEST_API_KEY": CANARY, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     ran = subprocess.run(
         [sys.executable, "-m", "tests.reporting_app", tool, str(tmp_path)],
@@ -46,9 +46,9 @@ def test_a_report_with_local_variables_holds_no_api_key(tool, tmp_path):
 
     assert reports.keys() == FAILURES.keys()
     for name, report in reports.items():
-        assert FAILURES[name] in report, name  # that it was reported
+        assert FAILURES[name] in report, name  # the failure was reported
         assert traces([report]) == [], name
-    assert MARK in reports["a box"]  # that local variables are shown
+    assert MARK in reports["a box"]  # local variables are shown
     if tool == "sentry":
         assert "gpt-4o-2024-11-20" in reports["a request"]
         assert "[Filtered]" in reports["a request"]

@@ -74,7 +74,7 @@ def test_words_are_found_in_any_order_and_field(alice):
     assert alice.get(f"{PREFIX}/summary", query_string={"q": "slow VISION"}).json["total"] == 1
 
 
-def test_what_a_change_says_is_found_and_what_it_said_before_is_not(alice):
+def test_a_search_finds_the_new_text_after_a_change_and_not_the_old(alice):
     (row_id,) = register(alice, "m", description="before")
 
     for field, value in [
@@ -102,7 +102,7 @@ def test_models_of_one_account_and_of_an_import_are_found_too(host, alice):
 
 @pytest.fixture
 def older(host, alice):
-    """Return the id of a model as a release without the column wrote it."""
+    """Return the id of a model written by a release without the column."""
     (row_id,) = register(alice, "old-model", abilities=["vision"], description="Früher 50% a_b")
     models = host.registry.tables.models
     host.execute(sa.update(models).values(search_text=None))
@@ -139,7 +139,7 @@ HOSTILE = [
     "%_\\" * 33,
     "' OR 1=1 --",
     "%s %(q)s :q {} $1 ?",
-    "\ufdfa" * 100,  # one character that stands for eighteen, in four words
+    "\ufdfa" * 100,  # one character that expands to eighteen, in four words
     "\u0390" * 100,
     "ａ" * 100,
 ]
@@ -157,7 +157,7 @@ def test_a_hostile_search_is_a_search(alice, q):
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", "\u202e", "\x7f", "\ufeff"])
-def test_what_no_text_may_hold_is_no_search(alice, text):
+def test_characters_that_no_text_may_hold_are_refused_in_a_search(alice, text):
     assert alice.get(f"{PREFIX}/", query_string={"q": text}).status_code == 422
 
 
@@ -165,7 +165,7 @@ MANY = " ".join(map(str, range(1000, 1000 + MOST_WORDS)))
 
 
 @pytest.mark.parametrize("path", ["/", "/summary", "/details"])
-def test_a_search_is_for_so_many_words(alice, path):
+def test_a_search_takes_a_limited_number_of_words(alice, path):
     hundred = " ".join("abcdefghijklmnopqrstuvwxyzäöüßéèêáàâíìîóòôúùûαβγδε")[:100]
 
     def answer(q):
@@ -181,7 +181,7 @@ def test_a_search_is_for_so_many_words(alice, path):
     ]
 
 
-def test_a_search_from_python_is_for_so_many_words(host, alice):
+def test_a_search_from_python_takes_a_limited_number_of_words(host, alice):
     register(alice, "m", description=MANY)
     with host.app.app_context():
         user = host.load("alice")
@@ -208,6 +208,7 @@ LETTERS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "
                   max_size=40)  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(
     max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,4 +1,4 @@
-"""A secret box of the host's whose server is away: 503, nothing written, and nothing told."""
+"""The host's secret box while its server is away: 503, nothing written, and nothing revealed."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.hosts import CANARY, PREFIX, create_app, declare, model, register
 
 
 class Remote(AesGcmBox):
-    """Asks a server, which can be away after so many answers."""
+    """Asks a server, which can be away after a number of responses."""
 
     def __init__(self, *entries):
         super().__init__([EncryptionKey.parse(entry) for entry in entries])
@@ -65,7 +65,7 @@ def remote(hosts, box):
 
 
 def visits(host):
-    """Return how much was kept of what the host writes in each request while the box is away."""
+    """Return how many of the host's writes were kept while the box is away."""
     with host.app.app_context():
         users = sa.select(sa.func.count()).select_from(host.User).filter_by(name="a visit")
         return host.db.session.scalar(users)
@@ -88,9 +88,10 @@ def send(host, name):
     return host.client("alice").open(path, method=method, json=body)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.forces_errors
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_box_that_is_away_is_answered_503_and_its_words_are_not_told(remote, box, caplog, name):
+def test_a_box_that_is_away_is_a_503_that_does_not_quote_it(remote, box, caplog, name):
     before = remote.rows("models")
     box.be_away(UnavailableError(f"could not do it with {CANARY}"))
 
@@ -143,7 +144,7 @@ def test_python_calls_raise_what_the_box_raised_and_the_transaction_goes_on(remo
 
 @pytest.mark.forces_errors
 @pytest.mark.parametrize("name", ["register", "test"])
-def test_any_other_exception_of_a_box_is_for_the_host(remote, box, name):
+def test_any_other_exception_of_a_box_reaches_the_host(remote, box, name):
     error = LookupError("a bug")
     box.be_away(error)
     answer = send(remote, name)
@@ -154,7 +155,7 @@ def test_any_other_exception_of_a_box_is_for_the_host(remote, box, name):
 
 @pytest.fixture
 def rotating(hosts, canary):
-    """A host with three models, as a process has it that seals with a newer key of its server."""
+    """A host with three models, in a process that encrypts with a newer key of its server."""
     old, new = new_key("old"), new_key("new")
     host = hosts(secret_box=Remote(old))
     register(host.client("alice"), "a", "b", "c")
@@ -167,14 +168,16 @@ def rotating(hosts, canary):
 
 
 def test_a_rotation_ends_with_what_the_box_says_and_the_next_one_goes_on(rotating):
-    rotating.box.be_away(UnavailableError("the KMS is away"), after=4)  # a row takes three
+    rotating.box.be_away(
+        UnavailableError("the KMS is away"), after=4
+    )  # each row takes three responses
 
     output, status = rotating.run("rotate-keys")
     rotating.box.be_away(None)
     again = rotating.run("rotate-keys")
 
     assert (output, status) == ("Error: the KMS is away\n", 1)
-    assert (again[1], "\n2 API keys were sealed again" in again[0]) == (0, True)
+    assert (again[1], "\n2 API keys were encrypted again" in again[0]) == (0, True)
     assert rotating.run("verify-keys")[1] == 0
 
 

@@ -1,4 +1,4 @@
-"""Secrets that the host keeps: credentials refer to them, and the host says who may use which."""
+"""Secrets that the host keeps: credentials refer to them, and the host decides who may use them."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ OPENAI = "https://api.openai.com"
 
 
 class Source:
-    """A host's vault: what may be used by whom, at which origin."""
+    """A host's vault: who may use which secret, at which origin."""
 
     def __init__(self):
         self.secrets = {("vault/team", "alice", OPENAI): CANARY}
@@ -64,7 +64,7 @@ def referred(client, **fields):
     return response.json
 
 
-def test_models_of_a_reference_are_called_with_what_the_host_keeps(kept, alice, source):
+def test_models_of_a_reference_are_called_with_the_hosts_secret(kept, alice, source):
     made = referred(alice)
     first, second = add(alice, made["id"], "a", "b")
 
@@ -78,7 +78,7 @@ def test_models_of_a_reference_are_called_with_what_the_host_keeps(kept, alice, 
     assert row.secret_names == {"secrets": [], "headers": []}
 
 
-def test_the_host_may_give_headers_too_and_its_own_dict_stays_as_it_was(kept, alice, source):
+def test_the_host_may_return_headers_and_its_dict_stays_unchanged(kept, alice, source):
     whole = {"api_key": CANARY, "headers": {"X-Team": CANARY + "-header"}}
     source.secrets["vault/team", "alice", OPENAI] = whole
     made = referred(alice, settings={"organization": "org-1"})
@@ -91,7 +91,7 @@ def test_the_host_may_give_headers_too_and_its_own_dict_stays_as_it_was(kept, al
     assert whole == {"api_key": CANARY, "headers": {"X-Team": CANARY + "-header"}}
 
 
-def test_the_owner_is_asked_for_and_not_the_user_of_the_model(kept, alice, source):
+def test_the_source_gets_the_owner_and_not_the_user_of_the_model(kept, alice, source):
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     granted(alice, row_id, user=kept.user("bob"))
@@ -105,7 +105,7 @@ def test_the_owner_is_asked_for_and_not_the_user_of_the_model(kept, alice, sourc
     assert "vault/team" not in bob.get(f"{PREFIX}/{row_id}/credential").text
 
 
-def test_unknown_and_not_yours_look_the_same(kept, source):
+def test_an_unknown_reference_looks_like_another_users(kept, source):
     bob = kept.client("bob")
     source.secrets["vault/empty", "bob", OPENAI] = ""
     answers = [refer(bob, "vault/team"), refer(bob, "vault/none"), refer(bob, "vault/empty")]
@@ -122,6 +122,11 @@ def test_unknown_and_not_yours_look_the_same(kept, source):
     [
         (None, "The secret_source returned no secret for this reference, owner, provider and", 0),
         ("", "The secret_source returned a secret that isn't valid: api_key: Must be 1 to", 1),
+        (
+            {CANARY: "x"},
+            "The secret_source returned a secret that isn't valid: it has unknown members.",
+            1,
+        ),
         (KeyError(CANARY), "The secret_source raised KeyError at ", 1),
     ],
 )
@@ -142,7 +147,7 @@ def test_only_a_mistake_of_the_host_is_logged(kept, alice, source, caplog, given
     assert traces([found, *logged]) == []
 
 
-def test_nothing_is_asked_for_a_credential_that_the_user_does_not_have(kept, alice, source):
+def test_the_source_is_not_asked_about_a_credential_that_the_user_does_not_own(kept, alice, source):
     made = referred(alice)
     bob = kept.client("bob")
     source.asked.clear()
@@ -192,7 +197,7 @@ def test_a_reference_is_unreadable_once_the_source_is_gone(kept, alice):
     assert status == 1
 
 
-def test_a_reference_that_is_none_is_refused(kept, alice, source):
+def test_an_invalid_reference_is_refused(kept, alice, source):
     openai = {"name": "n", "model_provider": "openai"}
     wrong = [
         {**openai, "reference": "vault/team", "secret": {"api_key": CANARY}},
@@ -276,7 +281,7 @@ def test_an_address_edited_in_sql_is_the_one_the_host_is_asked_about(kept, alice
     assert source.asked == [("vault/team", "alice", "openai", "https://evil.example.com:8443")]
 
 
-def test_a_reference_edited_in_sql_is_what_the_host_is_asked_for(kept, alice, source):
+def test_a_reference_edited_in_sql_is_the_one_the_host_is_asked_about(kept, alice, source):
     (row_id,) = add(alice, referred(alice)["id"], "a")
     source.secrets["vault/other", "alice", OPENAI] = "sk-other"
     kept.execute(sa.update(kept.registry.tables.credentials).values(reference="vault/other"))
@@ -326,7 +331,7 @@ def test_rotation_and_the_key_check_pass_references_over(kept, alice, source):
     source.asked.clear()
 
     assert kept.run("rotate-keys")[1] == 0
-    assert kept.run("verify-keys")[0].splitlines()[-1] == "0 of 0 API keys open."
+    assert kept.run("verify-keys")[0].splitlines()[-1] == "0 of 0 API keys can be decrypted."
     assert "1 credentials refer to secrets that your secret_source returns" in kept.run("doctor")[0]
     assert (kept.rows("credentials"), source.asked) == (before, [])
 
@@ -382,7 +387,7 @@ def test_a_successor_is_the_owner_that_the_host_is_asked_about(kept, alice, sour
 
 @pytest.mark.databases("sqlite")
 def test_an_owner_who_is_gone_is_not_asked_about(kept, alice, source, monkeypatch):
-    """As where SQL deletes users and foreign keys are off."""
+    """For example, if SQL deletes users while foreign keys are off."""
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     source.asked.clear()
@@ -496,7 +501,7 @@ ODD = {
 
 
 @pytest.mark.databases("sqlite")
-def test_what_is_no_secret_is_never_used(kept, alice, caplog):
+def test_an_invalid_secret_is_never_used(kept, alice, caplog):
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     for case, odd in ODD.items():
@@ -515,7 +520,7 @@ def test_what_is_no_secret_is_never_used(kept, alice, caplog):
 
 
 @pytest.mark.databases("sqlite")
-def test_a_source_that_raises_says_where_to_the_operator_only(kept, alice, source, caplog):
+def test_only_the_operator_learns_where_a_source_raised(kept, alice, source, caplog):
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     source.error = LookupError(f"no such thing as {CANARY}")
@@ -531,7 +536,7 @@ def test_a_source_that_raises_says_where_to_the_operator_only(kept, alice, sourc
 
 
 @pytest.mark.databases("sqlite")
-def test_a_source_that_takes_no_such_arguments_is_reported_too(hosts, caplog):
+def test_a_source_with_wrong_parameters_is_reported_too(hosts, caplog):
     host = hosts(secret_source=lambda name: CANARY)
 
     refused = refer(host.client("alice"))
@@ -557,7 +562,7 @@ def test_an_import_replaces_a_reference_with_the_key_of_a_line(kept, alice, sour
 
 
 @pytest.mark.forces_errors
-def test_a_source_that_is_away_is_answered_503_and_nothing_is_stored(kept, alice, source):
+def test_a_source_that_is_away_is_a_503_and_nothing_is_stored(kept, alice, source):
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     before = kept.rows("credentials")
@@ -579,9 +584,7 @@ def test_a_source_that_is_away_is_answered_503_and_nothing_is_stored(kept, alice
 
 
 @pytest.mark.forces_errors
-def test_a_failure_of_the_database_within_the_source_is_not_taken_for_an_answer(
-    kept, alice, source
-):
+def test_a_failure_of_the_database_within_the_source_is_not_a_refusal(kept, alice, source):
     made = referred(alice)
     (row_id,) = add(alice, made["id"], "a")
     source.error = sa.exc.TimeoutError("the pool is empty")

@@ -1,4 +1,4 @@
-"""Each promise of docs/security.md is held by a test that the page names."""
+"""The page docs/security.md names a test that proves each of its promises."""
 
 import ast
 import re
@@ -20,11 +20,11 @@ def functions(path):
     return {node.name: node for node in ast.parse(path.read_text()).body if hasattr(node, "name")}
 
 
-def test_what_is_promised_stands_in_tables():
+def test_promises_are_in_tables():
     others = [line for line in LINES if line and not line.startswith(("|", "#"))]
 
     assert len(PROMISES) > 40
-    assert len(others) == 1  # which says that
+    assert len(others) == 1  # the introduction
 
 
 @pytest.mark.parametrize("row", PROMISES, ids=lambda row: row[2:60])

@@ -1,6 +1,6 @@
-"""Sentences of the documentation that were false once, held against the app.
+"""Compare sentences of the documentation that were once false with the app.
 
-Other tests hold tables, examples and whole pages: see ``test_documentation`` and ``test_pages``.
+Other tests check tables, examples and whole pages: see ``test_documentation`` and ``test_pages``.
 """
 
 import re
@@ -135,10 +135,10 @@ def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
         "Send it as `If-Match` when you change, delete, grant or transfer a model, or set its"
     )
     assert says(HTTP, sentence)
-    assert says(HTTP, "Registering a model and choosing a default ignore it.")
+    assert says(HTTP, "Requests that register a model or choose a default ignore it.")
 
 
-def test_a_tag_tells_rights_apart_and_not_users(host, admin):
+def test_a_tag_depends_on_rights_and_not_on_the_user(host, admin):
     (row_id,) = register(admin, "m", share_with_users=True)
     granted(admin, row_id, user=host.client("bob") and "2", can_edit=True)
 
@@ -167,24 +167,26 @@ def test_a_grant_changes_the_tag_of_its_grantee_alone(host, admin):
     after = tags()
 
     assert {name for name in after if after[name] != before[name]} == {"bob"}
-    assert says(HTTP, "Grants have no tag, and change that of the model for the grantee alone.")
+    assert says(HTTP, "Changing it changes the model's tag for the grantee alone.")
 
 
 def test_by_id_and_the_list_for_openai_take_the_model_id(host, admin):
     by_handle = {rule for rule, _ in ROUTES.values() if "model_id>" in rule}
 
     assert by_handle == {"/by-id/<path:model_id>", "/v1/models/<path:model_id>"}
-    assert says(HTTP, "All but `/by-id/{model_id}` and `/v1/models/{model_id}` take the integer")
+    assert says(HTTP, "Only `/by-id/{model_id}` and `/v1/models/{model_id}` name a model by its")
 
 
-def test_without_a_default_of_ones_own_the_scope_user_gives_the_apps(host, admin):
+def test_without_a_users_own_default_the_scope_user_returns_the_apps(host, admin):
     (row_id,) = register(admin, "m", share_with_users=True)
     admin.put(f"{PREFIX}/defaults/general?scope=app", json={"id": row_id})
 
     for path in ("/defaults?scope=user", "/defaults"):
         (default,) = admin.get(PREFIX + path).json
         assert (default["source"], default["model"]["id"]) == ("app", row_id)
-    assert says(HTTP, "that hold for you: your own, or else the app's; `?scope=app` only the app's")
+    assert says(
+        HTTP, "that apply to you: your own, or else the app's; with `?scope=app` only the app's"
+    )
 
 
 def test_a_page_has_fifty_models_or_as_many_as_the_app_allows(host, admin):
@@ -209,7 +211,7 @@ def test_a_model_may_be_as_long_as_the_page_says_and_no_longer(admin, name):
     longer = {name: LONGEST[name] + LONGEST[name][-1:]} if name != "abilities" else {
         name: [*LONGEST[name], "one-more"]
     }  # fmt: skip
-    told = {"model_provider": "1–64 of", "model_name": "1–255 characters"}
+    told = {"model_provider": "1–64 characters", "model_name": "1–255 characters"}
     told |= {"base_url": "up to 2048 characters", "abilities": "up to 32;"}
 
     assert admin.post(f"{PREFIX}/", json={**body, **longer}).status_code == 422
@@ -218,7 +220,7 @@ def test_a_model_may_be_as_long_as_the_page_says_and_no_longer(admin, name):
     assert told[name] in row
 
 
-def test_flasks_own_limit_of_bodies_holds_too(host, admin):
+def test_flasks_own_limit_for_bodies_applies_too(host, admin):
     (row_id,) = register(admin, "m")
     less, more = (host.again(MAX_CONTENT_LENGTH=size) for size in (100, 10**6))
 
@@ -244,10 +246,12 @@ def test_the_environment_has_booleans_in_lower_case(monkeypatch):
         Settings.from_config({**app.config, name: value.title()})
 
 
-def test_what_is_too_large_is_what_the_page_of_providers_says():
+def test_the_page_of_providers_has_the_limits_of_a_response():
     told = f"{transport._BODY_BYTES >> 20} MB, more than {transport._HEADERS} headers, or more than"
 
-    assert says(PROVIDERS, f"it sent more than {told} {transport._HEADER_BYTES >> 10} KB of them")
+    assert says(
+        PROVIDERS, f"the server sent more than {told} {transport._HEADER_BYTES >> 10} KB of them"
+    )
 
 
 @pytest.mark.parametrize("path", ["/1%0A", "/by-id/%0Am", "/v1/models/m%0A", "/%0A", "/x/%0A/y"])
@@ -271,7 +275,7 @@ def test_the_abilities_of_a_resolved_model_are_a_tuple(host, admin):
     assert says(PYTHON, "| `.abilities` | a tuple, `()` if none were registered |")
 
 
-def test_a_default_is_decrypted_and_not_the_one_behind_it(make_host):
+def test_only_the_default_that_applies_is_decrypted(make_host):
     box = Counting([EncryptionKey.parse(new_key())])
     admin = make_host(secret_box=box).client("admin", is_admin=True)
     (shared,) = register(admin, "shared", share_with_users=True)
@@ -286,7 +290,7 @@ def test_a_default_is_decrypted_and_not_the_one_behind_it(make_host):
         counts.append(box.count - before)
 
     assert counts == [0, 1, 1, 1, 0, 0]
-    assert says(SECRETS, "and that of the app's only if your own can't be used")
+    assert says(SECRETS, "is decrypted only if the user's own default can't be used.")
 
 
 def test_groups_are_asked_for_once_per_request_and_call(make_host):

@@ -1,10 +1,11 @@
-"""What serializers, comparisons and formats find of a secret: nothing, with the real packages."""
+"""Real serializers, comparisons and formats find nothing of a secret."""
 
 from __future__ import annotations
 
 import base64
 import copy
 import dataclasses
+import gc
 import inspect
 import json
 import logging
@@ -33,7 +34,7 @@ RAW = bytes(range(32, 128, 3))
 
 @attrs.define
 class Holder:
-    """A class of the host's that keeps what it got."""
+    """A class of the host's that keeps its argument."""
 
     name: str
     held: object
@@ -61,9 +62,13 @@ HELD = {
 
 
 def jsonpickled(value, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its next version
-        return jsonpickle.encode(value, **options)
+    gc.disable()  # or SQLAlchemy's weak references may end while it iterates over them
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the secret's next version
+            return jsonpickle.encode(value, **options)
+    finally:
+        gc.enable()
 
 
 def differences(value, other="another", **options):
@@ -147,7 +152,7 @@ def test_no_reader_finds_a_secret(held, reader):
     assert not is_found(written)
 
 
-def test_the_readers_find_what_is_not_hidden():
+def test_the_readers_find_values_that_are_not_hidden():
     plain = [Holder("x", CANARY), {"raw": RAW}]
 
     found = {name for name, read in READERS.items() if _finds(read, plain)}
@@ -163,7 +168,7 @@ def _finds(read, value):
 
 
 @pytest.mark.parametrize("held", HELD)
-def test_pickle_refuses_what_holds_a_secret(held):
+def test_pickle_refuses_objects_that_hold_a_secret(held):
     with pytest.raises(TypeError, match="cannot"):
         pickle.dumps(HELD[held]())
 
@@ -185,7 +190,7 @@ def test_secrets_are_equal_if_their_texts_are(text):
     ("one", "other"),
     [(Secret(CANARY), Secret("sk-another")), (resolved(), resolved("sk-another"))],
 )
-def test_what_compares_two_secrets_prints_neither(one, other):
+def test_comparing_two_secrets_prints_neither(one, other):
     with pytest.raises(AssertionError) as caught:
         assert one == other
 
@@ -203,7 +208,7 @@ def test_a_secret_is_true_and_has_no_length_and_no_items():
         assert traces([str(caught.value)]) == []
 
 
-def test_copies_of_what_holds_a_secret_work():
+def test_objects_that_hold_a_secret_can_be_copied():
     for made in (copy.copy, copy.deepcopy):
         assert made(resolved()).api_key.reveal() == CANARY
         assert made(key()).secret == made(key()).reveal() == RAW
@@ -235,7 +240,7 @@ def test_no_serializer_finds_an_encryption_key_in_what_an_app_has_of_the_registr
         written = [
             *texts([services, host.registry]),
             *(_written(read, part) for part in parts.values() for read in (repr, vars)),
-            jsonpickled(parts),  # which share most of what they hold
+            jsonpickled(parts),  # these share most of their objects
         ]
     host.close()
 

@@ -1,4 +1,4 @@
-"""Many connection tests at once, of providers that hang: real Gunicorn goes on serving."""
+"""Real Gunicorn keeps serving during many connection tests of hanging providers."""
 
 import http.client
 import json
@@ -66,7 +66,7 @@ def hanging():
 
 
 def ask(server, token, method, path, body=None):
-    """Return the status of an answer, its `Retry-After` and what it holds."""
+    """Return a response's status, its `Retry-After` and its body."""
     client = http.client.HTTPConnection(*server.address, timeout=300)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     client.request(method, PREFIX + path, body and json.dumps(body), headers)
@@ -100,4 +100,6 @@ def test_hanging_providers_do_not_stall_the_app(serve, hanging):
     assert {status for status, *_ in refused} <= {429, 503}
     assert {after for _, after, _ in refused} == {"1"}
     assert 0 < told["ok"] <= MOST
-    assert hanging.connections == 2 * told["ok"]  # each asks with the key, and without
+    assert (
+        hanging.connections == 2 * told["ok"]
+    )  # each sends a request with the key and one without

@@ -1,4 +1,4 @@
-"""Signals: what happened, told once, after the commit, and without a secret."""
+"""Signals report what happened once, after the commit, and without a secret."""
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ NAMES = ["created", "updated", "deleted", "shared", "unshared", "granted", "revo
 
 @pytest.fixture
 def heard(host):
-    """Everything that was sent: the signal's name and what it said."""
+    """Everything that was sent: the signal's name and its facts."""
     messages = []
 
     def listen(name):
@@ -32,7 +32,7 @@ def heard(host):
     assert CANARY not in repr(messages)
 
 
-def test_every_verb_is_told(host, admin, bob, heard):
+def test_every_action_sends_its_signal(host, admin, bob, heard):
     boss, key = host.user("admin"), host.user("bob")
     (row_id,) = register(admin, "m")
     about = {"actor": boss, "id": row_id, "model_id": "m", "owner": boss}
@@ -71,13 +71,13 @@ def test_every_verb_is_told(host, admin, bob, heard):
         assert heard == expected
 
 
-def test_a_model_registered_for_all_is_told_to_be_shared(admin, heard):
+def test_registering_a_shared_model_also_sends_shared(admin, heard):
     register(admin, "m", share_with_users=True)
 
     assert [name for name, _ in heard] == ["created", "shared"]
 
 
-def test_what_was_refused_or_changed_nothing_is_not_told(host, alice, bob, heard):
+def test_a_refused_or_empty_change_sends_no_signal(host, alice, bob, heard):
     (row_id,) = register(alice, "m")
     heard.clear()
 
@@ -109,7 +109,7 @@ def test_a_signal_comes_after_the_commit(host, alice, heard):
     assert counted == [1]
 
 
-def test_a_commit_that_fails_is_not_told(host, alice, heard, monkeypatch, request):
+def test_a_failed_commit_sends_no_signal(host, alice, heard, monkeypatch, request):
     request.applymarker(pytest.mark.forces_errors)
 
     def fail():
@@ -121,7 +121,7 @@ def test_a_commit_that_fails_is_not_told(host, alice, heard, monkeypatch, reques
     assert heard == []
 
 
-def test_a_receiver_that_fails_hides_nothing_that_was_done(host, alice, heard, caplog):
+def test_a_failing_receiver_does_not_change_the_response(host, alice, heard, caplog):
     def fail(app, **facts):
         raise RuntimeError("receiver is broken")
 
@@ -133,7 +133,7 @@ def test_a_receiver_that_fails_hides_nothing_that_was_done(host, alice, heard, c
     assert host.rows("models")[0].description == "x"
 
 
-def test_what_receivers_write_is_kept_and_one_that_fails_spoils_it_for_none(host, alice, heard):
+def test_receivers_writes_are_kept_even_if_another_receiver_fails(host, alice, heard):
     def write(app, *, model_id, **facts):
         host.db.session.add(host.User(name=f"audit of {model_id}"))
 
@@ -150,7 +150,7 @@ def test_what_receivers_write_is_kept_and_one_that_fails_spoils_it_for_none(host
     assert names == {"alice", "audit of m", "audit of n"}
 
 
-def test_what_receivers_write_in_python_calls_is_the_hosts_to_commit(host, heard):
+def test_the_host_commits_receivers_writes_in_python_calls(host, heard):
     host.user("alice")
 
     def write(app, **facts):
@@ -162,7 +162,7 @@ def test_what_receivers_write_in_python_calls_is_the_hosts_to_commit(host, heard
         assert host.db.session.query(host.User).count() == 1
 
 
-def test_python_calls_tell_at_once(host, heard):
+def test_python_calls_send_signals_at_once(host, heard):
     alice = host.user("alice")
     with host.app.app_context():
         user = host.load("alice")
@@ -180,7 +180,7 @@ def test_python_calls_tell_at_once(host, heard):
         host.db.session.rollback()
 
 
-def test_a_python_call_within_a_request_of_the_hosts_tells_at_once(hosts):
+def test_a_python_call_within_the_hosts_request_sends_signals_at_once(hosts):
     host, order = hosts(), []
 
     @host.app.post("/own")
@@ -198,7 +198,7 @@ def test_a_python_call_within_a_request_of_the_hosts_tells_at_once(hosts):
     assert order == ["told", "called"]
 
 
-def test_the_end_of_a_user_is_told_for_each_model(host, alice, heard):
+def test_deleting_a_user_sends_a_signal_for_each_model(host, alice, heard):
     (a, b), (key, new_owner) = register(alice, "a", "b"), (host.user("alice"), host.user("bob"))
     heard.clear()
 
@@ -216,7 +216,7 @@ def test_the_end_of_a_user_is_told_for_each_model(host, alice, heard):
     ]
 
 
-def test_a_refused_python_call_tells_nothing(host, heard):
+def test_a_refused_python_call_sends_no_signal(host, heard):
     with host.app.app_context():
         with pytest.raises(ForbiddenError):
             host.registry.create(user=host.load("alice"), **model(share_with_users=True))

@@ -98,7 +98,7 @@ several_models = st.lists(
 
 
 def sent(fields):
-    """Return the fields under the names of the wire."""
+    """Return the fields under their names in requests."""
     return {("api_key" if name == "key" else name): value for name, value in fields.items()}
 
 
@@ -323,7 +323,7 @@ def machine(processes):
             ),
         )
         def leave(self, user, way, new_owner, kept):
-            """Delete a user; another one of the same name, and maybe the same key, comes."""
+            """Delete a user, and add another with the same name, and maybe the same key."""
             has_heir = way == "heir" and new_owner != user
             leaves = self.reference.leave(user, new_owner if has_heir else None, **kept)
             with host.app.app_context():
@@ -520,7 +520,7 @@ def machine(processes):
                     assert self.reference.secret(found) is None
 
         def compare(self):
-            """Read as each user; as one of them in turn where nothing has changed since."""
+            """Read as each user, or only as the next one if nothing has changed."""
             stored = self.stored()
             known = stored, {**host.users}, copy.deepcopy(vars(self.reference))
             if known == self.compared:
@@ -620,7 +620,7 @@ def four(hosts, canary):
 
 
 @pytest.mark.parametrize("half", ["one half", "the other half"])  # for two processes
-def test_whatever_people_do_they_see_what_the_rules_say(four, database, half):
+def test_whatever_users_do_they_see_what_the_rules_say(four, database, half):
     # The first of Hypothesis is the simplest: the same step again and again.
     runs = max(2, RUNS // (2 if database.name == "sqlite" else 10))
 

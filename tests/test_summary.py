@@ -59,13 +59,14 @@ def test_the_summary_is_over_the_list(alice, varied):
         }, query
 
 
-def test_a_stranger_counts_nothing_of_others(host, alice):
+def test_a_summary_counts_no_models_of_strangers(host, alice):
     register(alice, "m", abilities=["chat"])
 
     nothing = {"total": 0, "by_category": {}, "by_provider": {}, "by_ability": {}}
     assert host.client("stranger").get(f"{PREFIX}/summary").json == nothing
 
 
+@pytest.mark.databases("sqlite")  # Python refuses it
 @pytest.mark.parametrize(
     "query", ["limit=5", "sort=id", "after=x", "owned=maybe", "category=x", "api_key=x"]
 )

@@ -1,4 +1,4 @@
-"""The schema: named, prefixed, and just what Alembic finds in the database."""
+"""The schema has explicit, prefixed names, and matches what Alembic finds in the database."""
 
 import pickle
 import uuid
@@ -15,7 +15,7 @@ from tests.hosts import KINDS, PREFIX, declare, grant, model, register
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_alembic_wants_nothing_after_create_all(hosts, kind):
+def test_alembic_finds_no_difference_after_create_all(hosts, kind):
     host = hosts(kind)
     metadata = host.registry.tables.models.metadata
     with host.app.app_context():
@@ -87,7 +87,7 @@ def test_foreign_keys_take_the_type_of_the_users_key(kind):
     assert {type(column.type) for column in columns} == {type(key.type)}
 
 
-def test_a_users_table_with_a_charset_of_its_own_lends_it_to_ours():
+def test_our_tables_take_the_charset_of_the_users_table():
     db, _, User, _, _ = declare()
     users = sa.Table("u", sa.MetaData(), sa.Column("id", sa.String(8), primary_key=True),
                      mysql_charset="latin1", mysql_engine="InnoDB", sqlite_with_rowid=False)  # fmt: skip
@@ -140,7 +140,7 @@ def test_a_row_cannot_be_copied_with_its_key(host, alice):
         host.db.session.rollback()
 
 
-def test_a_uuid_that_is_there_already_is_no_model_id_that_is_taken(host, alice, monkeypatch):
+def test_a_duplicate_uuid_is_not_reported_as_a_taken_model_id(host, alice, monkeypatch):
     store = host.services.models
     used = uuid.uuid4()
     monkeypatch.setattr(store, "_new_uuid", lambda: used)
@@ -153,7 +153,7 @@ def test_a_uuid_that_is_there_already_is_no_model_id_that_is_taken(host, alice, 
 
 
 @pytest.mark.parametrize("copied", [False, True])
-def test_foreign_keys_cascade_but_on_sqlite(copied):
+def test_foreign_keys_cascade_except_on_sqlite(copied):
     metadata = declare()[0].metadata
     if copied:
         other = sa.MetaData()
@@ -175,7 +175,7 @@ def test_foreign_keys_cascade_but_on_sqlite(copied):
 
 
 def test_tables_that_were_reflected_in_a_schema_are_refused_with_the_remedy():
-    """A second start that reflects them so would find no model; the first had a default schema."""
+    """After such a reflection, a second start would find no model; the first had a default schema."""
     made, reflected = sa.MetaData(schema="app"), sa.MetaData()
     for metadata in (made, reflected):
         sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True), schema="app")
@@ -187,5 +187,5 @@ def test_tables_that_were_reflected_in_a_schema_are_refused_with_the_remedy():
 
     db = SQLAlchemy(metadata=reflected)
     second = type("User", (db.Model,), {"__table__": reflected.tables["app.users"]})
-    with pytest.raises(ConfigError, match=r"in the schema 'app'.*into MetaData\(schema='app'\)"):
+    with pytest.raises(ConfigError, match=r"from the schema 'app'.*into MetaData\(schema='app'\)"):
         ModelRegistry(db, second)

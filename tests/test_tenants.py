@@ -19,7 +19,7 @@ MEMBERS = {"acme": ["alice", "bob", "dave"], "globex": ["carol", "dave"]}
 
 
 class App:
-    """The app of the page, with its people."""
+    """The app of the page, with its users."""
 
     def __init__(self, url, *, sessions):
         self.names = {"__name__": "tenants"}
@@ -151,7 +151,7 @@ def test_a_tenant_shares_by_its_group(world, row_id):
     assert world.client("carol").get(at("globex", f"/{row_id}")).status_code == 404
 
 
-def test_nothing_is_for_all_tenants(world, row_id):
+def test_nothing_is_shared_with_all_tenants(world, row_id):
     alice, default = world.client("alice"), at("acme", "/defaults/general?scope=app")
 
     statuses = [
@@ -185,7 +185,7 @@ def resolves(world, tenant, name, ref):
 
 
 @pytest.mark.parametrize("how", ["grant", "group", "own"])
-def test_who_moves_to_another_tenant_loses_all_at_once(world, row_id, how):
+def test_a_user_who_moves_to_another_tenant_loses_all_models_at_once(world, row_id, how):
     alice, bob = world.client("alice"), world.client("bob")
     if how == "grant":
         ask(alice, row_id, world.keys["acme", "bob"], "grant")
@@ -263,7 +263,7 @@ def test_a_new_user_gets_no_membership_of_a_deleted_one(world, row_id, how):
     assert len(world.rows("models")) == refused
 
 
-def test_who_leaves_gives_models_to_colleagues_only(world, row_id):
+def test_a_leaving_users_models_go_to_colleagues_only(world, row_id):
     with world.app.app_context():
         with pytest.raises(NotFoundError, match="no such user"):
             leave(world, "alice", transfer_to=world.membership("globex", "dave"))
@@ -289,7 +289,7 @@ def test_the_owner_can_revoke_the_grant_of_a_member_who_was_switched_off(world, 
     assert world.rows("grants") == []
 
 
-def test_people_are_colleagues_only(world):
+def test_people_lists_colleagues_only(world):
     told = {
         (name, tenant): world.client(name).get(f"/{tenant}/people")
         for name in ("alice", "carol", "dave")
@@ -314,7 +314,7 @@ def test_people_are_colleagues_only(world):
 
 
 @pytest.mark.databases("sqlite")
-def test_who_has_no_valid_login_gets_401(world, row_id):
+def test_a_user_without_a_valid_login_gets_401(world, row_id):
     sent = [{}, {"Authorization": "Bearer x"}, {"X-User": "unknown"}]
     with world.app.app_context():
         tokens = [create_access_token(each) for each in ("999", "unknown")]
@@ -332,7 +332,7 @@ def test_who_has_no_valid_login_gets_401(world, row_id):
 
 
 class Endless:
-    """A body that counts what is read of it."""
+    """A body that counts the bytes read."""
 
     def __init__(self, size):
         self.size, self.taken = size, 0

@@ -1,4 +1,4 @@
-"""One transaction per request: all of it or nothing, and nothing of the host's."""
+"""One transaction per request, which commits all or nothing, and nothing of the host's."""
 
 import contextlib
 import threading
@@ -67,7 +67,7 @@ def test_a_register_that_fails_half_way_leaves_nothing(host, alice, events):
     assert alice.post(f"{PREFIX}/register", json=model(abilities=["chat"])).status_code == 201
 
 
-def test_the_answer_stands_though_the_row_is_gone_at_once(host, alice, monkeypatch):
+def test_the_response_is_unchanged_if_the_row_is_deleted_at_once(host, alice, monkeypatch):
     table = host.registry.tables.models
     commit = host.db.session.commit
 
@@ -83,7 +83,7 @@ def test_the_answer_stands_though_the_row_is_gone_at_once(host, alice, monkeypat
     assert (response.status_code, response.json["model_id"]) == (201, "gpt-4o")
 
 
-def test_a_change_stands_though_the_row_is_gone_at_once(host, alice, monkeypatch):
+def test_a_changes_response_is_unchanged_if_the_row_is_deleted_at_once(host, alice, monkeypatch):
     (row_id,) = register(alice, "m")
     commit = host.db.session.commit
 
@@ -133,7 +133,7 @@ LOCKS_THE_ROW = "SELECT model_registry_models.id, model_registry_models.uuid"
 
 @pytest.fixture
 def meanwhile(host):
-    """Have something done, on the same connection, just before a statement that begins so."""
+    """Do something on the same connection, just before a statement with this beginning."""
     plans = {}
     with host.app.app_context():
         engine = host.db.engine
@@ -150,9 +150,7 @@ def meanwhile(host):
 
 
 @pytest.mark.forces_errors
-def test_a_database_that_is_down_is_no_reason_to_say_that_there_is_no_such_user(
-    host, alice, events
-):
+def test_a_database_that_is_down_is_not_an_unknown_user(host, alice, events):
     (row_id,) = register(alice, "m")
     events[1].extend(['SELECT "user".id \nFROM', "SELECT user.id \nFROM"])
 
@@ -179,7 +177,9 @@ def test_a_broken_connection_of_the_hosts_own_is_left_to_the_host(hosts):
 
 
 @pytest.mark.forces_errors
-def test_a_deadlock_is_told_as_one_though_the_savepoint_is_gone(host, alice, caplog, database):
+def test_a_deadlock_is_reported_as_one_although_the_savepoint_is_gone(
+    host, alice, caplog, database
+):
     (row_id,) = register(alice, "m")
     with host.app.app_context():
         engine = host.db.engine
@@ -204,7 +204,7 @@ def test_a_deadlock_is_told_as_one_though_the_savepoint_is_gone(host, alice, cap
     assert alice.patch(f"{PREFIX}/{row_id}", json={"description": "x"}).status_code == 200
 
 
-def test_a_change_upon_another_version_is_not_made(host, alice, meanwhile):
+def test_a_change_of_another_version_is_refused(host, alice, meanwhile):
     (row_id,) = register(alice, "m")
     meanwhile["UPDATE model_registry_models"] = "UPDATE model_registry_models SET version = 7"
 
@@ -285,7 +285,7 @@ def test_no_connection_stays_out_of_the_pool(host, alice):
         assert host.db.engine.pool.checkedout() == 0
 
 
-def test_what_a_callback_of_the_host_could_not_write_costs_the_request_nothing(hosts):
+def test_a_failed_write_of_a_hosts_callback_does_not_fail_the_request(hosts):
     def can_share(user):
         with contextlib.suppress(ModelIdTakenError):
             host.registry.create(user=user, **model(model_id="taken"))

@@ -1,4 +1,4 @@
-"""One GET to the world outside: to checked addresses only, by a deadline, up to a size."""
+"""One GET: to checked addresses only, before a deadline, up to a size."""
 
 import datetime
 import ssl
@@ -62,7 +62,7 @@ def transport(
     return Transport(policy, Network(lambda: context, dns, clock=clock, sleep=sleep), timeout)
 
 
-def test_what_is_there_is_fetched_under_its_own_name(serve):
+def test_a_fetch_names_the_host_of_the_url(serve):
     upstream = serve(answers(b'{"data": []}'))
 
     status, body = transport().get(f"http://up.example.com:{upstream.port}/v1/models", HEADERS)
@@ -87,7 +87,7 @@ def test_over_tls_the_name_is_that_of_the_address_that_was_asked_for(serve, auth
 
 
 def self_signed(host, folder):
-    """Return a file with a key, and a certificate for the host that it has signed itself."""
+    """Return a file with a key and a self-signed certificate for the host."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -166,7 +166,7 @@ MANY = [f"127.{number // 250}.{number % 250}.2" for number in range(3900)]
 
 @pytest.fixture
 def called(monkeypatch):
-    """The addresses that connections were tried to, each of which refuses."""
+    """The addresses of attempted connections, all of which are refused."""
     tried = []
 
     def refuse(_backend, host, *_args, **_options):
@@ -220,7 +220,7 @@ def test_a_server_that_is_hostile_gets_no_further(serve, name):
     code = failure(transport(timeout=timeout), f"http://up.example.com:{upstream.port}/")
 
     assert code == expected
-    assert time.monotonic() - begun < timeout + 60  # and not as long as the server likes
+    assert time.monotonic() - begun < timeout + 60  # and not as long as the server wants
 
 
 @pytest.mark.parametrize("name", ["says nothing", "is no TLS"])
@@ -267,6 +267,7 @@ assert network.sleep is __import__("time").sleep and "gevent" in network.sleep._
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed")
 def test_a_slow_look_up_does_not_block_a_worker_of_gevent(serve):
     upstream = serve(answers(b"{}"))
@@ -277,7 +278,7 @@ def test_a_slow_look_up_does_not_block_a_worker_of_gevent(serve):
     assert (done.stdout, done.returncode) == ("200 b'{}'\n", 0), done.stderr
 
 
-def test_a_look_up_of_what_is_no_name_finds_nothing():
+def test_looking_up_an_invalid_name_finds_nothing():
     def refuse(host, port):
         raise UnicodeError("label too long")
 
@@ -285,10 +286,10 @@ def test_a_look_up_of_what_is_no_name_finds_nothing():
     fetch = transport(names=refuse, sleeps=[], timeout=60)
 
     assert failure(fetch, "https://up.example.com/") == "unreachable"
-    assert time.monotonic() - begun < 30  # and it is not waited for
+    assert time.monotonic() - begun < 30  # the call doesn't wait for it
 
 
-def test_there_are_so_many_look_ups_at_once(monkeypatch):
+def test_the_number_of_look_ups_at_once_is_limited(monkeypatch):
     monkeypatch.setattr("flask_model_registry.providers.transport._LOOK_UPS", 2)
     asked, go_on = [], threading.Event()
 
@@ -334,7 +335,7 @@ def test_certificates_are_checked_as_this_machine_does():
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-def test_what_is_not_200_is_not_read(serve):
+def test_a_body_is_read_only_for_certain_statuses(serve):
     bad = answers(b"\x1f\x8b", status="401 No", headers=["Content-Encoding: gzip"])
 
     assert transport().get(f"http://up.example.com:{serve(bad).port}/", {}) == (401, b"")
@@ -352,7 +353,7 @@ def test_the_host_of_an_address_of_ipv6_is_in_brackets(serve):
     assert f"Host: [::1]:{upstream.port}\r\n" in upstream.requests[0]
 
 
-def test_a_request_says_who_asks_and_wants_nothing_compressed(serve):
+def test_a_request_has_a_user_agent_and_accepts_no_compression(serve):
     upstream = serve(answers())
 
     transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)
@@ -363,7 +364,7 @@ def test_a_request_says_who_asks_and_wants_nothing_compressed(serve):
     assert "Accept-Encoding: identity\r\n" in request
 
 
-def test_a_redirect_is_an_answer_like_any_other(serve):
+def test_a_redirect_counts_as_any_other_response(serve):
     evil = serve(answers())
     upstream = serve(
         answers(status="302 Found", headers=[f"Location: http://127.0.0.1:{evil.port}/"])
@@ -388,7 +389,7 @@ def test_proxies_and_netrc_are_not_used(serve, monkeypatch, tmp_path):
     assert "Authorization: Bearer mine" in upstream.requests[0]
 
 
-def test_what_a_server_sends_back_is_not_in_the_log(serve, caplog):
+def test_a_servers_response_is_not_in_the_log(serve, caplog):
     upstream = serve(echoes)
 
     transport().get(f"http://up.example.com:{upstream.port}/", HEADERS)

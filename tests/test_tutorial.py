@@ -1,4 +1,4 @@
-"""README, quickstart and tutorial, done as a reader does: files written, commands run, in order."""
+"""Follow README, quickstart and tutorial like a reader: write the files, run the commands."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def answers_in(text):
 
 
 def sent_to(upstream):
-    """Return what the last call said beside its messages."""
+    """Return the last call's arguments beside its messages."""
     body = json.loads(upstream.requests[-1].partition("\r\n\r\n")[2])
     del body["messages"]
     return body
@@ -84,7 +84,7 @@ def test_the_readme_does_the_main_job_when_pasted(shell, upstream):
 
     assert listed == [created]
     assert len(created) == 17
-    assert only_flask == "1 of 1 API keys open.\n"
+    assert only_flask == "1 of 1 API keys can be decrypted.\n"
     assert (shell.folder / ".env").stat().st_mode & 0o077 == 0
     assert answer == ""
     assert sent_to(upstream) == {"model": "gpt-4o", "temperature": 0.2}
@@ -183,8 +183,8 @@ for size in (1_000, 5_000_000):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_tutorials_app_reads_no_large_body_of_who_is_not_logged_in(shell, number):
-    """Neither that of the beginning, nor that with the registry."""
+def test_the_tutorials_app_reads_no_large_body_without_a_login(shell, number):
+    """Neither the first app, nor the one with the registry."""
     for section in ("The app", "Add the registry"):
         for text in blocks(ROOT / "docs" / "tutorial.md", section=section):
             path = shell.folder / re.match(r"# (\S+\.py)\n", text)[1]

@@ -1,4 +1,4 @@
-"""The types that checkers see say what is checked when the code runs."""
+"""The types for type checkers match the checks at run time."""
 
 import dataclasses
 import subprocess
@@ -34,7 +34,7 @@ def nullable(hints):
     return {name for name, hint in hints.items() if type(None) in get_args(hint)}
 
 
-def test_the_literals_are_the_words_that_are_taken():
+def test_the_literals_are_the_accepted_values():
     (scopes,) = requests.Scope().fields["scope"].validators
 
     assert get_args(types.Category) == CATEGORIES
@@ -62,7 +62,7 @@ def test_a_change_requires_nothing():
     assert types.ModelChanges.__required_keys__ == frozenset()
 
 
-def test_filters_are_those_that_are_taken():
+def test_the_types_of_filters_match_the_filters():
     declared = {each.name: each for each in dataclasses.fields(Filters)}
     hints = get_type_hints(types.ListFilters)
 

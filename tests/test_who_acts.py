@@ -1,4 +1,4 @@
-"""Who acts, and who is given something: only users who are switched on, and whom the host named."""
+"""Only active users, and users whom the host passes, can act or get models."""
 
 import functools
 import inspect
@@ -35,7 +35,7 @@ class Method:
         return False
 
 
-# Objects that Python calls true or false although that says nothing. Each test makes new ones.
+# Objects that Python takes as true or false although they mean neither. Each test makes new ones.
 NO_BOOLEANS = {
     "a method": lambda: Method().method,
     "a coroutine": lambda: Method().coroutine(),
@@ -105,7 +105,7 @@ def test_a_user_with_any_true_value_gets_in(off, bob, name, value):
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("kind", NO_BOOLEANS)
 @pytest.mark.parametrize("name", FLAGS)
-def test_what_is_no_boolean_is_an_error_that_names_the_attribute(host, off, name, kind):
+def test_a_value_that_is_not_a_boolean_is_an_error_that_names_the_attribute(host, off, name, kind):
     off(name, NO_BOOLEANS[kind])
 
     with called(host), pytest.raises(ConfigError, match=rf"^User\.{name} must be a boolean, not "):
@@ -113,7 +113,7 @@ def test_what_is_no_boolean_is_an_error_that_names_the_attribute(host, off, name
 
 
 @pytest.mark.databases("sqlite")
-def test_a_flag_that_is_no_boolean_is_an_error_even_if_another_is_false(host, off):
+def test_a_flag_that_is_not_a_boolean_is_an_error_even_if_another_is_false(host, off):
     off("is_active", lambda: False)
     off("is_authenticated", lambda: "false")
 
@@ -167,14 +167,14 @@ class Hiding:
 
 
 @pytest.mark.parametrize("kind", [Failing, Inheriting, Unset, Hiding])
-def test_a_flag_that_fails_is_there_wherever_it_is_declared(kind):
+def test_a_failing_flag_is_an_error_wherever_it_is_declared(kind):
     with pytest.raises(ConfigError, match=r"is_active is there, but raised an AttributeError"):
         _all_true(kind(), "is_active")
 
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", [*FLAGS, "is_admin"])
-def test_a_property_that_fails_is_not_taken_for_one_that_is_not_there(host, off, name):
+def test_a_failing_property_does_not_count_as_missing(host, off, name):
     off(name, lambda: host.of_no_such_name)
 
     with called(host), pytest.raises(ConfigError, match=rf"User\.{name} .* AttributeError"):
@@ -184,7 +184,7 @@ def test_a_property_that_fails_is_not_taken_for_one_that_is_not_there(host, off,
 
 
 @pytest.mark.databases("sqlite")
-def test_an_is_admin_that_is_no_boolean_is_an_error_that_names_it(host, off):
+def test_an_is_admin_that_is_not_a_boolean_is_an_error_that_names_it(host, off):
     off("is_admin", lambda: Method().method)
 
     with (
@@ -197,7 +197,7 @@ def test_an_is_admin_that_is_no_boolean_is_an_error_that_names_it(host, off):
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("value", FALSE, ids=repr)
 @pytest.mark.parametrize("name", FLAGS)
-def test_nothing_is_given_to_a_user_with_any_false_value(host, off, tmp_path, name, value):
+def test_a_user_with_any_false_value_cannot_be_given_a_model(host, off, tmp_path, name, value):
     alice, key = host.client("alice"), host.user("bob")
     (row_id,) = register(alice, "m")
     off(name, lambda: value)
@@ -248,7 +248,7 @@ def test_an_attribute_that_only_objects_have_counts_for_recipients_too(host):
 
 
 @pytest.mark.databases("sqlite")
-def test_what_users_who_are_switched_off_have_can_be_looked_after_by_the_host(host, off, bob):
+def test_the_host_can_manage_the_models_of_inactive_users(host, off, bob):
     register(bob, "m", "n")
     host.user("alice")
     off("is_active", lambda: 0)
@@ -346,6 +346,7 @@ def with_flask_login(db):
     return User, int, None
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("declare_users", [reflected, with_a_column, with_flask_login])
 @pytest.mark.parametrize("value", [0, None])
 def test_a_column_that_is_false_or_null_refuses(host_of, declare_users, value):
@@ -388,7 +389,7 @@ def test_a_method_of_the_class_is_an_error_that_names_it(host_of):
         host.registry.list()
 
 
-# What a user loader returns.
+# Results of a user loader.
 
 
 async def never_awaited():
@@ -399,6 +400,7 @@ class Stranger:
     is_authenticated = True
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("load", "what"),
@@ -423,7 +425,7 @@ def test_a_loader_that_returns_no_user_is_an_error_of_the_host(hosts, load, what
 
 
 @pytest.mark.databases("sqlite")
-def test_the_class_of_the_users_is_no_user(hosts):
+def test_the_users_class_itself_is_not_a_user(hosts):
     host = hosts(user_loader=lambda: host.User)
 
     with host.app.test_request_context(), pytest.raises(ConfigError, match="not the class User"):
@@ -437,8 +439,23 @@ def test_the_class_of_the_users_is_no_user(hosts):
     "name", ["user_loader", "can_share", "groups", "can_grant", "secret_source"]
 )
 @pytest.mark.parametrize("callback", [False, 0, "load", LocalProxy(lambda: None)])
-def test_a_callback_that_is_no_function_is_refused_and_not_passed_over(hosts, name, callback):
+def test_a_callback_that_is_not_a_function_is_refused(hosts, name, callback):
     with pytest.raises(ConfigError, match=f"{name} must be a function"):
+        hosts(**{name: callback})
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("name", "callback", "how_many"),
+    [
+        ("user_loader", lambda key: None, "no arguments"),  # as Flask-Login's own
+        ("can_share", lambda: True, "1 argument"),
+        ("groups", lambda user, team: (), "1 argument"),
+        ("can_grant", lambda giver: True, "2 arguments"),
+    ],
+)
+def test_a_callback_that_takes_other_arguments_is_refused(hosts, name, callback, how_many):
+    with pytest.raises(ConfigError, match=f"^{name} must be a function that takes {how_many}$"):
         hosts(**{name: callback})
 
 
@@ -456,7 +473,7 @@ class Falsy:
 
 
 @pytest.mark.databases("sqlite")
-def test_callbacks_that_are_false_to_python_are_asked_too(hosts):
+def test_callbacks_whose_objects_are_false_are_called_too(hosts):
     host = hosts(
         user_loader=Falsy(lambda: host.load("alice")),
         can_share=Falsy(answer=True),
@@ -476,7 +493,7 @@ async def of_groups(_user):
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("groups", [0, False, "", b"", 5, Method().method, of_groups])
-def test_groups_that_are_no_list_are_an_error_of_the_host(hosts, groups):
+def test_groups_that_are_not_a_list_are_an_error_of_the_host(hosts, groups):
     host = hosts(groups=of_groups if groups is of_groups else lambda user: groups)
 
     with called(host), pytest.raises(ConfigError, match="groups must return the names"):
@@ -489,7 +506,7 @@ def test_a_user_who_is_deleted_while_a_request_waits_is_not_logged_in(host_of):
         host.db.session.execute(
             sa.delete(host.User), execution_options={"synchronize_session": False}
         )
-        host.db.session.expire(user)  # as the rollback before a second try does
+        host.db.session.expire(user)  # like the rollback before a retry
         return user
 
     host = host_of(with_a_column, user_loader=load)
@@ -557,7 +574,7 @@ def test_an_explicit_missing_user_raises_and_changes_nothing(host, call, argumen
     before = [host.rows(table) for table in tables]
 
     for not_a_user in NOT_USERS:
-        with called(host, "alice"):  # who is not meant
+        with called(host, "alice"):  # not the intended user
             given = arguments(host, call, **{argument: not_a_user()})
             with pytest.raises(MissingUserError, match=f"'{argument}' is (None|a visi)") as caught:
                 getattr(host.registry, call)(**given)
@@ -569,7 +586,7 @@ def test_an_explicit_missing_user_raises_and_changes_nothing(host, call, argumen
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(("call", "argument"), NAMES_A_USER)
-def test_who_is_not_there_is_named_outside_of_requests_too(host, call, argument):
+def test_a_missing_user_is_reported_outside_of_requests_too(host, call, argument):
     host.user("alice"), host.user("bob")
     needed = inspect.signature(getattr(host.registry, call)).parameters
     with host.app.app_context():
@@ -598,7 +615,7 @@ def test_a_grant_is_to_a_user_or_to_a_group(host, call):
 
 
 @pytest.mark.databases("sqlite")
-def test_who_is_not_given_is_the_user_of_the_request(host):
+def test_without_an_argument_the_user_of_the_request_acts(host):
     register(host.client("alice"), "m")
 
     with called(host, "alice"):
@@ -617,7 +634,7 @@ def with_any_key(kind, db):
 
 
 @pytest.mark.parametrize(("kind", "key"), [(sa.Integer(), 0), (sa.String(8), "")])
-def test_a_key_that_is_false_is_a_key(host_of, kind, key):
+def test_a_primary_key_that_is_false_is_a_key(host_of, kind, key):
     host = host_of(functools.partial(with_any_key, kind))
     with host.app.app_context():
         zero, other = host.User(id=key), host.User(id=type(key)(1))
@@ -728,7 +745,7 @@ def test_such_a_user_of_a_request_is_an_error_of_the_host(with_staff):
 
 
 @pytest.mark.databases("sqlite")
-def test_a_key_in_text_is_that_of_the_registrys_users(with_staff, tmp_path):
+def test_a_key_as_a_string_names_a_user_of_the_registry(with_staff, tmp_path):
     host = with_staff
     host.loaded = lambda: load(host, host.User, 1)
     alice, path = host.client(), tmp_path / "in.jsonl"
@@ -747,7 +764,7 @@ def test_a_key_in_text_is_that_of_the_registrys_users(with_staff, tmp_path):
     assert [row.owner_id for row in host.rows("models")] == [1, 1]
 
 
-def test_who_is_deleted_from_another_table_takes_nothing_along(with_staff):
+def test_deleting_a_user_of_another_table_deletes_no_models(with_staff):
     host = with_staff
     with host.app.app_context():
         host.db.session.delete(load(host, host.db.Staff, 1))
@@ -829,7 +846,7 @@ def only_some(db):
 
 
 @pytest.mark.databases("sqlite")
-def test_nothing_is_given_to_who_shares_the_keys_of_the_users_and_is_none(host_of):
+def test_an_object_with_a_users_key_that_is_not_a_user_gets_nothing(host_of):
     host = host_of(only_some)
     alice = host.client("alice")
     (row_id,) = register(alice, "m")

@@ -1,4 +1,4 @@
-"""Servers on real sockets that answer as they should, and as they should not."""
+"""Servers on real sockets that respond well or badly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTING = b'{"data": [{"id": "gpt-4o-2024-11-20"}, {"id": "other"}]}'
 
 
 def wait_until(is_so, seconds=120):
-    """Wait for something that other threads do; tests fail later if it did not happen."""
+    """Wait for something that other threads do; if it doesn't happen, the test fails later."""
     end = time.monotonic() + seconds
     while not is_so() and time.monotonic() < end:
         time.sleep(0.01)
@@ -39,7 +39,7 @@ class Upstream:
         while self.is_open:
             try:
                 connection, _ = self._listener.accept()
-            except TimeoutError:  # who starts SDKs on a busy machine may take long to connect
+            except TimeoutError:  # SDKs that start on a busy machine may take long to connect
                 continue
             except OSError:
                 return
@@ -199,12 +199,12 @@ PRIVATE = (
 
 
 def is_a_bomb(upstream, connection):
-    """Answer with 50 kB that stand for 50 MB."""
+    """Send a response of 50 kB that decompresses to 50 MB."""
     bomb = gzip.compress(b"[" * 50_000_000)
     answers(bomb, headers=["Content-Encoding: gzip"])(upstream, connection)
 
 
-# How servers are hostile, and the result.
+# Kinds of hostile servers, and the result.
 HOSTILE = {
     "says nothing": (is_silent, "timeout"),
     "drips its headers": (sends(b"HTTP/1.1 200 OK\r\n", forever=b"X-A: b\r\n"), "timeout"),

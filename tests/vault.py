@@ -1,4 +1,4 @@
-"""A Vault with a KV engine of version 2, as far as clients that read secrets can see."""
+"""A stand-in for Vault with a KV engine of version 2, for clients that read secrets."""
 
 import json
 from contextlib import contextmanager

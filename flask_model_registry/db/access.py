@@ -1,9 +1,9 @@
 """The policy in SQL: the conditions under which a relation allows an action, and access paths.
 
-An access path leads to what an actor may use by one relation: a range of one index, in the order
-of the models' ids. What is granted to one group is such a range, what is granted to several is not.
-So PostgreSQL does a part of a statement for each element of an array, and others have a part for
-each group, unless these are too many.
+An access path leads to the models that an actor may use because of one relation. It is a range of
+one index, in the order of the models' ids. The grants to one group are such a range, but those to
+several groups are not. So on PostgreSQL, a part of the statement runs for each group in an array.
+On other databases, the statement has a part for each group, unless there are too many.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class RelationCondition:
     """A relation in SQL.
 
     Attributes:
-        table: The name of the table whose rows say so: that of the models or that of the grants.
-        condition: The condition on a row of it.
+        table: The name of the table whose rows have the relation: the models' or the grants'.
+        condition: The condition on a row of that table.
         model_id: The column that finds a model by its ``model_id`` within this relation.
     """
 
@@ -135,16 +135,16 @@ class AccessConditions:
 
 
 class Groups(Enum):
-    """How a statement looks for the grants to an actor's groups, if not by a path for each."""
+    """How a statement finds the grants to an actor's groups, if it has no path for each group."""
 
     EACH = "each"  # LATERAL
     TOGETHER = "together"  # in no order
 
 
-# A number: so many paths of a statement lead to the grants of one group each.
+# A number: the statement has that many paths, each to the grants of one group.
 GroupPaths: TypeAlias = int | Groups
 MOST_GROUPS = 64
-_FEW_GROUPS = 8  # each takes 50 KiB of a statement
+_FEW_GROUPS = 8  # each path adds 50 KiB to a statement
 _GROUP_PARAMETERS = tuple(f"actor_group_{number}" for number in range(MOST_GROUPS))
 
 
@@ -153,7 +153,7 @@ def paths_for(
 ) -> tuple[GroupPaths, dict[str, Any]]:
     """Return the paths to what is granted to the actor's groups, and all bind parameters.
 
-    There are few numbers of paths, for few statements.
+    The number of paths is rounded up, so that few different statements are compiled.
 
     Args:
         key: The key of the statement for a page. Without it, one model is looked for.
@@ -167,7 +167,7 @@ def paths_for(
     if key is not None and not (key.is_cut and key.sort == "id"):
         most = 0
     elif key is not None and not {*key.given} <= {"is_active"}:
-        most = _FEW_GROUPS  # there are many other keys
+        most = _FEW_GROUPS  # there are many other statement keys
     if dialect.name == "postgresql" and most:
         return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
     if count > most:
@@ -179,7 +179,7 @@ def paths_for(
 def access_paths(
     access: AccessConditions, group_paths: GroupPaths = Groups.TOGETHER
 ) -> Iterator[AccessPath]:
-    """Yield the paths for actors with such paths to the grants of their groups, nearest first."""
+    """Yield the access paths, nearest first, with these paths to the grants of groups."""
     tables = access.tables
     for rank, (relation, condition) in enumerate(access.relations(Action.USE)):
         if relation is not Relation.GROUP:
@@ -198,8 +198,8 @@ def access_paths(
 
 
 def _each_group() -> sa.TableValuedAlias:
-    # In a SELECT, the number of groups is not known to the planner, which would compile a statement
-    # for hundreds of them: that takes longer than to run it.
+    # In a SELECT, the planner doesn't know the number of groups. It expects hundreds and compiles
+    # the statement, which takes longer than running it.
     array = sa.bindparam("actor_group_array", type_=sa.ARRAY(sa.String()))
     names = sa.select(array).scalar_subquery()
     return sa.func.unnest(names).table_valued(sa.column("name", sa.String())).render_derived()
@@ -212,8 +212,8 @@ class AccessPath:
     Attributes:
         rank: How near the relation is; 0 is the nearest.
         condition: Which rows of the relation's table these are.
-        each: What the path is taken for each row of, if it is.
-        is_ordered: Whether they are a range of an index; if not, a model may be there twice.
+        each: A table; the path is taken once for each of its rows.
+        is_ordered: Whether the rows are a range of an index; if not, a model may appear twice.
     """
 
     tables: Tables
@@ -231,7 +231,7 @@ class AccessPath:
 
     @property
     def model_id(self) -> sa.Column[str]:
-        """The column that finds the ``model_id``, in an index with that of the condition."""
+        """The column that finds the ``model_id``, in one index with the column of the condition."""
         condition = RELATION_CONDITIONS[self.relation]
         table: sa.Table = getattr(self.tables, condition.table)
         return table.c[condition.model_id]
@@ -240,17 +240,23 @@ class AccessPath:
     def finds_one(self) -> bool:
         """Whether a ``model_id`` finds at most one model, by a unique index.
 
-        Don't sort or cut such a part. For the first of a common name, PostgreSQL would go through
-        the owner's models or the whole table in the order of ids, until it finds one.
+        If it does, the part of the statement must not be sorted or limited. To find the first model
+        of a common name, PostgreSQL would otherwise read the owner's models, or the whole table, in
+        the order of ids.
         """
         return not self.relation.is_granted
 
     @property
     def source(self) -> sa.FromClause:
-        """The models, or the grants joined with theirs."""
+        """The models, or the grants joined with their models.
+
+        The sum keeps SQLite from reversing the join. Once ANALYZE has seen large groups, SQLite
+        would read all models in order, and look each up among the grants.
+        """
         if not self.relation.is_granted:
             return self.tables.models
-        return self.tables.grants.join(self.tables.models, self.tables.models.c.id == self.id)
+        is_its = self.tables.models.c.id == self.id + sa.literal_column("0")
+        return self.tables.grants.join(self.tables.models, is_its)
 
     def after(self, is_beyond: Condition) -> Condition:
         """Return the condition on rows beyond an id."""
@@ -262,10 +268,10 @@ class AccessPath:
         return self.is_ordered and self.relation.is_granted
 
     def leads_to(self, *conditions: Condition) -> Condition:
-        """Return the condition that the model of a row meets these.
+        """Return the condition that the model of a row meets these conditions.
 
-        The model of a grant is looked up in a subquery, as databases may turn a join around: they
-        would read all models in their order, from the first on, until enough are granted.
+        The model of a grant is looked up in a subquery, because a database may reverse a join. It
+        would then read all models in order, until it has found enough that are granted.
         """
         if not self.relation.is_granted:
             return sa.and_(sa.true(), *conditions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -15,34 +15,93 @@ NAME = "model_registry"
 UtcDateTime = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
+#: What reading a column raises if it holds anything but JSON.
+NOT_JSON = (ValueError, TypeError, RecursionError)
+
+
+class _Unreadable:
+    """What is read where SQL wrote something else: empty, but equal to nothing else."""
+
+    __hash__ = None  # type: ignore[assignment]  # as of lists and dicts
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+
+class UnreadableList(_Unreadable, list[str]):
+    """A list that can't be read."""
+
+
+class UnreadableDict(_Unreadable, dict[str, Any]):
+    """An object that can't be read."""
+
+
 class _ReadableJson(sa.types.TypeDecorator[Any]):
-    """JSON that is read as NULL if it is not valid, because SQLite lets SQL write any text."""
+    """JSON that is read as empty if SQL wrote something else: on SQLite that may be any text.
+
+    Args:
+        name: The name of the column, which says what it holds.
+    """
 
     impl = sa.JSON
     cache_ok = True
 
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         """Return a function that reads a value, if the driver doesn't."""
         read = super().result_processor(dialect, coltype)
+        unreadable = UnreadableList if self.name == "abilities" else UnreadableDict
 
         def process(value: Any) -> Any:
             try:
-                return read(value) if read else value
-            except (ValueError, TypeError, RecursionError):
-                return None
+                found = read(value) if read else value
+            except NOT_JSON:
+                return unreadable()
+            return found if is_readable(self.name, found) else unreadable()
 
         return process
 
 
-def readable_columns(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
-    """Return the columns of a table. Those with these names are NULL where they aren't JSON.
+def is_readable(name: str, value: Any) -> bool:
+    """Return whether a value is one that the registry writes to a column of JSON."""
+    if value is None:
+        return name not in {"settings", "secret_names"}
+    if name == "abilities":
+        return type(value) is list and {*map(type, value)} <= {str}
+    if name == "settings":
+        return type(value) is dict and {*map(type, value.values())} <= {str}
+    return type(value) is dict
+
+
+def readable_columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of a table, where JSON that the registry didn't write is read as empty.
 
     They are declared as plain JSON, so that a migration doesn't import the registry.
     """
-    return [
-        sa.type_coerce(each, _ReadableJson()).label(each.name) if each.name in names else each
-        for each in table.c
-    ]
+    return [_readable(each) for each in table.c]
+
+
+def readable(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Return a statement that reads all rows, whatever SQL wrote into their columns of JSON.
+
+    It is slower, so hot paths try the statement itself first, and this one after a ``NOT_JSON``.
+    """
+    columns = map(_readable, statement.selected_columns)
+    return statement.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _readable(column: Any) -> sa.ColumnElement[Any]:
+    stored = column.element if isinstance(column, sa.Label) else column
+    is_json = isinstance(stored, sa.Column) and isinstance(stored.type, sa.JSON)
+    if not is_json:
+        return cast("sa.ColumnElement[Any]", column)
+    return sa.type_coerce(stored, _ReadableJson(stored.name)).label(column.name)
 
 
 # By default, MySQL and MariaDB ignore case, accents and trailing blanks in comparisons.
@@ -84,7 +143,7 @@ def check(name: str, condition: str) -> sa.CheckConstraint:
 
 
 def index(name: str, *columns: str, where: Any = None) -> sa.Index:
-    """Return an index with its full name, partial on the databases that have such."""
+    """Return an index with its full name, partial on the databases that have partial indexes."""
     partial = {} if where is None else {"postgresql_where": where, "sqlite_where": where}
     return sa.Index(final(f"ix_{name}"), *columns, **partial)
 

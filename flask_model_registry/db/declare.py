@@ -43,6 +43,14 @@ class Tables:
         key = self.user_key
         return sa.select(key).where(key == sa.bindparam("user", type_=key.type))
 
+    @cached_property
+    def change_of_model(self) -> sa.Update:
+        """The statement that changes the model with this id, if it still has this version."""
+        model = self.models.c
+        return sa.update(self.models).where(
+            model.id == sa.bindparam("row_id"), model.version == sa.bindparam("the_version")
+        )
+
     def by_model(self) -> list[tuple[sa.Table, sa.Column[int]]]:
         """Return each table with the column that holds a model's id, the models' table last."""
         others = (self.abilities, self.grants, self.defaults, self.app_defaults)
@@ -79,7 +87,7 @@ def declare_tables(user_model: type) -> tuple[Tables, Models]:
 def _user_key(user_model: type) -> sa.Column[Any]:
     # This inspection does not configure mappers, because the host may declare more classes.
     mapper: sa.orm.Mapper[Any] | None = None
-    with suppress(UnmappedClassError):  # of an AbstractConcreteBase, so far
+    with suppress(UnmappedClassError):  # of an AbstractConcreteBase that isn't mapped yet
         mapper = sa.inspect(user_model, raiseerr=False)
     if mapper is None:
         hint = "pass the class of your users"
@@ -88,8 +96,8 @@ def _user_key(user_model: type) -> sa.Column[Any]:
         raise ConfigError(f"{user_model!r} is not a mapped class; {hint}")
     if isinstance(mapper.local_table, (sa.Subquery, sa.Alias, sa.CTE, sa.CompoundSelect)):
         raise ConfigError(
-            f"{user_model.__name__} is mapped to a query, and foreign keys refer to a table; "
-            "give the class that is mapped to the table of your users"
+            f"{user_model.__name__} is mapped to a query, but foreign keys need a table; "
+            "pass the class that is mapped to the table of your users"
         )
     key = mapper.primary_key
     # An AbstractConcreteBase has no table; several users of its union may have the same key.
@@ -116,8 +124,8 @@ def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
     for table in named:
         if table not in ours and any(key.target_fullname == users for key in table.foreign_keys):
             raise ConfigError(
-                f"your metadata has reflected the registry's tables in the schema "
-                f"{table.schema!r}, and would look for them elsewhere; reflect into "
+                f"your metadata has reflected the registry's tables from the schema "
+                f"{table.schema!r}, but doesn't look for them there; reflect into "
                 f"MetaData(schema={table.schema!r})"
             )
     for table in ours:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .access import access_paths
+from .columns import readable
 from .keys import shown_tested_at
 from .queries import ModelLookup, representation_columns
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from .declare import Tables
     from .queries import Lookup, Queries
 
-_KEPT = 256  # statements, as many as for the list of models
+_KEPT = 256  # the number of statements, as for the list of models
 
 
 class DetailQueries:
-    """The statements of one registry: a model or a page of them, and the grants of these.
+    """The statements of one registry: for a model or a page of models, and for their grants.
 
-    The statements take the parameters of those for the list, and ``ids`` those of the models.
+    They take the same parameters as the statements for the list, and ``ids``, the models' ids.
     """
 
     def __init__(self, queries: Queries) -> None:
@@ -72,7 +73,7 @@ def _with_details(statement: sa.Select[Any], tables: Tables) -> sa.Select[Any]:
     # The owner too, because SQL may have made a model refer to another user's credential.
     is_used = (credentials.id == models.credential_id) & (credentials.owner_id == models.owner_id)
     has_secret = credentials.ciphertext.is_not(None) | credentials.reference.is_not(None)
-    return statement.add_columns(
+    statement = statement.add_columns(
         models.owner_id,
         models.ciphertext.is_not(None).label("has_own_key"),
         models.credential_updated_at,
@@ -89,3 +90,4 @@ def _with_details(statement: sa.Select[Any], tables: Tables) -> sa.Select[Any]:
         credentials.secret_updated_at.label("account_updated_at"),
         has_secret.label("has_account_secret"),
     ).outerjoin_from(tables.models, tables.credentials, is_used)
+    return readable(statement)

@@ -21,7 +21,7 @@ class Failure(Enum):
     AWAY = "away"
 
 
-# After these, a retry may work at once.
+# After these, an immediate retry may work.
 _TRANSIENT = {Failure.DEADLOCK, Failure.SERIALIZATION, Failure.LOCKED}
 
 
@@ -49,7 +49,7 @@ _CODES: dict[Any, Failure | None] = {
     1969: Failure.AWAY,  # ER_STATEMENT_TIMEOUT, of MariaDB
     3024: Failure.AWAY,  # ER_QUERY_TIMEOUT, of MySQL; read_timeout of MySQL Connector
     3101: Failure.AWAY,  # ER_TRANSACTION_ROLLBACK_DURING_COMMIT, of MySQL's Group Replication
-    # PyMySQL raises OperationalError for these, which no retry helps.
+    # PyMySQL raises OperationalError for these, although a retry can't help.
     1142: None,  # ER_TABLEACCESS_DENIED_ERROR
     1143: None,  # ER_COLUMNACCESS_DENIED_ERROR
     1227: None,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
@@ -69,10 +69,11 @@ _ENDED = {"FATAL", "PANIC"}
 _BAD_VALUE, _BROKEN_CONSTRAINT = "22", "23"
 # MySQL's: ER_CANT_AGGREGATE_2COLLATIONS, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD
 _BAD_VALUES = {1267, 1366}
-# Of MySQL and MariaDB, for which PyMySQL raises OperationalError.
+# Errors of MySQL and MariaDB for which PyMySQL raises OperationalError.
 _BROKEN_CHECKS = {3819, 4025}
 _MISSING = {"42P01", "42703", 1146, 1054}  # a table, a column
 _MISSING_ON_SQLITE = re.compile(r"no such (table|column)|table \S+ has no column")
+_QUERY = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _ATTRIBUTES = ("sqlstate", "pgcode", "sqlite_errorname")  # the last from Python 3.11 on
 
 
@@ -93,19 +94,20 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
-    """Return SQLAlchemy's error for one that a driver passed on, as pg8000 does for sockets.
-
-    Below a method of SQLAlchemy's dialect there is only the driver. The host's code is elsewhere.
-    """
-    if isinstance(error, OSError):
-        selves = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
-        if any(isinstance(each, sa.Dialect) for each in selves):
-            return sa.exc.OperationalError(None, None, error)
+    """Return SQLAlchemy's error for one that the driver didn't wrap, as pg8000 does for sockets."""
+    if isinstance(error, OSError) and _is_of_the_driver(error):
+        return sa.exc.OperationalError(None, None, error)
     return None
 
 
+def _is_of_the_driver(error: BaseException) -> bool:
+    # Only the driver runs below a method of SQLAlchemy's dialect, never the host's code.
+    selves = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
+    return any(isinstance(each, sa.Dialect) for each in selves)
+
+
 def is_transient(error: BaseException) -> bool:
-    """Return whether a retry may work at once."""
+    """Return whether an immediate retry may work."""
     return failure_of(error) in _TRANSIENT
 
 
@@ -118,9 +120,17 @@ def misses_a_table(error: sa.exc.DBAPIError) -> bool:
 
 
 def refuses_a_value(error: BaseException) -> bool:
-    """Return whether the database cannot hold a value, or not even compare with it."""
+    """Return whether the database cannot store a value, or cannot even compare with it."""
     is_bad = isinstance(error, sa.exc.DataError) or _class(error) == _BAD_VALUE
     return is_bad or not _BAD_VALUES.isdisjoint(_codes(error))
+
+
+def refuses_a_lookup(error: BaseException) -> bool:
+    """Return whether a query looked for a value that the database cannot hold, so no row has it."""
+    if isinstance(error, OverflowError):  # which SQLAlchemy doesn't wrap, for SQLite's integers
+        return _is_of_the_driver(error)
+    statement = getattr(error, "statement", None) or ""  # a write may have failed, as in a flush
+    return refuses_a_value(error) and _QUERY.match(statement) is not None
 
 
 def breaks_a_constraint(error: BaseException) -> bool:
@@ -148,21 +158,21 @@ def _codes(error: BaseException) -> list[str | int]:
     original = getattr(error, "orig", None)
     found = [_fields(error).get("C"), *(getattr(original, each, None) for each in _ATTRIBUTES)]
     found += getattr(original, "args", ())[:1]
-    # The numbers first, as MySQL Connector has a SQLSTATE too, which says less.
+    # The numbers first, because MySQL Connector's errors also have a SQLSTATE, which says less.
     codes = [each for each in found if isinstance(each, (str, int))]
     return sorted(codes, key=lambda each: isinstance(each, str))
 
 
 def _is_of_mysql_connector(error: BaseException) -> bool:
-    """Return whether it raised its base class, as for most for which PyMySQL has OperationalError.
+    """Return whether MySQL Connector raised its base class, mostly for PyMySQL's OperationalError.
 
-    That is where the SQLSTATE says no more than "general error". It has a number as well.
+    It does so if the SQLSTATE only says "general error". The error has a number as well.
     """
     return type(error) is sa.exc.DatabaseError and isinstance(next(iter(_codes(error)), None), int)
 
 
 def _fields(error: BaseException) -> dict[str, str]:
-    """Return the fields of PostgreSQL's message, by their letters, which pg8000 passes on."""
+    """Return the fields of PostgreSQL's message, by their letters, as pg8000 returns them."""
     first = next(iter(getattr(getattr(error, "orig", None), "args", ())), None)
     return first if isinstance(first, dict) else {}
 

@@ -1,11 +1,11 @@
 """Filters in SQL.
 
-A search looks for words in a column of the models, which holds what is searched in one form for all
-cases: SQLite, and PostgreSQL in the locale C, know the case of ASCII alone.
+A search looks for words in a column of the models that holds the searched texts with case folded,
+because SQLite, and PostgreSQL in the locale C, only ignore the case of ASCII.
 
-A word is found in time that grows with its length and that of the column only. `LIKE` compares anew
-at each character, so that one request for 255 times "a" can take seconds. Here each database looks
-for the bytes of UTF-8 by a function of its own that does not.
+The time to find a word only grows with the length of the word and of the column. `LIKE` starts over
+at each character, so one request for 255 times "a" can take seconds. So each database looks for the
+bytes of UTF-8 with a function of its own that doesn't.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _MOST: sa.ColumnClause[int] = sa.literal_column(str(MOST_SEARCHED))
 _FIRST: sa.ColumnClause[int] = sa.literal_column("1")
-# MariaDB searches bytes in linear time (Boyer-Moore) if a pattern has no escape and no wildcard but
-# one "%" at either end. So a text for searches has none.
+# MariaDB searches bytes in linear time (Boyer-Moore) if a pattern has no escape, and no wildcard
+# except one "%" at each end. So a text for searches has neither.
 _MYSQL = "CAST(CONVERT({} USING utf8mb4) AS BINARY)"
 
 
@@ -68,7 +68,7 @@ def _sqlite(element: Holds, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(Holds, "postgresql")
 def _postgresql(element: Holds, compiler: SQLCompiler, **options: Any) -> str:
-    # Bytes are compared by memcmp(), text by an algorithm that is quadratic at worst.
+    # Bytes are searched with memcmp(), text with an algorithm that is quadratic at worst.
     encoding: sa.ColumnClause[str] = sa.literal_column("'UTF8'")
     text, word = (sa.func.convert_to(each, encoding) for each in element.clauses)
     return _is_found(sa.func.position(word.op("IN")(text)), compiler, options)
@@ -83,7 +83,7 @@ def _mysql(element: Holds, compiler: SQLCompiler, **options: Any) -> str:
 def _has_ability(tables: Tables) -> sa.ColumnElement[bool]:
     abilities = tables.abilities.c
     same_model = abilities.model_row_id == tables.models.c.id
-    # Not EXISTS, which PostgreSQL may invert, and read all models that have the ability.
+    # Not EXISTS, because PostgreSQL may invert it and read all models that have the ability.
     has = sa.select(abilities.model_row_id).where(
         same_model, abilities.ability == sa.bindparam("ability")
     )

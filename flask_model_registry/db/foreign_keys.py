@@ -1,4 +1,4 @@
-"""Foreign keys that delete or clear what refers to a row, except on SQLite.
+"""Foreign keys that delete or clear references to a deleted row, except on SQLite.
 
 SQLite can change little in a table, so Alembic copies it, drops it and renames the copy. With
 foreign keys on, SQLite deletes all rows of a table before it drops it, and the cascade would delete
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import DDLCompiler
 
-_DIALECT = "model_registry_dialect"  # in the info of a metadata
+_DIALECT = "model_registry_dialect"  # a key in the info of a metadata
 _NO_ACTION = "NO ACTION"
 
 
@@ -27,27 +27,27 @@ def on_delete(dialect: str | None, action: str) -> str:
     """Return what a foreign key does on this database when the row that it refers to is deleted.
 
     Args:
-        action: What it does where that is safe.
+        action: The action to take on databases where it is safe.
     """
-    # Where the database is not known, the one that loses nothing.
+    # If the database is not known, take the action that loses nothing.
     return action if dialect and dialect != "sqlite" else _NO_ACTION
 
 
 def find_dialect_by(models: sa.Table, dialect: Callable[[], str]) -> None:
-    """Have the foreign keys know the app's database, or else the one the tables were made in."""
+    """Make the foreign keys find the app's database, or else the one that has the tables."""
     sources = models.metadata.info.setdefault(_DIALECT, [])
 
     def before_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
         name = connection.dialect.name
         sources[1:] = [lambda: name]
 
-    if not sources:  # the first registry of these users
+    if not sources:  # only the first registry of these users sets it
         sa.event.listen(models, "before_create", before_create)
     sources[:1] = [dialect]
 
 
 class _OnDelete(str):
-    """An ``ondelete`` that Alembic writes as code, so that a script suits each database."""
+    """An ``ondelete`` that Alembic writes as code, so that a script fits each database."""
 
     __slots__ = ()
     action = "CASCADE"
@@ -72,12 +72,12 @@ class CascadingKey(sa.ForeignKeyConstraint):
 
     @property
     def action(self) -> str:
-        """What happens where that is safe."""
+        """The action where cascading is safe."""
         return self._ondelete.action
 
     @property
     def ondelete(self) -> str:
-        """What happens on the database at hand."""
+        """The action on the current database."""
         return self._ondelete(on_delete(self._dialect(), self.action))
 
     @ondelete.setter
@@ -98,7 +98,7 @@ class CascadingKey(sa.ForeignKeyConstraint):
         return None
 
     def _copy(self, **options: Any) -> Any:
-        """Stay what it is in ``Table.to_metadata``, which would make a plain foreign key of it."""
+        """Keep this class in ``Table.to_metadata``, which would make a plain foreign key of it."""
         copy = super()._copy(**options)
         copy.__class__ = type(self)
         return copy
@@ -113,6 +113,6 @@ class ClearingKey(CascadingKey):
 @compiles(CascadingKey)
 def _compiled(key: CascadingKey, compiler: DDLCompiler, **options: Any) -> str | None:
     text: str | None = compiler.visit_foreign_key_constraint(key, **options)
-    # SQLAlchemy writes no key into another file of SQLite.
+    # SQLAlchemy writes no foreign key into an attached file of SQLite.
     here = f" ON DELETE {on_delete(compiler.dialect.name, key.action)}"
     return text and text.replace(f" ON DELETE {key.ondelete}", here)

@@ -1,7 +1,7 @@
 """SQLAlchemy models of the registry's tables, mapped for each host beside its users.
 
-They stand on the metadata of the users, so that ``db.create_all()`` and Alembic see the tables, and
-in a class registry of their own, so that a host may have a ``Model`` too. Objects are read-only:
+They are on the users' metadata, so that ``db.create_all()`` and Alembic see the tables. They have
+their own class registry, so that a host may have a ``Model`` too. Objects are read-only:
 writes go through the registry, which keeps the rules and the signals.
 """
 
@@ -40,7 +40,7 @@ def _to_model() -> Any:
 
 
 class Credential(Registered):
-    """An account at a provider, which several models of its owner may be called with."""
+    """An account at a provider, which several models of its owner may use."""
 
     __tablename__ = f"{NAME}_credentials"
     _written_by = "registry.create_credential(), update_credential() and delete_credential()"
@@ -68,7 +68,7 @@ class Credential(Registered):
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
-        """Return what belongs to the secret."""
+        """Return the columns of the secret."""
         return sealed_columns(9)
 
     @declared_attr.directive
@@ -111,12 +111,12 @@ class Model(Registered):
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     credential_updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # The owner's credential that the model is called with, if it has no API key of its own. No
-    # check keeps the two apart: MariaDB refuses one beside ON DELETE SET NULL (error 1901).
+    # check keeps the two apart: MariaDB refuses one with ON DELETE SET NULL (error 1901).
     credential_id: Mapped[int | None]
     # Parameters for the body of each call, and facts that are never sent.
     parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     info: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
-    # The last test of what the row says now.
+    # The last test of the model in its present state.
     test_result: Mapped[str | None] = mapped_column(ascii_text(32))
     test_latency_ms: Mapped[int | None]
     tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -127,14 +127,14 @@ class Model(Registered):
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
-        """Return what belongs to the API key, and what only a search reads."""
-        # Like the abilities, it follows from other columns. NULL in rows of 0.1.0.
+        """Return the columns of the API key, and those that only a search reads."""
+        # Like the abilities, this is derived from other columns. NULL in rows of 0.1.0.
         search_text = sa.Column("search_text", text(LONGEST_SEARCH_TEXT))
         return {**sealed_columns(18), 27: search_text}
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805
-        # The literal of the queries, or SQLite does not see that the index serves them.
+        # The same literal as in the queries, or SQLite doesn't see that it can use the index.
         is_shared = sa.column("is_shared", sa.Boolean()) == sa.true()
         # With these, an index alone is enough to count.
         counted = ("id", "is_active", "category", "model_provider")
@@ -150,7 +150,7 @@ class Model(Registered):
                 "(is_shared AND shared_model_id IS NOT NULL AND shared_model_id = model_id)"
                 " OR (NOT is_shared AND shared_model_id IS NULL)",
             ),
-            # What each branch of a list runs along, in the order of ids.
+            # Each branch of a list reads one of these, in the order of ids.
             index("models_owner", "owner_id", *counted),
             index("models_shared", "is_shared", *counted, where=is_shared),
             index("models_key", "key_id", "id"),
@@ -188,8 +188,8 @@ class Grant(Registered):
     model_row_id: Mapped[int]
     user_id: Mapped[Any] = mapped_column(nullable=True)
     group_name: Mapped[str | None] = mapped_column(text(255))
-    # The model's own, so that it is found among any number of grants: written with the grant, and
-    # when the model is renamed.
+    # A copy of the model's own, so that it can be found among any number of grants. It is written
+    # with the grant, and when the model is renamed.
     model_id: Mapped[str] = mapped_column(text(255))
     can_edit: Mapped[bool]
     can_delete: Mapped[bool]
@@ -206,7 +206,8 @@ class Grant(Registered):
             unique("grants_user_model", "user_id", "model_row_id"),
             unique("grants_group_model", "group_name", "model_row_id"),
             index("grants_model", "model_row_id"),
-            # The model_id first, or databases take these for lists, which they cannot order.
+            # The model_id comes first, or databases use these indexes for lists, which they can't
+            # order.
             index("grants_model_id_user", "model_id", "user_id", "model_row_id"),
             index("grants_model_id_group", "model_id", "group_name", "model_row_id"),
             {"sqlite_autoincrement": True},

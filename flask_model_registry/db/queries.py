@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..policy import Action, Relation
-from .access import Groups, access_paths
+from .access import access_paths
+from .columns import readable_columns
 from .filters import CONDITIONS
 from .keys import has_key
 from .ranges import Limit
@@ -22,24 +23,24 @@ if TYPE_CHECKING:
     from ..schemas.filters import QueryKey
     from .access import AccessConditions, AccessPath, GroupPaths
 
-_KEPT = 256  # statements of each kind, which is all of one user's
+_KEPT = 256  # the number of statements of each kind, enough for all of one user's
 _LIMIT = Limit(sa.bindparam("limit", type_=sa.Integer()))
 _ONE: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer())
 
 
 class Lookup(Enum):
-    """Which of the models that a ``model_id`` leads to is found: the nearest of these."""
+    """Which models a look-up of a ``model_id`` takes into account; it finds the nearest of them."""
 
     ACTIVE = "active"
     ANY = "any"
-    OTHER = "other"  # than the one whose id is the parameter ``besides``
+    OTHER = "other"  # other than the one whose id is the parameter ``besides``
 
 
 class ModelLookup:
     """Statements that return the same columns of one model.
 
     Args:
-        columns: Returns the columns, some of which may depend on who asks.
+        columns: Returns the columns, some of which may depend on the actor.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class ModelLookup:
         self._kept: dict[tuple[Lookup | None, bool | GroupPaths], sa.Select[Any]] = {}
 
     def statement(self, lookup: Lookup | None, group_paths: GroupPaths) -> sa.Select[Any]:
-        """Return the statement for a ``model_id``, and an actor with such paths to grants.
+        """Return the statement for a ``model_id`` and an actor with these paths to grants.
 
         Args:
             lookup: None for an id, which leads to one model only.
@@ -79,7 +80,8 @@ class ModelLookup:
     ) -> sa.Select[Any]:
         """Let the nearest relation win, in the order of the policy.
 
-        Each ordered path is one look into an index of whose it is, the ``model_id`` and the id.
+        Each ordered path is one look-up in an index of the owner or grantee, the ``model_id`` and
+        the id.
         """
         parts = (self._first(path, lookup) for path in access_paths(access, group_paths))
         union = sa.union_all(*parts).subquery()
@@ -93,7 +95,8 @@ class ModelLookup:
         columns: list[sa.ColumnElement[Any]] = [path.id.label("id"), path.priority]
         is_any = path.id > sa.literal_column("0")
         part = sa.select(*columns).where(path.model_id == ref, path.after(is_any))
-        # By the model's own too, because a stale grant must not lead to it, or hide others.
+        # Also compare the model's own model_id, because a stale grant must not lead to it, or hide
+        # others.
         conditions = [path.tables.models.c.model_id == ref]
         if lookup is Lookup.ACTIVE:
             conditions.append(path.tables.models.c.is_active == sa.true())
@@ -115,7 +118,7 @@ class Queries:
         self.secret = ModelLookup(access, _secret)
         self.reachable = self._reachable()
         row = sa.select(models).where(models.c.id == sa.bindparam("ref"))
-        # By whether the lock is shared.
+        # The statements, by whether the lock is shared.
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
         self.grants_of_actor = self._grants_of_actor()
         credentials = self._tables.credentials
@@ -124,25 +127,24 @@ class Queries:
         is_theirs = credentials.c.owner_id == sa.bindparam(
             "owner_id", type_=credentials.c.owner_id.type
         )
-        called_with = (each for each in credentials.c if each.name != "secret_names")
-        self.credential = sa.select(*called_with).where(is_it, is_theirs)
+        self.credential = sa.select(*readable_columns(credentials)).where(is_it, is_theirs)
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
-        #: Return the statement for a page, and an actor with such paths to grants.
+        #: Return the statement for a page and an actor with these paths to grants.
         self.page = lru_cache(_KEPT)(self._page)
-        self._counts_of_models = lru_cache(_KEPT)(self._count_models)
-        self._counts_of_abilities = lru_cache(_KEPT)(self._count_abilities)
+        #: Return the statements of a summary, like those of a page.
+        self.facets = lru_cache(_KEPT)(self._facets)
         self.deletions = [
             sa.delete(table).where(row_id == sa.bindparam("row_id"))
             for table, row_id in access.tables.by_model()
         ]
 
-    def facets(self, key: QueryKey) -> dict[tuple[str, ...], sa.Select[Any]]:
+    def _facets(self, key: QueryKey, groups: GroupPaths) -> dict[tuple[str, ...], sa.Select[Any]]:
         """Return a statement for the facets of these names; its rows are values and a count."""
         return {
-            ("by_category", "by_provider"): self._counts_of_models(key),
-            ("by_ability",): self._counts_of_abilities(key),
+            ("by_category", "by_provider"): self._count_models(key, groups),
+            ("by_ability",): self._count_abilities(key, groups),
         }
 
     def defaults(self) -> sa.Select[Any]:
@@ -193,7 +195,7 @@ class Queries:
         )
 
     def _page(self, key: QueryKey, group_paths: GroupPaths) -> sa.Select[Any]:
-        """Merge the paths, and what each of them allows, and look up the rows.
+        """Merge the paths and what they allow, and look up the rows.
 
         Each ordered path is a range of one index and stops at the limit, so that the cost of a
         page in the order of ids doesn't depend on how many models there are. Others are sorted.
@@ -201,8 +203,8 @@ class Queries:
         models = self._tables.models
         parts = [self._part(each, key) for each in self._paths(key, group_paths)]
         union = sa.union_all(*parts).subquery()
-        # In no index's order, or PostgreSQL would merge the parts, and choose for each the index
-        # whose first row is the cheapest to reach, and not the one that it is a range of.
+        # In no index's order. Otherwise PostgreSQL would merge the parts, and for each choose the
+        # index whose first row is the cheapest to reach, instead of the one that has it as a range.
         row_id = (union.c.id + sa.literal_column("0")).label("id")
         merged = sa.select(
             row_id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
@@ -237,21 +239,21 @@ class Queries:
             return path.limited(part, _LIMIT, descending=key.descending)
         return sa.select(part.order_by(*in_order(key, value, path.id)).limit(_LIMIT).subquery())
 
-    def _count_models(self, key: QueryKey) -> sa.Select[Any]:
+    def _count_models(self, key: QueryKey, groups: GroupPaths) -> sa.Select[Any]:
         """Count within the covering indexes, which hold these values."""
         models = self._tables.models.c
-        union = self._visible(key, models.category, models.model_provider)
+        union = self._visible(key, groups, models.category, models.model_provider)
         values = (union.c.category, union.c.model_provider)
         return sa.select(*values, sa.func.count()).group_by(*values)
 
-    def _count_abilities(self, key: QueryKey) -> sa.Select[Any]:
-        union, abilities = self._visible(key), self._tables.abilities
+    def _count_abilities(self, key: QueryKey, groups: GroupPaths) -> sa.Select[Any]:
+        union, abilities = self._visible(key, groups), self._tables.abilities
         counted = sa.select(abilities.c.ability, sa.func.count()).group_by(abilities.c.ability)
         return counted.join(union, abilities.c.model_row_id == union.c.id)
 
-    def _visible(self, key: QueryKey, *columns: sa.Column[Any]) -> sa.Subquery:
-        """Return each model once, with its id and these columns."""
-        parts = (self._narrowed(each, key, *columns) for each in self._paths(key, Groups.TOGETHER))
+    def _visible(self, key: QueryKey, groups: GroupPaths, *columns: sa.Column[Any]) -> sa.Subquery:
+        """Return each visible model once, with its id and these columns."""
+        parts = (self._narrowed(each, key, *columns) for each in self._paths(key, groups))
         return sa.union(*parts).subquery()
 
     def _paths(self, key: QueryKey, group_paths: GroupPaths) -> list[AccessPath]:
@@ -264,14 +266,14 @@ class Queries:
     def _narrowed(
         self, path: AccessPath, key: QueryKey, *columns: sa.ColumnElement[Any]
     ) -> sa.Select[Any]:
-        """Return what the filters leave of a path."""
+        """Return a path narrowed by the filters."""
         after = sa.bindparam("after", type_=sa.BigInteger())
         conditions = [CONDITIONS[name](self._tables) for name in key.given]
         if key.owned is False:
             conditions.append(~self.access.condition(Relation.OWNER))
         is_beyond = path.id < after if key.descending else path.id > after
         statement = sa.select(path.id.label("id"), *columns)
-        if "model_id" in key.given:  # by an index that begins with whose it is, as a look-up is
+        if "model_id" in key.given:  # by an index on the owner or grantee, like a look-up
             statement = statement.where(path.model_id == sa.bindparam("model_id"))
         if key.in_ranges:
             return statement.where(path.after(is_beyond), path.leads_to(*conditions))

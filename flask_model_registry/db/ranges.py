@@ -1,9 +1,10 @@
-"""Ranges of an index of what one user or group has, read in order up to a limit.
+"""Ranges of an index, with the models of one user or group, read in order up to a limit.
 
-PostgreSQL chooses by how many rows it expects. It knows how large groups are on average only, and
+PostgreSQL chooses a plan by how many rows it expects. It only knows the average size of groups, and
 nothing about a new table. If it expects fewer rows than the limit, it reads and sorts all of them,
 and these may be a million; if it expects very many, it compiles the statement, which takes longer
-than to run it. So it gets nothing to expect: it has no statistics about rows that are compared.
+than running it. So the condition gives it nothing to estimate: it has no statistics about
+comparisons of rows.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Range(FunctionElement[Any]):
-    """The condition that a row is in a range of an index, beyond a place in it.
+    """The condition that a row is in a range of an index, after a position in it.
 
     Args:
-        is_own: That the first column of the index equals a value.
-        is_beyond: That the second column is greater than a value, or less.
+        is_own: The condition that the first column of the index equals a value.
+        is_beyond: The condition that the second column is greater, or less, than a value.
     """
 
-    inherit_cache = True  # and no Boolean, or SQLite and MariaDB compare it with 1, by no index
+    inherit_cache = True  # not a Boolean: SQLite and MariaDB would use no index
 
     def __init__(self, is_own: sa.ColumnElement[bool], is_beyond: sa.ColumnElement[bool]) -> None:
         super().__init__(is_own, is_beyond)
@@ -47,15 +48,15 @@ def _compared_rows(element: Range, compiler: SQLCompiler, **options: Any) -> str
         for each in (pair.left, pair.right)
     )
     if isinstance(is_own.right, sa.BindParameter):
-        own = f"(SELECT {own})"  # without, it has statistics for the upper end
+        own = f"(SELECT {own})"  # otherwise it has statistics for the upper end
     beyond, end = (">", "<=") if is_beyond.operator is operator.gt else ("<", ">=")
     return f"({first}, {second}) {beyond} ({own}, {place}) AND {first} {end} {own}"
 
 
 class Order(FunctionElement[Any]):
-    """The order of a range: that of its last column, as the others are the same throughout.
+    """The order of a range: that of its last column, because the others are constant in it.
 
-    PostgreSQL doesn't know that they are the same, and MariaDB would sort if asked for all.
+    PostgreSQL doesn't know that they are constant, and MariaDB would sort if given all columns.
 
     Args:
         columns: The columns of the index, or their ``desc()``.

@@ -23,15 +23,15 @@ class Referred:
 
 
 class Registered:
-    """Base of the models below, of which :func:`map_models` makes those of one host."""
+    """Base of the models below; :func:`map_models` makes subclasses of them for one host."""
 
     __table__: ClassVar[Any]
     _refers_to: ClassVar[Referred]
-    _written_by: ClassVar[str]  # the calls that do
+    _written_by: ClassVar[str]  # the calls that write instead
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
-        """Return the columns that the table has and the class does not, by their places."""
+        """Return the columns that the table has and the class lacks, by their positions."""
         return {}
 
     # SQLAlchemy writes no relationship that is viewonly, so another value would be lost silently.
@@ -47,7 +47,7 @@ SEALED = ["uuid", "ciphertext", "key_id"]
 
 
 def sealed_columns(place: int) -> dict[int, sa.Column[Any]]:
-    """Return the columns of a sealed key, which stands at this place of the table."""
+    """Return the columns of an encrypted key, at this position in the table."""
     return {
         # Random, never changed, never shown. Encrypted API keys are bound to it.
         1: sa.Column("uuid", ascii_text(32), nullable=False),
@@ -73,7 +73,7 @@ def _refuse(_mapper: Any, _connection: Any, row: Registered) -> None:
 @sa.event.listens_for(Registered, "before_update", propagate=True)
 def _refuse_change(_mapper: Any, _connection: Any, row: Registered) -> None:
     session = object_session(row)
-    # SQLAlchemy announces an update of all that was touched, changed or not.
+    # SQLAlchemy announces an update of every touched object, changed or not.
     if session is None or session.is_modified(row):
         raise _refusal(row)
 

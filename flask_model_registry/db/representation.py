@@ -1,15 +1,16 @@
-"""Rows as plain data: a model as the user who asks sees it, and a credential as its owner does."""
+"""Rows as plain data: a model as the actor sees it, and a credential as its owner sees it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from ..policy import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from ..types import Credential, ModelRepresentation
 
@@ -24,7 +25,8 @@ ACCESS_FLAGS: Mapping[str, Action] = {
     "can_delete": Action.DELETE,
 }
 # Times are kept in UTC.
-_RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
+_STRINGS = {str}
+_OBJECTS = {"parameters", "info"}
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,49 @@ class Model:
         return f"{shown['id']}-{self.version}-{flags}"
 
 
+def utc_now() -> datetime:
+    """Return the time as the tables hold it: in UTC, without a time zone."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
 def rfc_3339(moment: datetime | None) -> str | None:
     """Return a time from the tables in the format of responses."""
-    # strftime writes the year 500 without a zero.
-    return None if moment is None else f"{moment.isoformat(timespec='microseconds')}Z"
+    if moment is None:
+        return None
+    if moment.tzinfo is not None:  # SQL may have written a zone, or changed the column's type
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def to_dict(values: Iterable[Any]) -> ModelRepresentation:
     """Return the representation for the values of ``PUBLIC_FIELDS``, times as RFC 3339."""
     representation = dict(zip(PUBLIC_FIELDS, values, strict=False))
     for name in ("created_at", "updated_at"):
-        if representation[name] is not None:
-            representation[name] = representation[name].strftime(_RFC_3339)
-    return cast("ModelRepresentation", representation)
+        moment = representation[name]
+        if moment is not None:  # mostly inline, because a list has many
+            is_usual = moment.tzinfo is None
+            text = f"{moment.isoformat('T', 'microseconds')}Z" if is_usual else rfc_3339(moment)
+            representation[name] = text
+    abilities = representation["abilities"]
+    # SQL may have written something else, which must not take the list down.
+    if abilities is not None and not (
+        type(abilities) is list and _STRINGS.issuperset(map(type, abilities))
+    ):
+        representation["abilities"] = []
+    return representation  # type: ignore[return-value]  # without a call, because a list has many
+
+
+def changed_columns(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that differ; JSON objects as text, because in Python 1 equals true."""
+    changed = {}
+    for name, value in new.items():
+        former = old[name]
+        if name in _OBJECTS and value and former is not value:
+            former, value = (json.dumps(each, sort_keys=True) for each in (former, value))
+        if value != former:
+            changed[name] = new[name]
+    # A row that has no text for searches gets one with the first change.
+    return {} if changed.keys() == {"search_text"} else changed
 
 
 def credential_tag(row: Mapping[Any, Any]) -> str:
@@ -65,7 +97,7 @@ def credential_tag(row: Mapping[Any, Any]) -> str:
 
 
 def names_in_secret(row: Mapping[Any, Any]) -> dict[str, list[str]]:
-    """Return the names of the parts of a credential's secret, as far as the row has them."""
+    """Return the names of the parts of a credential's secret, if the row has them."""
     stored = row["secret_names"] if isinstance(row["secret_names"], dict) else {}
     named = {part: stored.get(part) for part in ("secrets", "headers")}  # SQL may have changed them
     return {

@@ -1,6 +1,6 @@
 """The host's session, and the differences between databases.
 
-Those are savepoints, foreign keys or triggers instead of them, upserts, and blobs.
+Databases differ in savepoints, upserts and blobs, and SQLite may need triggers for foreign keys.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
 INSERTED = "model_registry_user_inserted"  # the trigger that is made last
-# Whether a connection is followed, and how many of the two tables there are.
+# Whether a connection has the triggers, and whether both tables exist.
 _STATE = (
     "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = ?), "
-    "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?))"
+    "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?) "
+    "AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)"
 )
-_TABLES = "model_registry_"  # what the names of all begin with
+_TABLES = "model_registry_"  # the prefix of all names
 NO_TABLES = (
     "the registry's tables are missing or of another version; "
     "run db.create_all() or 'flask db upgrade'"
@@ -35,7 +36,7 @@ NO_TABLES = (
 
 
 class Database(Protocol):
-    """What the registry needs of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite."""
+    """The attributes that the registry needs of Flask-SQLAlchemy or Flask-SQLAlchemy-Lite."""
 
     @property
     def session(self) -> Any:
@@ -46,7 +47,7 @@ class Database(Protocol):
 class HostSession:
     """The session that ``db.session`` is at the moment.
 
-    Tests put another in its place, and Flask-SQLAlchemy-Lite has one for each app context.
+    Tests replace it, and Flask-SQLAlchemy-Lite has one for each app context.
     """
 
     def __init__(self, db: Database) -> None:
@@ -62,13 +63,13 @@ class HostSession:
 
 
 def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:
-    """Write all that the block does, or nothing if it fails.
+    """Keep everything that the block writes, or nothing if it fails.
 
-    That is a savepoint, unless a failure rolls back the whole transaction. Enter what this returns
-    at once: on SQLite the lock is taken already.
+    This is a savepoint, unless a failure rolls back the whole transaction. Enter the block
+    immediately, because on SQLite the lock is already taken.
     """
-    # SQLite has no FOR UPDATE: this is the lock that writers wait for, before they look at a row.
-    # And the sqlite3 module opens no transaction for a SAVEPOINT, so its release would commit.
+    # SQLite has no FOR UPDATE: writers wait for this lock before they look at a row. The sqlite3
+    # module also opens no transaction for a SAVEPOINT, so its release would commit.
     dbapi_connection: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not dbapi_connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -86,23 +87,24 @@ def _savepoint(connection: sa.Connection) -> Iterator[None]:
                 failures.append(error)
                 raise
     except sa.exc.DBAPIError as error:
-        # After a deadlock MySQL has no savepoint to go back to: that must not hide the deadlock.
+        # After a deadlock, MySQL has lost the savepoint. The error about that must not hide the
+        # deadlock.
         raise (failures or [error])[0] from None
 
 
 def enforces_foreign_keys(connection: sa.Connection) -> bool:
-    """Return whether foreign keys are enforced; on SQLite that is set for each connection."""
+    """Return whether foreign keys are enforced; SQLite sets that for each connection."""
     if connection.dialect.name != "sqlite":
         return True
     enforced = connection.info.get(_ENFORCED)
-    if enforced is None:  # asked once for a connection to the file
+    if enforced is None:  # asked once for each connection to the file
         pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
         enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
     return bool(enforced)
 
 
 def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
-    """Return whether a user is gone, if no foreign key checks it, as SQLite may not.
+    """Return whether a user is gone, or false where a foreign key checks that anyway.
 
     SQLite may reuse the primary key for the next user, who would inherit what is written now.
     """
@@ -112,30 +114,29 @@ def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
 
 
 def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool]:
-    """Return whether a connection is followed, and whether the tables are there for that."""
+    """Return whether a connection has the triggers, and whether the tables for them exist."""
     # Users in another file are not looked for.
     users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
-    names = (INSERTED, users.name, tables.models.name)
-    try:  # past SQLAlchemy, as each transaction asks for this
-        cursor: Any = connection.connection.cursor()
-        cursor.execute(_STATE, names)
-        is_followed, count = cursor.fetchone()
-        cursor.close()
+    # As plain strings, because for SQLAlchemy's own type the driver looks for an adapter first.
+    names = (INSERTED, str(users.name), str(tables.models.name))
+    try:  # without SQLAlchemy, because each transaction asks for this
+        dbapi_connection: Any = connection.connection.dbapi_connection
+        is_followed, has_tables = dbapi_connection.execute(_STATE, names).fetchone()
     except Exception:  # again, so that SQLAlchemy wraps the error
-        is_followed, count = connection.exec_driver_sql(_STATE, names).one()
-    return bool(is_followed), count == len({*names[1:]})
+        is_followed, has_tables = connection.exec_driver_sql(_STATE, names).one()
+    return bool(is_followed), bool(has_tables)
 
 
 def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
-    """Mark the registry's own statements, unlike those of the host's callbacks."""
+    """Return whether the registry's own statement failed, not one of the host's callbacks."""
     return _TABLES in (error.statement or "")
 
 
 def upsert(
     connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]
 ) -> None:
-    """Insert a row or, if there is one with this unique key, change it; in one statement."""
-    # The host's engine has loaded its dialect already; the others take long.
+    """Insert a row, or change the row with this unique key, in one statement."""
+    # The host's engine has already loaded its dialect; loading others takes long.
     name = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}.get(connection.dialect.name)
     insert: Any = import_module(f"sqlalchemy.dialects.{name or 'postgresql'}").insert(table)
     statement = insert.values({**key, **values})
@@ -147,7 +148,7 @@ def upsert(
 
 
 class Blob(sa.types.TypeDecorator[bytes]):
-    """Bytes. SQLite keeps values of any type in any column; a sealed key is always a blob."""
+    """Bytes. SQLite keeps any type in any column, but an encrypted key is always a blob."""
 
     impl = sa.LargeBinary
     cache_ok = True
@@ -163,7 +164,7 @@ class Blob(sa.types.TypeDecorator[bytes]):
         return _blob, ()
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
-        """Return what makes bytes of what the driver returns."""
+        """Return a function that turns the driver's value into bytes."""
 
         def process(value: Any) -> bytes | None:
             is_blob = isinstance(value, (bytes, bytearray, memoryview))

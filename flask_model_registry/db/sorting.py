@@ -1,4 +1,4 @@
-"""What a list is sorted by, in SQL, so that all databases have the same order.
+"""The sorting of a list in SQL, so that all databases have the same order.
 
 A page begins after a pair of values, what the list is sorted by and the id, so neither is NULL.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class _Folded(FunctionElement[str]):
     """Text in lower case, which is compared character by character.
 
-    Beyond ASCII only MariaDB, whose columns have a collation of that kind, knows the case.
+    Beyond ASCII, only MariaDB ignores case, because its columns have such a collation.
     """
 
     name = "folded"
@@ -62,12 +62,12 @@ def _text(_element: _Earliest, _compiler: SQLCompiler, **_options: Any) -> str:
 
 
 def sorted_by(tables: Tables, key: QueryKey) -> sa.ColumnElement[Any]:
-    """Return what the models are sorted by, as responses show it."""
+    """Return the sorted field's value, as responses show it."""
     return shown_tested_at(tables) if key.sort == "tested_at" else tables.models.c[key.sort]
 
 
 def sort_value(tables: Tables, key: QueryKey, *, is_grouped: bool = False) -> sa.ColumnElement[Any]:
-    """Return a value to sort the models by; of a group of rows of one model, that of any."""
+    """Return a value to sort the models by; for several rows of one model, that of any row."""
     value = _comparable(sorted_by(tables, key))
     return sa.func.max(value) if is_grouped else value
 

@@ -1,12 +1,12 @@
 """Delete a user's rows on SQLite, where foreign keys may be off.
 
 PostgreSQL and MariaDB follow the foreign keys. On SQLite these do not cascade, and are off unless
-the app switches them on. So the registry follows deletions there:
+the app switches them on. So the registry follows deletions there, in three ways:
 
-- of the ORM, by listeners on the users' class;
-- all others, by a trigger on the users' table that is made and dropped with the registry's tables;
-- what that one does not see, such as ``INSERT OR REPLACE``, and where the tables came from a
-  migration, by temporary triggers on each connection that the registry uses. They are in no schema.
+- Listeners on the users' class follow those of the ORM.
+- A trigger on the users' table, which comes and goes with the registry's tables, follows others.
+- Temporary triggers, on each connection that the registry uses and in no schema, follow what that
+  trigger misses, such as ``INSERT OR REPLACE``, and everything if the tables came from a migration.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 TRIGGER = "model_registry_user_deleted"
 UNFOLLOWED = (
-    "foreign keys are off, so that DELETE on the users' table leaves models behind; run PRAGMA "
+    "foreign keys are off, so DELETE on the users' table leaves models behind; run PRAGMA "
     "foreign_keys=ON for each connection, as configure_sqlite(db.engine) does"
 )
-_CHANGED = "the primary key of a user who has models cannot change, nor be given"
+_CHANGED = "the primary key of a user who has models cannot change, nor can another user get it"
 _UPDATED = "model_registry_user_changed"
 _log = logging.getLogger("flask_model_registry")
 
@@ -41,7 +41,7 @@ def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Update | s
 def deletions_where(
     tables: Tables, is_theirs: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]
 ) -> list[sa.Update | sa.Delete]:
-    """Return the statements that delete all of those users whom a condition on their key names."""
+    """Return the statements that delete all rows of the users who meet a condition on their key."""
     models = tables.models.c
     owned = sa.select(models.id).where(is_theirs(models.owner_id))
     users = ((tables.grants, "user_id"), (tables.defaults, "user_id"))
@@ -49,14 +49,14 @@ def deletions_where(
         *(sa.delete(table).where(is_theirs(table.c[name])) for table, name in users),
         *(sa.delete(table).where(row_id.in_(owned)) for table, row_id in tables.by_model()[:-1]),
         sa.delete(tables.models).where(is_theirs(models.owner_id)),
-        # What SQL made to refer to them would keep them from being deleted.
+        # A reference that was made in SQL would prevent their deletion.
         detachment(tables, is_theirs(tables.credentials.c.owner_id)),
         sa.delete(tables.credentials).where(is_theirs(tables.credentials.c.owner_id)),
     ]
 
 
 def detachment(tables: Tables, is_meant: sa.ColumnElement[bool]) -> sa.Update:
-    """Return the statement that has no model refer to the credentials that are meant."""
+    """Return the statement that detaches all models from the credentials to be deleted."""
     credentials = sa.select(tables.credentials.c.id).where(is_meant)
     models = tables.models
     return (
@@ -73,13 +73,13 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
     """Delete the rows of deleted users on SQLite, whether it enforces foreign keys or not."""
     info = tables.models.metadata.info
     if TRIGGER in info:
-        return  # another registry of the same users did
+        return  # another registry of the same users has done so
     info[TRIGGER] = True
     by_key = deletions(tables, sa.bindparam("user", type_=tables.user_key.type))
 
     def before_delete(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
         if mapper.primary_key[0] is not tables.user_key:
-            return  # its class has a table and keys of its own, which own nothing here
+            return  # its class has its own table and keys, which own nothing here
         if connection.dialect.name != "sqlite" or not sa.inspect(connection).has_table(
             tables.models.name, tables.models.schema
         ):
@@ -90,14 +90,14 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
     sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
     _follow_replacements(user_model, tables, by_key)
     _refuse_inheritance(user_model, tables, by_key)
-    if tables.user_key.table.schema is None:  # triggers do not reach into other files
+    if tables.user_key.table.schema is None:  # triggers only reach tables of the same file
         _follow_by_trigger(tables)
 
 
 def _follow_replacements(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
-    """Follow, on each database, a user who is deleted in one flush with a new one of the same key.
+    """Handle, on each database, a user who is replaced by a new one with the same key in one flush.
 
     SQLAlchemy makes an UPDATE of the two, which no foreign key and no trigger follows.
     """
@@ -142,7 +142,7 @@ def _refuse_inheritance(
             connection.execute(statement, key)
         _log.warning(
             "model registry: deleted the models, credentials, grants and defaults of an earlier "
-            "user, who had the primary key of a new one; switch foreign keys on (configure_sqlite)",
+            "user, who had the primary key of a new one; delete users where foreign keys are on",
             extra={"model_registry_kind": "user-reused"},
         )
 
@@ -188,16 +188,16 @@ class Departures:
         self._triggers: dict[bool, list[str]] = {}
 
     def follow(self, connection: sa.Connection) -> None:
-        """Make temporary triggers on this connection to SQLite, where they are not there.
+        """Make temporary triggers on this connection to SQLite, if they don't exist.
 
-        They go when a transaction that made them is rolled back, and with the users' table.
+        They vanish when the transaction that made them is rolled back, and with the users' table.
         """
-        if self._tables.models.schema is not None:  # triggers do not reach into other files
+        if self._tables.models.schema is not None:  # triggers only reach tables of the same file
             if not enforces_foreign_keys(connection):
                 self._warn_once()
             return
         is_followed, has_tables = trigger_state(connection, self._tables)
-        if is_followed and not has_tables:  # dropped since, and the triggers would fail
+        if is_followed and not has_tables:  # the tables were dropped, so the triggers would fail
             for name in (f"{TRIGGER}_here", _UPDATED, INSERTED):
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS temp.{name}")
         if is_followed or not has_tables:
@@ -246,16 +246,16 @@ def _of_change(tables: Tables, dialect: sa.Dialect) -> str:
 
 
 def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
-    """Delete what a user left whose primary key a new user gets.
+    """Delete the rows that a former user has left under a new user's primary key.
 
-    A user who is there already is replaced, and keeps all.
+    An existing user who is replaced keeps all rows.
     """
     key, new = tables.user_key, _of_row("NEW", tables, dialect)
-    # What SQLite gives to a user who is inserted without a key.
+    # The key that SQLite gives to a user who is inserted without one.
     next_key = sa.select(
         sa.func.coalesce(sa.func.max(sa.type_coerce(key, sa.Integer)), 0) + 1
     ).scalar_subquery()
-    # A type of the host's may stand for integers.
+    # The host's own type may stand for integers.
     is_integer = isinstance(getattr(key.type, "impl_instance", key.type), sa.Integer)
     user_missing = orphans(tables)
 
@@ -268,7 +268,7 @@ def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
     return f"{INSERTED} {when} BEGIN {body}; END"
 
 
-# The last one is what tells that all are there.
+# If the last one exists, all do.
 _MAKERS = [_of_deletion, _of_change, _of_insertion]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 
-_MOST_DIGITS = 1000  # of PostgreSQL; the others have fewer
+_MOST_DIGITS = 1000  # the digits of PostgreSQL; other databases have fewer
 
 
 def _decimal(text: str) -> Decimal:
@@ -56,7 +56,8 @@ class Person:
         """Return whether this is the user with that primary key."""
         if self.key is not None:
             return bool(self.key == key)
-        return str(key) in {self.text, self.text.lower() if isinstance(key, UUID) else self.text}
+        # Clients may write the letters of a UUID in either case.
+        return str(key) == (self.text.lower() if isinstance(key, UUID) else self.text)
 
 
 def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
@@ -96,10 +97,11 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
 def _ways_to_compare(
     column_type: sa.types.TypeEngine[Any],
 ) -> list[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
-    """Return types for a column, each with what makes a key of a text, the likeliest first.
+    """Return types for a column, each with a function that makes a key, the likeliest first.
 
-    A type of the host's own may take only what it makes itself, such as UUIDs of bytes, dates of
-    integers or objects of a class of the host's. The type that it is stored as comes last.
+    The function gets a string. The host's own type may only accept what it returns itself, such as
+    UUIDs for bytes, dates for integers, or objects of the host's classes. The type that it is
+    stored as comes last.
     """
     readers = [*_READERS.values()]
     with suppress(NotImplementedError):

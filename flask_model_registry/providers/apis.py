@@ -26,7 +26,7 @@ class ListApi:
         path: The path of the list, after the root.
         known: The paths of base URLs whose root is known, as a regular expression with the root in
             a group. With other paths, calls go to the base URL unchanged, and the list is
-            ``/models`` below it.
+            ``/models`` under it.
         home: The path of the root, for a base URL without a path.
         api: The path that OpenAI clients call, after the root.
         header: The header that carries the API key.
@@ -104,7 +104,7 @@ class ListApi:
         if items and not names:
             raise ValueError("a list of something else")
         token = content.get(self.cursor)
-        # The last id is there on the last page, too.
+        # The last page has a last id, too.
         has_more = self.cursor != "last_id" or content.get("has_more") is True
         if not has_more or not isinstance(token, str) or not 0 < len(token) <= _TOKEN:
             return names, ""
@@ -179,16 +179,16 @@ DIALECTS: Mapping[str, ListApi] = {
         cursor="next_page_token",
         after="page_token",
     ),
-    "together": ListApi(),  # a public name; its bare array is read for all
+    "together": ListApi(),  # its name is public; a bare array is accepted for all
     "ollama": ListApi("/api/tags", known="(.*)/v1", api="/v1", items="models", name="name"),
 }
 
 
 def read_json(body: bytes) -> Any:
-    """Return what a response says.
+    """Return a response's JSON, parsed.
 
     Raises:
-        ValueError: It isn't JSON, or too large or nested too deep to be parsed.
+        ValueError: It isn't JSON, is too large, or is nested too deeply to be parsed.
     """
     # Parsed items take far more memory than their text.
     if body.count(b",") > _ITEMS:

@@ -29,7 +29,7 @@ _ALIKE = 0.75  # difflib's ratio; a lower one would suggest names that have litt
 
 
 class Catalogue(dict[str, Provider]):
-    """The known providers by id; the host's replace known ones with the same id."""
+    """The known providers by id; the host's own replace known ones with the same id."""
 
     def __init__(self, providers: Sequence[Provider] = ()) -> None:
         for provider in providers:
@@ -47,7 +47,7 @@ class Catalogue(dict[str, Provider]):
         return Provider(provider_id, provider_id, list_is_complete=False)
 
     def canonical(self, name: str) -> str:
-        """Return the id of a provider by its id or alias; an unknown name stays, in lower case."""
+        """Return a provider's id for its id or alias, and an unknown name in lower case."""
         name = name.lower()
         for spelling in (name, name.replace("_", "-")):
             if (found := spelling if spelling in self else self._aliases.get(spelling)) is not None:
@@ -55,7 +55,7 @@ class Catalogue(dict[str, Provider]):
         return name
 
     def like(self, name: str) -> str | None:
-        """Return the id or alias that an unknown name was probably meant to be."""
+        """Return the id or alias that was probably meant by an unknown name."""
         known = [*self, *self._aliases]
         return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
 
@@ -94,7 +94,8 @@ class Providers:
     def open_client(self) -> ClientOpener:
         """The function that makes the HTTP client for a base URL and API key.
 
-        Not a method, because models carry it, and a deep copy of one would copy its object too.
+        It is not a method, because models keep a reference to it. With a method, a deep copy of a
+        model would also copy this object.
         """
 
         def open_client(
@@ -127,7 +128,7 @@ class Providers:
         """Yield a field and a message if a model may not be at this base URL.
 
         Args:
-            kind: The kind of its credential, which an API key of its own is of too.
+            kind: The kind of its credential, or ``key`` if it has its own API key.
         """
         if kind != "key" or kind not in self.catalogue[provider].kinds:
             yield from self._kind_problems(provider, base_url, kind)
@@ -154,7 +155,7 @@ class Providers:
             yield "base_url", f"Must be null for the kind {kind}, whose settings say where."
 
     def base_url_of(self, pasted: str, provider: str) -> str:
-        """Return the base URL for a URL that a user pasted for a provider."""
+        """Return the base URL that a pasted URL stands for, at this provider."""
         return base_url_of(pasted, self.catalogue[provider])
 
     def _unknown(self, provider: str) -> str:
@@ -183,8 +184,9 @@ class Providers:
         provider = self.catalogue[model["model_provider"]]
         if model["base_url"] is not None:
             return provider.listing.completed(model["base_url"])
-        credential = model.get("credential")
-        if credential is not None and credential["kind"] != "key":
+        # Not get, because a missing key of a row costs an exception.
+        credential = "credential" in model and model["credential"]
+        if credential and credential["kind"] != "key":
             kind, settings = credential["kind"], credential["settings"]
             if kind not in provider.kinds or [*settings_problems(kind, settings)]:
                 raise NoAddressError("The settings of the credential aren't valid. Set them again.")

@@ -33,7 +33,7 @@ _NOT_PUBLIC = tuple(
         "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16 169.254.0.0/16 "
         "172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 "
         "198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 "
-        # All of IPv6 but 2000::/3; and within it what leads back to IPv4, or to no host.
+        # All of IPv6 except 2000::/3, and within that the ranges that lead to IPv4 or to no host.
         "::/3 4000::/2 8000::/1 2001::/23 2001:db8::/32 2002::/16 3fff::/20"
     ).split()
 )
@@ -41,7 +41,7 @@ _NOT_PUBLIC = tuple(
 
 @dataclass(frozen=True)
 class ParsedUrl:
-    """A base URL, taken apart once."""
+    """A parsed base URL."""
 
     scheme: str
     host: str
@@ -76,7 +76,7 @@ def parse_base_url(text: str) -> ParsedUrl:
     match = _URL.fullmatch(text)
     if match is None:
         raise BadAddressError(
-            "Give an address like https://api.example.com/v1, "
+            "Give a base URL such as https://api.example.com/v1, "
             "without user name, query, fragment or escapes."
         )
     host = _checked_host(match["host"])
@@ -89,7 +89,7 @@ def parse_base_url(text: str) -> ParsedUrl:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether an IP address is publicly routable, by a list of our own."""
+    """Return whether an IP address is publicly routable, by the registry's own list."""
     return not any(address in network for network in _NOT_PUBLIC)
 
 
@@ -113,14 +113,14 @@ class AddressPolicy:
         if not _may_be_public(endpoint.host):
             raise BadAddressError(f"Not a public address; the operator can add it to {_SETTING}.")
         if endpoint.scheme != "https":
-            raise BadAddressError(f"Use https, or let the operator add the host to {_SETTING}.")
+            raise BadAddressError(f"Use https, or ask the operator to add the host to {_SETTING}.")
 
     def permits(self, host: str, address: IPv4Address | IPv6Address) -> bool:
         """Return whether a host may be called at one of its IP addresses."""
         return host in self.hosts or is_public(address) or self.allows(str(address))
 
     def allows(self, host: str) -> bool:
-        """Return whether the setting has this host, IP address or its network."""
+        """Return whether the setting allows this host: its name, IP address or network."""
         address = _as_address(host)
         if address is None:
             return host in self.hosts
@@ -136,7 +136,7 @@ def _checked_host(text: str) -> str:
         address = _as_address(host)
         is_v6 = isinstance(address, IPv6Address)
         if address is None or str(address) != host or text.startswith("[") is not is_v6:
-            raise BadAddressError("Write the address in its usual form.")
+            raise BadAddressError("Write the IP address in its usual form.")
     elif len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise BadAddressError("The host is not a valid name.")
     return host

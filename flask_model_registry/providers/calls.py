@@ -1,4 +1,4 @@
-"""One real call of a few tokens, as each kind of API takes it, and what its response means."""
+"""One real call with a few tokens, in the format of each API, and what its response means."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 #: Categories whose calls cost next to nothing, and take seconds.
 CALLED = ("llm", "embedding", "rerank")
-_TOKENS = 16  # some models refuse fewer
+_TOKENS = 16  # some models refuse a lower limit
 _TEXT = "Hi"
 _MESSAGES = [{"role": "user", "content": _TEXT}]
 _LIMITS = ("max_tokens", "max_completion_tokens")
-# What a call decides itself: each of these makes the response longer or changes its form.
+# Parameters that a call sets itself, because they make the response longer or change its form.
 _OURS = {"stream", "stream_options", "n", "thinking", *_LIMITS}
-#: How many bytes of an error are looked at, because a server may send far more than it says.
+#: How many bytes of an error are read, because a server may send far more than the error itself.
 LOOKED_AT = 4096
 
 # How servers name a model that isn't there, whatever the status.
 _NO_MODEL = re.compile(
     rb"model_?not_?(?:found|available)|deployment_?not_?found|not a valid model"
     rb"|(?:invalid|unknown|no such) model|model[^\"]{0,300}?(?:not (?:exist|found)|n't exist)"
-    rb"|\xe6\xa8\xa1\xe5\x9e\x8b\xe4\xb8\x8d\xe5\xad\x98\xe5\x9c\xa8",  # the same, in Chinese
+    rb"|\xe6\xa8\xa1\xe5\x9e\x8b\xe4\xb8\x8d\xe5\xad\x98\xe5\x9c\xa8",  # the same in Chinese
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(rb"insufficient[ _](?:quota|balance|credit)|balance is too low", re.I)
-# Models that think may use up all tokens before they say anything, which OpenAI reports with 400.
+# Reasoning models may use up all tokens before they respond, which OpenAI reports with 400.
 _CUT_OFF = re.compile(rb"max_tokens or model output limit was reached", re.IGNORECASE)
 
 
@@ -53,7 +53,7 @@ class CalledModel:
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> CalledModel:
-        """Return the model of a row, with what was registered for its calls."""
+        """Return the model of a row, with the parameters that were registered for its calls."""
         registered = {"temperature": row["temperature"], "dimensions": row["dimension"]}
         given = {name: value for name, value in registered.items() if value is not None}
         return cls(row["model_name"], row["category"], {**(row["parameters"] or {}), **given})
@@ -70,10 +70,10 @@ class _Api:
 
 @dataclass(frozen=True)
 class Call:
-    """A call, and what to send if the server refuses the parameter for the limit of tokens.
+    """A call, and its variant if the server refuses the parameter that limits the tokens.
 
     Attributes:
-        members: The members of a response, one of which a model that works fills.
+        members: The members of a response; a working model fills one of them.
     """
 
     url: str
@@ -98,7 +98,7 @@ class Call:
         return replace(self, body={**kept, other: _TOKENS})
 
     def result(self, status: int, body: bytes) -> str | None:
-        """Return what a response says about the model; ``None`` if its status says it all."""
+        """Return the result that a response's body shows; ``None`` if the status is enough."""
         if status == 200:
             return "ok" if self._is_filled(body) else "bad_response"
         error = body[:LOOKED_AT]
@@ -119,7 +119,7 @@ class Call:
         return any(isinstance(each, (list, dict)) and each for each in values)
 
     def _is_named(self, error: bytes) -> bool:
-        # In JSON, because a page that says there is no such path may repeat it.
+        # Only in JSON, because a page about a missing path may repeat that path.
         is_json = error.lstrip()[:1] == b"{"
         return is_json and self.model_name.encode() in error
 
@@ -129,7 +129,7 @@ def call_of(
 ) -> Call:
     """Return the call of a model at a base URL; ``can_call`` must be true.
 
-    Where the path of a base URL isn't known, calls go below it as OpenAI's clients make them.
+    If the path of a base URL isn't known, calls go under it, like those of OpenAI's clients.
     """
     root = listing.root(base_url)
     apis = _APIS.get(provider.dialect or "", _OPENAI)
@@ -159,8 +159,8 @@ def _allowed(model: CalledModel) -> dict[str, Any]:
 
 
 def _limited(model: CalledModel) -> dict[str, Any]:
-    names = map(str.casefold, model.parameters)
-    limit = _LIMITS["max_completion_tokens" in names]
+    names = {each.casefold() for each in model.parameters}
+    limit = "max_completion_tokens" if "max_completion_tokens" in names else "max_tokens"
     return {**_allowed(model), "model": model.model_name, "messages": _MESSAGES, limit: _TOKENS}
 
 

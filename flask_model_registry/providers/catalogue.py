@@ -41,7 +41,7 @@ class Provider:
             for ``rerank`` with Cohere's or Jina's.
         lists_to_anyone: Whether it lists its models without checking the API key.
         list_is_complete: Whether it lists all models that can be called.
-        key_check: A path on its server, from the root, that checks the API key where the list
+        key_check: A path on its server, from the root, that checks the API key if the list
             doesn't, such as ``/api/v1/models/user``; ``None`` if the list checks it, or
             nothing does.
         keys_url: The page where users get an API key.
@@ -99,7 +99,7 @@ def _fields(required: Mapping[str, bool]) -> list[dict[str, Any]]:
     return [{"name": name, "required": is_required} for name, is_required in required.items()]
 
 
-# A table: id, name, base URL, aliases, then what differs from the defaults.
+# A table: id, name, base URL, aliases, and then the arguments that differ from the defaults.
 # fmt: off
 _ALL = ("llm", "embedding", "image", "speech", "rerank")
 _RANKS = ("llm", "embedding", "rerank")
@@ -126,7 +126,7 @@ PROVIDERS = (
     Provider("bedrock", "Amazon Bedrock", None, ("aws", "aws-bedrock", "amazon-bedrock"),
              list_is_complete=False, keys_url="https://console.aws.amazon.com/bedrock/",
              kinds=("key", "aws")),
-    # In place of an API key, these two take tokens that expire within hours.
+    # Instead of an API key, these two take tokens that expire within hours.
     Provider("vertex", "Google Vertex AI", None, ("vertex-ai", "google-vertex"), dialect=None,
              kinds=("google", "key"),
              keys_url="https://console.cloud.google.com/iam-admin/serviceaccounts"),
@@ -274,7 +274,7 @@ def check_provider(provider: Provider) -> None:
             f"Provider {provider.id!r} must be tuples"
         )
     if not all(map(_ID.fullmatch, (provider.id, *provider.aliases))):
-        raise ConfigError("the id of a Provider must be 1 to 64 of a-z 0-9 . _ -; so its aliases")
+        raise ConfigError("the id and aliases of a Provider must be 1 to 64 of a-z 0-9 . _ -")
     if provider.dialect not in (None, *DIALECTS):
         known = ", ".join(DIALECTS)
         raise ConfigError(f"the dialect of a Provider must be None or one of: {known}")
@@ -307,7 +307,10 @@ def _check_list_api(api: ListApi) -> None:
     names = {name.lower() for name in headers}
     are_distinct = len(names) == 1 + len(api.more)
     if not are_distinct or names & _OF_THE_TRANSPORT or not all(map(_TOKEN.fullmatch, names)):
-        raise ConfigError("the header and more of a ListApi must name distinct headers of its own")
+        raise ConfigError(
+            "the header and more of a ListApi must be valid, distinct names of headers, "
+            "and not of headers that the HTTP client sets"
+        )
     if not all(map(_VISIBLE.fullmatch, headers.values())) or not _LIST_PATH.fullmatch(api.path):
         raise ConfigError("the path of a ListApi must begin with /, and all of it be visible ASCII")
     try:

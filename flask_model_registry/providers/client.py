@@ -198,7 +198,7 @@ class ProviderClient:
             if dialect.lists(model_name, names):
                 result = "ok"
                 break
-            is_route = is_route or model_name.rpartition(":")[0] in names  # to a listed model
+            is_route = is_route or model_name.rpartition(":")[0] in names  # such as model:nitro
             if is_last and not is_route and self._catalogue[provider].list_is_complete:
                 result = "model_not_found"
         latency_ms = self._latency_ms(begun)
@@ -231,7 +231,7 @@ class ProviderClient:
     def _pages(
         self, dialect: ListApi, address: str, api_key: str, deadline: float
     ) -> Iterator[tuple[list[str], bool]]:
-        """Yield the names on each page of a list, and whether none follows."""
+        """Yield the names on each page of a list, and whether it is the last page."""
         url, headers = dialect.url(address), dialect.headers(api_key)
         query, count = "", 0
         for _ in range(_PAGES):
@@ -260,7 +260,7 @@ class ProviderClient:
         """Return whether the provider checks the API key, once it has listed its models.
 
         Raises:
-            UpstreamError: Its ``key_check`` refuses the API key.
+            UpstreamError: The provider's ``key_check`` refuses the API key.
         """
         known = self._catalogue[provider]
         own = parse_base_url(known.base_url or address)

@@ -47,7 +47,7 @@ class Destination:
     """The only server a client calls, and the API key for it.
 
     Attributes:
-        alias: The URL that stands for the endpoint where that must stay unknown.
+        alias: The URL to show where the endpoint must stay unknown.
     """
 
     endpoint: ParsedUrl
@@ -61,7 +61,7 @@ class Destination:
         return asked in (self.endpoint, self.alias)
 
     def request(self, request: Any) -> httpcore.Request:
-        """Return the request to send for an SDK's: always to this server."""
+        """Return an SDK's request, redirected to this server."""
         timeout = dict(request.extensions.get("timeout", {}))
         timeout["connect"] = min(timeout.get("connect") or CONNECT_TIMEOUT, CONNECT_TIMEOUT)
         return httpcore.Request(
@@ -100,7 +100,7 @@ class Destination:
 
 
 def headers_for(url: str, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a request of the registry's own."""
+    """Return the headers for the registry's own request."""
     # Not httpcore's own Host: that has no brackets around IPv6 (RFC 9110, section 7.2).
     host = url.partition("://")[2].partition("/")[0]
     ours = {"Host": host, "User-Agent": "flask-model-registry", "Accept-Encoding": "identity"}

@@ -73,7 +73,7 @@ def _library(name: str | None) -> Any:
             return import_module(each)
     raise ConfigError(
         f"an HTTP client for SDKs needs {name or 'httpx2'}, which isn't installed; "
-        f"openai and anthropic bring it, or 'pip install {name or 'httpx2'}' does"
+        f"install openai or anthropic, which need it too, or run 'pip install {name or 'httpx2'}'"
     )
 
 
@@ -118,7 +118,7 @@ def _pool(
 
 
 class _SyncBackend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked; or to a proxy, for a host that was."""
+    """Connects to checked addresses, or to a proxy for a checked host."""
 
     def __init__(self, transport: Transport, behind_proxy: str | None) -> None:
         self._transport = transport
@@ -139,7 +139,7 @@ class _SyncBackend(httpcore.NetworkBackend):
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    """The same without blocking the event loop."""
+    """The same, without blocking the event loop."""
 
     def __init__(self, transport: Transport, behind_proxy: str | None) -> None:
         self._transport = transport
@@ -166,11 +166,11 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
 
 @contextmanager
 def _errors_as(library: Any) -> Iterator[None]:
-    """Raise what SDKs expect. Nothing is quoted: servers send back what they were sent."""
+    """Raise the errors that SDKs expect. They quote nothing, as servers may repeat a request."""
     try:
         yield
     except UpstreamError:
-        # Refused, filtered, unknown and forbidden are alike, or they would map a network.
+        # Refused, filtered, unknown and forbidden hosts look alike, or users could map a network.
         raise library.ConnectError(_UNREACHABLE) from UpstreamError("unreachable", _UNREACHABLE)
     except httpcore.ConnectError:
         raise library.ConnectError(_TLS) from UpstreamError("tls_error", _TLS)
@@ -182,7 +182,7 @@ def _errors_as(library: Any) -> Iterator[None]:
 
 
 class _Transport:
-    """The transport of a client, for either library: duck-typed, as both allow."""
+    """The transport of a client for either library, duck-typed."""
 
     def __init__(self, library: Any, destination: Destination, pool: Any) -> None:
         self._library = library
@@ -253,7 +253,7 @@ class _Stream:
 class _SyncStream(_Stream):
     def __iter__(self) -> Iterator[bytes]:
         pieces = Hidden(iter(self._stream.reveal()))
-        # Once for each piece, because other code with its own errors runs between two pieces.
+        # Once for each piece, because other code, with its own errors, runs between two pieces.
         while (piece := self._next(pieces)) is not None:
             yield piece
 
@@ -284,7 +284,7 @@ class _SyncClient:
 
     def send(self, request: Any, **options: Any) -> Any:
         try:
-            with ClearedFrames():  # the library's client keeps the request in each of its own
+            with ClearedFrames():  # the library's client keeps the request in each of its frames
                 return super().send(request, **{**options, "follow_redirects": False})  # type: ignore[misc]  # of the library's client
         finally:
             del request, options  # an error report would show the API key in them
@@ -294,7 +294,7 @@ class _SyncClient:
         return self._transport.handle_request(request)  # type: ignore[attr-defined]  # the same
 
     def __del__(self) -> None:
-        # As the SDKs' own clients do: few views close theirs.
+        # The SDKs' own clients do the same, because few views close theirs.
         with suppress(Exception):
             self.close()  # type: ignore[attr-defined]  # of the library's client
 
@@ -323,5 +323,5 @@ _OURS: dict[str, type] = {
 
 @cache
 def _class(library: Any, name: str) -> Any:
-    """Return a class that is the library's too, as SDKs check."""
+    """Return a subclass of the library's class, because SDKs check that."""
     return type(name, (_OURS[name], getattr(library, name)), {})

@@ -1,4 +1,4 @@
-"""Keep what is sent and received out of the log: httpcore writes headers to it, at DEBUG."""
+"""Keep requests and responses out of the log, because httpcore logs headers at DEBUG."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _fetching: ContextVar[bool] = ContextVar("_fetching", default=False)
 
 
 def filter_logs() -> None:
-    """Have the loggers of httpcore heed ``without_log``."""
+    """Make the loggers of httpcore respect ``without_log``."""
     for name in _HTTP_LOGS:
         logging.getLogger(name).addFilter(_is_not_ours)
 
 
 @contextmanager
 def without_log() -> Iterator[None]:
-    """Keep what the block sends and receives out of the log."""
+    """Keep the block's requests and responses out of the log."""
     token = _fetching.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The kinds of secrets that credentials hold, and where calls with those of clouds go."""
+"""The kinds of secrets that credentials hold, and the URLs that cloud credentials call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}")
 _PLACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-# What the region of AWS's other partitions begins with, as botocore's partitions.json has it.
+# Prefixes of the regions in AWS's other partitions, from botocore's partitions.json.
 _AWS_DOMAINS = {
     "cn-": "amazonaws.com.cn",
     "eusc-": "amazonaws.eu",
@@ -29,7 +29,7 @@ class Kind:
     Attributes:
         secrets: The fields that are encrypted, each with whether a credential must have it.
         settings: The fields that are not encrypted, in the same form.
-        formats: What some settings must match, and what an error says.
+        formats: The pattern that a setting must match, and the error's message.
     """
 
     secrets: Mapping[str, bool]
@@ -40,7 +40,7 @@ class Kind:
 #: The error for a missing API key.
 REQUIRED_KEY = "Required. If the server needs no API key, send any string, such as none."
 _PLACE_FORMAT = (_PLACE, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
-#: The closed list. None of these can make a server use its own identity, or read a file.
+#: The only kinds there are. None of these can make a server use its own identity, or read a file.
 KINDS: Mapping[str, Kind] = {
     "key": Kind(
         {"api_key": True, "headers": False},
@@ -86,7 +86,7 @@ def _problems(
 
 
 def cloud_url(kind: str, settings: Mapping[str, str]) -> str:
-    """Return where the calls with a credential of a cloud go, which its settings decide.
+    """Return the URL that a cloud credential calls, which its settings decide.
 
     Args:
         settings: Settings without problems, so that the host is always the cloud's own.
@@ -98,6 +98,6 @@ def cloud_url(kind: str, settings: Mapping[str, str]) -> str:
     location = settings["location"]
     if location == "global":
         return "https://aiplatform.googleapis.com"
-    if "-" not in location:  # of several regions, such as eu
+    if "-" not in location:  # a location of several regions, such as eu
         return f"https://aiplatform.{location}.rep.googleapis.com"
     return f"https://{location}-aiplatform.googleapis.com"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"([\w.-]+)(:[0-9]+)?")
 _VERSION = re.compile(r"\?api-version=[\w.-]+", re.ASCII)
-# What SDKs add to a base URL. Only below a version is /models a list: some base URLs end in it.
+# The paths that SDKs add to a base URL. /models only counts after a version, because some base URLs
+# end in it.
 _CALL = re.compile(
     r"/(?:chat/completions|completions|responses|messages|embeddings|rerank"
     r"|images/(?:generations|edits)|audio/(?:speech|transcriptions|translations)"
@@ -30,9 +31,9 @@ _DEPLOYMENT = re.compile(r"/deployments/[^/]+\Z|(?<!/openai)/models\Z")
 
 
 def base_url_of(pasted: str, provider: Provider) -> str:
-    """Return the base URL that a pasted URL means, always at the same server.
+    """Return the base URL that a pasted URL stands for, always at the same server.
 
-    What isn't understood stays unchanged, for ``parse_base_url`` to refuse.
+    A URL that isn't understood stays unchanged, and ``parse_base_url`` refuses it.
     """
     parts = _URL.fullmatch(pasted)
     if parts is None:
@@ -74,7 +75,7 @@ def _without_call(path: str, dialect: str | None) -> str:
 
 
 def _completed(origin: str, path: str, provider: Provider) -> str:
-    """Return a base URL with the rest of its provider's path, unless the dialect has a root."""
+    """Return a base URL, completed with its provider's path, unless the dialect has a root."""
     if DIALECTS[provider.dialect or "openai"].api:
         return origin + path  # which has a root
     own = provider.base_url

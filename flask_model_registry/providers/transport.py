@@ -32,7 +32,7 @@ _LOOK_UPS = 32  # at once
 #: How many IP addresses of a name are tried, because a DNS response may hold thousands.
 MOST_ADDRESSES = 8
 _PACE = 1.0  # seconds
-# Some refuse an API key with 400, and the others say whether it was the model.
+# Some servers refuse an API key with 400; the other statuses may be about the model.
 _READ = {"GET": {200, 400}, "POST": {200, 400, 403, 404, 422}}
 
 
@@ -43,7 +43,7 @@ class Network:
     ssl_context: Callable[[], ssl.SSLContext]
     look_up: LookUp
     clock: Callable[[], float] = time.monotonic
-    # Looked up when it is used, as gevent may have put its own in place by then.
+    # Looked up when it is used, because gevent may have replaced it by then.
     sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
 
 
@@ -54,15 +54,15 @@ def look_up(host: str, port: int) -> list[str]:
 
 
 def system_network() -> Network:
-    """Return the network as this machine has it, with the certificates that it trusts."""
+    """Return this machine's network, with the certificates that it trusts."""
     return Network(httpcore.default_ssl_context, look_up)
 
 
 class Transport:
     """A client for requests to hosts that the policy allows.
 
-    It looks a name up once, checks all of its IP addresses, and connects to one of the first. It
-    uses no redirects, proxies, netrc, cookies or compression.
+    It looks a name up once, checks all of its IP addresses, and connects to one of the first 8. It
+    follows no redirects, and uses no proxies, netrc, cookies or compression.
 
     Args:
         timeout: Seconds of wall-clock time for all of one fetch.
@@ -85,7 +85,7 @@ class Transport:
         """Return the status of the response and, if that is 200 or 400, its body.
 
         Args:
-            deadline: Of several fetches together; default: that of one.
+            deadline: The end of several fetches together; default: that of one.
 
         Raises:
             UpstreamError: No server responds, or its response is not valid.
@@ -100,7 +100,7 @@ class Transport:
     def post(
         self, url: str, headers: Mapping[str, str], content: bytes, deadline: float
     ) -> tuple[int, bytes]:
-        """Do as ``get``, with a POST. Return the body for 403, 404 and 422 too."""
+        """Like ``get``, but send a POST, and return the body for 403, 404 and 422 too."""
         try:
             with ClearedFrames():
                 return self._fetch(url, headers, deadline, content)
@@ -124,7 +124,8 @@ class Transport:
                 )
         except UpstreamError as error:
             if error.result == "unreachable":
-                # Refused, unknown and not allowed look alike, so the time must not differ either.
+                # Refused, unknown and forbidden hosts look alike, so the time must not differ
+                # either.
                 self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
             raise
 
@@ -135,7 +136,8 @@ class Transport:
 
     def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
         """Look a host up in a thread, because a look-up has no timeout."""
-        # Not a SimpleQueue: gevent replaces the class, but not what was imported before.
+        # Not a SimpleQueue, because gevent replaces the class, but not one that was imported
+        # before.
         found: Queue[Sequence[str]] = Queue()
 
         def ask() -> None:
@@ -153,7 +155,7 @@ class Transport:
             return found.get(timeout=limits.seconds())
         except Empty:
             return ()
-        except RuntimeError:  # there are too many threads
+        except RuntimeError:  # the process has too many threads
             self._look_ups.release()
             return ()
 
@@ -189,7 +191,7 @@ class Transport:
             result = "unreachable"
         except (httpcore.NetworkError, httpcore.ProtocolError):
             result = "bad_response"
-        raise UpstreamError(result)  # outside, because their messages may repeat the request
+        raise UpstreamError(result)  # outside of except: those messages may repeat the request
 
 
 class _Limits:
@@ -222,7 +224,7 @@ class _Limits:
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connects to IP addresses that were checked, whatever their name."""
+    """Connects to IP addresses that were checked, whatever the host name."""
 
     def __init__(
         self,
@@ -246,7 +248,7 @@ class _Backend(httpcore.NetworkBackend):
         """Connect to the first checked address that responds, before the deadline.
 
         Raises:
-            UpstreamError: None does, or the host isn't allowed at one of its addresses.
+            UpstreamError: None responds, or the host isn't allowed at one of its addresses.
         """
         addresses = self.checked(host, port)
         for number, address in enumerate(addresses):
@@ -258,7 +260,7 @@ class _Backend(httpcore.NetworkBackend):
         raise UpstreamError("unreachable")
 
     def checked(self, host: str, port: int) -> Sequence[str]:
-        """Return the first addresses of a host, if it may be called at each that it has."""
+        """Return the first addresses of a host, if all of its addresses are allowed."""
         addresses = self._look_up(host, port, self.limits)
         if all(self._policy.permits(host, ip_address(each)) for each in addresses):
             return addresses[:MOST_ADDRESSES]
@@ -320,6 +322,6 @@ def _body(response: httpcore.Response, limits: _Limits) -> bytes:
     pieces = []
     for piece in response.iter_stream():
         pieces.append(piece)
-        if len(pieces) > _PIECES:  # each takes time
+        if len(pieces) > _PIECES:  # many small chunks take time
             raise UpstreamError("too_large")
     return b"".join(pieces)

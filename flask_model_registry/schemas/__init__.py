@@ -1,6 +1,6 @@
 """Marshmallow schemas of requests and responses, and :func:`load`, which loads all data.
 
-Nest a class in a schema of your own, not its name, because Marshmallow's registry has none of them.
+In your own schemas, nest the class, not its name, because Marshmallow's registry has none of them.
 
     >>> from marshmallow import Schema, fields
     >>> from flask_model_registry.schemas import ModelRepresentation
@@ -58,7 +58,7 @@ _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.([a-z][a-z0-9_]{0,31}|[0-9]{1,
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON (RFC 8259), and refuse what parsers read differently.
+    """Parse JSON (RFC 8259), and refuse JSON that parsers read in different ways.
 
     Raises:
         MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
@@ -69,7 +69,7 @@ def parse_json(body: bytes) -> Any:
             body.decode("utf-8"), object_pairs_hook=_unique_names, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
-        pass  # they hold the body
+        pass  # the frames hold the body
     finally:
         del body
     raise MalformedRequestError("Send one JSON value in UTF-8, each name once.")
@@ -89,8 +89,8 @@ def _refuse_constant(_name: str) -> NoReturn:
 def load(schema: marshmallow.Schema, given: Any) -> Any:
     """Load data by a schema, and empty the data if it is a dict.
 
-    An API key may be in any field, because users mix up fields. Marshmallow's own error holds the
-    data, so error reports would show the API key.
+    Users mix up fields, so any field may hold an API key. Marshmallow's own error holds the data,
+    so error reports would show the API key.
 
     Args:
         schema: An instance, such as ``NewModel()`` or ``ModelUpdate(partial=True)``.
@@ -117,7 +117,7 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
             with suppress(TypeError):  # such as request.form, which cannot be changed
                 given.clear()
         del given
-    raise problem  # outside, because Marshmallow's error holds the data
+    raise problem  # outside the except block, because Marshmallow's error holds the data
 
 
 def _with_few_unknown(schema: marshmallow.Schema, given: dict[str, Any]) -> dict[str, Any]:

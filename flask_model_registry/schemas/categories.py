@@ -18,7 +18,7 @@ ABILITIES: Mapping[str, frozenset[str]] = {
     "speech": frozenset({"asr", "tts"}),
     "rerank": frozenset({"rerank"}),
 }
-# The categories that have this field at all.
+# The categories that have this field.
 FIELD_CATEGORIES: Mapping[str, frozenset[str]] = {
     "dimension": frozenset({"embedding"}),
     "temperature": frozenset({"llm", "image"}),

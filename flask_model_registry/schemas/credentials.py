@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ from .secrets import AccountSecretFields, Reference, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.IGNORECASE,  # RFC 3339 allows t and z
+)
 _HOW_MANY = Length(1, 100)  # models to register at once
 
 
@@ -38,6 +44,11 @@ class Moment(fields.AwareDateTime):
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         moment = value if isinstance(value, datetime) else None
         if moment is None:
+            # Marshmallow reads more, and each version of it and of Python something else.
+            if isinstance(value, str):
+                if not _RFC_3339.fullmatch(value):
+                    raise ValidationError("Must be a time such as 2030-01-31T12:00:00Z.")
+                value = value.upper()
             moment = super()._deserialize(value, *args, **options)
         if moment.utcoffset() is None:
             raise ValidationError("Must have a time zone, such as Z.")

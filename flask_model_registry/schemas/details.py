@@ -73,7 +73,7 @@ class ModelDetails(Parameters):
     groups = fields.List(
         fields.String(),
         required=True,
-        metadata=about("Those of your groups that it is granted to."),
+        metadata=about("Your groups that the model is granted to."),
     )
     address = fields.String(
         required=True,

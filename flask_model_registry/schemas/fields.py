@@ -91,8 +91,8 @@ ABOUT_BASE_URL = about("`https://host[:port][/path]`. If null, the provider's ow
 ABOUT_KEY = about("Write-only: never returned. If the server needs no API key, send any string.")
 
 
-# Characters that stand for others in a search. The wildcards of LIKE are written as ones that NFKC
-# leaves in no text.
+# Characters that stand for others in a search. The wildcards of LIKE are replaced with characters
+# that no text has after NFKC.
 NOT_SEARCHED = {ord("\u0131"): "i", ord("%"): "\ufe6a", ord("_"): "\ufe4d"}
 
 
@@ -112,7 +112,7 @@ def search_text(*texts: str) -> str:
 
 
 class Schema(marshmallow.Schema):
-    """A schema without an entry in Marshmallow's registry, whose names are the host's."""
+    """A schema without an entry in Marshmallow's registry, whose names belong to the host."""
 
     class Meta:  # noqa: D106
         register = False

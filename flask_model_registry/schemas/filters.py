@@ -34,15 +34,20 @@ _FIRST_YEAR = 1000  # that MariaDB has
 WORDS = tuple(f"word_{number}" for number in range(MOST_WORDS))
 # The filters that are a condition on a model.
 CONDITIONS = ("model_id", "category", "model_provider", "is_active", "ability")
-# A type, or the pattern of a string: the drivers would not take other values, or not all alike.
-_KINDS: Mapping[str, Any] = {
-    "model_id": MODEL_ID,
-    "category": re.compile("|".join(CATEGORIES)),
-    **dict.fromkeys(("model_provider", "ability"), re.compile("[ -~]{0,255}")),
-    **dict.fromkeys(("is_active", "owned", "descending"), bool),
-    **dict.fromkeys(("after", "limit"), int),
-    "q": re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MOST_SOUGHT}}}"),
-    "sort": re.compile("|".join(SORTS)),
+# A type, or the pattern of a string, because drivers refuse other values or treat them differently;
+# and the message of an error.
+_ASCII = re.compile("[ -~]{0,255}"), "Must be a string of up to 255 ASCII characters."
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "model_id": (MODEL_ID, "Must be a valid model_id."),
+    **dict.fromkeys(("model_provider", "ability"), _ASCII),
+    **dict.fromkeys(("is_active", "owned", "descending"), (bool, "Must be a boolean.")),
+    **dict.fromkeys(("after", "limit"), (int, f"Must be a whole number from 1 to {MAX_ID}.")),
+    "q": (
+        re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MOST_SOUGHT}}}"),
+        f"Must be a string of up to {MOST_SOUGHT} visible characters.",
+    ),
+    "category": (re.compile("|".join(CATEGORIES)), f"Must be one of: {', '.join(CATEGORIES)}."),
+    "sort": (re.compile("|".join(SORTS)), f"Must be one of: {', '.join(SORTS)}."),
 }
 
 
@@ -51,7 +56,7 @@ class QueryKey(NamedTuple):
 
     Attributes:
         given: The names of the conditions that narrow the list.
-        is_after: Whether there is a row to begin after; always in the order of ids.
+        is_after: Whether the page begins after a row. Always false unless sorted by id.
         is_cut: Whether there is a limit.
     """
 
@@ -64,7 +69,7 @@ class QueryKey(NamedTuple):
 
     @property
     def in_ranges(self) -> bool:
-        """Whether a page is the first rows of ranges of indexes, which are in the order of ids."""
+        """Whether the page can be read as the first rows of index ranges, sorted by id."""
         return self.is_cut and self.sort == "id"
 
 
@@ -73,7 +78,7 @@ class Filters:
     """Which models to list. ``None`` doesn't filter.
 
     Attributes:
-        model_id: Exactly this one, which several models may have.
+        model_id: Exactly this ``model_id``, which several models may have.
         q: Up to 8 words in up to 100 characters, in any script and case. Each must occur in the
             ``model_id``, the ``model_name``, the provider, an ability or the first 512 characters
             of the description.
@@ -105,7 +110,7 @@ class Filters:
 
     def __post_init__(self) -> None:
         problems = []
-        for name, kind in _KINDS.items():
+        for name, (kind, message) in _KINDS.items():
             value = getattr(self, name)
             if value is None and name != "sort":
                 continue
@@ -117,14 +122,15 @@ class Filters:
             else:
                 is_valid = isinstance(value, str) and kind.fullmatch(value) is not None
             if not is_valid:
-                problems.append((name, "Is not valid."))
+                problems.append((name, message))
         problems = problems or [*self._problems()]
         if problems:
             raise ValidationError(problems)
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        if self.after_value is not None and not _is_value(self.sort, self.after_value):
-            yield "after_value", "Is not valid."
+        is_later = self.after is not None or self.after_value is not None
+        if is_later and not _is_value(self.sort, self.after_value):
+            yield "after_value", "Must be the value of the sort field in the last model."
         if self.q is not None and len(_words(self.q)) > MOST_WORDS:
             yield "q", f"Must be at most {MOST_WORDS} words."
 
@@ -132,7 +138,7 @@ class Filters:
 def _is_value(sort: str, value: Any) -> bool:
     """Return whether the field that a list is sorted by may have this value."""
     if sort == "id" or not isinstance(value, str):
-        return False
+        return value is None and sort in {"id", *TIMES}  # times may be null
     if sort not in TIMES:
         return _TEXT.fullmatch(value) is not None
     try:
@@ -201,7 +207,7 @@ def cursor(sort: str, last_id: int, value: str | None = None) -> str:
     """Return the cursor for the page after a model; opaque to clients.
 
     Args:
-        value: What the model has in the field that the list is sorted by, if not the id.
+        value: The model's value of the field that the list is sorted by, if not the id.
     """
     parts = [sort, str(last_id)] if value is None else [sort, str(last_id), value]
     return base64.urlsafe_b64encode(":".join(parts).encode()).decode()
@@ -220,7 +226,7 @@ def read_cursor(given: str, sort: str) -> tuple[int, str | None]:
     try:
         _sort, last_id, *values = base64.urlsafe_b64decode(given).decode().split(":", 2)
         after, value = int(last_id), values[0] if values else None
-        is_value = value is None or _is_value(sort.removeprefix("-"), value)
+        is_value = _is_value(sort.removeprefix("-"), value)
         if is_value and 0 < after <= MAX_ID and cursor(sort, after, value) == given:
             return after, value
     except ValueError:
@@ -264,7 +270,7 @@ class ModelFilter(StrictSchema):
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
         query["is_active"] = _BOOLEANS.get(query["is_active"])
         query["owned"] = _BOOLEANS.get(query.get("owned"))
-        sort = query.pop("sort", "id")  # which a ListQuery has, and "after" too
+        sort = query.pop("sort", "id")  # a ListQuery has it, and "after" too
         if "after" in query:
             query["after"], query["after_value"] = read_cursor(query["after"], sort)
         return Filters(sort=sort.removeprefix("-"), descending=sort[0] == "-", **query)

@@ -5,8 +5,8 @@ import re
 from ..providers.kinds import KINDS
 from ..text import UNSAFE
 
-# No empty, '.' or '..' segment: such an id could not be asked for by its URL. Python's patterns
-# know no categories. So beyond ASCII, this leaves out blocks of controls, punctuation, symbols
+# No empty, '.' or '..' segment, because no URL could name such an id. Python's patterns have no
+# Unicode categories. So beyond ASCII, this leaves out blocks of controls, punctuation, symbols
 # and private characters, and ``text.problem_of_script`` does the rest.
 _BEYOND = rf"{UNSAFE}\x80-\xa9\u2000-\u206f\u2190-\u2bff\u3000-\u3003\ue000-\uf8ff"
 MODEL_ID = re.compile(
@@ -21,7 +21,7 @@ MOST_SOUGHT = 100
 MOST_WORDS = 8
 #: How many characters of a description are searched; the cost of a search grows with these.
 MOST_SEARCHED = 512
-#: How many characters of a model are searched: more than any of it in common letters.
+#: How many characters of a model are searched. Its text only exceeds this with rare letters.
 LONGEST_SEARCH_TEXT = 4096
-#: What the secret of a credential may be.
+#: The kinds of secrets that a credential may have.
 CREDENTIAL_KINDS = tuple(KINDS)

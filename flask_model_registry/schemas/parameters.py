@@ -62,7 +62,7 @@ class ParametersObject(JsonObject):
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> dict[str, Any] | None:
         parameters = super()._deserialize(value, *args, **options)
-        # Servers written in Go take a name in any case.
+        # Servers written in Go ignore the case of a name.
         names = {_folded(name) for name in parameters or ()}
         refused = {name: ["The caller sends this."] for name in OF_THE_CALLER & names}
         for name in OF_THE_CLIENT & names:
@@ -102,7 +102,7 @@ def _check_names(value: dict[Any, Any]) -> None:
 def _is_scalar(value: Any) -> bool:
     if isinstance(value, str):
         return _TEXT.match(value) is not None
-    if isinstance(value, int):  # a boolean is one, too
+    if isinstance(value, int):  # a boolean is an int, too
         return -_LARGEST <= value < _LARGEST
     return value is None or (isinstance(value, float) and math.isfinite(value))
 

@@ -22,7 +22,7 @@ _SENT = ModelUpdate().fields
 
 
 def _as_sent(name: str) -> dict[str, Any]:
-    """Return the metadata that a field has in a request."""
+    """Return the metadata of the same field in a request."""
     return {**_SENT[name].metadata}
 
 
@@ -322,7 +322,7 @@ class Problem(Growing):
         fields.Nested(FieldError), metadata=about("With 422: which fields are wrong.")
     )
     error = fields.Nested(
-        OpenAIError, metadata=about("Below `/v1`: the same as OpenAI's clients read it.")
+        OpenAIError, metadata=about("Under `/v1`: the same error in OpenAI's format.")
     )
     result = fields.String(
         validate=OneOf(RESULTS), metadata=about("With 502 and 504: why asking the provider failed.")

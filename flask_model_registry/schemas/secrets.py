@@ -32,7 +32,7 @@ _HEADERS = (
 )
 _SETTING = Regexp(r"[\x21-\x7e]{1,255}\Z", error="Must be 1 to 255 visible ASCII characters.")
 
-_NO_ACCOUNT = "Must be the JSON key of a service account: the object, or its text."
+_NO_ACCOUNT = "Must be the JSON key of a service account, as an object or a string."
 _TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # not a password
 _UNIVERSE = "googleapis.com"
 _LONGEST_ACCOUNT = 16_384
@@ -47,7 +47,7 @@ _MEMBERS = {
 
 
 def is_header(name: str) -> bool:
-    """Return whether a header may be sent beside the API key."""
+    """Return whether a header may be sent in addition to the API key."""
     lower = name.lower().replace("_", "-")  # because WSGI servers treat both alike
     is_refused = lower in _REFUSED_HEADERS or lower.startswith(_REFUSED_PREFIXES)
     return _TOKEN.fullmatch(name) is not None and not is_refused
@@ -150,7 +150,7 @@ def _parsed(text: str) -> Any:
 
 
 def _part(pattern: str, text: str, **options: Any) -> ApiKey:
-    """Return the field for a part of an AWS access key."""
+    """Return the field for one part of an AWS access key."""
     validator = Regexp(rf"{pattern}\Z", error="Is not valid. Copy it from AWS.")
     return ApiKey(load_only=True, validate=validator, metadata=about(text), **options)
 
@@ -184,7 +184,9 @@ class AccountSecretFields(StrictSchema):
     api_key = ApiKey(load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
     headers = SecretHeaders(
         load_only=True,
-        metadata=about("Write-only: sent with each request beside the API key.", type="object"),
+        metadata=about(
+            "Write-only: sent with each request, as well as the API key.", type="object"
+        ),
     )
     access_key_id = _access_key_id()
     secret_access_key = _secret_access_key()

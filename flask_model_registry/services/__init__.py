@@ -1,1 +1,1 @@
-"""What the registry does with models, grants, defaults and API keys; doesn't import Flask."""
+"""The registry's work on models, grants, defaults and API keys, without Flask."""

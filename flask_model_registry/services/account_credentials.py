@@ -43,7 +43,7 @@ _NOT_MERGED = "The secret is kept elsewhere, so it can't be changed in part. Rep
 
 
 class AccountCredentials:
-    """The credentials of one registry in one app; only its owner sees a credential."""
+    """The credentials of one registry in one app, each of which only its owner sees."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AccountCredentials:
         self._new_uuid = new_uuid
         self._tables = tables = rows.queries.access.tables
         self._table = tables.credentials
-        self._columns = readable_columns(tables.credentials, "secret_names")
+        self._columns = readable_columns(tables.credentials)
         self._account_models = AccountModels(rows)
 
     def create(self, actor: Actor, fields: Mapping[str, Any]) -> Mapping[Any, Any]:
@@ -70,7 +70,7 @@ class AccountCredentials:
         Raises:
             ValidationError: The provider is unknown, the base URL is refused, or the
                 ``secret_source`` gives no secret for a reference.
-            CredentialNameTakenError: The actor has one with this name.
+            CredentialNameTakenError: The actor has a credential with this name.
         """
         row = {**self._new_row(actor, fields), **self._destination(fields, fields["kind"])}
         self._check_reference(row, fields)
@@ -85,7 +85,7 @@ class AccountCredentials:
     ) -> Sequence[types.Credential]:
         """Return the actor's credentials, ordered by id."""
         is_theirs = (self._table.c.owner_id == actor.key) & (self._table.c.id > after)
-        shown = (each for each in self._columns if each.name != "ciphertext")  # which may be long
+        shown = (each for each in self._columns if each.name != "ciphertext")  # may be long
         statement = sa.select(*shown).where(is_theirs).order_by(self._table.c.id).limit(limit)
         rows = self._rows.connect().execute(statement).mappings()
         return [credential_to_dict(row) for row in rows]
@@ -94,19 +94,22 @@ class AccountCredentials:
         """Return the row of one of the actor's credentials.
 
         Raises:
-            NotFoundError: The actor has none with this id.
+            NotFoundError: The actor has no credential with this id.
         """
         return self._find(self._rows.connect(), actor, credential_id)
 
     def update(
         self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]
     ) -> Mapping[Any, Any]:
-        """Change some fields and return the row. The models move along with their credential.
+        """Change some fields and return the row.
+
+        Models at the old base URL get the new provider and base URL too.
 
         Raises:
-            ValidationError: It would move without its whole secret, or the ``secret_source`` gives
-                none for a new reference.
-            CredentialInUseError: It would move, and some of its models are at another path.
+            ValidationError: The provider or origin changes without the whole secret, or the
+                ``secret_source`` returns none for a new reference.
+            CredentialInUseError: The provider or origin changes, but some of the models are at
+                another path.
             ForbiddenError: A model is shared with everyone, and the actor may not share.
         """
         has_secret = not {"secret", "reference"}.isdisjoint(fields)
@@ -130,6 +133,8 @@ class AccountCredentials:
                 now = self._clock()
                 models = self._account_models.move(actor, locked, new, moved=moved, now=now)
             new = self._write(locked, changed) if changed else dict(old)
+            if "settings" in changed:
+                self._account_models.forget_tests(locked)
         self._send_updated(actor, new, changed)
         for each in models:
             self._rows.send_signal(signals.updated, actor, each.row, changed=address)
@@ -154,7 +159,7 @@ class AccountCredentials:
             times = {"updated_at": now, "credential_updated_at": now}
             detached = [each.write({"credential_id": None, **times}) for each in models]
             is_it = self._table.c.id == locked.row["id"]
-            # A model that 0.1.0 or SQL gave another owner may still refer to it.
+            # A model that 0.1.0 or SQL gave to another owner may still refer to the credential.
             locked.connection.execute(detachment(self._tables, is_it))
             locked.connection.execute(sa.delete(self._table).where(is_it))
         for each in detached:
@@ -175,10 +180,10 @@ class AccountCredentials:
 
         Raises:
             ForbiddenError: A model is shared with everyone, and the actor may not share.
-            UnreadableCredentialError: The present secret can't be decrypted, for a merge.
+            UnreadableCredentialError: For a merge, the present secret can't be decrypted.
             ValidationError: The kind has other fields, there would be too many headers, or the
                 ``secret_source`` gives no secret for a new reference.
-            ConflictError: The secret is kept elsewhere, for a merge.
+            ConflictError: For a merge, the secret is kept elsewhere.
         """
         if "reference" in fields:
             self._check_reference(self.get(actor, target.ref), fields)
@@ -201,7 +206,7 @@ class AccountCredentials:
         """Lock one of the actor's credentials while the block writes.
 
         Raises:
-            NotFoundError: The actor has none with this id.
+            NotFoundError: The actor has no credential with this id.
             PreconditionFailedError: It is not in the state that the actor expects.
         """
         with self._rows.write_transaction(actor.key) as connection:
@@ -251,7 +256,7 @@ class AccountCredentials:
         return int(inserted.id)  # type: ignore[union-attr]  # one row
 
     def _destination(self, fields: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        """Return the columns that say where a credential may be sent."""
+        """Return the columns that decide where a credential may be sent."""
         provider = self._providers.catalogue.canonical(fields["model_provider"])
         base_url = fields["base_url"] and self._providers.base_url_of(fields["base_url"], provider)
         if problems := [*self._providers.problems(provider, base_url, kind)]:
@@ -268,7 +273,7 @@ class AccountCredentials:
         return new
 
     def _check_reference(self, row: Mapping[Any, Any], fields: Mapping[str, Any]) -> None:
-        """Ask the host about a reference, before a lock is held: it may take its time."""
+        """Ask the host about a reference before a lock is held, because that may take long."""
         if "reference" in fields:
             self._secrets.secret_source.check(row, fields["reference"])
 
@@ -290,7 +295,8 @@ class AccountCredentials:
         statement = sa.select(*self._columns).where(is_theirs)
         row = connection.execute(statement).mappings().first()
         if lock and row is not None:
-            # Others never wait for its lock, as they would on MariaDB: that would tell of it.
+            # Other users must not wait for its lock, as they would on MariaDB, because that reveals
+            # it.
             row = connection.execute(statement.with_for_update()).mappings().first()
         if row is None:
             raise NotFoundError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..policy import check_none_elsewhere, check_shared_key
-from .rows import LockedModel
+from .rows import UNTESTED, LockedModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ class AccountModels:
     def __init__(self, rows: Rows) -> None:
         self._access = rows.queries.access
         self._models = rows.queries.access.tables.models
-        # There may be many, each with long texts and parameters.
+        # There may be many models, each with long texts and parameters.
         self._columns = [self._models.c[name] for name in _COLUMNS]
 
     def lock(self, actor: Actor, locked: LockedCredential) -> Sequence[LockedModel]:
-        """Lock the models of a credential, by id, and return them, each with a few columns."""
+        """Lock a credential's models in the order of ids, and return a few columns of each."""
         statement = sa.select(*self._columns).where(self._uses(locked)).order_by(self._models.c.id)
         rows = locked.connection.execute(statement.with_for_update()).mappings().all()
         return [LockedModel(locked.connection, actor, row, (), self._access) for row in rows]
@@ -48,7 +48,7 @@ class AccountModels:
         """Check that the actor may change the secret of models shared with everyone.
 
         Raises:
-            ForbiddenError: There are some, and the actor may not share.
+            ForbiddenError: There are such models, and the actor may not share.
         """
         is_shared = self._models.c.is_shared == sa.true()
         shared = sa.select(self._models.c.id).where(self._uses(locked), is_shared)
@@ -71,7 +71,7 @@ class AccountModels:
             moved: Whether the provider or the origin changes.
 
         Raises:
-            CredentialInUseError: That changes, and some are at their own path.
+            CredentialInUseError: It changes, but some models are at their own path.
         """
         models = self.lock(actor, locked)
         elsewhere = [each.row for each in models if each.row["base_url"] != locked.row["base_url"]]
@@ -81,6 +81,15 @@ class AccountModels:
         destination["updated_at"] = now
         here = (each for each in models if each.row["base_url"] == locked.row["base_url"])
         return [each.write(destination) for each in here]
+
+    def forget_tests(self, locked: LockedCredential) -> None:
+        """Forget the last tests of the models that use a credential.
+
+        Their tags stay, because nothing that the models show has changed.
+        """
+        # All, because a test that is running may have written its result meanwhile.
+        change = sa.update(self._models).where(self._uses(locked))
+        locked.connection.execute(change, UNTESTED)
 
     def _uses(self, locked: LockedCredential) -> sa.ColumnElement[bool]:
         """Return the condition that a model uses a credential and has the same owner."""

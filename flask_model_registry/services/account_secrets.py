@@ -34,7 +34,7 @@ _NOT_VALID = "The stored secret isn't valid. Set a new one."
 
 @dataclass(frozen=True)
 class AccountSecret:
-    """The secret of a credential: the parts that its kind has, and headers to send beside them."""
+    """The secret of a credential: the parts that its kind has, and headers to send with them."""
 
     kind: str
     parts: Mapping[str, Secret]
@@ -42,7 +42,7 @@ class AccountSecret:
 
     @classmethod
     def of_key(cls, api_key: Secret) -> AccountSecret:
-        """Return the secret that is an API key alone."""
+        """Return a secret with only an API key."""
         return cls("key", {"api_key": api_key})
 
     @classmethod
@@ -50,7 +50,7 @@ class AccountSecret:
         """Return the secret for valid fields of a request.
 
         Args:
-            path: What comes before the name of a field in errors, such as ``secret.``.
+            path: The text before the name of a field in errors, such as ``secret.``.
 
         Raises:
             ValidationError: The kind has other fields.
@@ -62,13 +62,13 @@ class AccountSecret:
 
     @property
     def api_key(self) -> Secret:
-        """The API key; of another kind one that raises :exc:`UnsupportedClientError`."""
+        """The API key. For other kinds, revealing it raises :exc:`UnsupportedClientError`."""
         if self.kind == "key":
             return self.parts["api_key"]
         return NoSecret(partial(refused, self.kind, "API key"))
 
     def revealed(self) -> dict[str, Any]:
-        """Return all in plain, as the fields of a request."""
+        """Return all parts in the clear, as the fields of a request."""
         parts: dict[str, Any] = {name: each.reveal() for name, each in self.parts.items()}
         if self.kind != "key":
             return parts
@@ -90,7 +90,7 @@ class AccountSecret:
             UnreadableCredentialError: The document isn't such a secret, or has a refused header.
         """
         parts: dict[str, Any] = {}
-        with suppress(ValueError, TypeError, RecursionError):  # which hold the text
+        with suppress(ValueError, TypeError, RecursionError):  # the frames hold the text
             parts = dict(json.loads(document.reveal(), object_hook=_hidden))
         if kind != "key":
             return cls._of_cloud(kind, parts)
@@ -99,7 +99,7 @@ class AccountSecret:
             isinstance(each, Secret) for each in (api_key, *headers.values())
         ):
             raise UnreadableCredentialError(_NOT_VALID)  # the host's secret_box returned it
-        if not all(map(is_header, headers)):  # allowed when it was stored
+        if not all(map(is_header, headers)):  # it was allowed when it was stored
             raise UnreadableCredentialError(
                 "The credential has a header that is no longer allowed. Set a new secret."
             )
@@ -107,7 +107,7 @@ class AccountSecret:
 
     @classmethod
     def _of_cloud(cls, kind: str, parts: dict[str, Any]) -> AccountSecret:
-        # As strictly as it was written, because a box of the host's may return something else.
+        # As strict as when it was written, because the host's own box may return something else.
         with suppress(ValidationError, LookupError):
             return cls.from_fields(kind, load(_WHOLE, parts))
         raise UnreadableCredentialError(_NOT_VALID)
@@ -116,7 +116,7 @@ class AccountSecret:
 def bound(
     credential: Mapping[Any, Any], destination: Mapping[Any, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the row to encrypt or decrypt a credential's secret for.
+    """Return the row that a credential's secret is encrypted for.
 
     The prefix "credential " differs from the uuids of models. So a secret that is copied into a
     model's row, or into another credential's, can't be decrypted there.
@@ -127,6 +127,7 @@ def bound(
     """
     place = credential if destination is None else destination
     return {
+        "what": f"credential {credential.get('id')}",  # in the log
         "uuid": f"credential {credential['uuid']}",
         "model_provider": place["model_provider"],
         "base_url": place["base_url"],
@@ -138,9 +139,9 @@ def bound(
 def with_credential(
     rows: Rows, row: Mapping[Any, Any], connection: sa.Connection | None = None
 ) -> dict[Any, Any]:
-    """Return a model's row with the credential that it uses, if its owner still has that.
+    """Return a model's row with the credential that it uses, if its owner still has the credential.
 
-    The model's own API key comes first, because 0.1.0 may run beside this version: it sets API
+    The model's own API key comes first, because 0.1.0 may run alongside this version: it sets API
     keys and doesn't know credentials.
     """
     if row["ciphertext"] is not None:
@@ -162,13 +163,13 @@ def seal(
 
 
 def without_secret(reference: str | None) -> dict[str, Any]:
-    """Return the columns of a credential that has no secret, or has it elsewhere."""
+    """Return the columns of a credential without a secret, or with one kept elsewhere."""
     names: dict[str, list[str]] = {"secrets": [], "headers": []}
     return {"reference": reference, "ciphertext": None, "key_id": None, "secret_names": names}
 
 
 def merged_secret(old: AccountSecret, change: Mapping[str, Any]) -> AccountSecret:
-    """Return a secret with a change (RFC 7396): null removes one header, or what may be absent.
+    """Return a secret with a change (RFC 7396): null removes a header, or an optional part.
 
     Raises:
         ValidationError: The kind has other fields, or there would be too many headers, or they

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ..db.representation import utc_now
 from ..db.users import Person, find_user
 from .account_credentials import AccountCredentials
 from .attachments import Attachments
@@ -18,7 +19,7 @@ from .grants import Grants
 from .key_check import EncryptionKeys
 from .models import ModelService
 from .ownership import Ownership
-from .rows import Rows, utc_now
+from .rows import Rows
 from .secret_source import SecretSource
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from ..policy import Actor
     from ..providers.app_providers import Providers
     from ..users import Users
-    from .encryption import SecretBox
+    from .secret_box import SecretBox
 
 
 @dataclass(frozen=True)
 class Services:
-    """What belongs to one app: a service for each subject, its users and settings."""
+    """The services of one app, one for each subject, with its users and settings."""
 
     users: Users
     rows: Rows
@@ -68,7 +69,7 @@ class Services:
         """Return the services of an app.
 
         Args:
-            sender: Returns the sender of signals, or services kept by app would keep the app.
+            sender: Returns the sender of signals; a reference to the app here would keep it alive.
         """
         credentials = CredentialService(
             secret_box, SecretSource(secret_source, users, providers), providers
@@ -116,7 +117,8 @@ class Services:
         Raises:
             NotFoundError: There is no such user, or the user is not active.
         """
-        # Undone alone: PostgreSQL ends the transaction over a text that no primary key can be.
+        # In a savepoint, because PostgreSQL aborts the transaction if the text can't be a primary
+        # key.
         with self.rows.write_transaction() as connection:
             key = find_user(connection, self.rows.queries.access.tables, Person(text))
         return self.users.from_key(key)

@@ -47,7 +47,7 @@ class Attachments:
         self._new_uuid = new_uuid
 
     def attach(self, actor: Actor, target: ModelRef, credential_id: int) -> None:
-        """Have the actor's own model use the actor's credential, and no API key of its own.
+        """Have the actor's model use the actor's credential instead of an API key of its own.
 
         Raises:
             NotFoundError: The model isn't found, or the actor has no such credential.
@@ -84,7 +84,7 @@ class Attachments:
         with self._rows.lock_model(actor, ModelRef(fields["from_model"]), Action.SHARE) as locked:
             if locked.row["credential_id"] is not None:
                 raise ConflictError("The model already uses a credential.")
-            # Against the order of locks, but no other transaction can see the new credential.
+            # Not in the order of locks, but no other transaction can see the new credential.
             credential = self._accounts.insert_for(locked, fields)
             given = self._use(locked, credential)
         self._accounts.send(signals.credential_created, actor, credential)
@@ -98,7 +98,7 @@ class Attachments:
 
         Raises:
             NotFoundError: The actor has no such credential.
-            ValidationError: A model isn't valid, or at another origin than the credential.
+            ValidationError: A model isn't valid, or its origin isn't the credential's.
             ForbiddenError: One is to be shared with everyone, and the actor may not.
             ModelIdTakenError: The actor, or the shared models, have one of the ``model_id``s.
         """
@@ -153,7 +153,7 @@ class Attachments:
     def _check_not_taken(
         self, connection: sa.Connection, actor: Actor, model_ids: Sequence[str]
     ) -> None:
-        """Name all taken ids in one error; the constraint would refuse them without names."""
+        """Name all taken ids in one error, because the constraint alone would not name them."""
         models = self._rows.queries.access.tables.models.c
         is_it = (models.owner_id == actor.key) & models.model_id.in_(model_ids)
         if names := sorted(connection.scalars(sa.select(models.model_id).where(is_it))):

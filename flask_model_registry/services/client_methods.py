@@ -26,10 +26,10 @@ _OF_CLOUDS = {
 
 
 def require(model: ResolvedModel, method: str) -> None:
-    """Check that a model has a method that not each has.
+    """Check that a model has a method, because not every model has all.
 
     Raises:
-        UnsupportedClientError: It hasn't; the message names those that it has.
+        UnsupportedClientError: It lacks the method; the message names those that it has.
     """
     if model.kind != "key":
         if method not in _OF_CLOUDS[model.kind]:
@@ -46,7 +46,7 @@ def require(model: ResolvedModel, method: str) -> None:
 
 
 def refused(kind: str, what: str) -> UnsupportedClientError:
-    """Return the error for what a model with a credential of a cloud's kind has not."""
+    """Return the error for a method that a model with a cloud credential lacks."""
     has = " and ".join(f"{each}()" for each in _OF_CLOUDS[kind])
     return UnsupportedClientError(
         f"A model whose credential is of the kind {kind} has no {what}; it has {has}."
@@ -56,6 +56,6 @@ def refused(kind: str, what: str) -> UnsupportedClientError:
 def made_by_hand() -> ConfigError:
     """Return the error for a model that no registry has resolved."""
     return ConfigError(
-        "this model was made by hand, so that no address policy applies to it; take an HTTP client "
-        "from what registry.resolve() or registry.default() return"
+        "this model was made by hand, so no address policy applies to it; take an HTTP client from "
+        "a model that registry.resolve() or registry.default() returned"
     )

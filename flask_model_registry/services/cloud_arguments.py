@@ -1,4 +1,4 @@
-"""The keyword arguments of SDKs for credentials of clouds, which have no API key."""
+"""The keyword arguments of SDKs for cloud credentials, which have no API key."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from .resolved_model import ResolvedModel
 
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-# LiteLLM prefers these to the access key that it is given, and no argument stops it.
+# LiteLLM prefers these to the access key that it is given, and no argument prevents that.
 _DIVERTING = ("AWS_PROFILE_NAME", "AWS_ROLE_NAME", "AWS_WEB_IDENTITY_TOKEN")
 
 
 def for_boto3(model: ResolvedModel, config: Any) -> dict[str, Any]:
     """Return the keyword arguments of ``boto3.client``."""
     ours = _imported("botocore.config", "boto3").Config(
-        # Otherwise an AWS_BEARER_TOKEN_BEDROCK of the environment replaces the access key.
+        # Otherwise an AWS_BEARER_TOKEN_BEDROCK in the environment replaces the access key.
         signature_version="v4",
         ignore_configured_endpoint_urls=True,
     )
@@ -74,7 +74,7 @@ def for_litellm(model: ResolvedModel) -> dict[str, Any]:
         }
     if diverting := [name for name in _DIVERTING if name in os.environ]:
         raise ConfigError(
-            f"LiteLLM would use {diverting[0]} of the environment instead of the stored access "
+            f"LiteLLM would use {diverting[0]} from the environment instead of the stored access "
             "key; unset it, or call the model with boto3_kwargs()"
         )
     # Chats name the route too, because LiteLLM takes some names for another route.
@@ -85,7 +85,8 @@ def for_litellm(model: ResolvedModel) -> dict[str, Any]:
         "aws_region_name": model.settings["region"],
         "aws_access_key_id": model.secrets["access_key_id"].reveal(),
         "aws_secret_access_key": model.secrets["secret_access_key"].reveal(),
-        # All three are passed, even if empty: LiteLLM takes what is missing from the environment.
+        # All three are passed, even if empty, because LiteLLM takes missing ones from the
+        # environment.
         "aws_session_token": "" if token is None else token.reveal(),
         "api_key": "",
         "aws_bedrock_runtime_endpoint": model.base_url,

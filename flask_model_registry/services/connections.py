@@ -1,4 +1,4 @@
-"""Test models, saved or not. No connection to the database is held while providers are asked."""
+"""Test models, saved or not. No database connection is held while a provider is asked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..providers.calls import CALLED, CalledModel
 from ..secret import Secret
 from .account_secrets import AccountSecret, bound, with_credential
 from .last_test import keep_test
+from .stored import check_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     Rest: TypeAlias = Callable[[], dict[str, Any]]
 
 
-# By setting. https://platform.openai.com/docs/api-reference/authentication
+# Headers by setting. https://platform.openai.com/docs/api-reference/authentication
 _OPENAI_HEADERS = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
 
 
@@ -47,8 +48,8 @@ class SavedTest:
 
     Attributes:
         run: Runs the test, without a connection to the database.
-        keep: Writes its result to the model's row, in a transaction of its own; ``None`` if it
-            was another model's.
+        keep: Writes its result to the model's row, in a transaction of its own; ``None`` if
+            another model was tested.
     """
 
     run: Rest
@@ -99,8 +100,8 @@ class ConnectionService:
             ForbiddenError: The test needs permission to edit the model.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
-            NoAddressError: It has no ``base_url``, and its provider is not known any more.
-            ConflictError: Its provider cannot be tested, or its category not be called.
+            NoAddressError: It has no ``base_url``, and its provider is no longer known.
+            ConflictError: Its provider cannot be tested, or its category cannot be called.
         """
         at = self._clock()
         is_other = model_name is not None
@@ -121,7 +122,7 @@ class ConnectionService:
         Raises:
             NotFoundError: The actor sees no such model.
             ForbiddenError: The actor may not edit the model.
-            RegistryError: As for a test.
+            RegistryError: The same errors as for a test.
         """
         row = self._saved(actor, ref, Action.EDIT)
         return partial(self._names, actor, row, self._readable(row))
@@ -129,7 +130,7 @@ class ConnectionService:
     def of_credential(
         self, actor: Actor, credential_id: int | str, called: CalledModel, *, billed: bool = False
     ) -> Rest:
-        """Test whether a credential of the actor's reaches a model.
+        """Test whether the actor's credential can reach a model.
 
         Args:
             billed: Whether to call the model once, instead of looking for it in a list.
@@ -137,7 +138,7 @@ class ConnectionService:
         Raises:
             NotFoundError: The actor has no such credential.
             UnreadableCredentialError: Its secret can't be decrypted.
-            ConflictError: Its provider cannot be tested, or the category not be called.
+            ConflictError: Its provider cannot be tested, or the category cannot be called.
         """
         row = self._account(actor, credential_id)
         secret = self._readable(row)
@@ -146,11 +147,11 @@ class ConnectionService:
         return partial(self._probe, actor, row, secret, called, billed=billed)
 
     def names_of_credential(self, actor: Actor, credential_id: int | str) -> Rest:
-        """Ask the provider of a credential of the actor's which models it serves.
+        """Ask the provider of the actor's credential which models it serves.
 
         Raises:
             NotFoundError: The actor has no such credential.
-            RegistryError: As for a test.
+            RegistryError: The same errors as for a test.
         """
         row = self._account(actor, credential_id)
         return partial(self._names, actor, row, self._readable(row))
@@ -172,8 +173,9 @@ class ConnectionService:
     def _readable(self, row: Mapping[Any, Any]) -> AccountSecret:
         try:
             secret = self._credentials.secret(row)
-        except UnreadableCredentialError:  # why is for the operator
+        except UnreadableCredentialError:  # only the operator learns why
             raise UnreadableCredentialError("There is no readable API key. Enter one.") from None
+        check_stored(row)
         if secret.kind != "key":
             raise ConflictError(f"A credential of the kind {secret.kind} can't be tested.")
         self._providers.base_url(row)
@@ -192,7 +194,7 @@ class ConnectionService:
             raise ConflictError(f"This provider has no API to call {category} models.")
 
     def of_submitted(self, actor: Actor, fields: Mapping[str, Any]) -> Rest:
-        """Test what was sent, which need not be saved.
+        """Test the submitted model, which need not be saved.
 
         Raises:
             ValidationError: The base URL may not be called, or the provider cannot be tested.
@@ -245,7 +247,7 @@ class ConnectionService:
             return {"models": self._client.names(*where, **sent.revealed())}
 
     def _with_settings(self, place: Mapping[str, Any], secret: AccountSecret) -> AccountSecret:
-        """Return the secret with the headers that ``openai_kwargs()`` has OpenAI's SDK send."""
+        """Return the secret with the headers that OpenAI's SDK sends for ``openai_kwargs()``."""
         settings = (place.get("credential") or {}).get("settings") or {}
         if self._providers.catalogue[place["model_provider"]].dialect != "openai":
             return secret

@@ -10,15 +10,10 @@ import sqlalchemy as sa
 
 from .. import signals
 from ..db.access import parameters_of
+from ..db.columns import readable
 from ..db.representation import to_dict
 from ..db.session import upsert
-from ..errors import (
-    BlockedAddressError,
-    NoAddressError,
-    NotFoundError,
-    UnreadableCredentialError,
-    ValidationError,
-)
+from ..errors import ConflictError, NotFoundError, ValidationError
 from ..policy import Action, allowed_actions, check_default, check_released, check_sharing
 from ..schemas.categories import CONFIG_TYPES
 from .account_secrets import with_credential
@@ -56,14 +51,14 @@ class Defaults:
         self._rows = rows
         self._credentials = credentials
         self._tables = rows.queries.access.tables
-        self._effective = rows.queries.defaults()
+        self._effective = readable(rows.queries.defaults())
 
     def list(self, actor: Actor, *, scope: str) -> list[dict[str, Any]]:
-        """Return the defaults that apply to the actor. Scope ``app`` leaves out their own."""
+        """Return the defaults that apply to the actor. Scope ``app`` leaves out the actor's own."""
         return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES), scope)]
 
     def get(self, actor: Actor, config_type: str, *, scope: str) -> dict[str, Any]:
-        """Return the default that applies to the actor. Scope ``app`` leaves out their own."""
+        """Return the default that applies to the actor; scope ``app`` leaves out their own."""
         return self._one(actor, config_type, scope).shown()
 
     def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
@@ -92,7 +87,7 @@ class Defaults:
         """Clear a default.
 
         Raises:
-            NotFoundError: Nothing was set.
+            NotFoundError: No default was set.
         """
         table, owner = self._scoped(actor, config_type, scope)
         key = {**owner, "config_type": config_type}
@@ -112,12 +107,12 @@ class Defaults:
             check_released(locked.actions, types)
 
     def clear_all(self, locked: LockedModel) -> None:
-        """Remove all defaults that are this model."""
+        """Remove all defaults with this model."""
         for table in (self._tables.defaults, self._tables.app_defaults):
             locked.connection.execute(sa.delete(table).filter_by(model_row_id=locked.row["id"]))
 
     def clear_declined(self, locked: LockedModel) -> None:
-        """Remove the actor's defaults that are this model, unless they still see it."""
+        """Remove the actor's defaults with this model, unless the actor still sees it."""
         others = [grant for grant in locked.grants if grant["user_id"] is None]
         if Action.USE in allowed_actions(locked.actor, locked.row, others):
             return
@@ -125,14 +120,14 @@ class Defaults:
         locked.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
 
     def clear_invisible(self, locked: LockedModel) -> None:
-        """Remove the defaults of users who no longer see this model."""
+        """Remove the defaults with this model of users who no longer see it."""
         if locked.row["is_shared"]:
             return
         row_id, connection = locked.row["id"], locked.connection
         connection.execute(sa.delete(self._tables.app_defaults).filter_by(model_row_id=row_id))
         defaults, grants = self._tables.defaults, self._tables.grants.c
-        # Only the host knows who is in which group. While there are grants to groups, the defaults
-        # of all other users stay, and are skipped if they no longer apply.
+        # Only the host knows who is in which group. While the model is granted to groups, users'
+        # defaults stay, but are skipped if they no longer apply.
         may_see = sa.exists().where(
             grants.model_row_id == row_id,
             grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
@@ -166,7 +161,7 @@ class Defaults:
             if row["credential_id"] is not None:
                 row = with_credential(self._rows, row)
             resolved = self._credentials.resolved(row)
-        except (NoAddressError, BlockedAddressError, UnreadableCredentialError):
+        except ConflictError:
             return None
         return Default(config_type, _SOURCES[row["rank"]], row, resolved)
 
@@ -183,5 +178,5 @@ class Defaults:
 
 
 def _checked(config_type: str) -> None:
-    if config_type not in tuple(CONFIG_TYPES):  # it may be of any type, unhashable too
+    if config_type not in tuple(CONFIG_TYPES):  # it may be of any type, even unhashable
         raise NotFoundError(f"Unknown config_type. It must be one of: {', '.join(CONFIG_TYPES)}.")

@@ -113,7 +113,7 @@ class Details:
         place = {name: row[name] for name in ("model_provider", "base_url")}
         if _uses_account(row):
             account = {"kind": row["account_kind"], "settings": row["account_settings"]}
-            place["credential"] = account  # which says where, for a cloud
+            place["credential"] = account  # for a cloud, its settings decide the URL
         try:
             return self._providers.base_url(place)
         except NoAddressError:
@@ -126,7 +126,7 @@ def parameters_to_dict(row: Mapping[Any, Any]) -> types.Parameters:
 
 
 def _uses_account(row: Mapping[Any, Any]) -> bool:
-    """Return whether a model uses a credential; its own API key comes before that."""
+    """Return whether a model uses a credential; its own API key takes precedence."""
     return row["account_id"] is not None and not row["has_own_key"]
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..db.keys import has_key
 from ..db.session import NO_TABLES, enforces_foreign_keys
 from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
+from .stored import unreadable_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from ..users import Users
     from .key_check import EncryptionKeys
 
-_NAMED = 20  # models that a finding names
-_BATCH = 10_000  # models that one statement looks at
+_NAMED = 20  # the number of models that a finding names
+_BATCH = 10_000  # the number of models that one statement reads
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the registry: ``ok``, a ``warning`` or an ``error`` with the remedy."""
+    """A finding about the registry: ``ok``, a ``warning``, or an ``error`` with the fix."""
 
     level: str
     text: str
@@ -35,12 +36,12 @@ class Finding:
 def findings(
     connection: sa.Connection, keys: EncryptionKeys, *, users: Users, providers: Providers
 ) -> Iterator[Finding]:
-    """Yield what can be found out without decrypting an API key."""
+    """Yield all findings that need no decryption."""
     tables = keys.tables
     yield Finding("ok", f"the database is {connection.dialect.name}")
     if missing := [table.name for table in tables.all() if not _works(connection, table)]:
         yield Finding("error", f"{NO_TABLES} ({', '.join(missing)})")
-    if _has(connection, tables.models):  # of an earlier version too: what a migration asks for
+    if _has(connection, tables.models):  # even of an earlier version
         if connection.dialect.name == "sqlite":
             yield from _foreign_keys(connection, tables)
         yield from _uuids(connection, tables)
@@ -55,6 +56,7 @@ def findings(
     yield from _counts(connection, tables)
     yield from _grants(connection, tables)
     yield from _models(connection, tables, providers)
+    yield from _stored(connection, tables)
     yield from _references(connection, keys)
     yield from _keys(connection, keys)
 
@@ -95,12 +97,17 @@ def _foreign_keys(connection: sa.Connection, tables: Tables) -> Iterator[Finding
 
 
 def _left_behind(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    for table, what in ((tables.models, "models"), (tables.credentials, "credentials")):
-        if not _has(connection, table):
+    users = {
+        "models": tables.models.c.owner_id,
+        "credentials": tables.credentials.c.owner_id,
+        "grants": tables.grants.c.user_id,
+        "defaults": tables.defaults.c.user_id,
+    }
+    for what, user in users.items():
+        if not _has(connection, user.table):
             continue
-        user_missing = orphans(tables)(table.c.owner_id)
-        statement = sa.select(sa.func.count()).select_from(table).where(user_missing)
-        if count := connection.scalar(statement):
+        is_gone = user.is_not(None) & orphans(tables)(user)  # groups have grants, too
+        if count := connection.scalar(sa.select(sa.func.count()).where(is_gone)):
             yield Finding(
                 "error",
                 f"{count} {what} are of users who are gone; delete them as docs/databases.md shows",
@@ -161,8 +168,8 @@ def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     if count := connection.scalar(stale):
         yield Finding(
             "warning",
-            f"{count} grants are of a model that is gone, or has another model_id than they say; "
-            "delete them, or give them the model's",
+            f"{count} grants are of a model that is gone, or whose model_id isn't the grant's; "
+            "delete these grants, or set their model_id to the model's",
         )
 
 
@@ -184,13 +191,26 @@ def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> 
         yield Finding("warning", f"{count} models such as {first} cannot be called: {problem}")
 
 
+def _stored(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for what, name, row_id in unreadable_rows(connection, tables):
+        counted = found.setdefault((what, name), [0, row_id])
+        counted[0] += 1
+    for (what, name), (count, first) in found.items():
+        yield Finding(
+            "error",
+            f"the {name} of {count} {what} such as {first} can't be read, so calls with them are "
+            "refused; their owners can set them again",
+        )
+
+
 def _places(
     connection: sa.Connection, tables: Tables
 ) -> Iterator[tuple[str, str | None, int, int]]:
     """Yield providers and base URLs, how many models each has, and the first of these.
 
-    Each model may have a base URL of its own, so it counts so many models at a time, and yields a
-    base URL again if others have it too.
+    Each model may have its own base URL, so this counts one batch of models at a time, and yields a
+    base URL again if a later batch has it too.
     """
     models, credentials = tables.models, tables.credentials
     some = (
@@ -200,7 +220,7 @@ def _places(
         .limit(_BATCH)
         .subquery()
     )
-    # Outside of the batch, or a database may join all models for each.
+    # Outside of the batch, or a database may join all models for each batch.
     joined = some.outerjoin(credentials, credentials.c.id == some.c.credential_id)
     place = (some.c.model_provider, some.c.base_url, credentials.c.kind)
     first, end = sa.func.min(some.c.id), sa.func.max(some.c.id)
@@ -209,7 +229,7 @@ def _places(
     while rows := connection.execute(statement, {"last": last}).all():
         for provider, base_url, kind, count, first_id, last_id in rows:
             last = max(last, last_id)
-            if kind in {None, "key"}:  # those of clouds are called without a base URL
+            if kind in {None, "key"}:  # cloud models are called without a base URL
                 yield provider, base_url, count, first_id
 
 
@@ -228,9 +248,10 @@ def _references(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Fin
 
 def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:
     if keys.credentials.key_ids is None:
-        yield Finding("warning", "the secret_box has no key_ids; only verify-keys tells what opens")
+        text = "the secret_box has no key_ids; only verify-keys shows what can be decrypted"
+        yield Finding("warning", text)
     for key in keys.counts(connection):
-        counted = f"API keys sealed with {key.key_id!r}: {key.count}"
+        counted = f"API keys encrypted with {key.key_id!r}: {key.count}"
         if key.problem:
             yield Finding("error" if keys.is_strict else "warning", f"{counted}; {key.problem}")
         elif key.state == "opens" and key.count:
@@ -238,4 +259,4 @@ def _keys(connection: sa.Connection, keys: EncryptionKeys) -> Iterator[Finding]:
         elif key.state == "opens":
             yield Finding("ok", f"{counted}; put it in front to use it, or keep it for backups")
         else:
-            yield Finding("ok", f"{counted}; it seals new ones")
+            yield Finding("ok", f"{counted}; it encrypts new ones")

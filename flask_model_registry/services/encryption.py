@@ -1,15 +1,18 @@
 """The API keys of models. Each can only be decrypted for its own model and base URL.
 
-The default is AES-256-GCM, which authenticates the row and the origin that it may be sent to.
+The default is AES-256-GCM, which also authenticates the row, and the origin that the key may be
+sent to.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,58 +25,24 @@ from ..errors import (
 from ..secret import clear_frames
 from .account_secrets import AccountSecret, bound
 from .resolved_model import ResolvedModel, Secret
+from .secret_box import REASONS, CannotOpenError, ChangedError, FormatError, UnknownKeyError
+from .stored import check_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..config import EncryptionKey
     from ..providers.app_providers import Providers
+    from .secret_box import SecretBox
     from .secret_source import SecretSource
 
+_log = logging.getLogger("flask_model_registry")
 _KEY_ID = re.compile(r"[!-~]{1,255}")
 _NONCE_BYTES = 12  # NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits
 _TAG_BYTES = 16
 _FORMAT = 1
-
-
-class CannotOpenError(Exception):
-    """A blob can't be decrypted: wrong encryption key, wrong context, or it was changed."""
-
-
-class SecretBox(Protocol):
-    """What the registry needs of an encryption backend.
-
-    Both methods may raise :exc:`UnavailableError`, such as when a server doesn't respond. Then
-    nothing is written, and requests return 503. The commands and ``registry.explain`` show its
-    text, so it must hold no part of a key. Any other exception is treated as a bug.
-
-    ``seal`` gets the API key as its argument. Delete that before an exception leaves ``seal``,
-    because error reports show local variables.
-
-    A backend may also have two attributes. ``key_id`` is the name of the encryption key that it
-    encrypts with now. It is stored beside each blob, and ``rotate-keys`` encrypts blobs with
-    another one again. ``key_ids`` are the names of all encryption keys that it decrypts with. If
-    they are there, the key check looks for any others.
-
-    Example:
-        >>> class Vault:
-        ...     def seal(self, plaintext, context):
-        ...         return vault.encrypt(plaintext.encode(), context.encode())
-        ...
-        ...     def open(self, blob, context):
-        ...         return vault.decrypt(blob, context.encode()).decode()
-    """
-
-    def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt, and bind the result to a context that is needed again to decrypt it."""
-        ...
-
-    def open(self, blob: bytes, context: str) -> str:
-        """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context.
-
-        Any other exception says nothing about the blob.
-        """
-        ...
+# The types of what the registry writes to columns of JSON.
+_OBJECT, _LIST, _STRINGS = {dict, NoneType}, {list, NoneType}, {str}
 
 
 class AesGcmBox:
@@ -116,19 +85,19 @@ class AesGcmBox:
         header_end = 2 + blob[1] if len(blob) > 1 else 2
         nonce_end = header_end + _NONCE_BYTES
         if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
-            raise CannotOpenError("it is no sealed key, or was cut short")
+            raise FormatError("it is not an encrypted key, or was cut short")
         header, nonce, ciphertext = blob[:header_end], blob[header_end:nonce_end], blob[nonce_end:]
         key = header[2:].decode("ascii", "replace")
         cipher = self._ciphers.get(key)
         if cipher is None:
-            raise CannotOpenError(f"the encryption key {key!r} is not configured")
+            raise UnknownKeyError(f"the encryption key {key!r} is not configured")
         try:
             return cipher.decrypt(nonce, ciphertext, header + context.encode()).decode()
         except InvalidTag:
-            problem = "it was changed or moved, or its encryption key was"
+            raise ChangedError("it or its encryption key was changed, or it was moved") from None
         except UnicodeDecodeError:
-            problem = "it holds no text"
-        raise CannotOpenError(problem)  # outside, as a UnicodeDecodeError holds what was opened
+            pass
+        raise FormatError("it holds no text")  # outside, as that error holds what was opened
 
 
 class CredentialService:
@@ -149,9 +118,9 @@ class CredentialService:
 
     @property
     def key_id(self) -> str | None:
-        """The id of the encryption key that encrypts now, if the backend names it."""
+        """The id of the encryption key that encrypts now, if the backend has ids."""
         key_id = getattr(self._secret_box, "key_id", None)
-        if key_id is None or key_id in (self.key_ids or ()):  # which are checked already
+        if key_id is None or key_id in (self.key_ids or ()):  # the ids were checked already
             return key_id
         return _checked(key_id)
 
@@ -165,25 +134,30 @@ class CredentialService:
         outer = sys.exc_info()[1]
         try:
             ciphertext = self._secret_box.seal(api_key.reveal(), context)
-        except BaseException as error:  # a box of the host's may hold the key
+        except BaseException as error:  # the host's own box may hold the key
             clear_frames(error, outer)
             raise
         return {"ciphertext": ciphertext, "key_id": key_id}
 
-    def open(self, row: Mapping[str, Any]) -> Secret:
+    def open(self, row: Mapping[str, Any], *, is_logged: bool = True) -> Secret:
         """Return the API key of the row.
+
+        Args:
+            is_logged: Whether to log why it can't be decrypted; commands print that themselves.
 
         Raises:
             UnreadableCredentialError: There is none, or it can't be decrypted for this row.
         """
         if "credential" in row:
-            return self.secret(row).api_key
+            return self.secret(row, is_logged=is_logged).api_key
         if row["ciphertext"] is None:
             raise UnreadableCredentialError("The model has no API key. Set one.")
         key_id = row["key_id"]
         if key_id is not None and self.key_ids is not None and key_id not in self.key_ids:
+            if is_logged:
+                _log_reason(row, UnknownKeyError)
             raise UnreadableCredentialError(
-                f"The stored API key is sealed with the encryption key {key_id!r}, which is not "
+                f"The stored API key is encrypted with the encryption key {key_id!r}, which is not "
                 "configured. Put the key back, or set a new API key."
             )
         context = self._context(row, key_id)
@@ -191,19 +165,22 @@ class CredentialService:
         try:
             return Secret(self._secret_box.open(row["ciphertext"], context))
         except CannotOpenError as error:
-            problem = str(error)
+            problem, kind = str(error), type(error)
         except BaseException as error:
             clear_frames(error, outer)
             raise
+        if is_logged:
+            _log_reason(row, kind)
         raise UnreadableCredentialError(
-            f"The stored API key does not open: {problem}. Put that back, or set a new API key."
+            f"The stored API key can't be decrypted: {problem}. Put that back, or set a new API "
+            "key."
         )
 
     def reseal(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
         """Return the columns with the row's API key, encrypted again and decrypted as a check.
 
         Raises:
-            ConfigError: It can't be decrypted.
+            ConfigError: The new result can't be decrypted.
         """
         columns = self.seal(row, api_key)
         with suppress(UnreadableCredentialError):
@@ -221,12 +198,20 @@ class CredentialService:
             UnreadableCredentialError: The secret is missing, can't be decrypted or isn't valid, or
                 the ``secret_source`` returns none.
         """
+        # Inline, because each call of a model passes here.
+        if not (
+            type(row["parameters"]) in _OBJECT
+            and type(row["info"]) in _OBJECT
+            and type(row["abilities"]) in _LIST
+            and {*map(type, row["abilities"] or ())} <= _STRINGS
+        ):
+            check_stored(row)
         base_url = self._providers.base_url(row)
         found = self._of_account(row) if "credential" in row else {"api_key": self.open(row)}
-        # The providers' own addresses were checked when the app was made.
+        # The providers' own base URLs were checked when the app was made.
         if row["base_url"] is not None and (problem := self._providers.problem(base_url)):
             raise BlockedAddressError(problem)
-        # What __init__ and __post_init__ do, without the two: each resolve would call them.
+        # The same as __init__ and __post_init__, but faster, because each resolve runs this.
         resolved = ResolvedModel.__new__(ResolvedModel)
         vars(resolved).update(
             id=row["id"],
@@ -249,13 +234,14 @@ class CredentialService:
             secrets={},
             _open_client=self._providers.open_client,
         )
-        # What a credential has instead of the above. The order of the attributes stays.
+        # Attributes of a credential replace those above. Their order stays.
         vars(resolved).update(found)
         return resolved
 
     def _of_account(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a resolved model has of its credential."""
+        """Return the attributes of a resolved model that come from its credential."""
         secret, credential = self.secret(row), row["credential"]
+        check_stored(row)
         found = {
             "api_key": secret.api_key,
             "headers": secret.headers,
@@ -266,31 +252,44 @@ class CredentialService:
             return found
         return {**found, "dialect": None, "kind": secret.kind, "secrets": secret.parts}
 
-    def secret(self, row: Mapping[str, Any]) -> AccountSecret:
-        """Return what a model is called with: its API key, or the secret of its credential.
+    def secret(self, row: Mapping[str, Any], *, is_logged: bool = True) -> AccountSecret:
+        """Return the secret for a model's calls: its API key, or the secret of its credential.
 
         Raises:
             UnreadableCredentialError: There is none, or it can't be decrypted for this row.
         """
         if "credential" not in row:
-            return AccountSecret.of_key(self.open(row))
+            return AccountSecret.of_key(self.open(row, is_logged=is_logged))
         if row["credential"] is None:
             raise UnreadableCredentialError("The model has no API key. Set one.")
         if row["credential"]["reference"] is not None:
             return self.secret_source.secret(row["credential"], row)
-        document = self.open(bound(row["credential"], row))
+        document = self.open(bound(row["credential"], row), is_logged=is_logged)
         return AccountSecret.of(document, row["credential"]["kind"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
-        # With the encryption key's id, so that a row under another one's can't be decrypted.
+        # With the encryption key's id, so that a row with another id can't be decrypted.
         # Rotation would skip such a row, and removing its encryption key would lose it.
         return f"{row['uuid']} {key_id} {self._providers.key_origin(row)}"
+
+
+def _log_reason(row: Mapping[str, Any], kind: type[CannotOpenError]) -> None:
+    what = row.get("what") or f"model {row.get('id')}"
+    reason = REASONS.get(kind, REASONS[CannotOpenError])
+    _log.warning(
+        "model registry: a stored API key can't be decrypted: %s, %s",
+        what,
+        reason,
+        extra={"model_registry_kind": "key-unreadable", "model_registry_reason": reason},
+    )
 
 
 def _checked(key_id: Any) -> str:
     # Databases must keep the id unchanged, or what is encrypted under it would be lost.
     if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
-        raise ConfigError("the key ids of the secret_box must be text of 1 to 255 visible ASCII")
+        raise ConfigError(
+            "the key ids of the secret_box must be strings of 1 to 255 visible ASCII characters"
+        )
     return key_id
 
 
@@ -298,7 +297,7 @@ def _encoded(plaintext: str) -> bytes:
     try:
         return plaintext.encode()
     except UnicodeEncodeError:
-        pass  # it holds the text
+        pass  # the exception holds the text
     finally:
         del plaintext
     raise ValueError("an API key must be text that UTF-8 can hold")

@@ -45,9 +45,9 @@ class ImportResult:
     """The result of a line.
 
     Attributes:
-        act: ``create``, ``update``, ``skip``, ``keep`` (it is there, and the same) or ``fail``.
-        about: The ``model_id``, or the name of the credential, if the line got as far as that,
-            and the problem.
+        act: ``create``, ``update``, ``skip``, ``keep`` (the same exists already) or ``fail``.
+        about: The ``model_id`` or the name of the credential, if the line has one, and the
+            problem.
     """
 
     number: int
@@ -59,13 +59,13 @@ class ImportResult:
 
 
 class Import:
-    """Registers models and credentials for their owners, by the rules that hold for these.
+    """Registers models and credentials for their owners, with the owners' rights.
 
     Commits nothing.
 
     Args:
-        owner: The primary key of the user who gets them, as a string; else each line names its
-            own.
+        owner: The primary key of the user who gets all, as a string; by default, each line names
+            its owner.
         on_conflict: What to do if the owner has a model with this ``model_id``, or a credential
             with this name: ``error``, ``skip``, or ``update`` it as ``PUT`` does.
     """
@@ -78,7 +78,7 @@ class Import:
         self._credential_names = ExchangedCredential(only=["name", "owner"], unknown=EXCLUDE)
         self._model, self._credential = ExchangedModel(), ExchangedCredential()
         self._users: dict[str, Actor] = {}
-        self._brought: set[int] = set()  # credentials whose line had the secret
+        self._brought: set[int] = set()  # the credentials whose line had the secret
 
     def results(self, lines: Iterable[Hidden[bytes]]) -> list[ImportResult]:
         """Return the result of each line, except blank ones.
@@ -110,12 +110,12 @@ class Import:
             act = of_line(line, about)
             return ImportResult(number, act, *about)
         except UnavailableError:
-            raise  # for all lines
+            raise  # the same owner for all lines
         except RegistryError as error:
             return ImportResult(number, "fail", ": ".join([*about, str(error)]))
 
     def _owned(self, line: Any) -> Any:
-        """Return the line with the owner that was asked for."""
+        """Return the line with the requested owner."""
         if self._owner is None or not isinstance(line, dict):
             return line
         return {**line, "owner": self._owner}
@@ -144,10 +144,12 @@ class Import:
     def _updated(
         self, actor: Actor, own: Mapping[Any, Any], fields: Mapping[str, Any]
     ) -> Mapping[Any, Any]:
-        """Update a credential to a line. Missing fields get defaults, but the secret stays."""
+        """Update a credential from a line. Missing fields get defaults, but the secret stays."""
         change = dict(fields)
         if change.pop("kind") != own["kind"]:
-            raise ValidationError([("kind", "The owner has one of another kind; delete it first.")])
+            raise ValidationError(
+                [("kind", "The owner's credential is of another kind; delete it first.")]
+            )
         # What stays unchanged isn't checked again: this app may allow less than when it was stored.
         provider = self._services.providers.catalogue.canonical(change["model_provider"])
         is_there = provider == own["model_provider"] and change["base_url"] == own["base_url"]
@@ -195,7 +197,7 @@ class Import:
             return None
         credential = self._own_credential(actor, name)
         if credential is None:
-            raise ValidationError([("credential", "The owner has none of this name.")])
+            raise ValidationError([("credential", "The owner has no such credential.")])
         if self._is_moved(credential, fields):
             raise ValidationError([("credential", "Is for another provider or origin.")])
         return credential
@@ -214,7 +216,7 @@ class Import:
                 return "skip"
             raise
         except ValidationError as error:
-            # Those of the first of several models, as far as the credential knows.
+            # For several models, this is about the first; the credential doesn't know which.
             raise ValidationError(
                 [(field.removeprefix("models.0."), problem) for field, problem in error.errors]
             ) from None
@@ -227,7 +229,7 @@ class Import:
         fields: dict[str, Any],
         credential: Mapping[Any, Any],
     ) -> str:
-        """Update a model to a line, with a credential."""
+        """Update a model from a line, with a credential."""
         is_attached = own["ciphertext"] is None and own["credential_id"] == credential["id"]
         is_new = not is_attached or credential["id"] in self._brought
         _check_not_accepted(own, fields, has_new_key=is_new)
@@ -260,7 +262,7 @@ class Import:
     def _first(
         self, table: sa.Table, actor: Actor, is_it: sa.ColumnElement[bool]
     ) -> Mapping[Any, Any] | None:
-        statement = sa.select(*readable_columns(table, "secret_names"))
+        statement = sa.select(*readable_columns(table))
         statement = statement.where(table.c.owner_id == actor.key, is_it)
         return self._services.rows.connect().execute(statement).mappings().first()
 
@@ -287,7 +289,7 @@ class Import:
 def _check_not_accepted(
     own: Mapping[str, Any], fields: Mapping[str, Any], *, has_new_key: bool
 ) -> None:
-    """Refuse to accept a gift for the owner by a line that lacks its API key."""
+    """Refuse to switch on a possible gift if the line lacks its API key."""
     has_key = own["ciphertext"] is not None or own["credential_id"] is not None
     if has_key and not has_new_key and fields["is_active"] and not own["is_active"]:
         raise ConflictError(
@@ -301,7 +303,7 @@ def _is_credential(line: Line) -> bool:
 
 
 def _without_names(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what the services take of a line."""
+    """Return the fields of a line that the services take."""
     return {name: value for name, value in fields.items() if name not in _OF_LINES}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .encryption import CredentialService
     from .rows import Rows
 
-_AT_MOST = 10  # models are named
+_AT_MOST = 10  # the number of models that are named
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Explanation:
         key_id: The id of the encryption key that its API key is encrypted with.
         same_model_id: Other models with the same ``model_id`` that the user sees. The ``model_id``
             leads to the nearest active one.
-        problems: Why ``resolve`` would raise, each with the remedy; empty if it would not.
+        problems: Why ``resolve`` would raise, each with the fix; empty if it would not.
 
     Example:
         >>> registry.explain("gpt-4o", user=alice).relations
@@ -64,7 +64,7 @@ class Explanation:
 
     @property
     def namesakes(self) -> tuple[int, ...]:
-        """The name of ``same_model_id`` in 0.1.0."""
+        """The name that ``same_model_id`` had in 0.1.0."""
         return self.same_model_id
 
     def __str__(self) -> str:

@@ -1,8 +1,9 @@
-"""Models and credentials as lines of JSON, out of one app."""
+"""Export the models and credentials of one app as lines of JSON."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from ..providers.app_providers import Catalogue
 from ..secret import Hidden
 from .account_secrets import AccountSecret, bound
 from .details import parameters_to_dict
+from .stored import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,10 +35,41 @@ _CREDENTIAL = "name model_provider base_url kind settings".split()
 
 @dataclass(frozen=True)
 class ExportLine:
-    """A model or credential in text, and the problem with its secret."""
+    """A model or credential in text, and the problem with what it leaves out."""
 
     text: Hidden[str]
     problem: str | None = None
+
+
+class _Written:
+    """The owner and name of each credential that has a line, in a temporary file of SQLite's.
+
+    There may be more than fit in memory, and what a model names must be the name in the line,
+    even if the credential has another one by now.
+    """
+
+    def __init__(self) -> None:
+        # Imported late, because some builds of Python lack it.
+        from sqlite3 import connect
+
+        self._rows = connect("", isolation_level=None)
+        self._rows.execute("CREATE TABLE written (id INTEGER PRIMARY KEY, owner TEXT, name TEXT)")
+        self._rows.execute("BEGIN")
+
+    def add(self, credential: Mapping[Any, Any]) -> None:
+        """Keep the owner and the name of a credential."""
+        row = (credential["id"], str(credential["owner_id"]), credential["name"])
+        self._rows.execute("INSERT OR REPLACE INTO written VALUES (?, ?, ?)", row)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._rows.close()
+
+    def name_of(self, credential_id: int | None) -> tuple[str, str] | None:
+        """Return the owner, as a string, and the name of a credential that has a line."""
+        found = self._rows.execute("SELECT owner, name FROM written WHERE id = ?", (credential_id,))
+        named: tuple[str, str] | None = found.fetchone()
+        return named
 
 
 class Export:
@@ -49,8 +82,6 @@ class Export:
         self._owner = None
         if owner is not None:
             self._owner = find_user(connection, tables, Person(owner))
-        # Owner and name of the credentials that have a line, by id.
-        self._written: dict[int, tuple[Any, str]] = {}
 
     def count(self) -> int:
         """Return how many credentials and models there are now."""
@@ -62,15 +93,16 @@ class Export:
 
     def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
         """Yield a line for each credential and then for each model, in the order of their ids."""
-        for row in self._rows(self._tables.credentials):
-            yield self._credential(row, with_secrets=with_secrets)
-        for row in self._rows(self._tables.models):
-            if (created := self._created_since(row)) is not None:
-                yield self._credential(created, with_secrets=with_secrets)
-            yield self._model(row, with_secrets=with_secrets)
+        with closing(_Written()) as self._written:
+            for row in self._rows(self._tables.credentials):
+                yield self._credential(row, with_secrets=with_secrets)
+            for row in self._rows(self._tables.models):
+                if (created := self._created_since(row)) is not None:
+                    yield self._credential(created, with_secrets=with_secrets)
+                yield self._model(row, with_secrets=with_secrets)
 
     def _rows(self, table: sa.Table) -> Iterator[Mapping[Any, Any]]:
-        columns = readable_columns(table, "secret_names")
+        columns = readable_columns(table)
         page = sa.select(*columns).where(table.c.id > sa.bindparam("after"))
         page = self._owned(page.order_by(table.c.id).limit(_BATCH), table)
         after = 0
@@ -84,59 +116,62 @@ class Export:
         )
 
     def _created_since(self, model: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
-        """Return the credential that a model uses, if none had been written when it was its turn.
+        """Return the line of a model's credential, if that was created after those lines.
 
         Nothing is locked, so that users may create credentials while this runs.
         """
-        if model["ciphertext"] is not None or model["credential_id"] in {None, *self._written}:
+        credential_id = model["credential_id"]
+        if model["ciphertext"] is not None or credential_id is None:
+            return None
+        if self._written.name_of(credential_id) is not None:
             return None
         parameters = {name: model[name] for name in ("credential_id", "owner_id")}
         statement = self._services.rows.queries.credential
         return self._connection.execute(statement, parameters).mappings().first()
 
     def _credential(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
-        self._written[row["id"]] = (row["owner_id"], row["name"])
+        self._written.add(row)
         line: dict[str, Any] = {"type": "credential", "owner": str(row["owner_id"])}
         line |= {name: row[name] for name in _CREDENTIAL}
         line["expires_at"] = rfc_3339(row["expires_at"])
         if row["reference"] is not None:
-            line["reference"] = row["reference"]  # the secret stays where it is kept
-        problem = None
+            line["reference"] = row["reference"]  # the secret isn't stored here
+        problems = _unreadable(row)
         if with_secrets:
             line["base_url"] = self._base_url(row)
         if with_secrets and row["ciphertext"] is not None:
             try:
                 secret = AccountSecret.of(
-                    self._services.keys.credentials.open(bound(row)), row["kind"]
+                    self._services.keys.credentials.open(bound(row), is_logged=False), row["kind"]
                 )
                 line["secret"] = Hidden(secret.revealed())
             except UnreadableCredentialError as error:
-                problem = f"credential {row['id']} ({row['name']!r}): {error.detail}"
-        return _line(line, problem)
+                problems.append(error.detail)
+        return _line(line, f"credential {row['id']} ({row['name']!r})", problems)
 
     def _model(self, row: Mapping[Any, Any], *, with_secrets: bool) -> ExportLine:
         line = {"owner": str(row["owner_id"]), **{name: row[name] for name in _MODEL}}
         line["share_with_users"] = row["is_shared"]
         line |= parameters_to_dict(row)
+        what, problems = f"model {row['id']} ({row['model_id']!r})", _unreadable(row)
         if row["ciphertext"] is None:
-            owner, name = self._written.get(row["credential_id"], (None, None))
-            # SQL may have made it refer to a credential of another user.
-            if name is not None and owner == row["owner_id"]:
-                line["credential"] = name
+            named = self._written.name_of(row["credential_id"])
+            # SQL may have made the model refer to another user's credential.
+            if named is not None and named[0] == line["owner"]:
+                line["credential"] = named[1]
                 if with_secrets:
                     line["base_url"] = self._base_url(row)
-            return _line(line)
-        problem = None
+            return _line(line, what, problems)
         if with_secrets:
             try:
-                line["api_key"] = self._services.keys.credentials.open(row)
+                line["api_key"] = self._services.keys.credentials.open(row, is_logged=False)
                 line["base_url"] = self._base_url(row)
             except UnreadableCredentialError as error:
-                problem = f"model {row['id']} ({row['model_id']!r}): {error.detail}"
-        return _line(line, problem)
+                problems.append(error.detail)
+        return _line(line, what, problems)
 
     def _base_url(self, row: Mapping[Any, Any]) -> str | None:
-        """Return the base URL that goes with a secret into another app."""
+        """Return the base URL to export with a secret."""
         if has_another_base_url(self._services, row):
             return self._services.providers.catalogue[row["model_provider"]].base_url
         return cast("str | None", row["base_url"])
@@ -150,5 +185,10 @@ def has_another_base_url(services: Services, row: Mapping[Any, Any]) -> bool:
     return row.get("base_url") is None and own != Catalogue()[provider].base_url
 
 
-def _line(line: Mapping[str, Any], problem: str | None = None) -> ExportLine:
+def _unreadable(row: Mapping[Any, Any]) -> list[str]:
+    return [f"The stored {name} can't be read." for name in unreadable(row)]
+
+
+def _line(line: Mapping[str, Any], what: str, problems: list[str]) -> ExportLine:
+    problem = f"{what}: {' '.join(problems)}" if problems else None
     return ExportLine(Hidden(json.dumps(line, default=Hidden.reveal)), problem)

@@ -1,4 +1,4 @@
-"""Grants: what owners let other users, and groups of users, do with a model."""
+"""Grants: what other users and groups may do with an owner's model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Grants:
                 self._users.check_recipient(key["user_id"], locked.row["owner_id"])
             else:
                 self._users.check_group(key["group_name"], locked.row["owner_id"])
-            # Only for the response: on MariaDB this may not see what was written a moment ago.
+            # Only for the response, because on MariaDB this may not see a write of a moment ago.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = locked.connection.execute(known).first() is None
             values = {**rights, "model_id": locked.row["model_id"]}
@@ -62,11 +62,11 @@ class Grants:
         return _to_dict({**key, **rights}), is_new
 
     def revoke(self, actor: Actor, target: ModelRef, grantee: Person | str) -> None:
-        """Revoke a grant, or decline the one to the actor; with the defaults that rest on it.
+        """Revoke a grant, or decline the actor's own, and remove the defaults that need it.
 
         Raises:
             NotFoundError: There is no such grant.
-            ForbiddenError: It is neither the owner's to revoke nor the actor's to decline.
+            ForbiddenError: The actor is neither the owner nor the grantee.
         """
         with self._rows.lock_model(actor, target, Action.USE) as locked:
             is_own = isinstance(grantee, Person) and grantee.has_key(actor.key)
@@ -84,7 +84,7 @@ class Grants:
     def _key_of_grant(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         try:
             return self._key(locked, grantee)
-        except NotFoundError:  # must not differ from a user who exists, or owners learn who does
+        except NotFoundError:  # the same as for a user who exists, or owners learn who exists
             raise NotFoundError("There is no such grant.") from None
 
     def _key(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Grants:
 
 
 def _named(grant: Any) -> dict[str, Any]:
-    """Return the grantee, under the name for its kind."""
+    """Return the grantee, under the key ``user`` or ``group``."""
     if grant.get("group_name") is not None:
         return {"group": grant["group_name"]}
     return {"user": grant["user_id"]}

@@ -1,4 +1,4 @@
-"""The encryption keys: which API keys are sealed with, and whether they are configured."""
+"""Which encryption keys are in use, and whether they are configured."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _CURES = {
 
 @dataclass(frozen=True)
 class KeyCount:
-    """An encryption key that is configured, or that API keys are sealed with, or both.
+    """An encryption key that is configured, in use, or both.
 
     Attributes:
-        key_id: Its id and fingerprint, or what the backend calls it, if it does.
-        count: How many API keys are sealed with it.
-        state: What it does now: ``seals``, ``opens``, or neither: it is ``missing``.
-        problem: The problem if it is missing, and the remedy.
+        key_id: Its id and fingerprint, or the backend's name for it, if it has one.
+        count: How many API keys are encrypted with it.
+        state: ``seals`` if it encrypts new API keys, ``opens`` if it only decrypts, or ``missing``.
+        problem: The problem if it is missing, and the fix.
     """
 
     key_id: str | None
@@ -49,7 +49,7 @@ class EncryptionKeys:
         self.credentials = credentials
         self.is_strict = is_strict
         self.are_checked = False  # in this process, by the first request that needs them
-        # All that hold something sealed.
+        # All tables that hold something encrypted.
         self.sealed_tables = (tables.models, tables.credentials)
         self._first = self._least(lambda _key_id: sa.true())
         self._next = self._least(lambda key_id: key_id > sa.bindparam("last"))
@@ -62,7 +62,7 @@ class EncryptionKeys:
     def _least(
         self, condition: Callable[[sa.Column[str]], sa.ColumnElement[bool]]
     ) -> sa.Select[Any]:
-        """Return the least key id on a condition, by one look into the index of each table."""
+        """Return the least key id that meets a condition, by one look-up in each table's index."""
         least = (
             sa.select(sa.func.min(each.c.key_id).label("key_id")).where(condition(each.c.key_id))
             for each in self.sealed_tables
@@ -70,10 +70,11 @@ class EncryptionKeys:
         return sa.select(sa.func.min(sa.union_all(*least).subquery().c.key_id))
 
     def check(self, connection: sa.Connection) -> None:
-        """Check that API keys are sealed with configured encryption keys only.
+        """Check that all encryption keys in use are configured.
 
         Raises:
-            MissingKeysError: Some are, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a warning.
+            MissingKeysError: Some are not, unless ``MODEL_REGISTRY_KEY_CHECK`` makes that a
+                warning.
         """
         configured = self.credentials.key_ids
         stored = () if configured is None else self.key_ids_in_use(connection)
@@ -89,14 +90,14 @@ class EncryptionKeys:
             )
 
     def key_ids_in_use(self, connection: sa.Connection) -> Iterator[str]:
-        """Yield the key ids that rows have, by one look into the index for each."""
+        """Yield the key ids in use, by one look-up in the index for each."""
         key_id: str | None = connection.scalar(self._first)
         while key_id is not None:
             yield key_id
             key_id = connection.scalar(self._next, {"last": key_id})
 
     def counts(self, connection: sa.Connection) -> list[KeyCount]:
-        """Return all encryption keys, the configured ones first; reads all that is sealed."""
+        """Return all encryption keys, the configured ones first; reads all encrypted rows."""
         counts: Counter[str | None] = Counter()
         for table in self.sealed_tables:
             key_id = table.c.key_id
@@ -125,7 +126,7 @@ class EncryptionKeys:
                 "API keys have no key id, so they can't be decrypted; ask their owners to enter "
                 "them again"
             )
-        what = f"API keys are sealed with {key_id!r}"
+        what = f"API keys are encrypted with {key_id!r}"
         bare = key_id.partition("#")[0]
         for other in configured:
             if other.partition("#")[0] == bare:

@@ -1,10 +1,12 @@
-"""The last connection test of a model, which its row keeps."""
+"""The last connection test of a model, which is kept in the model's row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+
+from .account_secrets import with_credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 def keep_test(
     rows: Rows, model: Mapping[Any, Any], outcome: Mapping[str, Any], *, at: datetime
 ) -> None:
-    """Write the result of a test to the model's row, if the model hasn't changed since.
+    """Write the result of a test to the model's row, if what was tested hasn't changed since.
 
     No tag changes, because the version and ``updated_at`` stay. A row that another transaction
     has locked is left alone, because it is about to change and the user should not wait for that.
@@ -35,5 +37,18 @@ def keep_test(
         "tested_at": at,
     }
     with rows.write_transaction(connection=rows.connect(to_write=True, check_keys=False)) as writer:
-        if writer.execute(free).first() is not None:
+        if writer.execute(free).first() is not None and _has_settings(rows, writer, model):
             writer.execute(sa.update(models).where(is_still), columns)
+
+
+def _has_settings(rows: Rows, connection: sa.Connection, model: Mapping[Any, Any]) -> bool:
+    """Return whether the credential of a locked model has the settings that were tested.
+
+    A change of these forgets the tests of all models, after it has locked them. So it either is
+    seen here, or comes later.
+    """
+    tested = model.get("credential")
+    if tested is None:
+        return True
+    now = with_credential(rows, model, connection)["credential"]
+    return now is not None and now["settings"] == tested["settings"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import signals
 from ..db.access import parameters_of, paths_for
-from ..db.representation import Model, rfc_3339, to_dict
+from ..db.columns import NOT_JSON, UnreadableList, readable
+from ..db.representation import Model, changed_columns, rfc_3339, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
 from ..policy import Action, check_active, check_change, check_sharing, needs_release
 from ..schemas.categories import problems
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
     from .resolved_model import ResolvedModel
     from .rows import ModelRef, Rows
 
-# The columns that take a field of the request unchanged.
+# The columns that are set from a request's field unchanged.
 _PLAIN = (
     "model_id category model_name base_url temperature dimension abilities description is_active "
     "parameters info"
 ).split()
-_OBJECTS = {"parameters", "info"}
 _KEY = {"ciphertext", "credential_id"}
 _SILENT = {"shared_model_id", "search_text", "key_id", *_KEY}
 
@@ -107,24 +106,28 @@ class ModelService:
     def page(
         self, actor: Actor, filters: Filters, size: int | None
     ) -> tuple[builtins.list[types.ModelRepresentation], str | None]:
-        """Return at most so many models, and the cursor of the next page if there are more."""
+        """Return a page of models, and the cursor of the next page if there are more."""
         if filters.model_provider is not None:
             filters = self.canonical(filters)
         key, parameters = query_key(filters, size and size + 1)
         connection = self._rows.connect()
         group_paths, of_actor = paths_for(actor, connection.dialect, key)
         statement = self._queries.page(key, group_paths)
-        rows = connection.execute(statement, {**parameters, **of_actor}).all()
+        parameters |= of_actor
+        try:
+            rows = connection.execute(statement, parameters).all()
+        except NOT_JSON:
+            rows = connection.execute(readable(statement), parameters).all()
         after = cursor_after(rows[size - 1], filters) if size and len(rows) > size else None
         return [*map(to_dict, rows[:size])], after
 
     def reachable(self, actor: Actor) -> Sequence[Mapping[Any, Any]]:
-        """Return the active models with a key that a ``model_id`` leads the actor to, by id."""
+        """Return the active models that the actor can call by ``model_id``, ordered by id."""
         rows = self._rows.connect().execute(self._queries.reachable, parameters_of(actor))
         return rows.mappings().all()
 
     def reached(self, actor: Actor, model_id: str) -> Mapping[Any, Any]:
-        """Return the one of these with this ``model_id``.
+        """Return the reachable model with this ``model_id``.
 
         Raises:
             NotFoundError: There is none.
@@ -139,12 +142,15 @@ class ModelService:
 
     def summary(self, actor: Actor, filters: Filters) -> types.Summary:
         """Count the models that :meth:`list` would return, all pages of them."""
-        key, parameters = query_key(replace(self.canonical(filters), after=None, sort="id"), None)
-        parameters |= parameters_of(actor)
+        filters = replace(self.canonical(filters), after=None, after_value=None, sort="id")
+        key, parameters = query_key(filters, None)
         counts: dict[str, Counter[str]] = {}
-        for names, statement in self._queries.facets(key).items():
+        connection = self._rows.connect()
+        group_paths, of_actor = paths_for(actor, connection.dialect, key)
+        parameters |= of_actor
+        for names, statement in self._queries.facets(key, group_paths).items():
             counts |= {name: Counter() for name in names}
-            for *values, count in self._rows.connect().execute(statement, parameters):
+            for *values, count in connection.execute(statement, parameters):
                 for name, value in zip(names, values, strict=True):
                     counts[name][value] += count
         total = counts["by_category"].total()
@@ -158,7 +164,8 @@ class ModelService:
         if row["credential_id"] is not None:
             row = with_credential(self._rows, row)
         model = self._credentials.resolved(row)
-        self._rows.send_signal(signals.resolved, actor, row)
+        if signals.resolved.receivers:  # few apps have one, and each call of a model passes here
+            self._rows.send_signal(signals.resolved, actor, row)
         return model
 
     def credential(self, actor: Actor, ref: int | str) -> dict[str, Any]:
@@ -187,11 +194,11 @@ class ModelService:
         Raises:
             ForbiddenError: Only the owner may change this, or it needs permission to share.
             ValidationError: The model would not be valid, or the API key would go to a new origin.
-            ConflictError: The model is shared, or a default, and cannot change so.
+            ConflictError: The model is shared or a default, which does not allow this change.
         """
         with self._rows.lock_model(actor, target, Action.EDIT) as locked:
             new = self.merged(locked.row, fields)
-            changed = _changes(locked.row, new)
+            changed = changed_columns(locked.row, new)
             self._check_change(locked, new, fields, changed)
             if "api_key" in fields:
                 changed |= self._new_key(locked, new, fields["api_key"])
@@ -212,7 +219,7 @@ class ModelService:
         changed: dict[str, Any] = {}
         sealed = self._credentials.seal(new, api_key)
         if sealed["ciphertext"] != locked.row["ciphertext"]:
-            # With the key id in any case, as rotation may come between where nothing locks.
+            # Always with the key id, because rotation may run meanwhile where nothing is locked.
             changed |= sealed
         if locked.row["credential_id"] is not None:
             changed["credential_id"] = None
@@ -265,7 +272,7 @@ class ModelService:
         if "api_key" in fields and (has_key or fields["api_key"] is not None):
             names.add("api_key")
         is_new_base_url = "model_provider" in changed or "base_url" in changed
-        # A credential of a cloud needs no URL, and an API key may.
+        # A cloud credential needs no URL, but an API key may.
         needs_base_url = new["base_url"] is None and fields.get("api_key") is not None
         moved = is_new_base_url and self._providers.is_moved(old, new)
         check_change(locked.actor, locked.actions, old, new, changed=names, moved=moved)
@@ -275,7 +282,9 @@ class ModelService:
         if found:
             raise ValidationError(found)
         if moved and has_key and "api_key" not in fields:
-            raise ValidationError([("api_key", "Needed again for another provider or address.")])
+            raise ValidationError(
+                [("api_key", "Needed again for another provider, scheme, host or port.")]
+            )
         if needs_release(old, new):
             self._defaults.check_not_own_default(locked)
 
@@ -286,6 +295,8 @@ class ModelService:
             moments["credential_updated_at"] = moments["updated_at"]
         locked = locked.write({**changed, **moments})
         if "abilities" in changed:
+            if isinstance(old["abilities"], UnreadableList):  # its rows may be any
+                connection.execute(self._queries.deletions[0], {"row_id": old["id"]})
             self.write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()
             )
@@ -301,8 +312,8 @@ class ModelService:
     def write_abilities(
         self, connection: sa.Connection, row_id: int, old: Iterable[str], new: Iterable[str]
     ) -> None:
-        """Write what differs between the abilities before and now."""
-        # Row by row, as MariaDB locks the gaps between rows that a wider DELETE does not find.
+        """Write the difference between the former abilities and the new ones."""
+        # Row by row, because MariaDB locks the gaps where a wider DELETE finds no rows.
         changes = (
             (self._queries.delete_ability, {*old} - {*new}),
             (self._queries.insert_ability, {*new} - {*old}),
@@ -313,16 +324,3 @@ class ModelService:
                 for each in sorted(abilities):
                     rows.append({"row_id": row_id, "the_ability": each})
                 connection.execute(statement, rows)
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that differ; JSON objects as text, because in Python 1 equals true."""
-    changed = {}
-    for name, value in new.items():
-        former = old[name]
-        if name in _OBJECTS and value and former is not value:
-            former, value = (json.dumps(each, sort_keys=True) for each in (former, value))
-        if value != former:
-            changed[name] = new[name]
-    # A row that has no text for searches gets one with the first change.
-    return {} if changed.keys() == {"search_text"} else changed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from .. import signals
+from ..db.columns import readable_columns
 from ..db.user_deletion import detachment
 from ..db.users import find_user
 from ..errors import (
@@ -44,7 +45,7 @@ class Ownership:
         self._tables = rows.queries.access.tables
         gone = sa.bindparam("gone", type_=self._tables.user_key.type)
         self._owned = (
-            sa.select(self._tables.models)
+            sa.select(*readable_columns(self._tables.models))
             .where(self._tables.models.c.owner_id == gone)
             .order_by(self._tables.models.c.id)
             .with_for_update()
@@ -67,7 +68,7 @@ class Ownership:
         keep_active: bool = False,
         without_key: bool = False,
     ) -> None:
-        """Give a model away: without its grants, and switched off; it stays shared.
+        """Give a model away. It loses its grants and is switched off, but stays shared.
 
         Args:
             without_key: Whether it arrives without an API key.
@@ -103,13 +104,16 @@ class Ownership:
         keep_grants: bool = False,
         keep_active: bool = False,
     ) -> None:
-        """Give a user's models and credentials to a new owner, or delete them, with the rest.
+        """Give a user's models and credentials to a new owner, or delete them.
+
+        Grants to the user, and the user's defaults, are deleted in either case.
 
         Raises:
             NotFoundError: The new owner is not active.
             ModelIdTakenError: The new owner has a model with the ``model_id`` of one of them.
             CredentialNameTakenError: The same for credentials.
-            ValidationError: The new owner is the user, or there is none for what is to be kept.
+            ValidationError: The new owner is the user, or something is to be kept without a new
+                owner.
         """
         if user == new_owner:
             raise ValidationError([("transfer_to", "A user cannot inherit from themselves.")])
@@ -138,7 +142,7 @@ class Ownership:
     def _delete(
         self, connection: sa.Connection, owned: list[LockedModel], credentials: Sequence[int]
     ) -> None:
-        # One by one: MariaDB would lock whole tables to find the rows of them all.
+        # One by one, because MariaDB would lock whole tables to find the rows of all of them.
         for statement in self._rows.queries.deletions if owned else ():
             connection.execute(statement, [{"row_id": locked.row["id"]} for locked in owned])
         is_it = self._tables.credentials.c.id == sa.bindparam("row_id")
@@ -150,7 +154,7 @@ class Ownership:
                 connection.execute(change, {"row_id": row_id})
 
     def _check_new_owner(self, connection: sa.Connection, user: Any, new_owner: Any) -> None:
-        """Name all conflicts in one error. Constraints alone already prevent any loss."""
+        """Name all conflicts in one error. Constraints alone would already prevent a loss."""
         models, credentials = self._tables.models, self._tables.credentials
         model_ids = self._of_both(connection, models, "model_id", (user, new_owner))
         names = self._of_both(connection, credentials, "name", (user, new_owner))
@@ -160,13 +164,14 @@ class Ownership:
             if each
         ]
         if problems:
-            raise (ModelIdTakenError if model_ids else CredentialNameTakenError)(" ".join(problems))
+            error = ModelIdTakenError if model_ids else CredentialNameTakenError
+            raise error(" ".join(problems))
 
     @staticmethod
     def _of_both(
         connection: sa.Connection, table: sa.Table, name: str, users: tuple[Any, Any]
     ) -> list[str]:
-        """Return the names that both users have given, in order."""
+        """Return the names that both users use, sorted."""
         other = table.alias()
         is_same = (table.c.owner_id == users[0]) & (table.c[name] == other.c[name])
         return sorted(

@@ -1,4 +1,4 @@
-"""Problems of a walk over all rows, in bounded memory."""
+"""Problems found in a pass over all rows, in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problems:
             self._first.append(problem)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all problems."""
         self.count = 0
         self._first.clear()
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Library = Literal["httpx", "httpx2"]
 
-# LiteLLM gets no other origin: only the guarded client knows which server this stands for. What
-# LiteLLM calls with an HTTP client of its own goes nowhere, as no such host exists (RFC 6761).
+# The only origin that LiteLLM gets; the guarded client alone knows the server behind it. Calls
+# that LiteLLM makes with its own HTTP client go nowhere: no such host exists (RFC 6761).
 _ALIAS = "https://only-for-the-guarded-client.invalid"
 # The end of a base URL that OpenAI's clients need. The providers' own clients add it themselves.
 _ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/openai)?\Z")
@@ -33,19 +33,19 @@ class ResolvedModel:
         base_url: The URL to call: the model's own base URL, or the provider's. For the kinds
             ``aws`` and ``google``, that of the cloud's region.
         dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
-            if that needs more than an API key.
-        abilities: What it can do, such as ``vision``; empty if none were registered.
+            if calls need more than an API key.
+        abilities: Its abilities, such as ``vision``; empty if none were registered.
         api_key: The API key, hidden until ``.reveal()``.
         headers: The headers of the model's credential, to send with each request; each value is
             hidden until ``.reveal()``.
         settings: The settings of its credential, such as ``organization`` or ``region``.
         expires_at: When its credential expires, in UTC without a zone; ``None`` if unknown. Calls
-            don't stop then.
-        parameters: What users added to the JSON body of each call, such as ``max_tokens``.
-        info: What users noted about the model, such as prices; calls don't send it.
+            still work after that.
+        parameters: Members that users added to the JSON body of each call, such as ``max_tokens``.
+        info: Facts that users noted about the model, such as prices; calls don't send them.
         kind: The kind of its credential: ``key``, ``aws`` or ``google``.
-        secrets: The secrets of a credential of another kind than ``key``, by name; then ``api_key``
-            raises when it is revealed.
+        secrets: For kinds other than ``key``, the credential's secrets by name; revealing
+            ``api_key`` then raises.
     """
 
     id: int
@@ -84,15 +84,16 @@ class ResolvedModel:
         Args:
             library: Which library's ``Client`` to return, ``httpx`` or ``httpx2``. Default: httpx2
                 where it is installed, which openai 3 and anthropic 2 take; older ones take httpx.
-            proxy: The URL of an HTTP proxy to call through. It looks the host up itself, so it has
-                to refuse internal addresses; what this machine knows of the host is checked first.
+            proxy: The URL of an HTTP proxy to call through. The proxy looks the host up itself, so
+                it must refuse internal addresses. The addresses that this machine finds for the
+                host are checked first.
 
         Raises:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
             BlockedAddressError: The base URL of a changed copy isn't allowed.
             UnsupportedClientError: Its credential is of the kind ``aws`` or ``google``. Such calls
-                go to a host of the cloud only, and their clients sign them.
+                only go to a host of the cloud, and their clients sign them.
 
         Example:
             ``OpenAI(**model.openai_kwargs(), http_client=model.http_client())``
@@ -124,7 +125,7 @@ class ResolvedModel:
 
     @property
     def root(self) -> str:
-        """The base URL without the version and other endings that OpenAI's clients need.
+        """The base URL without the endings that OpenAI's clients need, such as the version.
 
         For the clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and Together, and for
         their LangChain packages: they add the rest of the path themselves.
@@ -154,9 +155,9 @@ class ResolvedModel:
         """Return the keyword arguments of ``openai.AzureOpenAI`` for this model.
 
         For deployments that need an ``api_version``. Pass one yourself, unless the model's
-        credential has one, which is among these. ``openai_kwargs()`` needs none: it calls Azure's
-        version 1. Use openai 3, because older versions prefer an ``AZURE_OPENAI_AD_TOKEN`` of the
-        environment to the API key.
+        credential has one; then these arguments include it. ``openai_kwargs()`` needs none: it
+        calls Azure's version 1. Use openai 3, because older versions prefer an
+        ``AZURE_OPENAI_AD_TOKEN`` from the environment to the API key.
 
         Raises:
             UnsupportedClientError: The dialect isn't ``azure-openai``.
@@ -195,12 +196,12 @@ class ResolvedModel:
         For a credential of the kind ``google``, they are for Vertex AI, with the service account.
 
         Args:
-            http_client: What ``http_client()`` returns, or ``async_http_client()`` for
-                ``Client(...).aio``. Vertex AI takes none.
+            http_client: The result of ``http_client()``, or of ``async_http_client()``
+                for ``Client(...).aio``. Vertex AI takes none.
 
         Raises:
-            UnsupportedClientError: The dialect isn't ``gemini``, nor the kind ``google``.
-            ConfigError: The package isn't installed, for Vertex AI.
+            UnsupportedClientError: The dialect isn't ``gemini``, and the kind isn't ``google``.
+            ConfigError: For Vertex AI, the package isn't installed.
 
         Example:
             ``genai.Client(**model.google_kwargs(model.http_client()))``
@@ -218,7 +219,7 @@ class ResolvedModel:
     def boto3_kwargs(self, config: Any = None) -> dict[str, Any]:
         """Return the keyword arguments of ``boto3.client`` for this model at Amazon Bedrock.
 
-        Nothing of the environment or of a profile is used.
+        Neither the environment nor a profile is used.
 
         Args:
             config: Your own ``botocore.config.Config``, such as for timeouts.
@@ -276,21 +277,21 @@ class ResolvedModel:
         return {"model": self.model_name, "is_chat_model": True, **kwargs}
 
     def litellm_kwargs(self, client: Any = None) -> dict[str, Any]:
-        """Return keyword arguments of ``litellm.completion`` and its like for this model.
+        """Return keyword arguments of ``litellm.completion`` and similar functions for this model.
 
-        LiteLLM calls each model with its provider ``openai``, because with others, some names of
-        models decide where the API key goes. With a credential of the kind ``aws`` or ``google``,
-        it calls with its provider ``bedrock`` or ``vertex_ai``, and takes no client.
+        LiteLLM calls each model with its provider ``openai``, because with other providers, some
+        model names decide where the API key goes. With a credential of the kind ``aws`` or
+        ``google``, it uses its provider ``bedrock`` or ``vertex_ai``, and takes no client.
 
         Args:
-            client: An ``openai.OpenAI`` made of ``openai_kwargs()`` and ``http_client()``, or an
+            client: An ``openai.OpenAI`` with ``openai_kwargs()`` and ``http_client()``, or an
                 ``AsyncOpenAI`` for LiteLLM's asynchronous functions. LiteLLM calls with a copy of
-                it, and learns neither the base URL nor the API key. Models it would rather call
-                with an HTTP client of its own, as some names make it do, therefore fail.
+                it, and learns neither the base URL nor the API key. For some model names, LiteLLM
+                uses its own HTTP client, and these calls fail.
 
         Example:
             ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; with
-            ``**model.call_kwargs() | model.litellm_kwargs(client)``, also with what was registered
+            ``**model.call_kwargs() | model.litellm_kwargs(client)``, with the parameters too
         """
         if self.kind != "key":
             return cloud_arguments.for_litellm(self)
@@ -303,11 +304,11 @@ class ResolvedModel:
         return {"model": name, "api_key": "unused", "api_base": base_url, "client": client}
 
     def call_kwargs(self) -> dict[str, Any]:
-        """Return the arguments of each call: the model's name, and what users registered for it.
+        """Return the arguments of each call: the model's name, and the registered parameters.
 
         For the methods of OpenAI's and Anthropic's clients and for LiteLLM's functions. The
         temperature, the dimensions and the parameters are in ``extra_body``, because the clients
-        have no arguments for some of them, and arguments may say more than what is in a body.
+        lack arguments for some of them, and an argument may do more than set a part of the body.
 
         Example:
             >>> registry.resolve("gpt-4o", user=alice).call_kwargs()

@@ -1,4 +1,4 @@
-"""Decrypt all stored API keys as a check, or encrypt them again with the newest key."""
+"""Decrypt all stored API keys as a check, or encrypt them again with the newest encryption key."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from .resolved_model import Secret
 
     Row: TypeAlias = Mapping[Any, Any]
-    _Change: TypeAlias = tuple[Row, Mapping[str, Any]]  # a row, and its columns sealed again
+    _Change: TypeAlias = tuple[Row, Mapping[str, Any]]  # a row, and its newly encrypted columns
 
 T = TypeVar("T")
 
 
 @dataclass
 class Progress:
-    """The progress of a walk over the stored API keys.
+    """The progress of a pass over the stored API keys.
 
     Attributes:
-        processed: Rows looked at in this pass, and those sealed or skipped in earlier ones.
+        processed: Rows read in this pass, and rows encrypted or skipped in earlier ones.
         problems: Which of them can't be decrypted or changed, and why.
-        sealed: Rows sealed with the newest key, in all passes.
+        sealed: Rows encrypted with the newest encryption key, in all passes.
         skipped: Rows that another transaction changed between the read and the write.
     """
 
@@ -45,20 +45,20 @@ class Progress:
 
     @property
     def readable(self) -> int:
-        """How many of the rows can be decrypted, in a walk that changes none."""
+        """How many rows can be decrypted, in a pass that changes none."""
         return self.processed - self.problems.count
 
 
 @dataclass(frozen=True)
 class _Sealed:
-    """The rows of a table that hold something sealed.
+    """The rows of a table that hold something encrypted.
 
     Attributes:
-        what: What a row is called in messages.
-        name: The column of what its owner calls it.
-        bound: Returns what it takes to open what a row holds.
-        called: Returns what it takes to call a provider with what a row holds.
-        more: Other columns that this takes.
+        what: The word for a row in messages.
+        name: The column with its owner's name for it.
+        bound: Returns the row that the value is encrypted for.
+        called: Returns the secret for a call, decrypted from the row.
+        more: Other columns that this needs.
     """
 
     what: str
@@ -85,17 +85,17 @@ class _Sealed:
         )
 
     def replace_if_unchanged(self) -> sa.Update:
-        """Return the statement that changes what a row holds, if it is still as it was."""
+        """Return the statement that replaces a row's value, if it is unchanged."""
         is_row = self.columns.id == sa.bindparam("row_id")
         is_unchanged = self.columns.ciphertext == sa.bindparam("old")
         return sa.update(self.name.table).where(is_row, is_unchanged)
 
     def stored(self, ids: Sequence[int]) -> sa.Select[Any]:
-        """Return the statement for what these rows hold now."""
+        """Return the statement for the present values of these rows."""
         return sa.select(self.columns.id, self.columns.ciphertext).where(self.columns.id.in_(ids))
 
     def describe(self, row: Row) -> str:
-        """Return which row it is, for people."""
+        """Return a name for the row in messages."""
         which = f"{self.what} {row['id']} {row['name']!r} of user {str(row['owner_id'])!r}"
         return f"{which} on {row['key_id']!r}"
 
@@ -103,7 +103,7 @@ class _Sealed:
 class Rotation:
     """Walks over the stored API keys, of models and credentials, on a connection of its own.
 
-    No transaction is open while keys are opened and sealed.
+    No transaction is open while keys are decrypted and encrypted.
 
     Args:
         batch_size: How many rows to read at a time.
@@ -131,14 +131,14 @@ class Rotation:
         )
 
     def count(self, *, only_old: bool = False) -> int:
-        """Return how many API keys there are, or how many that are not on the newest key."""
+        """Return how many API keys there are, or how many need the newest encryption key."""
         counts = self._transact(self._keys.counts)
         return sum(key.count for key in counts if not (only_old and key.state == "seals"))
 
     def verify(self, *, only_old: bool = False) -> Iterator[Progress]:
-        """Decrypt every API key, or those not on the newest key. Yield after each batch.
+        """Decrypt every API key, and check that calls still accept it. Yield after each batch.
 
-        Without ``only_old``, a secret must also be one that calls still accept.
+        With ``only_old``, only decrypt those that an older encryption key has encrypted.
         """
         progress = Progress()
         read = self._opened if only_old else self._secret_for_call
@@ -148,11 +148,11 @@ class Rotation:
             yield progress
 
     def rotate(self) -> Iterator[Progress]:
-        """Encrypt with the newest key what is on others. Yield after each batch.
+        """Encrypt all API keys with the newest encryption key. Yield after each batch.
 
         It repeats until no more rows can be changed. The rows of a batch are changed in one
-        transaction, each only if it is still as it was read. A kill can only undo that batch. The
-        next pass finds what others write meanwhile.
+        transaction, each only if it hasn't changed since it was read. A kill can only undo that
+        batch. The next pass finds what others write meanwhile.
 
         Raises:
             ConfigError: The backend has no ``key_id``, or can't decrypt what it encrypts.
@@ -181,10 +181,10 @@ class Rotation:
     def _batches(
         self, progress: Progress, *key_ids: str | None
     ) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
-        """Yield all rows, or those on one encryption key, in the order of their ids.
+        """Yield all rows, or those of one encryption key, in the order of their ids.
 
         Where another rotation is changing the same rows, it continues at a random later place, so
-        that the two share the work. The next pass finds what it left out.
+        that the two share the work. The next pass finds the rows that were left out.
         """
         for sealed in self._sealed:
             on_key = [sealed.columns.key_id == each for each in key_ids]
@@ -204,10 +204,10 @@ class Rotation:
         return self._transact(lambda each: each.scalar(greatest) or 0)
 
     def _opened(self, sealed: _Sealed, row: Row) -> Secret:
-        return self._credentials.open(sealed.bound(row))
+        return self._credentials.open(sealed.bound(row), is_logged=False)
 
     def _secret_for_call(self, sealed: _Sealed, row: Row) -> Secret:
-        return self._credentials.secret(sealed.called(row)).api_key
+        return self._credentials.secret(sealed.called(row), is_logged=False).api_key
 
     @staticmethod
     def _read_secret(
@@ -228,7 +228,7 @@ class Rotation:
                 if secret is not None:
                     columns = self._credentials.reseal(sealed.bound(row), secret)
                     changes.append((row, columns))
-        finally:  # also of what a backend that fails has sealed before
+        finally:  # even if a failing backend has encrypted some
             self._write(sealed, changes, progress)
 
     def _write(self, sealed: _Sealed, changes: Sequence[_Change], progress: Progress) -> None:
@@ -261,12 +261,12 @@ class Rotation:
     def _replace(
         sealed: _Sealed, changes: Sequence[_Change], connection: sa.Connection
     ) -> dict[int, bytes]:
-        """Change rows that are still as they were read; return what all hold now."""
+        """Change rows that are as they were read; return the present value of all."""
         parameters = [
             {"row_id": row["id"], "old": row["ciphertext"], **columns} for row, columns in changes
         ]
         connection.execute(sealed.replace_if_unchanged(), parameters)
-        # Drivers don't agree on how many rows many executions changed.
+        # Drivers disagree about how many rows a list of executions has changed.
         ids = [row["id"] for row, _ in changes]
         return dict(map(tuple, connection.execute(sealed.stored(ids))))
 
@@ -276,11 +276,12 @@ class Rotation:
 
     def _once(self, work: Callable[[sa.Connection], T]) -> T:
         try:
-            # In AUTOCOMMIT too: a host's listeners may begin transactions on their own.
+            # Even in AUTOCOMMIT, because a host's listeners may begin transactions themselves.
             with self._connection.begin():
                 return work(self._connection)
         except sa.exc.DBAPIError as error:
             if is_transient(error):
-                # SQLite keeps a transaction that it could not commit, and SQLAlchemy leaves it so.
+                # SQLite keeps a transaction open that it could not commit, and SQLAlchemy doesn't
+                # end it.
                 self._connection.connection.rollback()
             raise

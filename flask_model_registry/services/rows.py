@@ -1,10 +1,9 @@
-"""The rows of models: found for the user who asks, and locked against other writers."""
+"""The rows of models: found for the actor, and locked against other writers."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from weakref import WeakSet
 import sqlalchemy as sa
 
 from ..db.access import parameters_of, paths_for
+from ..db.columns import NOT_JSON, readable
 from ..db.conflicts import REFUSED, conflict_of
 from ..db.failures import breaks_a_constraint
 from ..db.queries import Lookup
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from .key_check import EncryptionKeys
 
 _public_values = itemgetter(*PUBLIC_FIELDS)
-# A connection test is of these columns, so that a change of one of them forgets the last test.
-# Only a billed one is of the category and parameters, but the row doesn't keep if it was billed.
+# A connection test depends on these columns, so a change of one of them clears the last test.
+# Only a billed test depends on category and parameters, but the row doesn't record that.
 _TESTED = frozenset(
     "owner_id model_provider base_url model_name category parameters ciphertext "
     "credential_id".split()
 )
-_UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
+#: The columns of a model without a last test.
+UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class ModelRef:
     """The model that a request is about.
 
     Attributes:
-        check: Raises PreconditionFailedError unless the entity tag is as expected; gets the tag,
-            and the kind of thing that it is of. None without a condition.
+        check: Gets the entity tag of an object and the object's kind, and raises
+            PreconditionFailedError if the tag isn't the expected one. None if the request has no
+            condition.
     """
 
     ref: int | str
@@ -87,14 +89,13 @@ class LockedModel:
 
     def write(self, columns: Mapping[str, Any]) -> LockedModel:
         """Change the row, and return it with the changes."""
-        models = self.access.tables.models
         version = self.row["version"]
-        # The lock may be gone, on a connection that commits by itself.
-        is_still = (models.c.id == self.row["id"]) & (models.c.version == version)
         values = {**columns, "version": version + 1}
         if not _TESTED.isdisjoint(columns):
-            values |= _UNTESTED
-        if self.connection.execute(sa.update(models).where(is_still), values).rowcount != 1:
+            values |= UNTESTED
+        # On a connection that commits by itself, the lock may be gone.
+        sent = {**values, "row_id": self.row["id"], "the_version": version}
+        if self.connection.execute(self.access.tables.change_of_model, sent).rowcount != 1:
             raise ConflictError("The model was changed at the same time. Fetch it and retry.")
         return replace(self, row={**self.row, **values})
 
@@ -104,7 +105,7 @@ class Rows:
 
     Args:
         sender: Returns the sender of signals.
-        keys: Checked when the database is first asked for something.
+        keys: Checked before the first query.
     """
 
     def __init__(
@@ -118,22 +119,22 @@ class Rows:
         self._departures = Departures(queries.access.tables)
         # A statement that a session with read replicas sends to the primary.
         self._change = sa.update(queries.access.tables.models)
-        self._writing: WeakSet[Any] = WeakSet()  # transactions of sessions
+        self._writing: WeakSet[Any] = WeakSet()  # the transactions of sessions that write
 
     def connect(self, *, to_write: bool = False, check_keys: bool = True) -> sa.Connection:
         """Return the connection of the host's session, to the database that holds its users.
 
         Args:
-            to_write: Connect to the primary if the session routes reads to a replica, and so for
-                the rest of the transaction: what is written must not depend on old rows.
-            check_keys: Check the encryption keys, if that did not go well before in this process.
+            to_write: Connect to the primary for the rest of the transaction, if the session routes
+                reads to a replica, because a write must not depend on old rows.
+            check_keys: Check the encryption keys, unless a check succeeded before in this process.
 
         Raises:
-            ConfigError: Stored API keys are sealed with encryption keys that are not configured.
+            ConfigError: Stored API keys are encrypted with encryption keys that are not configured.
         """
         session = self.session()
         if session.autoflush:
-            session.flush()  # as every query of the session would
+            session.flush()  # like every query of the session
         to_write = to_write or session.get_transaction() in self._writing
         bind = {"clause": self._change if to_write else self._access.tables.models}
         connection: sa.Connection = session.connection(bind_arguments=bind)
@@ -149,13 +150,13 @@ class Rows:
         return connection
 
     def check_keys(self) -> None:
-        """Check the encryption keys, whether that was done before or not."""
+        """Check the encryption keys, even if they were checked before."""
         self._keys.check(self.connect(check_keys=False))
 
     def engine(self) -> sa.Engine:
         """Return the engine of the database that holds the host's users."""
         bind = self.session.get_bind(clause=self._change)
-        engine: sa.Engine = bind.engine  # of a connection too
+        engine: sa.Engine = bind.engine  # of a connection, too
         return engine
 
     def find_model(
@@ -183,8 +184,8 @@ class Rows:
     def _model_to_change(self, connection: sa.Connection, actor: Actor, ref: int | str) -> Any:
         """Return the row of the model that the actor wants to change.
 
-        That is the nearest, if it is active or the only one. Otherwise a ``model_id`` would lead
-        from one model to another as soon as the first is switched off, or given away.
+        That is the nearest model, if it is active or the only one. A change by ``model_id`` must
+        not hit another model when the first is switched off or given away.
 
         Raises:
             NotFoundError: The actor sees no such model.
@@ -193,7 +194,7 @@ class Rows:
         visible = self.queries.visible
         if isinstance(ref, int):
             return self.find_model(visible, actor, ref, connection)
-        kind_of_ref(ref)  # or there is none
+        kind_of_ref(ref)  # or the model is gone
         row = _found(connection, visible, actor, ref, lookup=Lookup.ANY)
         if row is None:
             raise NotFoundError
@@ -210,12 +211,12 @@ class Rows:
     def write_transaction(
         self, user: Any = None, connection: sa.Connection | None = None
     ) -> Iterator[sa.Connection]:
-        """Write all of the block or nothing. The user will own what it writes.
+        """Write everything in the block, or nothing. The user will own what it writes.
 
         Raises:
             ConflictError: The database refused what the block wrote, or the user is gone.
         """
-        # This flushes; what fails then is the host's.
+        # This flushes; an error then is about the host's own changes.
         connection = connection or self.connect(to_write=True)
         try:
             with savepoint(connection):
@@ -226,8 +227,8 @@ class Rows:
             if not breaks_a_constraint(error):
                 raise
             raise conflict_of(error, self._access.tables) from None
-        # The host may have loaded what has changed. What it has changed itself stays so, and is
-        # refused at flush.
+        # The host may have loaded the changed row. Its own changes stay, and are refused at
+        # flush.
         session = self.session()
         for row in session.identity_map.values():
             if isinstance(row, Registered):
@@ -239,17 +240,17 @@ class Rows:
     def lock_model(
         self, actor: Actor, target: ModelRef, action: Action, *, shared: bool = False
     ) -> Iterator[LockedModel]:
-        """Lock a model while the block writes. With ``shared``, others may lock it so too.
+        """Lock a model while the block writes. With ``shared``, others may hold a shared lock too.
 
         Raises:
             NotFoundError: The actor sees no such model.
-            ForbiddenError: The actor may see it, but not do this.
+            ForbiddenError: The actor may see the model, but not do this.
             ConflictError: The ``model_id`` may mean several models.
             PreconditionFailedError: It is not in the state that the actor expects.
         """
         connection = self.connect(to_write=True)
         # A user who cannot see the model does not wait for its lock, which would reveal it.
-        if shared:  # so it does not change, and is chosen as for a call
+        if shared:  # so it stays unchanged, and is chosen as for a call
             row = self.find_model(self.queries.visible, actor, target.ref, connection)
         else:
             row = self._model_to_change(connection, actor, target.ref)
@@ -269,7 +270,7 @@ class Rows:
         row: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> None:
-        """Send a signal, about a model or none in particular, or put it into the outbox."""
+        """Send a signal, or put it into the outbox. With a row, it is about that model."""
         facts |= {"event": signal.name, "actor": actor and actor.key}
         if row is not None:
             facts |= {"id": row["id"], "model_id": row["model_id"], "owner": row["owner_id"]}
@@ -284,13 +285,20 @@ class Rows:
     def _locked(
         self, connection: sa.Connection, actor: Actor, row_id: int, statement: sa.Select[Any]
     ) -> LockedModel:
-        row = connection.execute(statement, {"ref": row_id}).mappings().first()
+        ref = {"ref": row_id}
+        try:
+            row = connection.execute(statement, ref).mappings().first()
+            found = row and row["abilities"]
+            if found is not None and (type(found) is not list or {*map(type, found)} - {str}):
+                raise TypeError
+        except NOT_JSON:
+            row = connection.execute(readable(statement), ref).mappings().first()
         if row is None:
             raise NotFoundError
         locked = LockedModel(connection, actor, row, (), self._access)
         if Action.SHARE not in locked.actions:
-            parameters = {"ref": row_id, **parameters_of(actor)}
-            grants = connection.execute(self.queries.grants_of_actor, parameters)
+            of_actor = {**ref, **parameters_of(actor)}
+            grants = connection.execute(self.queries.grants_of_actor, of_actor)
             locked = replace(locked, grants=tuple(grants.mappings()))
         return locked
 
@@ -306,16 +314,15 @@ def _found(
 ) -> Any:
     group_paths, of_actor = paths_for(actor, connection.dialect)
     parameters |= {"ref": ref, **of_actor}
-    return connection.execute(references.statement(lookup, group_paths), parameters).first()
-
-
-def utc_now() -> datetime:
-    """Return the time as the tables hold it: in UTC, without a time zone."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    statement = references.statement(lookup, group_paths)
+    try:
+        return connection.execute(statement, parameters).first()
+    except NOT_JSON:
+        return connection.execute(readable(statement), parameters).first()
 
 
 def kind_of_ref(ref: int | str) -> type:
-    """Tell the two kinds of reference apart, without looking up impossible ones."""
+    """Return ``int`` for an id, or ``str`` for a ``model_id``, if a model can have it."""
     if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
         return int
     if isinstance(ref, str) and MODEL_ID.fullmatch(ref):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_model_registry")
 _WHOLE = AccountSecretFields()
 _NO_SOURCE = "This app keeps no secrets elsewhere. Send the secret instead."
-# The same for a name that is unknown and for one that is another user's.
+# The same message for an unknown name and for another user's.
 _REFUSED = "Must name a secret that you may use with this provider and base URL."
 # A failure of the database is passed on, because the rest of the transaction would fail too. Other
 # errors of SQLAlchemy's, such as NoResultFound, mean that the name is unknown.
@@ -93,13 +93,13 @@ class SecretSource:
         except ValidationError as error:
             # An unknown name could be a secret in the wrong place.
             known = [each for each in error.errors if each[0].partition(".")[0] in _WHOLE.fields]
-            problem = str(ValidationError(known)) or "it has unknown members"
+            problem = str(ValidationError(known)) if known else "it has unknown members"
         raise self._failed(f"returned a secret that isn't valid: {problem.rstrip('.')}")
 
     def _given(
         self, credential: Mapping[Any, Any], destination: Mapping[Any, Any]
     ) -> Hidden[dict[str, Any]]:
-        """Return what the source returns, as a dict that loading may empty."""
+        """Ask the source for the secret, and return it as a dict that loading may empty."""
         if self._source is None:
             raise UnreadableCredentialError(
                 "The credential has a reference, but ModelRegistry has no secret_source."
@@ -119,7 +119,7 @@ class SecretSource:
             problem = str(error)
         except BaseException as error:
             place = _place(error.__traceback__)
-            clear_frames(error, outer)  # the host's, which may hold the secret
+            clear_frames(error, outer)  # the host's frames may hold the secret
             if not isinstance(error, Exception) or isinstance(error, _PASSED_ON):
                 raise
             problem = f"raised {type(error).__name__}{place}"
@@ -142,7 +142,7 @@ class SecretSource:
 
 
 class _RefusedError(Exception):
-    """The source returned nothing, or not a secret. The text says what."""
+    """The source returned nothing, or not a secret. The text says which."""
 
 
 def _as_dict(given: Any) -> Hidden[dict[str, Any]]:

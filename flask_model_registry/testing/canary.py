@@ -1,4 +1,4 @@
-"""An API key that is recognized wherever it leaks, and a listener to all logs."""
+"""An API key that is recognized wherever it leaks, and a listener for all logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What URLs, JSON and HTML leave unchanged, so that the key is found in each of them.
+# The characters that URLs, JSON and HTML leave unchanged, so that the key is found in each.
 _CHARACTERS = string.ascii_letters + string.digits
 _PIECE = 8
 
@@ -21,7 +21,8 @@ _PIECE = 8
 class Canary:
     """An API key that no provider has issued.
 
-    It is found unchanged, in base64 and in hexadecimal, in either case. Eight characters suffice.
+    It is found unchanged, in base64, and in upper-case or lower-case hexadecimal. A piece of eight
+    characters is enough.
     """
 
     def __init__(self) -> None:
@@ -46,9 +47,9 @@ class Canary:
             yield self._random[start : start + _PIECE].encode().hex()
 
     def _in_base64(self) -> Iterator[str]:
-        for offset in range(3):  # it looks different at each
+        for offset in range(3):  # at each offset, base64 looks different
             encoded = base64.b64encode(b"-" * offset + self._random.encode()).decode().lower()
-            # Without the ends, which depend on what stands beside the key.
+            # Without the ends, which depend on the text beside the key.
             inner = encoded[4 : len(encoded) // 4 * 4 - 4]
             for start in range(len(inner) - 11 + 1):
                 yield inner[start : start + 11]
@@ -63,7 +64,7 @@ class _Ear(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         texts = [repr(vars(record))]
-        with suppress(Exception):  # a record with wrong arguments is for the host's handlers
+        with suppress(Exception):  # the host's handlers report wrong arguments
             texts.append(logging.Formatter().format(record))
         where = f"a record of the logger {record.name!r} at level {record.levelname}"
         self.heard.append((where, " ".join(texts)))
@@ -71,7 +72,7 @@ class _Ear(logging.Handler):
 
 @contextmanager
 def listening() -> Iterator[list[tuple[str, str]]]:
-    """Collect all that is logged or printed, at every level: where, and the text."""
+    """Collect everything that is logged or printed, at every level: the place and the text."""
     ear, outputs = _Ear(), {"standard output": StringIO(), "standard error": StringIO()}
     root = logging.getLogger()
     level = root.level

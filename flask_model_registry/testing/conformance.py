@@ -35,7 +35,7 @@ _MIGRATE = (
     "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that "
     "exists. See the page Upgrade of the documentation"
 )
-_SHOWN = 10  # problems in a message
+_SHOWN = 10  # the number of problems in a message
 _directions = pytest.mark.parametrize("requester", ["the first user asks", "the second user asks"])
 
 
@@ -91,7 +91,7 @@ class ModelRegistryConformance:
         _fail_if_any(missing, f"The database lacks parts of the registry; {_MIGRATE}:")
 
     def test_every_stored_api_key_opens(self, model_registry_host: Host) -> None:
-        """The configured encryption keys decrypt what is stored."""
+        """The configured encryption keys decrypt all stored API keys."""
         problems = [*_unreadable(model_registry_host)]
         _fail_if_any(
             problems,
@@ -144,7 +144,7 @@ class ModelRegistryConformance:
         _fail_if_any([*leaks], "An API key, or a piece of it, was logged:")
 
     def test_the_two_users_are_two(self, model_registry_scene: Fixture) -> None:
-        """What the two users register has two owners."""
+        """The models of the two users have two owners."""
         fixture = model_registry_scene
         first = fixture.register(fixture.first, "first").owner
         second = fixture.register(fixture.second, "second").owner
@@ -158,14 +158,14 @@ class ModelRegistryConformance:
     def test_a_model_of_another_user_looks_like_a_missing_one(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
-        """On every route and by each form of its id, it gets the response of a missing model."""
+        """On every route, and for each form of the id, the response is that for a missing model."""
         owner, other = _roles(model_registry_scene, requester)
         model = model_registry_scene.register(owner, "hidden", abilities=["chat"])
         own = model_registry_scene.register(other, "own")
         account = model_registry_scene.account(owner, "hidden")
         found = distinguishable(model_registry_scene, other, model, own, account=account)
         _fail_if_any([*found], f"{other.name} can tell a model of {owner.name} from a missing one:")
-        # Nor does the other user learn of it by what can't be registered.
+        # A conflict at registration must not reveal it either.
         model_registry_scene.register(other, "hidden")
         model_registry_scene.account(other, "hidden")
 
@@ -173,7 +173,7 @@ class ModelRegistryConformance:
     def test_a_model_of_another_user_is_in_no_list(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
-        """It is not listed, counted or a default for another user."""
+        """Another user's lists, counts and defaults don't contain it."""
         owner, other = _roles(model_registry_scene, requester)
         own = model_registry_scene.register(other, "own")
         before = lists_of(model_registry_scene, other)
@@ -194,7 +194,7 @@ def _fail_if_any(problems: Sequence[str], message: str) -> None:
 
 
 def _roles(fixture: Fixture, requester: str) -> tuple[UserClient, UserClient]:
-    """Return who owns the model, and who asks."""
+    """Return the owner of the model, and the user who asks."""
     users = (fixture.second, fixture.first)
     return users if requester.startswith("the first") else users[::-1]
 
@@ -230,7 +230,7 @@ def _let_in(fixture: Fixture) -> Iterator[str]:
 
 
 def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:
-    """Return values for the variables in URLs, none of which changes anything of the host's."""
+    """Return values for the variables in URLs that change nothing of the host's."""
     return {
         "id": model.id,
         "model_id": model.model_id,

@@ -14,9 +14,9 @@ _ELSEWHERE = {"base_url": "https://elsewhere.example.com/v1"}
 
 
 def exercise(fixture: Fixture) -> None:
-    """Send an API key in every request that takes one, well or badly, and ask for it everywhere.
+    """Send an API key in every request that takes one, valid or not, and ask for it everywhere.
 
-    Other tests check what the other user gets.
+    Other tests check the responses to the other user.
     """
     model = fixture.register(fixture.first, "exercised")
     other = fixture.register(fixture.second, "other")
@@ -34,7 +34,7 @@ def exercise(fixture: Fixture) -> None:
 
 
 def _register(fixture: Fixture, model: Registered, _other: Registered) -> None:
-    """Register what is refused."""
+    """Send registrations that are refused."""
     path, key, body = fixture.host.path("register"), fixture.canary.api_key, fixture.body("refused")
     first = fixture.first
     first.expect(409, "POST", path, json={**body, "model_id": model.model_id})
@@ -100,7 +100,7 @@ def _change(fixture: Fixture, model: Registered, _other: Registered) -> None:
 
 
 def _use_account(fixture: Fixture, _model: Registered, _other: Registered) -> None:
-    """Make a credential, use it, and send its secret well and badly."""
+    """Make a credential, use it, and send valid and invalid secrets."""
     path, first, key = fixture.host.path, fixture.first, fixture.canary.api_key
     all_of_them, body = path("account_credentials"), fixture.account_body("exercised")
     account = fixture.account(first, "exercised")
@@ -125,7 +125,7 @@ def _use_account(fixture: Fixture, _model: Registered, _other: Registered) -> No
     first.expect(204, "PUT", credential, json={"api_key": key})
     first.expect(204, "PUT", credential, json={"credential": account})
     first.expect(204, "PUT", secret, json=body["secret"])
-    # Decrypts what stays, which another test checks.
+    # This decrypts the stored key; another test checks that.
     first.ask("PATCH", secret, json={"headers": {"X-Other": key}})
     first.expect(412, "PUT", secret, json={"api_key": key}, headers=_STALE)
     first.expect(422, "PATCH", address, json=_MOVED)
@@ -137,7 +137,7 @@ def _use_account(fixture: Fixture, _model: Registered, _other: Registered) -> No
 
 
 def _share(fixture: Fixture, model: Registered, other: Registered) -> None:
-    """Grant the model, have the other user try what that allows and more, and revoke it."""
+    """Grant the model, have the other user try allowed and forbidden actions, and revoke it."""
     path, first, second = fixture.host.path, fixture.first, fixture.second
     address, key = path("model", id=model.id), {"api_key": fixture.canary.api_key}
     credential = path("credential", id=model.id)

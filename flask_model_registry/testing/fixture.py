@@ -1,4 +1,4 @@
-"""Two users and what they register, which is removed again whatever happens."""
+"""Two users and their models, which are removed again whatever happens."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class Fixture:
-    """The users of a test, and what they register.
+    """The users of a test, and their models.
 
     Attributes:
-        prefix: What the ``model_id`` of every model of this test begins with.
+        prefix: The beginning of the ``model_id`` of every model in this test.
     """
 
     host: Host
@@ -87,7 +87,7 @@ class Fixture:
         return int(made["id"])
 
     def choose(self, user_client: UserClient, *users: Any) -> str | None:
-        """Have a user register a default, for a kind of work that none of the users has one for.
+        """Have a user choose a default, for a kind of work without a default so far.
 
         Returns:
             Its URL; None if there is no such kind of work.
@@ -114,7 +114,7 @@ class Fixture:
                 yield " ".join(map(_text, row))
 
     def remove(self) -> None:
-        """Delete what the users have registered. Of the host's code, only receivers run."""
+        """Delete all that the users have registered. Only receivers of the host's code run."""
         with self.host.connected(commit=True) as connection:
             inspector = sa.inspect(connection)
             ours = sa.select(self.host.tables.models).where(self._is_ours())
@@ -148,7 +148,7 @@ class Fixture:
 
 @contextmanager
 def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
-    """Make a fixture, and remove it."""
+    """Make a fixture, and remove its rows at the end."""
     first, second = two_users(host, users)
     fixture = Fixture(host, Canary(), f"conformance-{secrets.token_hex(6)}", first, second)
     try:

@@ -70,7 +70,7 @@ class Host:
                 yield rule
 
     def path(self, endpoint: str, **values: Any) -> str:
-        """Return the URL of an endpoint, with those of the values that it needs."""
+        """Return the URL of an endpoint, with the values that it needs."""
         whole = endpoint if "." in endpoint else f"{self.mounts[0]}.{endpoint}"
         rule = next(self.app.url_map.iter_rules(whole))
         given = {**self.url_values, **values}
@@ -78,7 +78,7 @@ class Host:
 
     @contextmanager
     def connected(self, *, commit: bool = False) -> Iterator[sa.Connection]:
-        """Connect as the registry does, by the host's session, in a context of its own."""
+        """Connect like the registry, by the host's session, in an app context of its own."""
         session = self.services.rows.session
         with self.app.app_context(), transaction(session, commit=commit):
             # Not by `rows.connect()`, which checks the encryption keys.

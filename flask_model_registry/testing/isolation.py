@@ -42,12 +42,12 @@ def distinguishable(
     *,
     account: int,
 ) -> Iterator[str]:
-    """Yield where the requester can tell what another user owns from what doesn't exist.
+    """Yield where the requester can tell another user's model from a missing one.
 
     Args:
-        model: The other user's.
-        own: A model of the requester's.
-        account: A credential of the other user's.
+        model: The other user's model.
+        own: The requester's own model.
+        account: The other user's credential.
     """
     absent = ((MAX_ID, f"{fixture.prefix}/absent"), (MAX_ID - 1, f"{fixture.prefix}/nowhere"))
     for name, method in _of_one():
@@ -68,7 +68,7 @@ def distinguishable(
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
-    """Return what each list and count returns to the requester."""
+    """Return the response of each list and count to the requester."""
     addresses = [
         fixture.host.path(name) + query for name, queries in _LISTS.items() for query in queries
     ]
@@ -93,7 +93,7 @@ def _path(fixture: Fixture, name: str, ref: tuple[int, str], own: Registered) ->
         model_id=ref[1],
         user=str(own.owner),
         group=fixture.prefix,
-        config_type="embedding",  # which the models are not: nothing is chosen by mistake
+        config_type="embedding",  # the models aren't, so nothing is chosen by mistake
     )
 
 
@@ -121,7 +121,7 @@ def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> 
 
 
 def _differing(response: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
-    """Return the parts of a response that two others share and it does not."""
+    """Return the parts in which a response differs from two others that agree."""
     names = sorted({*response.headers.keys(), *before.headers.keys()})
     told_by: dict[str, Callable[[TestResponse], Any]] = {
         "the status": lambda each: each.status_code,

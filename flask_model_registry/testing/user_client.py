@@ -22,7 +22,7 @@ _TWO = (
     "model_registry_users must return two different users, each a mapping of request headers such "
     "as {'Authorization': f'Bearer {token}'}, or an app.test_client() that has logged in"
 )
-_SHOWN = 300  # characters of a response in a message
+_SHOWN = 300  # how many characters of a response a message shows
 
 
 @dataclass
@@ -38,8 +38,8 @@ class UserClient:
     def ask(self, method: str, path: str, **options: Any) -> TestResponse:
         """Send a request and return the response."""
         headers = {**self.headers, **self._csrf(), **options.pop("headers", {})}
-        # As a server would: not within a context that the host's fixtures hold open, where
-        # extensions remember the user of the request before.
+        # Like a server, not within a context that the host's fixtures hold open, because
+        # extensions there remember the user of the previous request.
         response: TestResponse = Context().run(
             self.client.open, path, method=method, headers=headers, **options
         )
@@ -57,7 +57,7 @@ class UserClient:
         return response
 
     def _csrf(self) -> dict[str, str]:
-        """Return the header that Flask-JWT-Extended requires beside its cookie."""
+        """Return the header that Flask-JWT-Extended requires in addition to its cookie."""
         config = self.host.app.config
         locations = config.get("JWT_TOKEN_LOCATION") or ()
         if self.headers or "cookies" not in locations or not config.get("JWT_COOKIE_CSRF_PROTECT"):
@@ -108,7 +108,7 @@ def _user_client(name: str, host: Host, user: Any) -> UserClient:
 
 
 def _apart(client: FlaskClient) -> FlaskClient:
-    """Return the same client, cookies and all, outside of a ``with`` that keeps its contexts."""
+    """Return a copy of the client with its cookies, outside of a ``with`` that keeps contexts."""
     client = copy(client)
     client.preserve_context = False
     client._context_stack = ExitStack()

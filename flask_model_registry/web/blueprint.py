@@ -1,4 +1,4 @@
-"""The blueprint: authentication, one transaction per request, one shape of error."""
+"""The blueprint: authentication, one transaction per request, one format for errors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flask import Response, g, request
 
 from ..db.failures import driver_failure
 from ..errors import (
+    AuthenticationError,
     ConfigError,
     MethodNotAllowedError,
     NotFoundError,
@@ -51,21 +52,44 @@ _WITH_BODY = {
 _EXPOSED = "ETag, Link, Location, Retry-After"
 _NO_QUERY = NoQuery()
 _READING = frozenset({"GET", "HEAD"})
+_VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
+_UNKNOWN = "/<path:rest>"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+
+
+class _Blueprint(PageBlueprint):
+    """The blueprint of a registry in one app."""
+
+    def register(self, app: App, options: dict[str, Any]) -> None:
+        """Register it, unless its URL has a variable twice, which Werkzeug calls a SyntaxError.
+
+        Raises:
+            ConfigError: A variable in the URL of a parent has the name of one of these.
+        """
+        rules = "".join([_UNKNOWN, "<filename>", *(route.rule for route in ROUTES.values())])
+        ours = _VARIABLE.findall(rules)
+        theirs = f"{options.get('subdomain')}{options.get('url_prefix')}"
+        for name in _VARIABLE.findall(theirs):
+            if name in ours:
+                raise ConfigError(
+                    f"the URL of the parent blueprint has the variable <{name}>, as the registry's "
+                    f"own URLs have; give it another name, such as <parent_{name}>"
+                )
+        super().register(app, options)
 
 
 def build_blueprint(services: Services) -> Blueprint:
     """Return the blueprint of a registry in one app."""
-    blueprint = PageBlueprint("model_registry", __name__, has_page=services.settings.page)
+    blueprint = _Blueprint("model_registry", __name__, has_page=services.settings.page)
     requests = _Requests(services)
     blueprint.before_request(requests.authenticate)
     blueprint.after_request(_with_headers)
     for name, route in ROUTES.items():
         _add_rule(blueprint, route.rule, name, requests.view_function(name, route))
-    for rule in ("/v1", "/v1/<path:rest>"):
+    for rule in ("/v1", f"/v1{_UNKNOWN}"):
         _add_rule(blueprint, rule, OPENAI_UNKNOWN, _openai_unknown)
-    # Without this rule, the host's own pages would respond to unknown paths below the prefix.
-    _add_rule(blueprint, "/<path:rest>", "unknown", _unknown)
+    # Without this rule, the host's own pages would respond to unknown paths under the prefix.
+    _add_rule(blueprint, _UNKNOWN, "unknown", _unknown)
     add_error_handlers(blueprint)
     return blueprint
 
@@ -74,7 +98,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
     """Register the blueprint with an app, or with a blueprint that is not registered yet.
 
     Raises:
-        ConfigError: The parent takes no more blueprints, or has another one of this name.
+        ConfigError: The parent is already registered, or has another blueprint of this name.
     """
     if blueprint.name in getattr(parent, "blueprints", ()):
         raise ConfigError(f"the app already has a blueprint {blueprint.name!r}; rename yours")
@@ -90,7 +114,7 @@ def mount(blueprint: Blueprint, parent: Flask | Blueprint, prefix: str) -> None:
 def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> None:
     def add(state: BlueprintSetupState) -> None:
         with _rules_with_names(state.app):
-            # Every method reaches the blueprint, so that it returns 405 and handles OPTIONS too.
+            # All methods reach the blueprint, so that it returns 405 and handles OPTIONS itself.
             state.add_url_rule(
                 rule,
                 endpoint,
@@ -106,7 +130,7 @@ def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> 
 
 @contextmanager
 def _rules_with_names(app: App) -> Iterator[None]:
-    """Have an app add rules of our class, which Flask doesn't take as an argument."""
+    """Have an app add rules of our class, because Flask has no argument for that."""
     own = vars(app).get("url_rule_class")
     app.url_rule_class = rule_class_with_names(app.url_rule_class)
     try:
@@ -128,47 +152,51 @@ class _Requests:
     def authenticate(self) -> None:
         """Load the user of the request, and refuse requests without one."""
         # A CORS preflight carries no token, and reveals nothing.
-        name = endpoint_name()
-        if request.method != "OPTIONS" and name not in _PUBLIC:
-            if (name, request.method) in _WITH_BODY:
+        name, method = endpoint_name(), request.method
+        if method != "OPTIONS" and name not in _PUBLIC:
+            if (name, method) in _WITH_BODY:
                 self._reader.read_body()
-            g.model_registry_is_alone = not self._session().in_transaction()
-            g.model_registry_actor = self._identify()
+            # A retry could not repeat what the host has written in this request.
+            tries = 1 if self._session().in_transaction() else TRIES
+            g.model_registry_login = self._identify(), tries
 
     def view_function(self, name: str, route: Route) -> Callable[..., Response]:
         """Return a function with a name, as extensions such as Flask-WTF expect."""
-        variables = set(re.findall(r"<(?:\w+:)?(\w+)>", route.rule))
+        variables = {*_VARIABLE.findall(route.rule)}
         operations = dict(route.operations)
         if "GET" in operations:
             operations["HEAD"] = operations["GET"]
         allowed = [*operations, "OPTIONS"]
 
         def view_function(**path: Any) -> Response:
-            if request.method == "OPTIONS":
+            method = request.method
+            if method == "OPTIONS":
                 return _options(allowed)
-            if request.method not in operations:
+            if method not in operations:
                 raise MethodNotAllowedError(allowed)
-            for of_parent in path.keys() - variables:  # in the rule of a parent blueprint
+            for of_parent in path.keys() - variables:  # variables in the rule of a parent blueprint
                 del path[of_parent]
-            return self._respond(operations[request.method], path)
+            return self._respond(operations[method], path, commit=method not in _READING)
 
         view_function.__name__ = name
         return view_function
 
-    def _respond(self, operation: Operation, arguments: dict[str, Any]) -> Response:
+    def _respond(
+        self, operation: Operation, arguments: dict[str, Any], *, commit: bool
+    ) -> Response:
         if operation.query is not None:
             arguments["query"] = self._reader.query(operation.query)
         elif request.query_string and not operation.is_for_openai:
             self._reader.query(_NO_QUERY)
         if operation.body is not None:
             arguments["body"] = self._reader.body(operation.body, may_omit=operation.may_omit_body)
+        actor, tries = g.get("model_registry_login", (None, 1))  # without one, it is public
         returned = run(
-            operation.view,
-            self._services,
-            arguments,
-            commit=request.method not in _READING,
-            # A retry could not repeat what the host has written in this request.
-            tries=TRIES if g.get("model_registry_is_alone") else 1,
+            partial(operation.view, self._services, **arguments),
+            actor,
+            session=self._session,
+            commit=commit,
+            tries=tries,
             identify=self._identify,
         )
         if isinstance(returned, after_commit):
@@ -182,13 +210,13 @@ class _Requests:
         """Return the actor of the request."""
         try:
             return self._services.users.actor()
-        except (sa.exc.DBAPIError, OSError) as error:
-            if failure := driver_failure(error):  # as in transactions
+        except (sa.exc.DBAPIError, OSError, AuthenticationError) as error:
+            if failure := driver_failure(error):  # as in transactions.py
                 self._session().invalidate()
                 raise failure from error
-            # The rollback when the context of the app ends would fail, where nothing handles it.
-            # After other errors, such as NoResultFound, the host may go on with its transaction.
-            if isinstance(error, sa.exc.DBAPIError):
+            # Otherwise the rollback at the end of the app context would fail, unhandled. After
+            # other errors, such as NoResultFound, the host may go on with its transaction.
+            if any(isinstance(each, sa.exc.DBAPIError) for each in (error, error.__cause__)):
                 self._session.rollback()
             raise
 

@@ -1,4 +1,4 @@
-"""How users of this app log in, by its configuration, for the OpenAPI document."""
+"""How this app's users log in, for the OpenAPI document, read from its configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOKEN = "An access token of the app."  # noqa: S105  # a description
 
 
 def jwt_login(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what :func:`login_of` does for an app with Flask-JWT-Extended.
+    """Return the same as :func:`login_of`, for an app with Flask-JWT-Extended.
 
     Args:
         config: The app's configuration. Missing settings have Flask-JWT-Extended's defaults.
@@ -43,7 +43,7 @@ def login_of(
 
     Args:
         load_user: The function that returns the user of a request.
-        schemes: Those of the app's settings. Without any, its extensions decide.
+        schemes: The schemes in the app's settings. Without any, its extensions decide.
     """
     if not schemes:
         if _has_jwts(app, load_user):

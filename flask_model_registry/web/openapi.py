@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from .routes import Operation, Route
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
-# JavaScript knows characters beyond U+FFFF only with its flag `u`; without, it refuses ranges that
-# begin there. These two begin below, and what only the second has are the tags U+E0000 to U+E007F.
-# Without the flag, the first has everything, and nothing is a tag. No UTF-8 has lone surrogates.
+# JavaScript only has characters beyond U+FFFF with its flag `u`; without it, ranges must not begin
+# there. So these two begin below. Only the second includes the tags U+E0000 to U+E007F. Without the
+# flag, the first covers everything, and nothing is a tag. UTF-8 has no lone surrogates.
 _TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
 _SAFE = UNSAFE.replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
 _CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")
 # 405, because a path can match another route: /defaults/test is not /{id}/test.
 _OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
-    "If-Match": "The `ETag` that you expect. The request returns 412 if it is another one by now.",
-    "If-None-Match": "An `ETag`. The request returns 412 if it is still the same.",
+    "If-Match": "The `ETag` that you expect. The request returns 412 if it has changed.",
+    "If-None-Match": "An `ETag`. The request returns 412 if it hasn't changed.",
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
@@ -54,12 +54,12 @@ _ABOUT_VARIABLES = {
     "user": "The user's primary key, as a string.",
     "group": "The name of the group.",
 }
-_ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if it is still the same."}
+_ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if it hasn't changed."}
 _ABOUT_HEADERS = {
     "Allow": "The methods that this URL supports.",
     "ETag": "A tag of its state and of what you may do with it. Send it as `If-Match`.",
     "Link": 'The URL of the next page, as `<...>; rel="next"`. The last page has no `Link`.',
-    "Location": "The URL of what was created.",
+    "Location": "The URL of the new resource.",
     "Retry-After": "How many seconds to wait before a retry.",
     "WWW-Authenticate": "A bearer token is needed. If it has an `error`, your token was refused.",
 }
@@ -84,7 +84,7 @@ _TAGS: Mapping[str, str] = {
 def described(
     routes: Mapping[str, Route], prefix: str, login: Mapping[str, Any], *, largest_page: int
 ) -> dict[str, Any]:
-    """Return the description of these routes.
+    """Return the OpenAPI description of these routes.
 
     Args:
         prefix: The path where they are mounted.
@@ -234,7 +234,7 @@ def _response(
     if isinstance(shape, (ModelRepresentation, CredentialRepresentation, Parameters)):
         is_new = status == HTTPStatus.CREATED
         of_one, of_many = [] if isinstance(shape, ModelDetails) else ["ETag"], ["Link"]
-        if is_new:  # which has no pages
+        if is_new:  # it has no pages
             of_one, of_many = ["Location", "ETag"], []
         response["headers"] = _headers(of_many if shape.many else of_one)
         if isinstance(shape, ModelRepresentation) and not shape.many:
@@ -286,6 +286,6 @@ def _pattern(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
 
 
 def _ecma(pattern: Any) -> str:
-    """Return a pattern that matches at the beginning, without what only Python knows."""
+    """Return a pattern that matches at the beginning, without syntax that only Python has."""
     neutral = _CLASS.sub(lambda found: f"(?:(?!{_TAG})[^{_SAFE}{found[1]}])", str(pattern))
     return "^(?:{})".format(neutral.replace(r"\Z", "$"))

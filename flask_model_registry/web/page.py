@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent / "static"
 _YEAR = 365 * 24 * 3600
 _FINGERPRINTED = re.compile(r"([0-9a-f]{16})/(.+)")
-# Windows takes others from its registry, and browsers run no module of another type.
+# Windows reads other types from its registry, and browsers only run modules of this type.
 _TYPES = {"js": "text/javascript", "json": "application/json", "ts": "text/plain"}
 STATIC = "static"  # the endpoint, as Flask calls it
 
@@ -43,7 +43,7 @@ class PageBlueprint(Blueprint):
     def send_static_file(self, filename: str, **_variables: str) -> Response:
         """Return a file as a response; called by Flask, with the variables of a parent's rule."""
         fingerprint, name = _split(filename)
-        # Modules of two releases must not mix, so browsers revalidate what may be old.
+        # Modules of two releases must not mix, so browsers revalidate files that may be old.
         is_current = fingerprint == _fingerprint()
         try:
             response = send_from_directory(
@@ -56,7 +56,7 @@ class PageBlueprint(Blueprint):
             raise NotFoundError from None
         tag, _ = response.get_etag()
         if tag and response.status_code == 200 and lists(request.headers.get("If-None-Match"), tag):
-            response.status_code = 304  # Flask knows only tags that no proxy has marked
+            response.status_code = 304  # Flask only compares tags that no proxy has marked
         return response
 
 
@@ -66,7 +66,7 @@ def _add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def _split(filename: str) -> tuple[str, str]:
-    """Return the fingerprint of a path, of any release, and the name of the file."""
+    """Return the fingerprint in a path, of any release, and the name of the file."""
     found = _FINGERPRINTED.fullmatch(filename)
     return (found[1], found[2]) if found else ("", filename)
 

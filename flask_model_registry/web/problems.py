@@ -64,7 +64,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
-    # By code too: Flask asks the app's handlers of a code before a blueprint's of a class.
+    # By code too, because Flask prefers the app's handler of a code to a blueprint's of a class.
     blueprint.register_error_handler(HTTPException, _http_problem)
     for code in default_exceptions:
         blueprint.register_error_handler(code, _http_problem)
@@ -93,7 +93,7 @@ def _keys_missing(error: MissingKeysError) -> Response:
 
 
 def _http_problem(error: HTTPException) -> Response | HTTPException:
-    """Return an error that Flask or the host raised for our URLs in the same shape."""
+    """Return an error that Flask or the host raised for our URLs in the same format."""
     if error.response is not None or error.code is None or error.code < 400:
         return error
     problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": error.code}

@@ -100,7 +100,7 @@ class RequestReader:
             elif len(request.get_data()) < length:
                 g.model_registry_body = MalformedRequestError(_NOT_WHOLE)
             else:
-                g.model_registry_body = request.get_data  # which keeps what it has read
+                g.model_registry_body = request.get_data  # it keeps what it has read
         except BaseException as error:
             clear_frames(error, outer)
             if not isinstance(error, Exception):
@@ -110,7 +110,7 @@ class RequestReader:
             g.model_registry_body = error if is_ours else MalformedRequestError(_NOT_WHOLE)
 
     def _read_chunks(self) -> bytes:
-        # By hand, because of the limit. What the host has read already is in the cache.
+        # By hand, because of the limit. A body that the host has already read is in the cache.
         body = bytearray()
         while chunk := request.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
@@ -127,11 +127,11 @@ def _is_empty(received: Any) -> bool:
 
 
 class _Rest(BaseConverter):
-    """The rest of a path, with any slashes and line breaks that it has."""
+    """The rest of a path, including slashes and line breaks."""
 
     regex = r"[\s\S]+"
     part_isolating = False
-    weight = 200  # after all that matches a segment only
+    weight = 200  # after all rules that match one segment only
 
     def to_url(self, value: str) -> str:
         """Encode slashes too."""
@@ -197,7 +197,7 @@ def sent_model_id(model_id: str, before: str) -> str:
         before: The part of the path before it.
 
     Raises:
-        NotFoundError: It arrived changed.
+        NotFoundError: It was changed on the way.
     """
     try:
         return sent_name(model_id, before, is_model_id=True)
@@ -206,10 +206,10 @@ def sent_model_id(model_id: str, before: str) -> str:
 
 
 def grantee(id: str, **grantee: str) -> Person | str:
-    """Return the user or the group that a path names, below the model with this id.
+    """Return the user or the group that a path names, under the model with this id.
 
     Raises:
-        ValidationError: The name arrived changed.
+        ValidationError: The name was changed on the way.
     """
     ((kind, name),) = grantee.items()
     try:
@@ -227,21 +227,21 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
     """Return the name as the client sent it.
 
     A proxy or server may decode ``%2F`` and then merge slashes, and so name another group. That's
-    why an unencoded slash is refused, whether or not a proxy shows itself: waitress, for one,
-    removes the headers that proxies add.
+    why an unencoded slash is always refused. The presence of a proxy can't be detected, because
+    waitress, for one, removes the headers that proxies add.
 
     Args:
         name: The value that routing read from PATH_INFO.
         before: The part of the path before it.
-        is_model_id: Whether slashes need no encoding. Merging them makes no other ``model_id`` of
-            a valid one, and none ends with a slash, so that the path may.
+        is_model_id: Whether slashes need no encoding. Merging slashes can't turn one valid
+            ``model_id`` into another. None ends with a slash, so the path may.
 
     Raises:
-        ChangedNameError: It arrived changed, may have, or is not in UTF-8.
+        ChangedNameError: The name was or may have been changed on the way, or is not in UTF-8.
     """
     environ = request.environ
-    # PATH_INFO is decoded (PEP 3333), so servers add what they received: Gunicorn the first,
-    # mod_wsgi, uWSGI and waitress the second.
+    # PATH_INFO is decoded (PEP 3333), so servers also pass the received path: Gunicorn in the
+    # first variable, mod_wsgi, uWSGI and waitress in the second.
     try:
         environ["PATH_INFO"].encode("latin-1").decode()
         raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
@@ -249,20 +249,28 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         if not raw:
             return name.removesuffix(slash)
         path = raw.partition("?")[0].removesuffix(slash)
-        _, is_plain, tail = path.partition(before)
-        sent = unquote_to_bytes((tail if is_plain else path).encode("latin-1")).decode()
+        # The part before the name may occur twice, because the host's URL prefix may hold it too.
+        # From the end, and each character once, because a long path may consist of such parts.
+        wanted, parts, length, end = _SLASHES.sub("", name), [], 0, len(path)
+        for place in reversed([*re.finditer(f"(?<={re.escape(before)})", path)]):
+            part = path[place.start() : end]
+            parts.append(unquote_to_bytes(part.encode("latin-1")).decode())
+            length += len(_SLASHES.sub("", parts[-1]))
+            end -= len(part)
+            if length >= len(wanted):
+                break
+        tail, sent = path[end:], "".join(reversed(parts))
+        # It must be the same except for slashes, which Apache merges or leaves encoded.
+        if tail and _SLASHES.sub("", sent) == wanted:
+            if "/" in tail and not is_model_id:
+                raise ChangedNameError(_ENCODE)
+            return sent
+        whole = unquote_to_bytes(path.encode("latin-1")).decode()
     except UnicodeError:
         raise ChangedNameError("Must be in UTF-8, percent-encoded.") from None
-    if not is_plain:  # such as %67roups
-        if sent.endswith(before + name.removesuffix(slash)):
-            return name.removesuffix(slash)
-        raise ChangedNameError(_CHANGED)
-    # Slashes apart, which Apache merges or leaves encoded, it must be the same.
-    if sent != name and _SLASHES.sub("", sent) != _SLASHES.sub("", name):
-        raise ChangedNameError(_CHANGED)
-    if "/" in tail and not is_model_id:
-        raise ChangedNameError(_ENCODE)
-    return sent
+    if before not in path and whole.endswith(before + name.removesuffix(slash)):  # as %67roups
+        return name.removesuffix(slash)
+    raise ChangedNameError(_CHANGED)
 
 
 def json_response(
@@ -271,7 +279,7 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     mimetype: str = "application/json",
 ) -> Response:
-    """Return what a view returned as a response; Flask would ask the host's JSON provider."""
+    """Return a view's result as a response, because Flask would use the host's JSON provider."""
     text = None if body == "" else _encoded(body) + "\n"
     response = current_app.response_class(text, status, headers, mimetype=mimetype)
     if text is None:
@@ -280,5 +288,5 @@ def json_response(
 
 
 def endpoint_name() -> str:
-    """Return the name of the request's endpoint, without those of the blueprints."""
+    """Return the name of the request's endpoint, without the names of its blueprints."""
     return (request.endpoint or "").rpartition(".")[2]

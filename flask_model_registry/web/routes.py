@@ -1,7 +1,7 @@
 """Routes, and the two decorators that declare what a view reads and what it returns.
 
-A view is a function of the services, the actor and the variables in its path. Like a Flask view, it
-returns a body, or a body with a status and headers. It raises errors.
+A view is a function that gets the services, the actor and the variables in its path. Like a Flask
+view, it returns a body, or a body with a status and headers. It raises errors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Operation:
 
 
 class Route(NamedTuple):
-    """A path below the prefix, and its operations by method."""
+    """A path under the prefix, and its operations by method."""
 
     rule: str
     operations: dict[str, Operation]
@@ -57,8 +57,8 @@ class Route(NamedTuple):
 class Routes:
     """The routes of one subject, by endpoint.
 
-    Views are added as to a Flask blueprint, with ``@routes.get("/summary", name=...)``.
-    They wait here for the blueprint, because each app gets its own.
+    Views are added like those of a Flask blueprint, with ``@routes.get("/summary",
+    name=...)``. They are kept here because each app gets its own blueprint.
     """
 
     def __init__(self, tag: str) -> None:
@@ -111,7 +111,7 @@ def reads(
         may_omit_body: Whether an empty body means the same as an empty object.
         is_conditional: Whether it checks ``If-Match`` and ``If-None-Match``.
         is_public: Whether it needs no user.
-        is_for_openai: Whether it ignores query parameters, as clients of OpenAI's send any.
+        is_for_openai: Whether it ignores query parameters, because OpenAI clients may send any.
     """
     return _with(
         body=body,
@@ -130,7 +130,7 @@ def returns(
 
     Args:
         responses: The schema of the body for each status, or ``None`` if there is no body.
-        errors: The error statuses that not every view has.
+        errors: The view's own error statuses, besides those that all views have.
     """
     return _with(responses=responses, errors=errors)
 

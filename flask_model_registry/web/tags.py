@@ -1,4 +1,4 @@
-"""Entity tags, and what proxies and compression make of them."""
+"""Entity tags, and how proxies and compression change them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def lists(header: str | None, tag: str) -> bool:
     A server that compresses a response marks its tag: weak (``W/"1"``, nginx), or with the name
     of the coding (``"1-gzip"``, Apache). The client sends the marked tag back. Our tags name a
     version of a row, not the bytes of a response, so the marks don't matter. That's why weak
-    comparison is right for ``If-Match`` too, where RFC 9110, section 13.1.1, asks for strong
-    comparison of tags that stand for bytes.
+    comparison is right for ``If-Match`` too, although RFC 9110, section 13.1.1, requires
+    strong comparison, which is for tags of bytes.
 
     Args:
         header: The header's value; None without the header.

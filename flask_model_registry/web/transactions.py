@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, g
+from flask import current_app
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -21,22 +22,21 @@ from ..logs import facts
 from ..signals import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from tenacity import RetryCallState
 
     from ..policy import Actor
-    from ..services.app_services import Services
 
-TRIES = 4  # of a transaction, in all
-_PATIENCE = 2.0  # seconds, after which nothing is retried
+TRIES = 4  # attempts at a transaction, in total
+_PATIENCE = 2.0  # seconds after which nothing is retried
 
 
 def run(
-    view: Callable[..., Any],
-    services: Services,
-    arguments: Mapping[str, Any],
+    view: Callable[[Actor], Any],
+    actor: Actor,
     *,
+    session: Any,
     commit: bool,
     tries: int,
     identify: Callable[[], Actor],
@@ -46,16 +46,28 @@ def run(
     It commits all or nothing, so it needs no savepoints. Its signals are sent afterwards.
 
     Args:
-        identify: Returns the actor. Called again before a retry, because the user may be gone.
+        identify: Returns the actor before a retry, because the user may be gone.
     """
-    session, actor = services.rows.session, g.get("model_registry_actor")
-    for attempt in retrying(tries):
+    calls: list[Callable[[], Any]] = []
+    within = partial(transaction, session, commit=commit, calls=calls, savepoints=False)
+    failures: list[Exception] = []
+    started = monotonic()
+    try:
+        with within():
+            returned = view(actor)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        failures.append(error)
+    # Few requests fail, and entering Tenacity costs as many function calls as a query.
+    for attempt in retrying(tries, _PATIENCE + started - monotonic()) if failures else ():
         with attempt:
-            if attempt.retry_state.attempt_number > 1:
-                actor = identify()
-            calls: list[Callable[[], Any]] = []
-            with transaction(session, commit=commit, calls=calls, savepoints=False):
-                returned = view(services, actor, **arguments)
+            if failures:  # which counts as the first attempt
+                raise failures.pop()
+            actor = identify()
+            calls.clear()
+            with within():
+                returned = view(actor)
     if calls:
         send_signals(session, calls)
     return returned
@@ -72,8 +84,9 @@ def transaction(
     """Commit what the block did, or roll it back.
 
     Args:
-        calls: Collects the calls of the signals' receivers. Without it, they are called at once.
-        savepoints: Whether what the block does may fail in part.
+        calls: Collects the calls of the signals' receivers. Without it, they are called
+            immediately.
+        savepoints: Whether a part of the block may fail by itself.
     """
     outbox_token, savepoints_token = outbox.set(calls), needs_savepoints.set(savepoints)
     try:
@@ -82,8 +95,8 @@ def transaction(
             session.commit()
     except BaseException as error:
         if failure := driver_failure(error):
-            # SQLAlchemy has not seen that the connection broke, and would use it again: pg8000 has
-            # nothing to roll back where BEGIN failed, so that a rollback goes well.
+            # SQLAlchemy has not noticed that the connection broke, and would use it again. With
+            # pg8000 a rollback succeeds, because there is nothing to roll back if BEGIN failed.
             session().invalidate()
             raise failure from error
         session.rollback()
@@ -106,7 +119,7 @@ def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
 
 
 def keep(session: Any, call: Callable[[], Any]) -> None:
-    """Make a call in a transaction of its own, without retries: the response exists already."""
+    """Make a call in its own transaction, without retries, because the response is ready."""
     try:
         with transaction(session, commit=True, savepoints=False):
             call()
@@ -118,12 +131,8 @@ def keep(session: Any, call: Callable[[], Any]) -> None:
         )
 
 
-@cache
 def retrying(most: int, patience: float = _PATIENCE) -> Retrying:
-    """Return a loop of attempts at a transaction, which continues after transient failures.
-
-    All threads share it, because Tenacity keeps the state of each thread apart.
-    """
+    """Return a loop of attempts at a transaction, which continues after transient failures."""
     return Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(most) | stop_after_delay(patience),
@@ -135,7 +144,7 @@ def retrying(most: int, patience: float = _PATIENCE) -> Retrying:
 
 def _say_so(state: RetryCallState) -> None:
     error = cast("BaseException", state.outcome and state.outcome.exception())
-    kind = cast("Failure", failure_of(error)).value  # a retry follows a transient failure only
+    kind = cast("Failure", failure_of(error)).value  # only a transient failure leads to a retry
     current_app.logger.warning(
         "model registry: retrying after a database failure (%s): %r",
         kind,

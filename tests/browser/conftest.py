@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,17 @@ def stand_in_for_the_world(route):
         route.fulfill(status=200, body=json.dumps(answer))
 
 
+def stand_in_for_its_provider(route):
+    """Answer for the provider of a saved model, which the page tests after registering it."""
+    request = route.request
+    saved = route.fetch(url=request.url.removesuffix("/test"), method="GET", post_data="")
+    if saved.ok and saved.json()["model_provider"] != "stand-in":
+        body = json.dumps({"result": "ok", "latency_ms": 1, "key_checked": True})
+        route.fulfill(status=200, body=body)
+    else:
+        route.fallback()
+
+
 @pytest.fixture
 def windows(browser):
     """Open windows, each of a browser of its own; what goes wrong in one fails the test."""
@@ -96,6 +108,7 @@ def windows(browser):
         context.add_init_script(WATCH)
         for path in ("test-connection", "providers/*/models"):
             context.route(f"**/{path}", stand_in_for_the_world)
+        context.route(re.compile(r"/models/\d+/test$"), stand_in_for_its_provider)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: faults.append(str(error)))

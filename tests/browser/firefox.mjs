@@ -89,7 +89,7 @@ await page.screenshot({ path: `${folder}/firefox-list.png` });
 await page.evaluate(() => (document.querySelector("model-registry").lang = "de"));
 seen.german = await until(
   () =>
-    document.querySelector("model-registry").shadowRoot.querySelector("h2").textContent ===
+    document.querySelector("model-registry").shadowRoot.querySelector("h2")?.textContent ===
     "Modelle",
 );
 await page.screenshot({ path: `${folder}/firefox-german.png` });

@@ -1,5 +1,7 @@
 """What people do with the page, what holds its requests back, and hosts that show it."""
 
+import json
+
 from flask import url_for
 from flask_jwt_extended import create_access_token
 
@@ -13,6 +15,10 @@ POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
+
+
+# What a server refuses with; 0 is no network.
+STATUSES = [401, 403, 409, 412, 413, 422, 429, 502, 503, 0]
 
 
 def row(page, name):
@@ -45,6 +51,28 @@ def choose_provider(dialog, name):
     """Type a name of a provider, and choose the first that is like it."""
     dialog.get_by_label("Provider", exact=True).fill(name)
     dialog.get_by_label("Provider", exact=True).press("Enter")
+
+
+def answer(page, pattern, method, status):
+    """Refuse requests with a status."""
+
+    def refuse(route):
+        if route.request.method != method:
+            route.fallback()
+        elif not status:
+            route.abort()
+        else:
+            title = f"Refused with {status}."
+            body = json.dumps({"type": "urn:problem-type:model-registry:x", "title": title})
+            route.fulfill(status=status, body=body, headers={"Retry-After": "7"})
+
+    page.route(pattern, refuse)
+
+
+def said(status):
+    """Return what the page says of it."""
+    texts = {401: "not logged in", 0: "cannot be reached"}
+    return texts.get(status, f"Refused with {status}. Try again in 7 seconds.")
 
 
 def hold(page, pattern, method="GET"):

@@ -1,17 +1,18 @@
 """Nothing is hidden, and nothing that was typed is lost."""
 
-import json
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.page import (
+    STATUSES,
+    answer,
     choose,
     choose_provider,
     fill,
     hold,
     opened_form,
     row,
+    said,
     until,
     wait_until,
 )
@@ -26,32 +27,11 @@ RENEW = """(name) => {
 }"""
 # Nothing that evaluates text, which the policy of the page forbids.
 RENEWED = "() => window.renewed ?? 0"
-STATUSES = [401, 403, 409, 412, 422, 429, 503, 0]
-
-
-def answer(page, pattern, method, status):
-    """Refuse requests with a status; 0 is no network."""
-
-    def refuse(route):
-        if route.request.method != method:
-            route.fallback()
-        elif not status:
-            route.abort()
-        else:
-            body = json.dumps({"type": "urn:problem-type:model-registry:x", "title": "Refused."})
-            route.fulfill(status=status, body=body, headers={"Retry-After": "7"})
-
-    page.route(pattern, refuse)
 
 
 def renewed(page, count):
     """Wait until a token was asked for so often."""
     wait_until(page, lambda: page.evaluate(RENEWED) >= count)
-
-
-def said(status):
-    texts = {401: "not logged in", 0: "cannot be reached"}
-    return texts.get(status, "Refused. Try again in 7 seconds.")
 
 
 # 1: a refusal is seen where it happens, and the place in the list survives
@@ -82,6 +62,34 @@ def test_a_success_is_in_view_and_the_place_in_the_list_stays(demo):
     expect(page.get_by_label("More for m-012", exact=True)).to_be_focused()
     expect(page.get_by_text("m-011 is deleted.")).to_be_in_viewport(ratio=1)
     assert abs(page.evaluate("scrollY") - before) < 200
+
+
+def test_a_message_is_dismissed_or_gives_way_to_the_next(demo):
+    demo.fill("carol", 3)
+    page = demo.open("carol")
+    said = page.locator(".outcome [role=status]")
+    dismiss = page.get_by_role("button", name="Dismiss")
+    expect(dismiss).to_be_hidden()
+    choose(page, "m-000", "Delete…").get_by_role("button", name="Delete").click()
+    expect(said).to_have_text("m-000 is deleted.")
+
+    dismiss.click()
+
+    expect(said).to_be_empty()
+    expect(dismiss).to_be_hidden()
+    expect(page.locator("model-registry h2")).to_be_focused()
+    choose(page, "m-001", "Delete…").get_by_role("button", name="Delete").click()
+    expect(said).to_have_text("m-001 is deleted.")
+    row(page, "m-002").get_by_role("button", name="Test").click()
+    expect(said).to_contain_text("m-002: The provider refuses")
+    expect(said).not_to_be_in_viewport()  # as the row says it
+    expect(dismiss).to_be_hidden()
+    choose(page, "m-002", "Delete…").get_by_role("button", name="Delete").click()
+    expect(said).to_have_text("m-002 is deleted.")
+    page.route("**/defaults.js", lambda route: route.abort())
+    page.get_by_role("button", name="Defaults").click()
+    expect(page.locator(".messages [role=alert]")).to_contain_text("did not load")
+    expect(said).to_be_empty()
 
 
 # 2: a renewed token of the same user
@@ -133,7 +141,7 @@ def test_nothing_can_be_typed_while_it_is_saved(demo):
     dialog = opened_form(page)
     fill(dialog, Name="new", Model="m", API_key=CANARY)
     held = hold(page, "**/register", "POST")
-    lists = hold(page, "**/api/models/?*")
+    lists = hold(page, "**/api/models/details?*")
 
     dialog.get_by_label("Model", exact=True).press("Enter")
     until(page, held)
@@ -195,7 +203,7 @@ def test_after_a_change_of_another_user_both_are_shown_side_by_side(demo, keeps)
 
 def test_it_is_said_that_something_is_slow(demo):
     page = demo.open("bob")
-    held = hold(page, "**/api/models/?*")
+    held = hold(page, "**/api/models/details?*")
     page.evaluate("() => { document.querySelector('model-registry').refresh(); }")
     until(page, held)
 
@@ -208,7 +216,7 @@ def test_it_is_said_that_something_is_slow(demo):
 def test_what_failed_to_load_is_loaded_again(demo, by):
     page = demo.open("bob")
     headers = {"Retry-After": "1"} if by == "Retry-After" else {}
-    page.route("**/api/models/?*", lambda route: route.fulfill(status=503, headers=headers))
+    page.route("**/api/models/details?*", lambda route: route.fulfill(status=503, headers=headers))
     page.get_by_role("searchbox").fill("house")
     alert = page.locator(".messages [role=alert]")
     expect(alert).to_contain_text("The server returned 503.")
@@ -280,6 +288,7 @@ def test_whatever_the_server_says_is_in_view_and_nothing_typed_is_lost(demo, sta
     expect(dialog.get_by_role("alert")).to_contain_text(said(status))
     expect(dialog.get_by_label("Who")).to_have_value("carol")
     dialog.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Leave").click()
     dialog = choose(page, "bobs-own", "Use as default…")
     dialog.get_by_role("button", name="Use: General").click()
     expect(dialog.get_by_role("alert")).to_contain_text(said(status))
@@ -401,7 +410,7 @@ def test_a_field_that_is_left_empty_says_so_at_once(demo):
 )  # fmt: skip
 def test_a_whole_endpoint_is_cut_with_a_word(demo, pasted, kept, cut):
     page = demo.open("bob")
-    address = opened_form(page).get_by_label("Address")
+    address = opened_form(page).get_by_label("Base URL")
     address.fill(pasted)
     address.press("Tab")
 

@@ -36,7 +36,7 @@ def test_another_user_sees_nothing_of_the_first(demo, fails):
     expect(row(page, "bobs-own")).to_be_visible()
     fill(opened_form(page), API_key=CANARY)
     if fails:
-        page.route("**/api/models/?*", lambda route: route.fulfill(status=500))
+        page.route("**/api/models/details?*", lambda route: route.fulfill(status=500))
 
     page.evaluate(BECOME, "carol")
 
@@ -72,7 +72,7 @@ def test_nothing_moves_while_a_button_is_pressed(demo, ends):
 
 def test_a_menu_stays_open_when_the_list_arrives(demo):
     page = demo.open("bob")
-    held = hold(page, "**/api/models/?*")
+    held = hold(page, "**/api/models/details?*")
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     until(page, held)
     page.get_by_label("More for bobs-own", exact=True).click()
@@ -82,7 +82,7 @@ def test_a_menu_stays_open_when_the_list_arrives(demo):
     let_go(page, held)
 
     expect(item).to_be_focused()
-    page.unroute("**/api/models/?*")
+    page.unroute("**/api/models/details?*")
     item.click()
     expect(row(page, "bobs-own").get_by_role("button", name="Switch on bobs-own")).to_be_visible()
 
@@ -103,6 +103,100 @@ def test_what_was_asked_for_one_user_is_not_shown_to_another(demo, name):
 
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(row(page, "house-model")).to_be_visible()
+
+
+def test_a_model_that_one_user_has_registered_is_not_named_to_another(demo):
+    page = demo.open("bob")
+    tests = hold(page, re.compile(r"/models/\d+/test$"), "POST")
+    dialog = opened_form(page)
+    choose_provider(dialog, "stand")
+    fill(dialog, Name="of-bob", Model="demo-small", API_key="demo-key")
+    held = hold(page, "**/api/models/details?*")
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    until(page, held)
+
+    page.evaluate(BECOME, "carol")
+    until(page, held, 2)
+    let_go(page, held)
+    expect(row(page, "house-model")).to_be_visible()
+    let_go(page, held)
+
+    expect(page.locator(".messages")).not_to_contain_text("of-bob")
+    assert tests == []
+
+
+def test_a_late_token_of_one_user_changes_nothing_for_another(demo):
+    page = demo.open("bob")
+    tokens = hold(page, "**/as/bob/token", "POST")
+    page.evaluate(BECOME, "bob")
+    page.evaluate("void document.querySelector('model-registry').refresh()")
+    until(page, tokens, 2)
+    page.evaluate(BECOME, "carol")
+    expect(row(page, "bobs-own")).to_have_count(0)
+    expect(row(page, "house-model")).to_be_visible()
+    fill(opened_form(page), Name="of-carol")
+
+    let_go(page, tokens)
+
+    expect(page.get_by_label("Name", exact=True)).to_have_value("of-carol")
+    expect(row(page, "house-model")).to_be_visible()
+
+
+def test_what_one_user_has_begun_is_not_done_for_another(demo):
+    page = demo.open("bob")
+    page.evaluate(
+        """() => {
+          window.waiting = [];
+          const people = () => new Promise((resolve) => waiting.push(resolve));
+          document.querySelector("model-registry").people = people;
+        }"""
+    )
+    dialog = choose(page, "bobs-own", "Share…")
+    dialog.get_by_label("Who", exact=True).fill("1")
+    dialog.get_by_role("button", name="Share", exact=True).click()
+    sent = hold(page, "**/grants/**", "PUT")
+    page.evaluate(BECOME, "carol")
+    expect(row(page, "house-model")).to_be_visible()
+
+    for _ in range(2):  # it asks whom the host names, and then for the name
+        page.evaluate("waiting.forEach((resolve) => resolve([]))")
+        page.wait_for_timeout(300)
+
+    assert sent == []
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(alert(page)).to_be_empty()
+
+
+def test_a_list_that_was_asked_for_before_a_failure_does_not_take_it_back(demo):
+    page = demo.open("bob")
+    page.route("**/defaults.js", lambda route: route.abort())
+    held = hold(page, "**/api/models/details?*")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    until(page, held)
+    page.get_by_role("button", name="Defaults").click()
+    expect(alert(page)).to_contain_text("did not load")
+
+    let_go(page, held)
+
+    expect(page.locator("model-registry .models:not([aria-busy])")).to_be_visible()
+    expect(alert(page)).to_contain_text("did not load")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(alert(page)).to_be_empty()
+    let_go(page, held)
+
+
+def test_a_list_that_is_asked_for_again_loads_no_texts_of_dialogs(demo):
+    page, loaded = demo.open("bob"), []
+    page.on("request", lambda request: loaded.append(request.url))
+    held = hold(page, "**/api/models/details?*")
+
+    for count in (1, 2):
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        until(page, held, count)
+    let_go(page, held)
+
+    expect(page.locator("model-registry .models:not([aria-busy])")).to_be_visible()
+    assert [each for each in loaded if "_dialogs" in each] == []
 
 
 def test_a_late_refusal_of_one_user_does_not_log_another_out(demo):
@@ -308,7 +402,7 @@ def test_a_broken_answer_is_said_in_words(demo, status, body, said):
     dialog.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Leave").click()
     page.route(
-        "**/api/models/?*", lambda route: route.fulfill(status=200, body='{"not": "a list"}')
+        "**/api/models/details?*", lambda route: route.fulfill(status=200, body='{"not": "a list"}')
     )
     page.get_by_role("searchbox").fill("x")
     expect(alert(page)).to_have_text("The server's response is not understood.")
@@ -401,8 +495,13 @@ def test_a_name_that_is_typed_before_names_are_known_is_that_name(demo):
         """() => {
           const element = document.querySelector("model-registry");
           const people = element.people;
-          element.people = () => new Promise((resolve) => { window.known = () => resolve(
-            typeof people === "function" ? people() : people); });
+          const waiting = [];
+          element.people = () => new Promise((resolve) => waiting.push(resolve));
+          window.known = async () => {
+            const all = typeof people === "function" ? await people() : people;
+            for (const each of waiting) each(all);
+            element.people = all;
+          };
         }"""
     )
     dialog = choose(page, "bobs-own", "Share…")

@@ -233,7 +233,7 @@ def test_a_half_typed_address_gets_no_key(demo):
     page.on("request", lambda request: asked.append(request.url) if "/models" in request.url else 0)
     dialog = opened_form(page)
     choose_provider(dialog, "vllm")
-    address = dialog.get_by_label("Address", exact=True)
+    address = dialog.get_by_label("Base URL", exact=True)
     address.press_sequentially("https://vllm.example.co", delay=20)
     page.wait_for_timeout(1000)
     assert [url for url in asked if "/providers/" in url and url.endswith("/models")] == []
@@ -343,3 +343,95 @@ def test_an_edit_says_which_credential_a_model_uses(account, demo):
     page.get_by_role("button", name="Edit first").click()
 
     expect(page.get_by_role("dialog")).to_contain_text("It uses the credential Team.")
+
+
+CONTRASTS = """(nodes) => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const luminance = (color) => {
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((each) => {
+      const share = each / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return nodes.map((node) => {
+    const { color, backgroundColor } = getComputedStyle(node);
+    const [low, high] = [luminance(color), luminance(backgroundColor)].toSorted((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  });
+}"""
+
+
+def test_each_provider_has_a_mark_that_only_eyes_see(person):
+    person.click("button", "Register a model")
+    form_of(person.page).get_by_label("Provider", exact=True).click()
+    offered = form_of(person.page).get_by_role("listbox", name="Providers").get_by_role("option")
+    marks = offered.locator("[aria-hidden=true]")
+
+    assert marks.count() == offered.count() > 30
+    expect(offered.first).to_have_accessible_name("OpenAI")
+    initials = marks.evaluate_all("(nodes) => nodes.map((node) => node.dataset.initials)")
+    assert initials[:3] == ["OA", "An", "GG"]
+    drawn = "(node) => getComputedStyle(node, '::before').content"
+    assert '"OA"' in marks.first.evaluate(drawn)
+    hues = marks.evaluate_all(
+        "(nodes) => nodes.map((node) => node.style.getPropertyValue('--hue'))"
+    )
+    assert len({*hues}) > 20
+    for scheme in ("light", "dark"):
+        person.page.emulate_media(color_scheme=scheme)
+        assert min(marks.evaluate_all(CONTRASTS)) > 4.5
+
+
+def test_what_is_typed_beside_what_is_chosen_is_not_dropped(account, demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    model = dialog.get_by_label("Model", exact=True)
+    dialog.get_by_role("option", name="demo-small").click()
+
+    model.fill("demo-x")
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    expect(dialog.get_by_text("“demo-x” is not chosen.")).to_be_visible()
+    expect(model).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("2 chosen")).to_be_visible()
+    expect(dialog.get_by_text("“demo-x” is not chosen.")).to_have_count(0)
+    model.fill("demo-large")  # which the provider serves
+    dialog.get_by_role("button", name="Register", exact=True).click()
+    register_anyway = dialog.get_by_role("button", name="Register anyway")
+    register_anyway.click()
+
+    expect(dialog).to_have_count(0)
+    assert {"demo-small", "demo-x", "demo-large"} <= set(demo.names("bob"))
+
+
+def test_a_search_that_led_to_a_choice_is_no_model(account, demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    dialog.get_by_label("Model", exact=True).fill("smal")
+    dialog.get_by_role("option", name="demo-small").click()
+
+    dialog.get_by_role("button", name="Register", exact=True).click()
+
+    expect(row(page, "demo-small")).to_be_visible()
+    assert "smal" not in demo.names("bob")
+
+
+def test_the_list_of_models_is_no_stop_and_leaving_it_no_fault(account, demo):
+    page = demo.open("bob")
+    page.route(
+        "**/served-models",
+        lambda route: route.fulfill(json={"models": [f"m-{i}" for i in range(50)]}),
+    )
+    dialog = opened_form(page)
+    model = dialog.get_by_label("Model", exact=True)
+    expect(offered(dialog)).to_have_count(50)
+    expect(dialog.get_by_text("Choose one or several.")).to_be_visible()
+
+    model.focus()
+    page.keyboard.press("Tab")
+
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    expect(dialog.get_by_text("Fill this in.")).to_have_count(0)

@@ -75,7 +75,8 @@ models.getCsrfToken = async () => `number ${++asked}`;"""
     ("attribute", "script", "expected"),
     [
         ('csrf-token="made by the host"', "", ["made by the host"] * 2),
-        ("", ASKING, ["number 3", "number 4"]),
+        # The provider is asked with the others: for its models, and for tests before and after.
+        ("", ASKING, ["number 3", "number 5"]),
     ],
     ids=["attribute", "function"],
 )

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shlex
 from itertools import pairwise
 
@@ -79,7 +80,7 @@ def test_a_reader_sees_all_of_a_model(demo):
         "Abilities": "chat, tool_calling",
         "Description": "For everyone who works here.",
     }
-    assert facts["Address"].endswith("/stand-in/v1")
+    assert facts["Base URL"].endswith("/stand-in/v1")
 
 
 @pytest.mark.parametrize("may", [True, False], ids=["clipboard", "no clipboard"])
@@ -96,3 +97,32 @@ def test_code_is_copied_or_selected(demo, may):
     if may:
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == dialog.locator("pre").nth(2).text_content()
+
+
+def facts_of(dialog):
+    names, values = (dialog.locator(each).all_inner_texts() for each in ("dt", "dd"))
+    return dict(zip(names, values, strict=True))
+
+
+def test_details_say_whose_a_model_is_and_what_the_user_may_do(demo):
+    secret = {"name": "Team", "model_provider": "stand-in", "secret": {"api_key": "demo-key"}}
+    made = demo.ask("bob", "POST", "/credentials", secret)
+    models = [{"model_id": "of-team", "model_name": "demo-small"}]
+    [model] = demo.ask("bob", "POST", f"/credentials/{made['id']}/models", {"models": models})
+    demo.ask("bob", "PUT", f"/{model['id']}/grants/users/3", {"can_edit": True})
+    demo.ask("bob", "POST", f"/{model['id']}/test")
+    hint = re.compile("needs an API key of your own")
+
+    own = opened(demo.open("bob"), "of-team")
+    facts = facts_of(own)
+    assert facts["You may"] == "use, edit, delete, share"
+    assert facts["Credential"] == "Team"
+    assert re.fullmatch(r"Works · [\d,.]+ ms · .+", facts["Last test"])
+    expect(own.get_by_text(hint)).to_have_count(0)
+
+    granted = opened(demo.open("carol"), "of-team")
+    facts = facts_of(granted)
+    assert facts["Owner"].lower() in {"bob", "user 2"}
+    assert facts["You may"] == "use, edit"
+    assert "Credential" not in facts
+    expect(granted.get_by_text(hint)).to_be_visible()

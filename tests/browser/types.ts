@@ -10,6 +10,7 @@ if (models) {
   models.getToken = async () => "token";
   models.token = "token";
   models.people = async (): Promise<Person[]> => [{ key: 1, name: "Alice" }];
+  models.people = async (query) => [{ key: query.trim() }];
   models.groups = ["sales"];
   models.addEventListener("model-registry-change", ({ detail }) => detail.id?.toFixed());
   models.refresh().then(() => undefined);

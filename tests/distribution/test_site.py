@@ -8,6 +8,8 @@ from importlib.util import find_spec
 
 import pytest
 
+import flask_model_registry
+from tests.browser.conftest import CHROMIUM
 from tests.distribution.conftest import ROOT, run
 
 NEEDED = ("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinxext.opengraph")
@@ -45,6 +47,39 @@ def test_each_page_has_a_title_and_a_description_for_links_and_search_engines(si
 
         assert title == re.sub(r"<.*?>", "", heading), name
         assert len(description) > 40, name
+
+
+def test_each_page_has_the_version_in_its_title_and_no_empty_header(site):
+    for name, text in pages(site).items():
+        title = re.search(r"<title>(.*?)</title>", text)[1]
+
+        assert title.endswith(f"flask-model-registry {flask_model_registry.__version__}"), name
+        assert re.findall(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>", text) == [], name
+
+
+# What is wider than a phone, unless it scrolls by itself; and the blocks of code without a button.
+WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  const scrolls = (each) => each && (getComputedStyle(each).overflowX !== "visible" || scrolls(each.parentElement));
+  const wide = [...document.querySelectorAll("article *")].filter(
+    (each) => each.getBoundingClientRect().right > width + 1 && !scrolls(each.closest("article *")));
+  const blocks = [...document.querySelectorAll("div.highlight")].filter((each) => !each.querySelector("button.copybtn"));
+  return [document.documentElement.scrollWidth - width, wide.map((each) => each.outerHTML), blocks.length];
+}"""
+
+
+def test_each_page_fits_a_phone(site):
+    playwright = pytest.importorskip("playwright.sync_api")
+    browser = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if browser is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
+        for name in pages(site):
+            page.goto((site / f"{name}.html").as_uri())
+            assert page.evaluate(WIDE) == [0, [], 0], name
+        chromium.close()
 
 
 def test_each_block_of_code_has_a_button_that_copies_it(site):

@@ -79,7 +79,12 @@ def before_call(context, case, **kwargs):
     if case.query and len(search_text(case.query.get("q", "")).split()) > MOST_WORDS:
         case.query["q"] = "seed"
     if case.query and "after" in case.query:
-        case.query["after"] = cursor(case.query.get("sort", "id"), 5)
+        sort = case.query.get("sort", "id")
+        has_text = sort.removeprefix("-") in {
+            "model_id",
+            "model_provider",
+        }  # and no time, or no value
+        case.query["after"] = cursor(sort, 5, "seed-5" if has_text else None)
 
 
 @schemathesis.hook

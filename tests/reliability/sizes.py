@@ -1,4 +1,4 @@
-"""How much is tried: in minutes by ``.ci/run``, for an hour or so by ``make soak``."""
+"""How much is tried: in minutes by ``.ci/run``, longer before a release, for an hour or so by ``make soak``."""
 
 import os
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ class Size:
 
 SEEDS = 40  # models that are there before requests are generated
 SIZES = {
-    "ci": Size(examples=60, cases=5_000, kills=40, steps=150, seconds=(120, 30)),
+    "ci": Size(examples=10, cases=3_000, kills=8, steps=60, seconds=(40, 15)),
+    "release": Size(examples=25, cases=4_000, kills=24, steps=150, seconds=(60, 15)),
     "soak": Size(examples=2_000, cases=50_000, kills=200, steps=3_000, seconds=(1_800, 120)),
 }
 SIZE = SIZES[os.environ["TEST_RELIABILITY"]]

@@ -17,6 +17,8 @@ from tests.hosts import CANARY, key_id, model, register, services_of
 from tests.reliability.faults import ERRORS, Faults, state
 from tests.reliability.servers import wait_for
 
+pytestmark = pytest.mark.covers
+
 OLD, NEW = new_key("old"), new_key("new")
 # A statement that waits for a lock fails soon, so that the command retries.
 IMPATIENT = {
@@ -113,7 +115,7 @@ def test_a_rotation_survives_a_failure_at_any_step(rotating, caplog):
         assert (status, faults.has_failed, caplog.text.count("retrying")) == (0, True, 1), told
         assert on_key(rotating, NEW) == ["a", "b", "c"], told
         assert set(opened(rotating).values()) == {CANARY}, told
-        assert "\n3 API keys were sealed again" in output, told
+        assert "\n3 API keys were encrypted again" in output, told
 
     assert tried > 10
 
@@ -177,7 +179,7 @@ def test_a_rotation_waits_for_a_row_that_another_transaction_has_locked(rotating
         output, status = rotating.run("rotate-keys")
 
     assert (status, release.times) == (0, 1)
-    assert "\n3 API keys were sealed again" in output
+    assert "\n3 API keys were encrypted again" in output
     assert on_key(rotating, NEW) == ["a", "b", "c"]
 
 
@@ -202,7 +204,7 @@ def test_a_rotation_begins_anew_where_sqlite_could_not_commit(rotating, database
         rotating.app.logger.removeHandler(release)
 
     assert (status, release.times) == (0, 1)
-    assert "\n3 API keys were sealed again" in output
+    assert "\n3 API keys were encrypted again" in output
 
 
 @contextlib.contextmanager
@@ -249,7 +251,7 @@ def test_a_rotation_gives_up_and_the_next_one_goes_on(rotating, size, times):
     assert (status, len(failed)) == (1, times)
     assert output.splitlines()[-1].startswith("Error: the database failed: ")
     assert (left, values) == (["b", "c"], {CANARY})
-    assert (again[1], "\n2 API keys were sealed again" in again[0]) == (0, True)
+    assert (again[1], "\n2 API keys were encrypted again" in again[0]) == (0, True)
 
 
 @pytest.mark.usefixtures("_time_flies")

@@ -58,7 +58,9 @@ def generate(server, token, folder):
     """Run Schemathesis against a server; return what it printed, and its report."""
     host, port = server.address
     command = f"-m schemathesis.cli --config-file {SETTINGS} run"
-    options = f"--request-timeout 300 --checks all --max-examples {SIZE.examples} --workers 2 --report json"
+    # How long a response takes, which is limited to 10 seconds otherwise, depends on the machine.
+    options = "--request-timeout 300 --max-response-time 300 --checks all --workers 2 --report json"
+    options += f" --max-examples {SIZE.examples}"
     ran = subprocess.run(
         [sys.executable, *command.split(), f"http://{host}:{port}/api/models/openapi.json",
          *options.split(), "--report-json-path", "report.json",

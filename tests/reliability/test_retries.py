@@ -3,6 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
+from flask_model_registry import signals
+from flask_model_registry.web import transactions
 from tests.hosts import PREFIX, model
 from tests.reliability.faults import ERRORS, Faults
 
@@ -17,6 +19,22 @@ def faults(host):
     host.client("alice")
     with host.app.app_context():
         return Faults(host.db.engine)
+
+
+@pytest.fixture
+def failing_commits(faults, transient):
+    """Let the first commit fail, and collect all of them."""
+    commits, commit = [], faults.engine.dialect.do_commit
+
+    def fail_once(connection):
+        commits.append(connection)
+        if len(commits) == 1:
+            raise ERRORS[faults.database][transient]()
+        return commit(connection)
+
+    faults.engine.dialect.do_commit = fail_once
+    yield commits
+    del faults.engine.dialect.do_commit
 
 
 @pytest.mark.forces_errors
@@ -35,6 +53,31 @@ def test_a_request_is_tried_four_times_and_no_more(host, faults, transient, capl
     assert len(tries) == 4
     assert caplog.text.count("retrying") == 3
     assert host.rows("models") == []
+
+
+@pytest.mark.forces_errors
+@pytest.mark.parametrize(("seconds", "tries", "status"), [(1.9, 2, 201), (2.1, 1, 503)])
+def test_what_has_taken_two_seconds_is_not_tried_again(
+    host, failing_commits, monkeypatch, seconds, tries, status
+):
+    monkeypatch.setattr(transactions, "monotonic", iter([0.0, seconds]).__next__)
+    answer = host.client("alice").post(f"{PREFIX}/register", json=model())
+
+    assert (answer.status_code, len(failing_commits)) == (status, tries)
+
+
+@pytest.mark.forces_errors
+def test_a_retry_announces_a_model_once(host, failing_commits):
+    heard = []
+
+    def hear(sender, **facts):
+        heard.append(facts["id"])
+
+    with signals.created.connected_to(hear):
+        answer = host.client("alice").post(f"{PREFIX}/register", json=model())
+
+    assert (answer.status_code, len(failing_commits)) == (201, 2)
+    assert heard == [answer.json["id"]]
 
 
 @pytest.mark.forces_errors

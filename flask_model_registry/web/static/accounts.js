@@ -1,10 +1,15 @@
 // @ts-check
 /** The dialog of the user's credentials: a new key for all models of one, and what else is done to it. */
 
+import { Problem } from "./client.js";
 import { Destination } from "./destination.js";
-import { button, field, h, tell } from "./dom.js";
+import { closer, confirmed, openDialog } from "./dialog.js";
+import { button, field, h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
+
+// Errors of the field, and of who is not logged in.
+const MEANT = [0, 400, 401, 413, 415, 422];
 
 /** Give credentials new keys, or delete them. */
 export class AccountsDialog {
@@ -25,11 +30,12 @@ export class AccountsDialog {
       h(
         "footer",
         {},
-        button(t("done"), () => this.dialog.close()),
+        closer(t("done"), () => this.dialog),
       ),
     );
-    const loss = () => t("leave_why");
-    this.dialog = page.dialogs.open(t("credentials"), "credentials", this.box, loss);
+    const typed = () => [...this.list.querySelectorAll("input")].some(({ value }) => value);
+    const loss = () => (typed() ? t("leave_why") : "");
+    this.dialog = openDialog(page, t("credentials"), "credentials", this.box, loss);
     page.run(this.list, () => this.#show(), { form: this.box, lock: {} });
   }
 
@@ -39,9 +45,15 @@ export class AccountsDialog {
     this.empty.textContent = credentials.length ? "" : this.t("no_credentials");
   }
 
+  #tell(text, look = "") {
+    const status = this.box.querySelector("[role=status]");
+    status.textContent = text;
+    status.className = `result ${look}`;
+  }
+
   /** Do one thing at a time; what came of it is said below. */
   #run(control, work) {
-    tell(this.box, "");
+    this.#tell("");
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
@@ -93,6 +105,10 @@ export class AccountsDialog {
       autocomplete: "new-password",
       spellcheck: "false",
       required: true,
+      oninput: () => {
+        submit.value = "";
+        submit.textContent = t("save");
+      },
     });
     const { model_provider: provider, base_url } = credential;
     const { elements } = new Destination(t, page.providers ?? [], provider, base_url);
@@ -101,7 +117,8 @@ export class AccountsDialog {
     submit.append(t("save"));
     const onsubmit = (event) => {
       event.preventDefault();
-      this.#run(submit, () => this.#save(credential, key, place));
+      const replace = () => this.#replace(credential, key, submit, place);
+      this.#run(submit, () => replace().finally(() => (key.readOnly = false)));
     };
     const input = field("api_key", t("new_key_of", { name: credential.name }), key, "", note);
     const buttons = h("div", { class: "trying" }, submit);
@@ -109,29 +126,48 @@ export class AccountsDialog {
     key.focus();
   }
 
-  /** Save a key, and ask the provider whether it is one. */
-  async #save({ id, name }, key, place) {
+  /** Save a key that the provider accepts; another one if the user saves it again. */
+  async #replace(credential, key, submit, place) {
     const { t, page } = this;
-    const { client } = page;
+    const { id, name } = credential;
     const body = { api_key: key.value.trim() };
-    await client.send("PATCH", `/credentials/${id}/secret`, { body });
-    key.value = "";
+    const doubt = submit.value; // said of this key already
+    key.readOnly = true; // because the provider judges this key
+    if (!doubt) this.#tell(t("asking"));
+    const [found, look] = doubt ? [doubt, "bad"] : await this.#ask(credential, body.api_key);
+    this.#tell("");
+    if (look && !doubt) {
+      this.box.querySelector("[role=alert]").textContent = found;
+      submit.value = found;
+      submit.textContent = t("save_anyway");
+      return;
+    }
+    await page.client.send("PATCH", `/credentials/${id}/secret`, { body });
     place.replaceChildren();
     page.focus(`credential-${id}:new_key_`);
+    this.#tell(`${t("key_saved", { name })} ${found}`, look);
     page.changed();
-    const saved = t("key_saved", { name });
-    tell(this.box, `${saved} ${t("asking")}`);
-    const found = await client.send("POST", `/credentials/${id}/served-models`).then(
-      ({ content }) => t("key_works", { count: content.models.length }),
-      (error) => page.messages.words(error),
-    );
-    if (this.box.isConnected) tell(this.box, `${saved} ${found}`);
+    page.models.results.clear(); // of tests with the old key
+    await page.refresh();
+  }
+
+  /** Ask the provider whether a key is one; return what it says, and how that looks. */
+  async #ask({ model_provider: provider, base_url }, api_key) {
+    const { client, messages } = this.page;
+    const path = `/providers/${encodeURIComponent(provider)}/models`;
+    try {
+      const { content } = await client.send("POST", path, { body: { api_key, base_url } });
+      return [this.t("key_works", { count: content.models.length }), ""];
+    } catch (error) {
+      if (!(error instanceof Problem) || MEANT.includes(error.status)) throw error;
+      return [messages.words(error), "bad"];
+    }
   }
 
   async #delete(control, { id, name }) {
     const { t, page } = this;
     const key = `credential-${id}:delete_`;
-    const ask = (text) => page.dialogs.confirm(t("delete_credential"), text, t("delete"), key);
+    const ask = (text) => confirmed(page, t("delete_credential"), text, t("delete"), key);
     if (!(await ask(t("delete_credential_why", { name })))) return;
     await this.#run(control, async () => {
       try {
@@ -143,7 +179,7 @@ export class AccountsDialog {
       }
       page.changed();
       await this.#show();
-      tell(this.box, t("deleted", { model: name }));
+      this.#tell(t("deleted", { model: name }));
       this.box.querySelector("footer button").focus();
       await page.refresh();
     });

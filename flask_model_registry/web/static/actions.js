@@ -2,21 +2,28 @@
 /** What is done to one model: switched on and off, given back, deleted. */
 
 import { ifMatch, listed, problem } from "./client.js";
+import { lossOf } from "./deletion.js";
+import { confirmed } from "./dialog.js";
 
 /** @import { Page } from "./page.js" */
 
 /** Say what was done, and show it. */
-async function done(page, id, text) {
+async function done(page, id, text, /** @type {any} */ undo = null) {
   page.changed(id);
-  page.say(text);
+  page.say(text, false, undo);
   await page.refresh();
 }
 
-async function change(page, id, isActive, headers = {}) {
+async function change(page, id, isActive, tag = null, isUndo = false) {
   const body = { is_active: isActive };
-  const { content } = await page.client.send("PATCH", `/${id}`, { body, headers });
-  const text = content.is_active ? "switched_on" : "switched_off";
-  await done(page, id, page.t(text, { model: content.model_id }));
+  const sent = await page.client.send("PATCH", `/${id}`, { body, headers: ifMatch(tag) });
+  const model = sent.content;
+  const text = page.t(model.is_active ? "switched_on" : "switched_off", { model: model.model_id });
+  const act = async () => {
+    await (isActive ? change(page, id, false, sent.tag, true) : on(page, id, sent.tag, true));
+    page.focus(`${id}:more`);
+  };
+  await done(page, id, text, isUndo ? null : { act, row: model });
 }
 
 export const switchOff = (/** @type {Page} */ page, { id }) => change(page, id, false);
@@ -24,9 +31,12 @@ export const switchOff = (/** @type {Page} */ page, { id }) => change(page, id, 
 /** Switch on the model that the server has now; ask first if its URL is not the provider's own. */
 export async function switchOn(/** @type {Page} */ page, { id }) {
   const { content: model, tag } = await page.client.send("GET", `/${id}`);
-  if (!(await mayBeCalled(page, model))) return;
+  if (await mayBeCalled(page, model)) await on(page, id, tag);
+}
+
+async function on(page, id, tag, isUndo = false) {
   try {
-    await change(page, id, true, ifMatch(tag));
+    await change(page, id, true, tag, isUndo);
   } catch (error) {
     if (error.status !== 412) throw error;
     await page.refresh();
@@ -34,21 +44,22 @@ export async function switchOn(/** @type {Page} */ page, { id }) {
   }
 }
 
-async function mayBeCalled({ dialogs, models, t }, model) {
+async function mayBeCalled(page, model) {
+  const { dialogs, models, t } = page;
   const destination = models.destinationOf(model);
   if (destination.isOwn) return true;
   if (dialogs.isOpen) return false;
   const title = t("switch_on_what", { model: model.model_id });
   const text = t.parts("switch_on_why", { url: destination.elements });
-  return dialogs.confirm(title, text, t("switch_on"), `${model.id}:switch_on`);
+  return confirmed(page, title, text, t("switch_on"), `${model.id}:switch_on`);
 }
 
 /** Remove the user's own grant; grants to groups stay. */
 export async function decline(/** @type {Page} */ page, { id, model_id: model }) {
-  const { client, dialogs, t, userId } = page;
+  const { client, t, userId } = page;
   const title = t("remove_what", { model });
   const text = t("remove_why", { model });
-  if (!(await dialogs.confirm(title, text, t("remove"), `${id}:more`))) return;
+  if (!(await confirmed(page, title, text, t("remove"), `${id}:more`))) return;
   // 404: there is no such grant, or the model is out of sight already.
   const ignored = (error) => {
     if (error.status !== 404) throw error;
@@ -61,15 +72,15 @@ export async function decline(/** @type {Page} */ page, { id, model_id: model })
 
 /** Delete a model after a question; offer what lets it go if it is a default of the user. */
 export async function remove(/** @type {Page} */ page, model) {
-  const { dialogs, t } = page;
-  const text = t("delete_why", { model: model.model_id });
-  if (!(await dialogs.confirm(t("delete_what"), text, t("delete"), `${model.id}:more`))) return;
+  const { t } = page;
+  const text = lossOf(page, [model]);
+  if (!(await confirmed(page, t("delete_what"), text, t("delete"), `${model.id}:more`))) return;
   try {
     await drop(page, model);
   } catch (error) {
     const remedy = error.status === 409 ? await remedyFor(page, model) : null;
     if (!remedy) throw error;
-    page.models.tell(model, t("is_default", { kinds: remedy.kinds }), "bad", remedy);
+    page.models.tell(model, t("is_default", { kinds: remedy.kinds }), "bad", { remedy });
   }
 }
 

@@ -57,7 +57,7 @@ function waiting(text) {
   return Math.max(0, Math.ceil(seconds) || 0);
 }
 
-/** Sends requests of an element to its `src`, as its user. What arrives for another user is dropped. */
+/** Sends requests of a page to the `src` of its element, as its user. */
 export class Client {
   /** @type {ModelRegistryElement} */ #element;
   #session = new AbortController();
@@ -66,10 +66,14 @@ export class Client {
     this.#element = element;
   }
 
-  /** Start over, perhaps as another user: requests under way end with an AbortError. */
-  begin() {
+  /** Aborted when the page ends. */
+  get session() {
+    return this.#session.signal;
+  }
+
+  /** Send nothing more, as another user may come; requests under way end with an AbortError. */
+  end() {
     this.#session.abort();
-    this.#session = new AbortController();
   }
 
   /**
@@ -83,8 +87,9 @@ export class Client {
    */
   async send(method, path, { body, headers = {}, signal } = {}) {
     const session = this.#session.signal;
+    session.throwIfAborted();
     const address = this.#base + path; // that of now, as the token is
-    const credentials = await this.#credentials(method, address);
+    const credentials = await this.#credentials(method, address, session);
     session.throwIfAborted();
     try {
       const response = await fetch(address, {
@@ -130,8 +135,9 @@ export class Client {
     return new URL(source.replace(/\/+$/, ""), document.baseURI).href;
   }
 
-  async #credentials(method, address) {
+  async #credentials(method, address, session) {
     const token = await this.#element.currentToken();
+    session.throwIfAborted(); // a late token may be the last user's
     this.#element.meet(token);
     if (token) return { Authorization: `Bearer ${token}` };
     const isAway = new URL(address).origin !== location.origin;

@@ -3,7 +3,7 @@
 
 import { h, newId } from "./dom.js";
 
-/** @typedef {{ value: string, label: string, note?: string }} Choice */
+/** @typedef {{ value: string, label: string, note?: string, mark?: Element }} Choice */
 
 export class Combobox {
   #active = -1;
@@ -18,17 +18,20 @@ export class Combobox {
    * @param {(value: string) => void} options.choose
    * @param {(value: string) => boolean} options.isChosen
    * @param {boolean} [options.isInline] Whether the list is shown all the time, and several can be chosen.
+   * @param {boolean} [options.isFree] Whether what is typed counts too, so that nothing is chosen by itself.
    * @param {() => void} [options.leave] Called when the field is left without a choice.
    */
-  constructor(input, { label, find, choose, isChosen, isInline = false, leave }) {
+  constructor(input, { label, find, choose, isChosen, isInline = false, isFree = false, leave }) {
     this.input = input;
     this.find = find;
     this.choose = choose;
     this.isChosen = isChosen;
     this.isInline = isInline;
+    this.isFree = isFree;
     this.list = h("ul", {
       id: newId(),
       role: "listbox",
+      tabindex: "-1", // browsers stop at what scrolls, but its options are reached from the field
       class: isInline ? "choices" : "choices popup",
       "aria-label": label,
       "aria-multiselectable": isInline ? "true" : null,
@@ -49,11 +52,20 @@ export class Combobox {
       this.show(input.value);
     });
     if (isInline) return;
-    input.addEventListener("click", () => this.show(""));
+    input.addEventListener("click", () => this.show(this.wanted));
     input.addEventListener("blur", () => {
       this.hide();
-      leave?.();
+      if (!leave) return;
+      this.#isTyped = false;
+      leave();
     });
+  }
+
+  /** What to search for: what was typed, but neither what was chosen nor what the next key replaces. */
+  get wanted() {
+    const { value, selectionStart, selectionEnd } = this.input;
+    const isSelected = selectionStart === 0 && selectionEnd === value.length;
+    return this.#isTyped && !isSelected ? value.trim() : "";
   }
 
   get isOpen() {
@@ -65,16 +77,16 @@ export class Combobox {
     const chosen = this.#choices[this.#active]?.value;
     this.#choices = this.find(text.trim());
     this.list.replaceChildren(
-      ...this.#choices.map(({ value, label, note }, i) =>
+      ...this.#choices.map(({ value, label, note, mark }, i) =>
         h(
           "li",
           {
             id: `${this.list.id}-${i}`,
             role: "option",
             "aria-selected": String(this.isChosen(value)),
-            dir: "auto",
           },
-          h("span", {}, label),
+          mark,
+          h("span", { dir: "auto" }, label),
           note ? h("span", { class: "hint" }, note) : null,
         ),
       ),
@@ -82,13 +94,12 @@ export class Combobox {
     this.list.hidden = !this.#choices.length;
     this.input.setAttribute("aria-expanded", String(this.isOpen));
     const place = this.#choices.findIndex(({ value }) => value === chosen);
-    this.#move(this.isInline || !this.#isTyped ? place : 0);
+    this.#move(this.isInline || this.isFree || !this.#isTyped ? place : 0);
   }
 
   hide() {
     this.list.hidden = true;
     this.list.replaceChildren();
-    this.#isTyped = false;
     this.#active = -1;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");
@@ -114,7 +125,10 @@ export class Combobox {
 
   #take(place) {
     const { value } = this.#choices[place];
-    if (!this.isInline) this.hide();
+    if (!this.isInline) {
+      this.hide();
+      this.#isTyped = false;
+    }
     this.choose(value);
     if (this.isInline) this.show(this.input.value);
   }
@@ -127,11 +141,31 @@ export class Combobox {
       event.preventDefault(); // the dialog stays
       this.hide();
     } else if (this.#active >= 0) this.#accept(event);
+    else if (event.key === "Enter" && this.isInline) this.#takeTyped(event);
+  }
+
+  /** Choose what is typed in full, or the only one like it; return whether there is one. */
+  takeOnly() {
+    const text = this.wanted;
+    const exact = this.#choices.findIndex(({ label }) => label === text);
+    const place = exact < 0 && this.#choices.length === 1 ? 0 : exact;
+    if (!text || place < 0 || !this.isOpen) return false;
+    this.#take(place);
+    return true;
+  }
+
+  /** Choose what is typed in full, before the form can be sent. */
+  #takeTyped(event) {
+    const text = this.input.value.trim();
+    const place = this.#choices.findIndex(({ value }) => value === text && !this.isChosen(value));
+    if (place < 0) return;
+    event.preventDefault();
+    this.#take(place);
   }
 
   #step(event, step) {
     event.preventDefault();
-    if (!this.isOpen) this.show("");
+    if (!this.isOpen) this.show(this.wanted);
     const count = this.#choices.length;
     const from = this.#active < 0 && step < 0 ? 0 : this.#active;
     if (count) this.#move((from + step + count) % count);

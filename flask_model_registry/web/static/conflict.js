@@ -2,6 +2,7 @@
 /** The dialog for a model that another user has changed meanwhile. */
 
 import { Destination } from "./destination.js";
+import { openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
@@ -91,7 +92,7 @@ export function reconcile(page, key, before, theirs, mine) {
     const rows = Object.keys(LABELS).map(row);
     const content = h("div", {}, h("p", {}, t("changed_why")), rows, h("footer", {}, buttons));
     const title = t("changed_what", { model: theirs.model_id });
-    const dialog = page.dialogs.open(title, key, content);
+    const dialog = openDialog(page, title, key, content);
     dialog.addEventListener("close", () => resolve(null));
   });
 }

@@ -4,6 +4,7 @@
 import { Combobox } from "./combobox.js";
 import { Destination } from "./destination.js";
 import { field, h } from "./dom.js";
+import { markOf } from "./mark.js";
 
 /** @import { Page } from "./page.js" */
 
@@ -105,8 +106,8 @@ export class ConnectionFields {
     const found = this.providers
       .filter(({ id, name, aliases }) => [id, name, ...(aliases ?? [])].some(has))
       .toSorted((one, other) => rank(one) - rank(other))
-      .map(({ id, name }) => ({ value: id, label: name }));
-    return [...found, { value: OTHER, label: this.t("another") }];
+      .map(({ id, name }) => ({ value: id, label: name, mark: markOf(name) }));
+    return [...found, { value: OTHER, label: this.t("another"), mark: markOf("+") }];
   }
 
   /** Follow the provider; a key that was typed for one does not go to another. */

@@ -2,12 +2,20 @@
 /** The dialog that chooses defaults. */
 
 import { listed } from "./client.js";
-import { button, field, h, options, tell } from "./dom.js";
+import { closer, openDialog } from "./dialog.js";
+import { button, field, h, options } from "./dom.js";
+import { Outcome } from "./outcome.js";
+import { SearchBox } from "./searchbox.js";
 import { KINDS } from "./texts.js";
 
 /** @import { Page } from "./page.js" */
 
-/** Choose defaults: set those that a model can be, or clear any. */
+const OFFERED = 20; // models
+const PAGES = 5; // that are read for these, at most
+
+const isTyped = ({ value, defaultValue }) => value !== defaultValue;
+
+/** Choose defaults: those that a model can be, or all by pickers; or clear any. */
 export class DefaultsDialog {
   /**
    * @param {Page} page
@@ -22,21 +30,27 @@ export class DefaultsDialog {
     this.list = h("ul", { class: "grants", role: "list", "aria-label": t("defaults") });
     const scopes = options({ user: t("scope_me"), app: t("scope_everyone") });
     this.scope = h("select", { onchange: () => this.#load() }, scopes);
-    this.done = button(t("done"), () => this.dialog.close());
+    this.done = closer(t("done"), () => this.dialog);
+    this.outcome = new Outcome((control, { act }) => this.#run(control, act));
     this.box = h(
       "div",
       {},
       page.mayShare ? field("scope", t("scope"), this.scope) : null,
       this.list,
-      model ? null : h("p", { class: "hint" }, t("use_how")),
       h("p", { role: "alert", tabindex: "-1" }),
-      h("p", { class: "result", role: "status" }),
+      this.outcome.element,
       h("footer", {}, this.done),
     );
     const title = model ? t("use_what", { model: model.model_id }) : t("defaults");
     const key = model ? `${model.id}:more` : "defaults";
-    this.dialog = page.dialogs.open(title, key, this.box);
+    const typed = () => [...this.list.querySelectorAll("input")].some(isTyped);
+    const loss = () => (typed() ? t("leave_why") : "");
+    this.dialog = openDialog(page, title, key, this.box, loss);
     this.#load();
+  }
+
+  #run(control, work) {
+    return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
   /** Show those of the scope that is chosen now; until they are there, none. */
@@ -51,40 +65,115 @@ export class DefaultsDialog {
     if (scope !== this.scope.value) return;
     const now = new Map(defaults.map((each) => [each.config_type, each]));
     const focused = this.page.root.activeElement?.getAttribute("data-kind");
-    this.list.replaceChildren(...this.kinds.map((kind) => this.#line(scope, kind, now.get(kind))));
+    const line = this.model ? this.#line : this.#picker;
+    this.list.replaceChildren(
+      ...this.kinds.map((kind) => line.call(this, scope, kind, now.get(kind))),
+    );
     if (focused) (this.list.querySelector(`[data-kind="${focused}"]`) ?? this.done).focus();
   }
 
   #line(scope, kind, chosen) {
     const { model, t } = this;
-    const isMine = chosen && (scope === "app" || chosen.source === "user");
-    const isChosen = isMine && chosen.model.id === model?.id;
-    const path = isMine ? "of_user" : "of_app";
-    const value = chosen ? t(path, { model: chosen.model.model_id }) : t("none");
-    const act = (word, method, use = null) =>
-      this.#act(word, `${kind}?scope=${scope}`, kind, method, use, chosen);
+    const { isMine, text } = this.#state(scope, chosen);
+    const isChosen = isMine && chosen.model.id === model.id;
     return h(
       "li",
       {},
-      h("span", { dir: "auto" }, h("strong", {}, t(`kinds.${kind}`)), " ", value),
-      model && !isChosen ? act("use", "PUT", model) : null,
-      isMine ? act("clear", "DELETE") : null,
+      h("span", { dir: "auto" }, h("strong", {}, t(`kinds.${kind}`)), " ", text || t("none")),
+      isChosen
+        ? null
+        : this.#button("use", kind, () => this.#set(scope, kind, model, isMine ? chosen : null)),
+      isMine ? this.#clearer(scope, kind, chosen) : null,
     );
   }
 
-  /** Make a button that sets a default, or clears it. */
-  #act(word, path, kind, method, use, chosen) {
+  #state(scope, chosen) {
+    const isMine = Boolean(chosen) && (scope === "app" || chosen.source === "user");
+    const text = chosen
+      ? this.t(isMine ? "of_user" : "of_app", { model: chosen.model.model_id })
+      : "";
+    return { isMine, text };
+  }
+
+  #picker(scope, kind, chosen) {
+    const { t } = this;
+    const { isMine, text } = this.#state(scope, chosen);
+    const before = isMine ? chosen : null;
+    const input = h("input", {
+      type: "text",
+      autocomplete: "off",
+      dir: "auto",
+      value: text,
+      placeholder: t("none"),
+      "data-kind": kind,
+      onfocus: () => input.select(),
+    });
+    /** @type {Map<string, any>} */
+    let found = new Map();
+    const box = new SearchBox(input, {
+      label: t("models"),
+      search: async (typed) => {
+        const models = await this.#find(scope, kind, typed);
+        found = new Map(models.map((each) => [String(each.id), each]));
+        return models.map((each) => this.#choice(each));
+      },
+      choose: (id) => this.#run(input, () => this.#set(scope, kind, found.get(id), before)),
+      isChosen: (id) => id === String(chosen?.model.id),
+      leave: () => {
+        // Who is about to leave the dialog is asked.
+        if (!this.done.matches(":active")) input.value = text;
+      },
+    });
+    const place = field("model", t(`kinds.${kind}`), input);
+    input.after(box.list);
+    return h("li", {}, place, isMine ? this.#clearer(scope, kind, chosen) : null);
+  }
+
+  #choice({ id, model_id: name, is_owner: isOwn }) {
+    return { value: String(id), label: name, note: isOwn ? "" : this.t("with_me") };
+  }
+
+  /** Return models that can be a default; all users can call those of the app. */
+  async #find(scope, kind, typed) {
+    const found = [];
+    /** @type {string | null} */
+    let query = `?${new URLSearchParams({ category: KINDS[kind], q: typed })}`;
+    for (let i = 0; query !== null && i < PAGES && found.length < OFFERED; i += 1) {
+      const page = await this.page.client.send("GET", `/${query}`);
+      found.push(...listed(page).filter((each) => scope === "user" || each.is_shared));
+      query = page.next;
+    }
+    return found.slice(0, OFFERED);
+  }
+
+  #clearer(scope, kind, chosen) {
+    return this.#button("clear", kind, () => this.#set(scope, kind, null, chosen));
+  }
+
+  #button(word, kind, work) {
+    const { t } = this;
+    const name = t("for_kind", { action: t(word), kind: t(`kinds.${kind}`) });
+    const attributes = { "data-kind": kind, "aria-label": name };
+    return button(t(word), ({ currentTarget }) => this.#run(currentTarget, work), attributes);
+  }
+
+  /** Set a default, or clear it; it can be as before again. */
+  async #set(scope, kind, use, before, isUndo = false) {
     const { page, t } = this;
-    const label = t(`kinds.${kind}`);
-    const work = async () => {
-      await page.client.send(method, `/defaults/${path}`, { body: use && { id: use.id } });
-      page.changed(chosen?.model.id ?? use?.id);
-      await Promise.all([this.#show(), page.refresh()]);
-      tell(this.box, t("now_default", { kind: label, model: use?.model_id ?? t("none") }));
+    const path = `/defaults/${kind}?scope=${scope}`;
+    const body = use ? { id: use.id } : undefined;
+    await page.client.send(use ? "PUT" : "DELETE", path, { body });
+    page.changed(before?.model.id ?? use?.id);
+    await Promise.all([this.#show(), page.refresh()]);
+    const text = t("now_default", {
+      kind: t(`kinds.${kind}`),
+      model: use?.model_id ?? t("none"),
+    });
+    const act = async () => {
+      if (this.scope.value !== scope) this.scope.value = scope;
+      await this.#set(scope, kind, before?.model ?? null, use && { model: use }, true);
+      (this.list.querySelector(`[data-kind="${kind}"]`) ?? this.done).focus();
     };
-    const onclick = ({ currentTarget }) =>
-      page.run(currentTarget, work, { form: this.box, lock: this.box });
-    const name = t("for_kind", { action: t(word), kind: label });
-    return button(t(word), onclick, { "data-kind": kind, "aria-label": name });
+    this.outcome.tell(t, text, isUndo ? null : { act });
   }
 }

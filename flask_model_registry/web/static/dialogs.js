@@ -1,8 +1,7 @@
 // @ts-check
-/** Dialogs over the page. */
+/** Opens dialogs over the page, each with a module of its own. */
 
 import { problem } from "./client.js";
-import { button, h, newId } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
 
@@ -17,116 +16,63 @@ export class Dialogs {
     return this.page.root.querySelector("dialog") !== null;
   }
 
-  /** Close all without a question. */
-  clear() {
-    for (const dialog of this.page.root.querySelectorAll("dialog")) dialog.remove();
-  }
-
-  /**
-   * Open a dialog.
-   *
-   * @param {string} title
-   * @param {string} key Where the focus goes afterwards.
-   * @param {any} content Elements.
-   * @param {() => string} [loss] Says what is lost if it is left after something was typed.
-   */
-  open(title, key, content, loss) {
-    const { page } = this;
-    const id = `${newId()}-title`;
-    let isDirty = false;
-    const close = () => {
-      while (dialog.nextElementSibling?.localName === "dialog") dialog.nextElementSibling.remove();
-      dialog.remove();
-      page.focus(key);
-    };
-    const cancel = async (event) => {
-      if (event.target !== dialog || !isDirty || !loss) return;
-      event.preventDefault();
-      isDirty = false; // a second Esc closes without a question
-      if (await this.confirm(page.t("leave_what"), loss(), page.t("leave"), key)) dialog.close();
-      else isDirty = true;
-    };
-    const oninput = () => (isDirty = true);
-    const attributes = {
-      "aria-labelledby": id,
-      part: "dialog",
-      oninput,
-      onchange: oninput,
-      oncancel: cancel,
-      onclose: close,
-    };
-    const dialog = h("dialog", attributes, h("h2", { id }, title), content);
-    page.root.append(dialog);
-    dialog.showModal();
-    return dialog;
-  }
-
-  /** Make a button that closes a dialog as Esc does. */
-  closer(label, dialog) {
-    const leave = () => {
-      if (dialog().dispatchEvent(new Event("cancel", { cancelable: true }))) dialog().close();
-    };
-    return button(label, leave);
-  }
-
-  /** Ask before something that cannot be undone; return whether it is to be done. */
-  confirm(title, text, label, key) {
-    return new Promise((resolve) => {
-      const choose = (isSure) => () => {
-        resolve(isSure);
-        dialog.close();
-      };
-      const buttons = [
-        button(this.page.t("cancel"), choose(false), { autofocus: true }),
-        button(label, choose(true), { class: "primary danger" }),
-      ];
-      const content = [h("p", {}, text), h("footer", {}, buttons)];
-      const dialog = this.open(title, key, content);
-      dialog.addEventListener("close", () => resolve(false));
-    });
-  }
-
   // Those whose modules are loaded when the first of their kind is opened
 
   async openForm(model, /** @type {any} */ like = null) {
-    const { openForm } = await loaded(import("./opening.js"));
+    const { openForm } = await loaded(this.page, import("./opening.js"));
     await openForm(this.page, model, like);
   }
 
   async openSharing(model) {
-    const loading = loaded(import("./sharing.js"));
+    const loading = loaded(this.page, import("./sharing.js"));
     const { content } = await this.page.client.send("GET", `/${model.id}`);
     const { SharingDialog } = await loading;
     if (!this.isOpen) new SharingDialog(this.page, content);
   }
 
   async openAccounts() {
-    const { AccountsDialog } = await loaded(import("./accounts.js"));
+    const { AccountsDialog } = await loaded(this.page, import("./accounts.js"));
     if (!this.isOpen) new AccountsDialog(this.page);
   }
 
+  async openExchange() {
+    const { openExchange } = await loaded(this.page, import("./exchange.js"));
+    await openExchange(this.page);
+  }
+
   async openView(model) {
-    const { viewModel } = await loaded(import("./view.js"));
+    const { viewModel } = await loaded(this.page, import("./view.js"));
     await viewModel(this.page, model);
   }
 
   async openDefaults(model) {
-    const { DefaultsDialog } = await loaded(import("./defaults.js"));
+    const { DefaultsDialog } = await loaded(this.page, import("./defaults.js"));
     if (!this.isOpen) new DefaultsDialog(this.page, model);
   }
 }
 
 /**
- * Wait for a module. If it does not come, nothing is open yet that would be lost.
+ * Wait for a module, and for the style and texts of dialogs. If they do not come, nothing is open yet
+ * that would be lost.
  *
  * @template Module
+ * @param {Page} page
  * @param {Promise<Module>} module
  * @returns {Promise<Module>}
  */
-export function loaded(module) {
-  const known = module.catch(() => {
-    throw problem(navigator.onLine ? "reload" : "offline");
-  });
+export function loaded({ root, t }, module) {
+  const known = Promise.all([module, dressed(root), t.complete()]).then(
+    ([found]) => found,
+    () => {
+      throw problem(navigator.onLine ? "reload" : "offline");
+    },
+  );
   known.catch(() => {}); // said where it is waited for
   return known;
+}
+
+async function dressed(root) {
+  const { DIALOG_STYLE } = await import("./dialog_style.js");
+  const { adoptedStyleSheets: sheets } = root;
+  if (!sheets.includes(DIALOG_STYLE)) root.adoptedStyleSheets = [...sheets, DIALOG_STYLE];
 }

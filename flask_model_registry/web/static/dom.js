@@ -53,27 +53,6 @@ export function field(name, label, control, hint = "", ...notes) {
   );
 }
 
-/** Make a check box with its label behind it. */
-export function check(name, label, checked = false, attributes = {}) {
-  const box = h("input", { type: "checkbox", checked, ...attributes });
-  return h("label", { class: "check", "data-field": name }, box, h("span", {}, label));
-}
-
-/** Make a group of check boxes, with room for their errors. */
-export function checks(name, legend, labels, checked) {
-  const error = h("p", { class: "error", id: `${newId()}-error` });
-  const boxes = labels.map((label) =>
-    check(name, label, checked.includes(label), { value: label }),
-  );
-  return h(
-    "fieldset",
-    { "data-field": name, "aria-describedby": error.id },
-    h("legend", {}, legend),
-    boxes,
-    error,
-  );
-}
-
 /** Show a field's error; nothing, if there is no such field. */
 export function showError(form, name, message) {
   const find = (each) => [...form.querySelectorAll(`[data-field="${CSS.escape(each)}"]`)];
@@ -121,9 +100,4 @@ export function showErrors(form, errors, fields, text) {
 export function clearErrors(form) {
   form.querySelector("[role=alert]").textContent = "";
   for (const error of form.querySelectorAll(".error")) clearError(error.parentElement);
-}
-
-/** Say in a dialog what was done, which readers of the screen do not see otherwise. */
-export function tell(box, text) {
-  box.querySelector("[role=status]").textContent = text;
 }

@@ -2,12 +2,12 @@
 /** The dialog that registers a model, or edits one. */
 
 import { ifMatch, problem } from "./client.js";
-import { reconcile } from "./conflict.js";
+import { closer, openDialog } from "./dialog.js";
+import { loaded } from "./dialogs.js";
 import { button, h, showErrors } from "./dom.js";
 import { ModelForm } from "./form.js";
 import { released } from "./press.js";
 import { objection, register } from "./registration.js";
-import { distinct, supplied } from "./people.js";
 import { resultOf } from "./messages.js";
 
 /** @import { Page } from "./page.js" */
@@ -19,6 +19,7 @@ const NAMED = 20; // how many of those who have access are named
 export class FormDialog {
   /** Whether to register although the test failed. */
   #isSure = false;
+  /** @type {any[]} The models that were registered. */ #made = [];
   /** @type {string | null} What the provider was asked for last. */ #asked = null;
   #asking = 0;
   /** Over after the click on a pressed button, which would miss the button if that moved. */
@@ -41,12 +42,12 @@ export class FormDialog {
     this.#build();
     const title = model ? this.t("edit_what", { model: model.model_id }) : this.t("register_model");
     const loss = () => this.t(this.body.disabled ? "leave_saving" : "leave_why");
-    this.dialog = page.dialogs.open(title, this.key, this.form, loss);
+    this.dialog = openDialog(page, title, this.key, this.form, loss);
     if (!model) {
       this.#askLater(0);
       return;
     }
-    this.#tellCredential();
+    this.#tellCredential().catch(() => {}); // the form does without
     this.#tellAccess();
   }
 
@@ -71,7 +72,7 @@ export class FormDialog {
     );
     this.save = h("button", { type: "submit", class: "primary", part: "button primary" });
     this.#label();
-    const closer = page.dialogs.closer(t("cancel"), () => this.dialog);
+    const cancel = closer(t("cancel"), () => this.dialog);
     const onsubmit = (event) => {
       event.preventDefault();
       this.#submit();
@@ -89,7 +90,7 @@ export class FormDialog {
       { method: "dialog", novalidate: true, ...events },
       this.body,
       h("p", { role: "alert", tabindex: "-1" }),
-      h("footer", {}, closer, this.save),
+      h("footer", {}, cancel, this.save),
     );
   }
 
@@ -161,6 +162,7 @@ export class FormDialog {
   }
 
   #submit() {
+    this.fields.picker.settle();
     const { errors } = this.fields;
     if (errors.length) showErrors(this.form, errors, this.t("problems.fields"), "");
     else this.page.run(this.save, () => this.#save(), { form: this.form });
@@ -176,9 +178,13 @@ export class FormDialog {
       this.#lock(false);
     }
     if (text === null) return;
-    this.page.say(text);
+    const { page } = this;
+    page.say(text);
     this.dialog.close();
-    await this.page.refresh();
+    const { reveal } = await import("./reveal.js").catch(() => ({ reveal: null }));
+    const { canBeTested } = this.fields.connection;
+    if (!this.#made.length || !reveal) await page.refresh();
+    else await reveal(page, this.#made, { text, canBeTested });
   }
 
   /** Let nothing be typed that would not be saved. */
@@ -197,7 +203,7 @@ export class FormDialog {
       showErrors(this.form, [], "", doubt);
       return null;
     }
-    const models = await register(page, this.fields);
+    const models = (this.#made = await register(page, this.fields));
     for (const { id } of models) page.changed(id);
     const [{ model_id: model }] = models;
     return models.length === 1
@@ -218,6 +224,7 @@ export class FormDialog {
       } catch (error) {
         if (error.status !== 412) throw error;
       }
+      const { reconcile } = await loaded(page, import("./conflict.js"));
       const now = await page.client.send("GET", `/${model.id}`);
       const chosen = await reconcile(page, this.key, model, now.content, changes);
       if (chosen === null) return null;
@@ -227,8 +234,7 @@ export class FormDialog {
   }
 
   async #tellCredential() {
-    const path = `/${this.model.id}/credential`;
-    const state = await this.#send("GET", path).catch(() => null);
+    const state = await this.#send("GET", `/${this.model.id}/credential`).catch(() => null);
     const { is_set: isSet, status, credential } = state?.content ?? { status: "readable" };
     const { connection } = this.fields;
     if (status !== "readable") {
@@ -255,13 +261,9 @@ export class FormDialog {
     try {
       const { content } = await page.client.send("GET", `/${model.id}/grants`);
       const { users, groups } = content;
-      const people = users.length
-        ? await supplied(page.element.people)
-            .then(distinct)
-            .catch(() => null)
-        : null;
+      if (users.length) await page.people.load();
       const names = [
-        ...users.map(({ user }) => people?.get(user) ?? t("user", { user })),
+        ...users.map(({ user }) => page.people.names.get(user) ?? t("user", { user })),
         ...groups.map(({ group }) => t("group", { group })),
       ];
       if (!names.length) return "";

@@ -7,6 +7,7 @@ import { STYLE } from "./style.js";
 
 /**
  * @typedef {{ key: string | number, name?: string | null }} Person
+ * @typedef {Person[] | ((query: string) => Person[] | Promise<Person[]>) | null | undefined} People
  * @typedef {() => string | null | undefined | Promise<string | null | undefined>} Text
  */
 /**
@@ -39,22 +40,23 @@ const LISTENED = [
 export class ModelRegistryElement extends HTMLElement {
   static observedAttributes = ["src", "token", "can-share", "user-id", "heading", "lang"];
 
-  #page;
+  #root = this.attachShadow({ mode: "open" });
+  #page = new Page(this, this.#root);
   /** @type {Text | null} */ #getToken = null;
-  /** @type {Supply<Person[]>} */ #people = null;
+  /** @type {People} */ #people = null;
   /** @type {Supply<string[]>} */ #groups = null;
   /** @type {Text | null} */ #getCsrfToken = null;
   /** @type {object} */ #texts = {};
   /** @type {Record<string, unknown> | null} What to show at first. */ #filters = null;
   /** @type {string | null} */ #user = null;
   /** @type {symbol | null} */ #renewal = null;
+  #given = "null"; // the filters that the host has set last
+  #told = ""; // those that it was sent last
   #started = false;
 
   constructor() {
     super();
-    const root = this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = [STYLE];
-    this.#page = new Page(this, root);
+    this.#root.adoptedStyleSheets = [STYLE];
   }
 
   connectedCallback() {
@@ -74,8 +76,11 @@ export class ModelRegistryElement extends HTMLElement {
 
   disconnectedCallback() {
     for (const [target, name] of LISTENED) target.removeEventListener(name, this);
-    this.#page.begin();
+    this.#page.end();
   }
+
+  /** Keep what is open and typed while the host's page moves the element. */
+  connectedMoveCallback() {}
 
   attributeChangedCallback(name, before, value) {
     if (before === value) return;
@@ -90,19 +95,23 @@ export class ModelRegistryElement extends HTMLElement {
     else if (event.type === "keydown") {
       if (event.key === "Escape") this.#page.closeMenus([]);
     } else if (event.type === "pagehide") {
-      this.#page.begin(); // the browser may keep the page for "back"
+      this.#page.end(); // the browser may keep the page for "back"
     } else if (!this.#started) return;
     else if (event.type === "online") this.#page.tryAgain();
-    else if (event.type === "pageshow" ? event.persisted : document.visibilityState === "visible") {
-      this.#page.lookAgain();
-    }
+    else if (event.type === "pageshow") {
+      if (event.persisted) this.#begin();
+    } else if (document.visibilityState === "visible") this.#page.lookAgain();
   }
 
+  /** Start over, perhaps for another user, who sees nothing of what was here. */
   #begin() {
     if (!this.#started || !this.isConnected) return;
-    this.#user = null;
-    this.#page.begin();
-    this.#page.start();
+    this.#user = this.#renewal = null; // a token asked for before may be the last user's
+    const last = this.#page;
+    const page = (this.#page = new Page(this, this.#root));
+    last.end(); // what has the focus is removed: the host may react, and begin again
+    this.#filters ??= JSON.parse(this.#given);
+    page.start();
   }
 
   /** Go on with a new token if it is one of the same user, and start over otherwise. */
@@ -155,13 +164,14 @@ export class ModelRegistryElement extends HTMLElement {
     this.#getCsrfToken = getCsrfToken;
   }
 
-  /** Whom to share with: `[{key, name}]`, or a function that returns it or a promise of it. */
+  /** Whom to share with: `[{key, name}]`, or a function of what is typed that returns it or a promise. */
   get people() {
     return this.#people;
   }
 
   set people(people) {
     this.#people = people;
+    this.#page.people.renew();
   }
 
   /** The names of groups to share with, or a function that returns them or a promise of them. */
@@ -190,9 +200,14 @@ export class ModelRegistryElement extends HTMLElement {
   }
 
   set filters(filters) {
-    const isSame = JSON.stringify(filters) === JSON.stringify(this.filters);
+    const given = JSON.stringify(filters ?? {});
+    // Frameworks set what they have at each rendering. Since then the user may have typed more.
+    const isKnown = filters && [this.#given, this.#told].includes(given);
+    this.#given = given;
+    if (isKnown || given === JSON.stringify(this.filters)) return;
+    this.#told = "";
     this.#filters = filters ?? {};
-    if (this.#started && this.isConnected && !isSame) this.#page.filter();
+    if (this.#started && this.isConnected) this.#page.filter();
   }
 
   /** Return the filters that the host has set since this was asked. */
@@ -208,6 +223,7 @@ export class ModelRegistryElement extends HTMLElement {
 
   /** Tell the host's page what happened here. */
   announce(name, detail) {
+    if (name === "model-registry-filter") this.#told = JSON.stringify(detail);
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
   }
 

@@ -15,6 +15,7 @@ export class Filters {
   #typing = 0;
   #isMuch = false;
   /** @type {Record<string, HTMLSelectElement>} */ #selects = {};
+  /** @type {any[]} Providers, as far as they are known. */ catalogue = [];
 
   /**
    * @param {Translate} t
@@ -65,26 +66,19 @@ export class Filters {
     return field(name, label, select);
   }
 
-  /** Start over, for another user. */
-  forget() {
-    this.reset();
-    this.#isMuch = false;
-    for (const each of this.more) each.hidden = true;
-  }
-
-  reset() {
-    clearTimeout(this.#typing);
-    this.element.reset();
-  }
-
-  /** What was chosen, without what is so at first. */
+  /**
+   * What was chosen, without what is so at first.
+   *
+   * @returns {Record<string, string>}
+   */
   get values() {
     const entries = [...new FormData(this.element)].map(([name, value]) => [name, String(value)]);
     return Object.fromEntries(entries.filter(([name, value]) => value !== (FIRST[name] ?? "")));
   }
 
   set values(/** @type {Record<string, unknown>} */ values) {
-    this.reset();
+    clearTimeout(this.#typing);
+    this.element.reset();
     for (const [name, value] of Object.entries(values)) {
       const control = this.element.elements.namedItem(name);
       if (!control) continue;
@@ -96,13 +90,13 @@ export class Filters {
   }
 
   /** Offer what there is to choose from, by what was counted; return how many there are, or null. */
-  count(summary, /** @type {any[]} */ catalogue) {
+  count(summary) {
     const { total, by_provider: providers, by_ability: abilities } = summary ?? {};
     if (!Number.isInteger(total) || !providers || !abilities) return null;
     this.#isMuch ||= total > MANY; // what is there once does not vanish while it is used
     this.#showMore();
     if (!this.#selects.model_provider.value) {
-      const names = Object.fromEntries(catalogue.map(({ id, name }) => [id, name]));
+      const names = Object.fromEntries(this.catalogue.map(({ id, name }) => [id, name]));
       this.#offer("model_provider", Object.keys(providers), names);
     }
     if (!this.#selects.ability.value) this.#offer("ability", Object.keys(abilities));
@@ -117,19 +111,27 @@ export class Filters {
   }
 
   #offer(name, values, names = {}) {
-    const labels = values.map((value) => [value, names[value] ?? value]);
-    const choices = options({ "": this.t("all"), ...Object.fromEntries(labels) });
-    this.#selects[name].replaceChildren(...choices);
+    const all = h("option", { value: "" }, this.t("all")); // before numbers
+    const others = values.map((value) => h("option", { value }, names[value] ?? value));
+    this.#selects[name].replaceChildren(all, ...others);
+  }
+
+  /** The filters for the server, which finds models by the id of their provider, not by its name. */
+  get #asked() {
+    const { values } = this;
+    const text = values.q?.trim().toLowerCase();
+    const named = text && this.catalogue.find(({ name }) => name.toLowerCase() === text);
+    return { is_active: "all", ...values, ...(named && { q: named.id }) };
   }
 
   /** The query for the list. */
   get query() {
-    return `?${new URLSearchParams({ is_active: "all", ...this.values })}`;
+    return `?${new URLSearchParams(this.#asked)}`;
   }
 
   /** The query for totals, without the order. */
   get countQuery() {
-    const { sort: _sort, ...values } = this.values;
-    return `?${new URLSearchParams({ is_active: "all", ...values })}`;
+    const { sort: _sort, ...asked } = this.#asked;
+    return `?${new URLSearchParams(asked)}`;
   }
 }

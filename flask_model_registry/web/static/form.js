@@ -1,8 +1,9 @@
 // @ts-check
 /** The fields of a model. */
 
+import { check, checks } from "./checks.js";
 import { ConnectionFields } from "./connection.js";
-import { check, checks, clearError, field, h, options, showError } from "./dom.js";
+import { clearError, field, h, options, showError } from "./dom.js";
 import { ModelPicker } from "./picker.js";
 import { ABILITIES, CATEGORIES } from "./texts.js";
 
@@ -131,6 +132,8 @@ export class ModelForm {
     for (const place of places) {
       if (isMissing(place)) errors.push({ field: place.dataset.field, message: t("required") });
     }
+    const model = this.picker.unchosen;
+    if (model) errors.push({ field: "model_name", message: t("unchosen", { model }) });
     for (const [place, value] of [
       [temperature, this.#number("temperature")],
       [dimension, this.#number("dimension")],
@@ -146,6 +149,8 @@ export class ModelForm {
   check(control) {
     const place = control.closest(".field");
     if (!place || control.localName === "select") return;
+    const { input, combobox } = this.picker;
+    if (control === input && combobox.isOpen) return; // a choice is on its way
     if (!isMissing(place)) clearError(place);
     else if (!control.hasAttribute("aria-invalid")) {
       showError(place.parentElement, place.dataset.field, this.t("required"));

@@ -64,11 +64,13 @@ export function code(model, address) {
   const name = python(model.model_name);
   return {
     in_your_app: [
+      "from openai import OpenAI\n",
       `model = registry.resolve(${python(model.model_id)})`,
       "client = OpenAI(**model.openai_kwargs(), http_client=model.http_client())",
       call(model, "model.model_name", "**model.call_kwargs()"),
     ].join("\n"),
     openai_client: [
+      "import os\n\nfrom openai import OpenAI\n",
       `client = OpenAI(base_url=${python(base)}, api_key=os.environ["API_KEY"])`,
       call(model, name, `model=${name}`),
     ].join("\n"),

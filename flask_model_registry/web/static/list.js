@@ -5,15 +5,18 @@ import { Destination } from "./destination.js";
 import { loaded } from "./dialogs.js";
 import { button, h } from "./dom.js";
 import { resultOf } from "./messages.js";
+import { stateOf } from "./state.js";
 import { KINDS } from "./texts.js";
 
 /** @import { Page } from "./page.js" */
-/** @typedef {{ text: string, look?: string, isBusy?: boolean, remedy?: any }} Result */
+/** @typedef {{ text: string, look?: string, isBusy?: boolean, remedy?: any, isTest?: boolean }} Result */
 
 export class ModelList {
   /** @type {Map<number, Result>} What came of something, by the id of the model. */
   results = new Map();
   /** @type {any[]} */ shown = [];
+  /** @type {Map<number, any>} What the server keeps of each model beside its fields. */
+  details = new Map();
   /** @type {Map<string, number>} Where each model was seen last. */
   #places = new Map();
 
@@ -23,21 +26,30 @@ export class ModelList {
     this.element = h("ul", { class: "models", role: "list", "aria-labelledby": "title" });
   }
 
-  forget() {
-    this.results.clear();
-    this.#places.clear();
-  }
-
-  /** Draw models anew; a menu that is open stays so. */
-  show(models) {
+  /** Draw models anew, by their details; a menu that is open stays so. */
+  show(details) {
+    const models = details.map(({ model }) => model);
+    this.details = new Map(details.map((each) => [each.model.id, each]));
     const opened = this.element.querySelector("details[open]")?.closest("li")?.dataset.id;
-    this.page.selection.keep(models);
     this.shown = models;
+    this.page.selection.keep(models);
     models.forEach(({ id }, place) => this.#places.set(String(id), place));
     this.element.replaceChildren(...models.map((model) => this.#row(model)));
     // The request may have been sent before the user opened this menu.
     const menu = opened && this.element.querySelector(`[data-id="${CSS.escape(opened)}"] details`);
     if (menu instanceof HTMLDetailsElement) menu.open = true;
+    if (models.some((model) => !model.is_owner)) this.#nameOwners();
+  }
+
+  /** Say whose models are, once the host has named its people. */
+  async #nameOwners() {
+    const { people } = this.page;
+    const { names, isAsked } = people;
+    await people.load();
+    if (isAsked && people.names === names) return;
+    for (const model of this.shown) {
+      if (!model.is_owner) this.#redraw(model.id, ".state", this.#state(model));
+    }
   }
 
   has(id) {
@@ -52,9 +64,9 @@ export class ModelList {
   }
 
   /** Say in the row of a model what came of something. */
-  tell(model, text, look, /** @type {any} */ remedy = null) {
+  tell(model, text, look, /** @type {any} */ more = {}) {
     const { page } = this;
-    this.#put(model.id, { text, look, remedy });
+    this.#put(model, { text, look, ...more });
     this.#find(model.id)?.scrollIntoView({ block: "nearest" });
     page.say(page.t("result_of", { model: model.model_id, result: text }), true);
   }
@@ -63,9 +75,15 @@ export class ModelList {
     return this.element.querySelector(`[data-id="${CSS.escape(id)}"]`);
   }
 
-  #put(id, result) {
-    this.results.set(id, result);
-    this.#find(id)?.querySelector(".result").replaceWith(this.#result(id));
+  #put(model, /** @type {Result | null} */ result) {
+    if (result) this.results.set(model.id, result);
+    else this.results.delete(model.id);
+    this.#redraw(model.id, ".result", this.#result(model.id));
+    this.#redraw(model.id, ".state", this.#state(model));
+  }
+
+  #redraw(id, place, element) {
+    this.#find(id)?.querySelector(place)?.replaceWith(element);
   }
 
   #row(model) {
@@ -88,6 +106,7 @@ export class ModelList {
       this.#elsewhere(model),
       model.description ? h("p", { class: "description", dir: "auto" }, model.description) : null,
       this.#badges(model),
+      this.#state(model),
       this.#result(model.id),
     ];
     return h(
@@ -100,15 +119,19 @@ export class ModelList {
 
   #actions(model, provider) {
     const { t } = this.page;
-    const action = (name, act) => {
+    const action = (name, act, more = {}) => {
       const attributes = {
         "aria-label": t("of_model", { action: t(name), model: model.model_id }),
+        ...more,
       };
       return this.page.opener(t(name), `${model.id}:${name}`, act, attributes, model);
     };
     const isOff = model.can_edit && !model.is_active;
+    // Like a model that another user gave away, which this accepts or declines.
+    const isUnused = isOff && model.can_delete && model.is_owner;
     return [
       isOff ? action("switch_on", () => this.#do("switchOn", model)) : null,
+      isUnused ? action("delete_", () => this.#do("remove", model), { class: "danger" }) : null,
       provider?.can_be_tested === false ? null : action("test", () => this.test(model)),
       model.can_edit ? action("edit", () => this.page.dialogs.openForm(model)) : null,
       this.#menu(model),
@@ -144,6 +167,19 @@ export class ModelList {
     );
   }
 
+  /** Say what the server keeps: whether it works, whether its key does, whose it is and who else has it. */
+  #state(model) {
+    const { t, people, providers } = this.page;
+    const provider = providers?.find(({ id }) => id === model.model_provider);
+    const parts = stateOf(t, this.details.get(model.id) ?? {}, {
+      isTested: !this.results.get(model.id)?.isTest && provider?.can_be_tested !== false,
+      needsKey: provider?.needs_key !== false,
+      names: people.isAsked ? people.names : null,
+    });
+    const items = parts.map(([text, look]) => h("li", { class: look }, text));
+    return h("ul", { class: "state", role: "list" }, items);
+  }
+
   kindOf(name) {
     return Object.hasOwn(KINDS, name) ? this.page.t(`kinds.${name}`) : name;
   }
@@ -170,7 +206,7 @@ export class ModelList {
       model.is_owner ? item("share_", () => page.dialogs.openSharing(model)) : null,
       isOn ? item("switch_off", () => this.#do("switchOff", model)) : null,
       this.#canDecline(model) ? item("remove_", () => this.#do("decline", model)) : null,
-      model.can_delete
+      model.can_delete && !(model.is_owner && !model.is_active)
         ? item("delete_", () => this.#do("remove", model), { class: "danger" })
         : null,
     ];
@@ -197,7 +233,7 @@ export class ModelList {
 
   /** Do what takes a question or its remedy, from a module of its own. */
   async #do(name, model) {
-    const actions = await loaded(import("./actions.js"));
+    const actions = await loaded(this.page, import("./actions.js"));
     if (!this.page.dialogs.isOpen) await actions[name](this.page, model);
   }
 
@@ -209,18 +245,21 @@ export class ModelList {
     return h("p", { class: `result ${look ?? ""}` }, text, button ? [" ", button] : null);
   }
 
-  /** Test a model, and say in its row what came of it. */
-  async test(model) {
+  /** Test a model, and say in its row what came of it; of a new one, only what the server keeps. */
+  async test(model, isNew = false) {
     const { page } = this;
     const { id } = model;
     if (this.results.get(id)?.isBusy) return;
-    this.#put(id, { text: page.t("testing"), isBusy: true });
+    this.#put(model, { text: page.t("testing"), isBusy: true, isTest: true });
     try {
       const { content } = await page.client.send("POST", `/${id}/test`);
       const [text, look] = resultOf(page.t, content);
-      this.tell(model, text, look);
+      const details = this.details.get(id);
+      if (details) details.test = { ...content, at: new Date().toISOString() };
+      if (isNew) this.#put(model, null);
+      else this.tell(model, text, look, { isTest: true });
     } catch (error) {
-      this.results.delete(id);
+      this.#put(model, null);
       throw error;
     }
   }

@@ -3,7 +3,9 @@
 
 import { Problem, problem } from "./client.js";
 import { button, h, showErrors } from "./dom.js";
+import { Outcome } from "./outcome.js";
 
+/** @import { Undo } from "./outcome.js" */
 /** @import { Page } from "./page.js" */
 
 export class Messages {
@@ -15,10 +17,16 @@ export class Messages {
     this.page = page;
     this.alert = h("p", { role: "alert" });
     this.again = button("", () => page.refresh(), { hidden: true });
-    this.status = h("p", { role: "status" });
+    this.outcome = new Outcome((control, { act, row }) => page.run(control, act, { row }));
     this.waiting = h("p", { class: "hint", hidden: true });
+    const dismiss = () => {
+      this.say("");
+      page.title.focus();
+    };
+    this.dismiss = button("×", dismiss, { hidden: true });
+    this.outcome.element.append(this.dismiss);
     const failure = h("div", {}, this.alert, this.again);
-    const content = [failure, this.status, this.waiting, page.selection.element];
+    const content = [failure, this.outcome.element, this.waiting, page.selection.element];
     this.element = h("div", { class: "messages", part: "messages" }, content);
   }
 
@@ -26,25 +34,22 @@ export class Messages {
   translate() {
     this.again.textContent = this.page.t("try_again");
     this.waiting.textContent = this.page.t("loading");
+    this.dismiss.setAttribute("aria-label", this.page.t("dismiss"));
   }
 
-  forget() {
-    this.say("");
-    this.clear(true);
-  }
-
-  /** Take back what went wrong, but for a list that is not loaded yet. */
+  /** Clear the message of an action that failed; with `isLoaded`, that of a list that did not load. */
   clear(isLoaded = false) {
-    if (this.hasFailed && !isLoaded) return;
+    if (this.hasFailed !== isLoaded) return;
     this.alert.textContent = "";
     this.hasFailed = false;
     this.again.hidden = true;
   }
 
   /** Say it to those who do not see the page too; quietly, to them alone. */
-  say(text, isQuiet = false) {
-    this.status.classList.toggle("quiet", isQuiet);
-    this.status.textContent = text;
+  say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
+    this.dismiss.hidden = isQuiet || !text;
+    this.outcome.element.classList.toggle("quiet", isQuiet);
+    this.outcome.tell(this.page.t, text, undo);
   }
 
   /** Say why the list is not there, and offer to try again. */
@@ -57,12 +62,8 @@ export class Messages {
   /** Return the message for a problem. */
   words({ key, result, code, message, status, wait }) {
     const { t } = this.page;
-    const paths = [
-      key && `problems.${key}`,
-      result && `results.${result}`,
-      code && `errors.${code}`,
-    ];
-    const path = paths.find((each) => each && t.has(each));
+    const paths = [`problems.${key}`, `results.${result}`, `errors.${code}`];
+    const path = paths.find((each) => t.has(each));
     const text = path ? t(path) : message || t("problems.status", { status: String(status) });
     return wait ? `${text} ${t("retry_in", { count: wait })}` : text;
   }
@@ -73,14 +74,20 @@ export class Messages {
    * @param {any} error
    * @param {{ form?: any, row?: any }} place A form, or the model of a row.
    */
-  report(error, { form, row }) {
+  async report(error, { form, row }) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
     const told = error instanceof Problem ? error : problem("unread");
     if (form?.isConnected) this.#tellForm(form, told);
     else if (told.status === 401) this.page.lock(told);
-    else if (row) this.#tellRow(row, told);
-    else this.alert.textContent = this.words(told);
+    else if (row) await this.#tellRow(row, told);
+    else this.#warn(this.words(told));
+  }
+
+  /** Say what went wrong in place of what was done before. */
+  #warn(text) {
+    this.say("");
+    this.alert.textContent = text;
   }
 
   #tellForm(form, told) {
@@ -93,22 +100,25 @@ export class Messages {
     showErrors(form, errors, t("problems.fields"), this.words(told));
   }
 
-  #tellRow(row, told) {
+  async #tellRow(row, told) {
     const { models, t } = this.page;
     const result = this.words(told);
-    if (told.status !== 404 && models.has(row.id)) {
-      models.tell(row, result, "bad");
-      return;
-    }
-    this.alert.textContent = t("result_of", { model: row.model_id, result });
-    if (told.status === 404) this.page.refresh(); // it is gone, or out of sight
+    if (told.status === 404) await this.page.refresh(); // the model may be gone, or out of sight
+    if (this.hasFailed) return;
+    if (models.has(row.id)) models.tell(row, result, "bad");
+    else this.#warn(t("result_of", { model: row.model_id, result }));
   }
 }
 
-/** Return what a test found, in words, and how it looks. */
-export function resultOf(t, { result, latency_ms: latency, key_checked: isChecked }) {
+/** Return what a test found, in words. */
+export function wordOf(t, { result }) {
   const path = `results.${result}`;
-  const word = t.has(path) ? t(path) : String(result);
+  return t.has(path) ? t(path) : String(result);
+}
+
+/** Return what a test found and how long it took, in words, and how it looks. */
+export function resultOf(t, { result, latency_ms: latency, key_checked: isChecked }) {
+  const word = wordOf(t, { result });
   const text = isChecked === false ? t("unchecked", { result: word }) : word;
   const look = result === "ok" ? "ok" : "bad";
   if (typeof latency !== "number") return [t("result", { result: text }), look];

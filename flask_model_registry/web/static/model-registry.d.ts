@@ -23,28 +23,52 @@ export declare class ModelRegistryElement extends HTMLElement {
   set token(token: string | null | undefined);
   /** Returns the CSRF token of changes; asked before each of them. */
   getCsrfToken: Text | null;
-  /** The users to share with. */
-  people: Supply<Person[]>;
+  /** The users to share with, or a function that finds them by what is typed. */
+  people: Person[] | ((query: string) => Later<Person[]>) | null | undefined;
   /** The names of the groups to share with. */
   groups: Supply<string[]>;
   /** Texts in place of those of the page, by their names. */
   texts: object;
-  /** What of the models is shown. */
-  filters: Filters;
+  /** What of the models is shown; what it was set to before changes nothing, and null shows all. */
+  get filters(): Filters;
+  set filters(filters: Filters | null | undefined);
   /** Show what the server has now. */
   refresh(): Promise<void>;
 }
+
+/** What frameworks pass: attributes, properties and listeners. */
+export type ModelRegistryProps = {
+  src?: string;
+  heading?: string;
+  lang?: string;
+  "can-share"?: boolean | null;
+  "user-id"?: string | null;
+  "csrf-token"?: string;
+  "csrf-cookie"?: string;
+  "csrf-header"?: string;
+  token?: string | null;
+  getToken?: Text | null;
+  getCsrfToken?: Text | null;
+  people?: Supply<Person[]>;
+  groups?: Supply<string[]>;
+  texts?: object;
+  filters?: Filters | null;
+} & {
+  [Name in keyof Events as `on${Name}`]?: (event: Events[Name]) => void;
+};
+
+type Events = {
+  /** After each change; `id` is that of the model, if there is one. */
+  "model-registry-change": CustomEvent<{ id?: number }>;
+  /** After the user has changed the filters. */
+  "model-registry-filter": CustomEvent<Filters>;
+  /** After a 401, or a redirection to a login. */
+  "model-registry-unauthenticated": CustomEvent<undefined>;
+};
 
 declare global {
   interface HTMLElementTagNameMap {
     "model-registry": ModelRegistryElement;
   }
-  interface HTMLElementEventMap {
-    /** After each change; `id` is that of the model, if there is one. */
-    "model-registry-change": CustomEvent<{ id?: number }>;
-    /** After the user has changed the filters. */
-    "model-registry-filter": CustomEvent<Filters>;
-    /** After a 401, or a redirection to a login. */
-    "model-registry-unauthenticated": CustomEvent<undefined>;
-  }
+  interface HTMLElementEventMap extends Events {}
 }

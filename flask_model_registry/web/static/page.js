@@ -7,15 +7,17 @@ import { button, clearErrors, h } from "./dom.js";
 import { Filters } from "./filters.js";
 import { ModelList } from "./list.js";
 import { Messages } from "./messages.js";
+import { People } from "./people.js";
 import { Selection } from "./selection.js";
-import { languageOf, texts, translation } from "./texts.js";
+import { languageOf, listTexts, texts } from "./texts.js";
 
 /** @import { ModelRegistryElement } from "./element.js" */
+/** @import { Undo } from "./outcome.js" */
 
 const SLOW = 300; // milliseconds until it is said that something is under way
 const WAIT = 300; // seconds for which the page waits by itself
 
-/** What an element shows: the list of models, and dialogs over it. */
+/** What an element shows to one user: the list of models, and dialogs over it. Another user gets another page. */
 export class Page {
   /** @type {any[] | null} The catalogue, once it is known. */
   providers = null;
@@ -34,14 +36,13 @@ export class Page {
   models = new ModelList(this);
   list = this.models.element;
   messages = new Messages(this);
-  title = h("h2", { id: "title", tabindex: "-1", part: "heading" });
+  title = h("h2", { id: "title", tabindex: "-1", dir: "auto", part: "heading" });
   filters = new Filters(this.t, () => this.#restart());
   nav = h("nav");
 
   /** @type {AbortController | undefined} */ #loading;
   #retry = 0;
-  #built = "";
-  /** @type {symbol | null} */ #starting = null;
+  #isBuilt = false;
 
   /**
    * @param {ModelRegistryElement} element
@@ -51,6 +52,7 @@ export class Page {
     this.element = element;
     this.root = root;
     this.client = new Client(element);
+    this.people = new People(element);
   }
 
   #build() {
@@ -64,7 +66,8 @@ export class Page {
     this.nav = h("nav", { "aria-label": t("pages"), hidden: true }, turning);
     this.filters = new Filters(t, () => this.#restart());
     const openers = [
-      this.opener(t("test_all"), "test-all", () => this.selection.testAll()),
+      this.opener(t("test_all"), "test-all", () => this.selection.run("test_all")),
+      this.opener(t("exchange"), "exchange", () => this.dialogs.openExchange()),
       this.opener(t("credentials"), "credentials", () => this.dialogs.openAccounts()),
       this.opener(t("defaults"), "defaults", () => this.dialogs.openDefaults(null)),
       this.opener(t("register_model"), "register", () => this.dialogs.openForm(null), {
@@ -73,14 +76,16 @@ export class Page {
     ];
     const header = h("header", {}, this.title, openers);
     const parts = [header, this.filters.element, this.messages.element];
+    const shown = [this.selection.header, this.list, this.nav];
     this.root.replaceChildren(
-      h("section", { "aria-labelledby": "title", part: "page" }, parts, this.list, this.nav),
+      h("section", { ...t.marks, "aria-labelledby": "title", part: "page" }, parts, shown),
     );
   }
 
   showHeading() {
     const heading = this.element.getAttribute("heading");
     this.title.textContent = heading || this.t("models");
+    this.title.lang = heading ? languageOf(this.element) : this.t.lang;
     this.title.classList.toggle("quiet", heading === "");
   }
 
@@ -92,51 +97,39 @@ export class Page {
     return this.element.getAttribute("user-id");
   }
 
-  /** Forget all, perhaps for another user, who sees nothing of what was here. */
-  begin() {
-    this.client.begin();
-    this.pages = [""];
-    this.nextQuery = null;
-    this.providers = null;
-    this.defaults = [];
-    this.models.forget();
-    this.selection.keep([]);
+  /** Show nothing more, and send nothing: what is still under way is not done for the next user. */
+  end() {
+    this.client.end();
     clearTimeout(this.#retry);
-    this.dialogs.clear();
-    this.list.replaceChildren();
-    this.messages.forget();
-    this.nav.hidden = true;
-    this.filters.forget();
+    this.root.replaceChildren();
   }
 
-  /** Show what there is for the user of now, in the language of now. */
+  /** Show what there is, in the language of now. */
   async start() {
-    const { texts: own } = this.element;
     const lang = languageOf(this.element);
-    const built = JSON.stringify([lang, own]);
-    if (built !== this.#built) {
-      const starting = (this.#starting = Symbol(lang));
-      const table = await translation(lang);
-      if (this.#starting !== starting) return;
-      this.t = texts(lang, own, table);
-      this.#built = built;
-      this.#build();
-    }
+    const table = await listTexts(lang);
+    if (this.client.session.aborted) return;
+    this.t = texts(lang, this.element.texts, table);
+    this.#build();
+    this.#isBuilt = true;
     await this.filter();
   }
 
   /** Show what the host asks for, if it does. */
-  filter() {
+  async filter() {
+    if (!this.#isBuilt) return;
     const given = this.element.takeFilters();
     if (given) this.filters.values = given;
     this.pages = [""];
-    return this.refresh();
+    await this.refresh();
   }
 
   /** Show what the server has now. */
   async refresh() {
+    if (!this.#isBuilt) return; // start() loads all
     this.#loading?.abort();
     clearTimeout(this.#retry);
+    this.messages.clear();
     const loading = (this.#loading = new AbortController());
     this.list.setAttribute("aria-busy", "true");
     const slow = setTimeout(() => (this.messages.waiting.hidden = false), SLOW);
@@ -144,6 +137,7 @@ export class Page {
       const page = await this.#load(loading);
       if (this.#loading === loading && page) this.#show(listed(page), page.next);
     } catch (error) {
+      await this.#readyToSay(error);
       if (this.#loading === loading) this.#fail(error);
     } finally {
       clearTimeout(slow);
@@ -156,26 +150,26 @@ export class Page {
 
   /** Return a page of models; none if another is asked for meanwhile. */
   async #load(loading) {
-    const { signal } = loading;
-    const query = this.pages.at(-1) || this.filters.query;
-    const get = (path) => this.client.send("GET", path, { signal });
+    const { filters } = this;
+    const get = (path) => this.client.send("GET", path, { signal: loading.signal });
+    if (filters.values.q) this.providers ??= listed(await get("/providers")); // it may name one
+    filters.catalogue = this.providers ?? [];
+    const query = this.pages.at(-1) || filters.query;
     // Without them there are models still.
-    const known = get("/defaults").then(listed);
-    const counted = get(`/summary${this.filters.countQuery}`).catch(() => null);
-    const orProblem = known.catch((error) => {
+    const orProblem = (error) => {
       if (error.status === 401 || error.name === "AbortError") throw error;
       return error;
-    });
+    };
     const [providers, page, summary, defaults] = await Promise.all([
       this.providers ?? get("/providers").then(listed),
-      get(`/${query}`),
-      counted,
-      orProblem,
+      get(`/details${query}`),
+      get(`/summary${filters.countQuery}`).catch(() => null),
+      get("/defaults").then(listed).catch(orProblem),
     ]);
     if (this.#loading !== loading) return null;
     this.messages.clear(true);
-    this.providers = providers;
-    this.total = this.filters.count(summary?.content, this.providers ?? []);
+    this.providers = filters.catalogue = providers;
+    this.total = filters.count(summary?.content);
     if (Array.isArray(defaults)) this.defaults = defaults;
     else this.#fail(problem("defaults"));
     return page;
@@ -193,7 +187,7 @@ export class Page {
   /** Show nothing more, as the user is not logged in. */
   lock(error) {
     this.messages.fail(error);
-    this.list.replaceChildren();
+    this.models.show([]);
     this.nav.hidden = true;
   }
 
@@ -216,8 +210,9 @@ export class Page {
 
   // Messages
 
-  say(text, isQuiet = false) {
-    this.messages.say(text, isQuiet);
+  /** Say what was done; quietly, to those alone who do not see it; with what undoes it, if anything does. */
+  say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
+    this.messages.say(text, isQuiet, undo);
   }
 
   /** Tell the host of a change, of a model or of what several use. */
@@ -240,6 +235,8 @@ export class Page {
     try {
       await work();
     } catch (error) {
+      await this.#readyToSay(error);
+      if (this.client.session.aborted) return;
       this.messages.report(error, { form, row });
       // A check of the host's, such as for CSRF, may come before that of who is logged in.
       if (error.isForeign && [400, 403].includes(error.status)) this.#askWhoIsThere();
@@ -249,16 +246,19 @@ export class Page {
     }
   }
 
+  /** Load the texts of error codes; without them, it is said as the server does. */
+  async #readyToSay({ code }) {
+    if (typeof code === "string") await this.t.complete().catch(() => {});
+  }
+
   async #askWhoIsThere() {
-    const error = await this.client.send("GET", "/providers").then(
-      () => null,
-      (each) => each,
-    );
-    if (error?.status === 401) this.lock(error);
+    const told = await this.client.send("GET", "/providers").catch((error) => error);
+    if (told.status === 401) this.lock(told);
   }
 
   /** Go back to where the user was, also if it was drawn anew; to what is next to it if it is gone. */
   focus(key) {
+    if (this.client.session.aborted) return; // the root shows another page now
     const find = (each) => this.root.querySelector(`[data-key="${CSS.escape(each)}"]`);
     const [id] = key.split(":");
     (find(key) ?? find(`${id}:more`) ?? this.models.near(id) ?? this.title).focus();
@@ -267,6 +267,7 @@ export class Page {
   // The list
 
   #restart() {
+    if (this.client.session.aborted) return;
     this.pages = [""];
     this.refresh();
     this.element.announce("model-registry-filter", this.filters.values);
@@ -280,10 +281,9 @@ export class Page {
     this.refresh();
   }
 
-  #show(models, next) {
+  #show(/** @type {any[]} */ models, next) {
     if (!models.length && this.pages.length > 1) {
-      // the last of this page is gone
-      this.pages.pop();
+      this.pages.pop(); // the last of this page is gone
       this.refresh();
       return;
     }
@@ -295,9 +295,9 @@ export class Page {
     this.previous.hidden = this.next.hidden = isOne;
     this.previous.disabled = this.pages.length === 1;
     this.next.disabled = !next;
-    const place = [isOne ? null : this.t("page", { page: this.pages.length })];
+    const place = isOne ? [] : [this.t("page", { page: this.pages.length })];
     if (this.total !== null) place.push(this.t("total", { count: this.total }));
-    this.place.textContent = place.filter(Boolean).join(" · ");
+    this.place.textContent = place.join(" · ");
     if (!models.length) this.list.append(h("li", { class: "empty" }, this.#nothing()));
     if (key) this.focus(key);
   }

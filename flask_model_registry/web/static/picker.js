@@ -16,6 +16,7 @@ export class ModelPicker {
   /** @type {Map<string, string | null>} Names by model; null while a name follows its model. */
   #chosen = new Map();
   #isNamed = false;
+  #isSearched = true; // whether the text has led to a choice
   #note = "";
 
   /**
@@ -31,7 +32,10 @@ export class ModelPicker {
     const text = (value, more) =>
       h("input", { type: "text", autocomplete: "off", spellcheck: "false", value, ...more });
     this.input = text((model ?? like)?.model_name ?? "", { required: true, dir: "auto" });
-    this.input.addEventListener("input", () => this.#follow());
+    this.input.addEventListener("input", () => {
+      this.#isSearched = false;
+      this.#follow();
+    });
     this.name = text(id, { required: true, dir: "auto" });
     this.name.addEventListener("input", () => (this.#isNamed = this.name.value !== ""));
     this.count = h("p", { class: "hint", id: `${newId()}-count`, "aria-live": "polite" });
@@ -62,6 +66,8 @@ export class ModelPicker {
     this.#note = models?.length === 0 ? this.t("served_none") : "";
     this.count.classList.remove("bad");
     this.combobox.show(this.input.value);
+    const hint = this.isNew && this.combobox.isOpen ? "models_hint" : "model_hint";
+    this.field.querySelector(".hint").textContent = this.t(hint);
     this.#follow();
   }
 
@@ -92,6 +98,18 @@ export class ModelPicker {
     }
     this.#follow();
     this.input.dispatchEvent(new Event("input", { bubbles: true }));
+    this.#isSearched = true;
+  }
+
+  /** What is typed beside what is chosen, and would not be registered. */
+  get unchosen() {
+    const text = this.input.value.trim();
+    return this.#chosen.size && !this.#isSearched && !this.#chosen.has(text) ? text : "";
+  }
+
+  /** Choose what is typed, if the provider serves it. */
+  settle() {
+    if (this.served?.includes(this.unchosen)) this.#choose(this.unchosen);
   }
 
   /** Models with their names, as they are chosen or else typed. */

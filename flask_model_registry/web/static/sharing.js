@@ -1,19 +1,16 @@
 // @ts-check
 /** The dialog that shares a model, or gives it away. */
 
-import { problem } from "./client.js";
-import { button, check, field, h, newId, options, tell } from "./dom.js";
-import { distinct, supplied } from "./people.js";
+import { check } from "./checks.js";
+import { closer, confirmed, openDialog } from "./dialog.js";
+import { button, h } from "./dom.js";
+import { Outcome } from "./outcome.js";
+import { Recipient } from "./recipient.js";
 
 /** @import { Page } from "./page.js" */
 
 /** Share a model with users and groups, or with everyone, or give it away. */
 export class SharingDialog {
-  /** @type {Map<string, string>} */
-  names = new Map();
-  /** @type {Promise<string>} */
-  suggested = Promise.resolve("");
-
   /**
    * @param {Page} page
    * @param {any} model
@@ -23,34 +20,37 @@ export class SharingDialog {
     this.t = page.t;
     this.model = model;
     const { t } = this;
-    this.people = h("datalist", { id: `${newId()}-people` });
-    this.groups = h("datalist", { id: `${newId()}-groups` });
     this.grants = h("ul", { class: "grants", role: "list", "aria-label": t("shared_with") });
-    const name = () =>
-      h("input", { list: this.people.id, autocomplete: "off", required: true, dir: "auto" });
-    this.whom = name();
-    this.heir = name();
+    this.whom = new Recipient(page, { hasGroups: true });
+    this.heir = new Recipient(page, { label: "new_owner" });
+    this.outcome = new Outcome((control, undo) => this.#run(control, undo.act));
     const content = [
-      ...[page.mayShare ? this.#everyone() : null, this.grants, this.people, this.groups],
+      ...[page.mayShare ? this.#everyone() : null, this.grants],
       this.#newGrant(),
       h("p", { role: "alert", tabindex: "-1" }),
-      h("p", { class: "result", role: "status" }),
+      this.outcome.element,
       this.#away(),
       h(
         "footer",
         {},
-        button(t("done"), () => this.dialog.close()),
+        closer(t("done"), () => this.dialog),
       ),
     ];
     this.box = h("div", {}, content);
     const title = t("share_what", { model: model.model_id });
-    this.dialog = page.dialogs.open(title, `${model.id}:more`, this.box);
+    const typed = () => [this.whom, this.heir].some(({ input }) => input.value);
+    const loss = () => (typed() ? t("leave_why") : "");
+    this.dialog = openDialog(page, title, `${model.id}:more`, this.box, loss);
     this.#load();
+  }
+
+  #tell(text, /** @type {(() => Promise<unknown>) | null} */ act = null) {
+    this.outcome.tell(this.t, text, act && { act });
   }
 
   /** Do one thing at a time; the server says what came of it. */
   #run(control, work) {
-    tell(this.box, "");
+    this.outcome.status.textContent = "";
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
@@ -70,7 +70,7 @@ export class SharingDialog {
         const { content } = await this.page.client.send("PATCH", `/${this.model.id}`, { body });
         this.model = content;
         this.page.changed(this.model.id);
-        tell(this.box, this.t(this.model.is_shared ? "now_everyone" : "now_not_everyone"));
+        this.#tell(this.t(this.model.is_shared ? "now_everyone" : "now_not_everyone"));
       } finally {
         box.checked = this.model.is_shared;
       }
@@ -80,45 +80,35 @@ export class SharingDialog {
 
   #newGrant() {
     const { t, whom } = this;
-    const hasGroups = Boolean(this.page.element.groups);
-    const onchange = () => {
-      whom.setAttribute("list", (kind.value === "users" ? this.people : this.groups).id);
-    };
-    const kinds = { users: t("a_user"), ...(hasGroups && { groups: t("a_group") }) };
-    const kind = h("select", { onchange }, options(kinds));
-    const rights = [check("", t("may_edit")), check("", t("may_delete"))];
-    this.who = field("user", t("who"), whom);
     const work = async () => {
-      const [edit, remove] = rights.map((each) => each.querySelector("input").checked);
-      const isUser = kind.value === "users";
-      const name = isUser ? await this.#keyOf(whom.value) : whom.value.trim();
-      if (!name) throw problem("who");
-      await this.#put(this.#path(kind.value, name), edit, remove);
-      tell(this.box, t("now_shared", { who: this.#nameOf(kind.value, name) }));
-      whom.value = "";
-      for (const each of rights) each.querySelector("input").checked = false;
-      whom.focus();
+      const chosen = await whom.choose(this.model.model_id, `${this.model.id}:more`);
+      if (chosen) {
+        await this.#put(this.#path(chosen.kind, chosen.key), chosen.rights);
+        this.#tell(t("now_shared", { who: chosen.name }));
+        whom.clear();
+      }
+      whom.input.focus();
     };
-    const row = h("div", { class: "row" }, field("kind", t("with"), kind), this.who);
-    return this.#form(work, t("share"), {}, row, h("div", {}, rights));
+    return this.#form(work, t("share"), {}, whom.element);
   }
 
   #away() {
-    const { page, model, t } = this;
+    const { page, model, t, heir } = this;
     const work = async () => {
-      const key = await this.#keyOf(this.heir.value);
-      if (!key) throw problem("who");
-      const title = t("give_what", { who: this.names.get(key) ?? t("user", { user: key }) });
+      const place = `${model.id}:more`;
+      const chosen = await heir.choose(model.model_id, place);
+      if (!chosen) return;
+      const { key } = chosen;
+      const title = t("give_what", { who: page.people.names.get(key) ?? t("user", { user: key }) });
       const text = t("give_why", { model: model.model_id });
-      if (!(await page.dialogs.confirm(title, text, t("give"), `${model.id}:more`))) return;
+      if (!(await confirmed(page, title, text, t("give"), place))) return;
       await page.client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
       page.changed(model.id);
       page.say(t("given", { model: model.model_id }));
       await page.refresh();
       this.dialog.close();
     };
-    const heir = field("heir", t("new_owner"), this.heir);
-    const form = this.#form(work, t("give"), { class: "danger" }, heir);
+    const form = this.#form(work, t("give"), { class: "danger" }, heir.element);
     return h("details", { class: "giving" }, h("summary", {}, t("give_it")), form);
   }
 
@@ -133,52 +123,27 @@ export class SharingDialog {
   }
 
   async #load() {
-    this.suggested = this.#suggest();
-    this.who.querySelector(".hint").textContent = await this.suggested;
+    await this.page.people.load();
     await this.page.run(this.grants, () => this.#show(), { form: this.box, lock: {} });
-  }
-
-  /** Offer people and groups; return what to type without them. */
-  async #suggest() {
-    const { people, groups } = this.page.element;
-    const offer = (list, values) =>
-      list.replaceChildren(...values.map((value) => h("option", { value })));
-    try {
-      this.names = distinct(await supplied(people));
-      offer(this.people, [...this.names.values()]);
-      offer(this.groups, await supplied(groups));
-      return this.names.size ? "" : this.t("who_key");
-    } catch {
-      return this.t("who_failed");
-    }
-  }
-
-  /** The key of a person: what was typed if it is one, or that of the name, once names are known. */
-  async #keyOf(text) {
-    const typed = text.trim();
-    await this.suggested;
-    const known = [...this.names];
-    if (this.names.has(typed)) return typed;
-    if (known.some(([key, name]) => name === `${typed} (${key})`)) throw problem("ambiguous");
-    return known.find(([, name]) => name === typed)?.[0] ?? typed;
-  }
-
-  #nameOf(kind, key) {
-    if (kind === "groups") return this.t("the_group", { group: key });
-    return this.names.get(key) ?? this.t("the_user", { user: key });
   }
 
   #path(kind, name) {
     return `/${this.model.id}/grants/${kind}/${encodeURIComponent(name)}`;
   }
 
-  async #put(path, edit, remove) {
+  async #put(path, rights) {
     try {
-      const body = { can_edit: edit, can_delete: remove };
-      await this.page.client.send("PUT", path, { body });
+      await this.page.client.send("PUT", path, { body: rights });
     } finally {
       await this.#show();
     }
+    this.#redraw();
+  }
+
+  /** Show behind the dialog how many it is shared with now. */
+  #redraw() {
+    this.page.changed(this.model.id);
+    this.page.refresh();
   }
 
   async #show() {
@@ -192,28 +157,35 @@ export class SharingDialog {
     );
     if (!focused) return;
     const place = this.grants.querySelector(`[aria-label="${CSS.escape(focused)}"]`);
-    (place ?? this.whom).focus();
+    (place ?? this.whom.input).focus();
   }
 
-  #line(kind, key, grant) {
+  #line(kind, key, { can_edit, can_delete }) {
     const { t } = this;
     const path = this.#path(kind, key);
-    const who = this.#nameOf(kind, key);
+    const who = this.whom.nameOf(kind, key);
+    const given = { can_edit, can_delete };
     const put = async () => {
       const [edit, remove] = boxes.map((each) => each.querySelector("input").checked);
-      await this.#put(path, edit, remove);
+      await this.#put(path, { can_edit: edit, can_delete: remove });
       const rights = [edit && t("can_edit"), remove && t("can_delete")].filter(Boolean);
-      tell(this.box, t("now_rights", { who, rights: t.list.format(rights) || t("only_use") }));
+      this.#tell(t("now_rights", { who, rights: t.list.format(rights) || t("only_use") }));
     };
     const right = (name) =>
-      this.#box(t(name), grant[name], put, {
+      this.#box(t(name), given[name], put, {
         "aria-label": t("who_may", { who, right: t(name) }),
       });
     const boxes = [right("can_edit"), right("can_delete")];
+    const undo = async () => {
+      await this.#put(path, given);
+      this.#tell(t("now_shared", { who }));
+      this.whom.input.focus();
+    };
     const work = async () => {
       await this.page.client.send("DELETE", path);
       await this.#show();
-      tell(this.box, t("now_removed", { who }));
+      this.#tell(t("now_removed", { who }), undo);
+      this.#redraw();
     };
     const remove = button(t("remove"), () => this.#run(remove, work), {
       "aria-label": t("remove_whom", { who }),

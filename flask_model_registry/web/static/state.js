@@ -1,8 +1,7 @@
 // @ts-check
-/** What the server keeps of a model beside its fields: its last test, its key, and whom it is shared with. */
+/** What the server keeps of a model beside its fields: its last test, its key, its owner and its grants. */
 
-import { h } from "./dom.js";
-import { resultOf } from "./messages.js";
+import { wordOf } from "./messages.js";
 
 /** @import { Translate } from "./texts.js" */
 
@@ -16,39 +15,69 @@ const UNITS = [
   ["second", 1],
 ];
 
-/** Return how long ago a time was, in words. */
-function ago(t, at) {
-  const seconds = Math.round((Date.parse(at) - Date.now()) / 1000);
+const secondsTo = (at) => (Date.parse(at) - Date.now()) / 1000;
+
+/** Return when a time was or will be, seen from now, in words. */
+export function relative(t, at) {
+  const seconds = secondsTo(at);
+  if (!Number.isFinite(seconds)) return String(at);
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
   const format = new Intl.RelativeTimeFormat(t.lang, { numeric: "auto" });
-  return format.format(Math.trunc(seconds / size), unit);
+  return format.format(Math.round(seconds / size), unit);
 }
 
-/** Return what is to be said of a key, if anything is. */
-function ofKey(t, { is_set: isSet, expires_at: at }, needsKey) {
-  if (!isSet) return needsKey ? t("key_missing") : null;
-  const left = at ? (Date.parse(at) - Date.now()) / 1000 : SOON;
-  if (left >= SOON) return null;
-  const date = new Intl.DateTimeFormat(t.lang, { dateStyle: "medium" }).format(Date.parse(at));
-  return t(left < 0 ? "expired" : "expires", { date });
+/** Return whether a key has expired, or will soon; null if neither. */
+export function expiry(at) {
+  const left = at ? secondsTo(at) : SOON;
+  return left < 0 ? "expired" : left < SOON ? "expires" : null;
 }
 
-/**
- * Return what is to be said of the state of a model, by the name of the text that labels it.
- *
- * @param {Translate} t
- * @param {any} details
- * @param {boolean} needsKey Whether calls need a key.
- */
-export function stateOf(t, { test, key, grants }, needsKey) {
+/** Return with how many a model is shared, in words; null if with none. */
+export function granted(/** @type {Translate} */ t, grants) {
   const counts = [
     grants?.users ? t("users", { count: grants.users }) : "",
     grants?.groups ? t("groups", { count: grants.groups }) : "",
   ].filter(Boolean);
-  const warning = ofKey(t, key, needsKey);
-  return {
-    test: test ? `${resultOf(t, test)[0]} (${ago(t, test.at)})` : null,
-    key: warning ? h("span", { class: "bad" }, warning) : (key.credential?.name ?? null),
-    shared_with: counts.length ? t.list.format(counts) : null,
-  };
+  return counts.length ? t.list.format(counts) : null;
+}
+
+/**
+ * Return what a row says of the state of a model: texts, each with how it looks.
+ *
+ * @param {Translate} t
+ * @param {any} details
+ * @param {object} known
+ * @param {boolean} known.isTested Whether to say what the last test found.
+ * @param {boolean} known.needsKey Whether calls need a key.
+ * @param {Map<string, string> | null} known.names Those of people by key; null until they are known.
+ * @returns {[string, string][]}
+ */
+export function stateOf(t, details, { isTested, needsKey, names }) {
+  const { model, owner, test, key, grants } = details;
+  const shared = granted(t, grants);
+  const tested = isTested ? lastTest(t, test) : null;
+  const whose = { who: names?.get(owner) ?? t("user", { user: owner }) };
+  // A model that another user gave away arrives switched off. No one keeps who did.
+  const isPerhapsGiven = model.is_owner && !model.is_active;
+  const all = [
+    tested,
+    keyState(t, key, needsKey),
+    model.is_owner || !names ? null : [t("from", whose), ""],
+    shared ? [t("shared_with_", { who: shared }), ""] : null,
+    isPerhapsGiven ? [t("if_given", { accept: t("switch_on"), decline: t("delete_") }), ""] : null,
+  ];
+  return /** @type {[string, string][]} */ (all.filter(Boolean));
+}
+
+/** Return what the last test found, and when. */
+function lastTest(t, test) {
+  if (!test) return [t("untested"), ""];
+  const text = t("tested", { result: wordOf(t, test), when: relative(t, test.at) });
+  return [text, test.result === "ok" ? "ok" : "bad"];
+}
+
+function keyState(t, key, needsKey) {
+  if (!key?.is_set) return needsKey ? [t("no_key"), "bad"] : null;
+  const state = expiry(key.expires_at);
+  return state && [t(`key_${state}`, { when: relative(t, key.expires_at) }), "bad"];
 }

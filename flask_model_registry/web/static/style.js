@@ -23,15 +23,15 @@ STYLE.replaceSync(`
 }
 :host([hidden]), [hidden] { display: none !important; }
 * { box-sizing: border-box; }
-section { background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); padding: 1rem; }
+section { position: relative; background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); padding: 1rem; }
 h2, h3, p, ul, fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
 ul { list-style: none; }
 [dir=auto]:not(input, textarea) { text-align: -webkit-match-parent; text-align: match-parent; }
 h2 { font-size: 1.25rem; line-height: 1.3; overflow-wrap: anywhere; }
 h2:focus { outline: none; }
 h3 { font-size: 1rem; overflow-wrap: anywhere; }
-header { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-header h2 { flex: 1 1 8rem; }
+header { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; justify-content: flex-end; }
+header h2 { flex: 1 1 6rem; }
 button, summary {
   font: inherit; min-height: 2.25rem; padding: .25rem .75rem; cursor: pointer; white-space: nowrap;
   color: var(--text); background: var(--surface); border: 1px solid var(--edge); border-radius: var(--radius);
@@ -40,7 +40,7 @@ button:hover, summary:hover { background: var(--tint); }
 button.primary { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
 button.danger { color: var(--danger); }
 button.primary.danger { color: var(--on-danger); background: var(--danger); border-color: var(--danger); }
-button:disabled { color: var(--muted); border-color: var(--line); cursor: default; }
+button:disabled, button.primary:disabled { background: transparent; color: var(--muted); border-color: var(--line); cursor: default; }
 button[aria-busy] { cursor: progress; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 input, select, textarea {
@@ -48,20 +48,17 @@ input, select, textarea {
   color: var(--text); background: var(--surface); border: 1px solid var(--edge); border-radius: var(--radius);
 }
 :is(input[type=checkbox], input[type=radio]) { flex: none; width: 1.1rem; min-height: 1.1rem; margin: 0; accent-color: var(--accent); }
-[aria-invalid] { border-color: var(--danger); }
-@media (forced-colors: active) { [aria-invalid] { border: 4px double; } }
 label, legend { font-size: .875rem; font-weight: 600; }
-.field:has([required]) > label::after { content: " *" / ""; color: var(--danger); }
-.giving > :is(form, .model) { margin-top: .75rem; }
-.giving > summary { width: fit-content; }
-.check { display: inline-flex; gap: .5rem; align-items: center; font-weight: 400; margin-inline-end: 1rem; min-height: 1.75rem; }
-.hint, .more, .description { color: var(--muted); font-size: .875rem; overflow-wrap: anywhere; }
+.hint, .more, .description, .notice { color: var(--muted); font-size: .875rem; overflow-wrap: anywhere; }
 .url { overflow-wrap: anywhere; }
-.notice { color: var(--text); font-size: .875rem; overflow-wrap: anywhere; }
+.notice { color: var(--text); }
 .hint:empty, .error:empty, .result:empty:not([role]) { display: none; }
 .error, [role=alert], .bad { color: var(--danger); font-size: .875rem; overflow-wrap: anywhere; }
 .ok { color: var(--good); }
-.result { font-size: .875rem; }
+.result, .state { font-size: .875rem; }
+.state { display: flex; flex-wrap: wrap; gap: 0 1rem; color: var(--muted); }
+.state li { overflow-wrap: anywhere; min-width: 0; }
+.outcome { display: flex; flex-wrap: wrap; gap: .25rem .5rem; align-items: center; }
 .messages {
   position: sticky; inset-block-start: var(--model-registry-top, 0px); z-index: 2; display: grid; gap: .25rem;
   background: var(--surface);
@@ -69,9 +66,8 @@ label, legend { font-size: .875rem; font-weight: 600; }
 .messages > :not(.quiet):has(:not(:empty, [hidden])), .messages > :not(.quiet, :empty, div) { padding-block: .5rem; }
 .messages > div, .named { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 .quiet { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); }
-section { position: relative; }
-legend { padding: 0; }
-.named { gap: .5rem; flex-wrap: nowrap; align-items: baseline; }
+.named { flex-wrap: nowrap; align-items: baseline; }
+.all { padding-block: .5rem; }
 .selection > span { flex: 1 1 8rem; font-size: .875rem; }
 [role=search] { display: grid; gap: .5rem; grid-template-columns: repeat(5, minmax(0, 1fr)); padding: .75rem 0; }
 [role=search] > :first-child { grid-column: span 2; }
@@ -84,8 +80,7 @@ legend { padding: 0; }
 .inactive h3, .empty { color: var(--muted); }
 .badges { display: flex; flex-wrap: wrap; gap: .25rem; margin-top: .25rem; }
 .badges li { overflow-wrap: anywhere; font-size: .75rem; padding: 0 .5rem; background: var(--tint); border: 1px solid var(--line); border-radius: 1rem; }
-.actions { display: flex; gap: .5rem; flex: none; }
-.actions { position: relative; }
+.actions { display: flex; gap: .5rem; flex: none; position: relative; }
 summary { list-style: none; display: flex; align-items: center; }
 summary::-webkit-details-marker { display: none; }
 .menu {
@@ -95,49 +90,7 @@ summary::-webkit-details-marker { display: none; }
 }
 .menu button { text-align: start; border-color: transparent; }
 nav { display: flex; gap: .75rem; align-items: center; justify-content: flex-end; padding-top: .75rem; }
-dialog {
-  width: min(36rem, calc(100vw - 1rem)); max-height: calc(100dvh - 1rem); padding: 1.25rem; overflow: auto; scroll-padding-block: 1rem 5rem;
-  color: var(--text); background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius);
-}
-dialog p { overflow-wrap: anywhere; }
-dialog button { white-space: normal; overflow-wrap: anywhere; }
-dialog::backdrop { background: #0008; }
-dialog h2 {
-  margin-bottom: .75rem; display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden;
-}
-dialog form, .model, dialog div:has(> form, > fieldset, > pre) { display: grid; gap: .75rem; grid-template-columns: minmax(0, 1fr); }
-dialog form + form { border-top: 1px solid var(--line); padding-top: .75rem; }
-dialog form > .check { margin: 0; }
-@media (min-width: 45rem) {
-  dialog:has(.model) { width: 44rem; }
-  .model { grid-template-columns: 1fr 1fr; }
-  .model > :not(.field), [data-field=description], .field:has(> .choices:not(.popup)) { grid-column: 1 / -1; }
-}
-.choices { margin-block: .25rem; padding: .25rem; max-height: 14rem; overflow: auto; border: 1px solid var(--line); border-radius: var(--radius); }
-.choices > li { display: flex; gap: .5rem; justify-content: space-between; min-height: 2rem; padding: .25rem .5rem; cursor: pointer; overflow-wrap: anywhere; }
-.choices > li:hover, .choices > .active { background: var(--tint); }
-.choices > .active { outline: 2px solid var(--accent); outline-offset: -2px; }
-.choices > [aria-selected=true] { font-weight: 600; }
-.choices > [aria-selected=true]::after { content: "✓" / ""; color: var(--accent); }
-.popup { position: absolute; inset: 100% 0 auto; z-index: 2; margin: .125rem 0; background: var(--surface); border-color: var(--edge); box-shadow: 0 .25rem 1rem #0004; }
-.field:has(> .popup) { position: relative; }
-.facts { display: grid; gap: .25rem 1rem; grid-template-columns: max-content minmax(0, 1fr); margin: 0; font-size: .875rem; }
-dt { font-weight: 600; }
-dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
-h4 { margin: 0; font-size: .875rem; flex: 1; }
-pre { margin: 0; padding: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; font: .8125rem/1.5 monospace; background: var(--tint); border: 1px solid var(--line); border-radius: var(--radius); }
-.names { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); }
 .field { display: grid; gap: .125rem; align-content: start; min-width: 0; }
-.sides { display: grid; gap: .25rem 1rem; grid-template-columns: 1fr 1fr; }
-.sides .check { align-items: start; overflow-wrap: anywhere; min-width: 0; }
-.row { display: grid; gap: .5rem; grid-template-columns: minmax(7.5rem, 1fr) minmax(0, 2fr); }
-.trying { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-footer {
-  display: flex; flex-wrap: wrap; gap: .5rem; justify-content: flex-end; position: sticky; bottom: -1.25rem;
-  margin-bottom: -1.25rem; padding: .5rem 0 1.25rem; background: var(--surface);
-}
-.grants > li { display: flex; flex-wrap: wrap; gap: .25rem .5rem; align-items: center; padding: .25rem 0; border-bottom: 1px solid var(--line); }
-.grants > li > span { flex: 1 1 10rem; min-width: 0; overflow-wrap: anywhere; }
 @media (pointer: coarse) {
   button, summary, input:not([type=checkbox], [type=radio]), select { min-height: 2.75rem; }
 }

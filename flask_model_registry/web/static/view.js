@@ -1,9 +1,11 @@
 // @ts-check
 /** The dialog of one model: all that is known of it, and how to call it. */
 
-import { button, h, tell } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { button, h } from "./dom.js";
 import { code } from "./howto.js";
-import { stateOf } from "./state.js";
+import { wordOf } from "./messages.js";
+import { expiry, granted, relative } from "./state.js";
 
 /** @import { Page } from "./page.js" */
 
@@ -23,22 +25,25 @@ class ViewDialog {
     const { t } = page;
     const provider = page.providers?.find(({ id }) => id === model.model_provider);
     this.address = details?.address ?? model.base_url ?? provider?.base_url ?? UNKNOWN;
-    const samples = Object.entries(code(model, this.address));
+    const [[app, inApp], ...others] = Object.entries(code(model, this.address));
+    this.status = h("p", { class: "result", role: "status" });
     this.box = h(
       "div",
       {},
       h("dl", { class: "facts" }, this.#facts(model, provider)),
       h("h3", {}, t("how_to_call")),
-      samples.map(([name, text]) => this.#sample(t(name), text)),
+      this.#sample(t(app), inApp),
+      model.is_owner ? null : h("p", { class: "hint" }, t("own_key_hint")),
+      others.map(([name, text]) => this.#sample(t(name), text)),
       h("p", { role: "alert", tabindex: "-1" }),
-      h("p", { class: "result", role: "status" }),
+      this.status,
       h(
         "footer",
         {},
         button(t("done"), () => this.dialog.close()),
       ),
     );
-    this.dialog = page.dialogs.open(model.model_id, `${model.id}:more`, this.box);
+    this.dialog = openDialog(page, model.model_id, `${model.id}:more`, this.box);
   }
 
   #facts(model, provider) {
@@ -55,11 +60,64 @@ class ViewDialog {
       temperature: shown(model.temperature),
       dimension: shown(model.dimension),
       description: model.description,
-      ...(this.details && stateOf(t, this.details, provider?.needs_key !== false)),
+      ...(this.details && this.#state(provider?.needs_key !== false)),
+      ...(this.details && this.#access(model)),
     };
     return Object.entries(facts)
       .filter(([, value]) => value !== null && value !== undefined)
       .map(([name, value]) => [h("dt", {}, t(name)), h("dd", { dir: "auto" }, value)]);
+  }
+
+  #state(needsKey) {
+    const { t } = this;
+    const { test, key, grants, groups } = this.details;
+    const warning = this.#ofKey(key, needsKey);
+    const ofGroups = groups?.map((group) => t("the_group", { group })) ?? [];
+    return {
+      last_test: test ? this.#tested(test) : null,
+      key: warning ? h("span", { class: "bad" }, warning) : null,
+      credential: key.credential?.name,
+      shared_with: granted(t, grants) ?? (ofGroups.length ? t.list.format(ofGroups) : null),
+    };
+  }
+
+  #tested(test) {
+    const { t } = this;
+    const { latency_ms: latency } = test;
+    const format = new Intl.NumberFormat(t.lang, { style: "unit", unit: "millisecond" });
+    const time = typeof latency === "number" ? format.format(latency) : "";
+    return [wordOf(t, test), time, relative(t, test.at)].filter(Boolean).join(" · ");
+  }
+
+  /** Say whose it is, and what the user may do with it. */
+  #access({ is_owner: isOwner, can_edit: canEdit, can_delete: canDelete }) {
+    const { t, page } = this;
+    const { owner, relations } = this.details;
+    const may = [
+      relations?.length && t("to_use"),
+      canEdit && t("to_edit"),
+      canDelete && t("to_delete"),
+      isOwner && t("to_share"),
+    ].filter(Boolean);
+    const whose = h("span", {});
+    const name = () => {
+      whose.textContent = page.people.names.get(owner) ?? t("user", { user: owner });
+    };
+    name();
+    page.people.load().then(name);
+    return {
+      owner: whose,
+      you_may: may.length ? t.list.format(may) : null,
+    };
+  }
+
+  /** Return what is to be said of a key, if anything is. */
+  #ofKey({ is_set: isSet, expires_at: at }, needsKey) {
+    const { t } = this;
+    if (!isSet) return needsKey ? t("key_missing") : null;
+    const state = expiry(at);
+    const format = new Intl.DateTimeFormat(t.lang, { dateStyle: "medium" });
+    return state && t(state, { date: format.format(Date.parse(at)) });
   }
 
   #sample(label, text) {
@@ -87,11 +145,11 @@ class ViewDialog {
     const { t } = this;
     try {
       await navigator.clipboard.writeText(block.textContent);
-      tell(this.box, t("copied"));
+      this.status.textContent = t("copied");
     } catch {
       block.focus();
       getSelection()?.selectAllChildren(block);
-      tell(this.box, t("copy_selected"));
+      this.status.textContent = t("copy_selected");
     }
   }
 }

@@ -54,8 +54,8 @@ def list_credentials(services: Services, actor: Actor, query: dict[str, Any]) ->
 @returns({201: CredentialRepresentation()}, errors=(403, 404, 409))
 def create_credential(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
     """Create a credential, from a new secret or from the API key of the caller's model."""
-    makers = services.attachments.create_from, services.accounts.create
-    row = makers["from_model" not in body](actor, body)
+    create = services.attachments.create_from if "from_model" in body else services.accounts.create
+    row = create(actor, body)
     location = url_of("account_credential", credential=row["id"])
     return credential_to_dict(row), 201, {**_tagged(row), "Location": location}
 

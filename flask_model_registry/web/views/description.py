@@ -39,7 +39,7 @@ def description_of(services: Services, prefix: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _description(login: str, largest_page: int) -> dict[str, Any]:
-    """Return the description without its base path; cached, because it is slow to make."""
+    """Return the description without its base path; cached, because building it is slow."""
     from ..openapi import described  # imported late, because few processes need it
     from . import ROUTES
 

@@ -44,7 +44,7 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
 def list_details(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see, with details beyond their 17 fields.
 
-    It takes the same query parameters as the list of models, and has the same pages.
+    It takes the same query parameters as the list of models, and returns pages in the same way.
     """
     details, after = services.details.page(actor, query, page_size(services, query.limit))
     return details, 200, _next_page("details", after) if after else {}
@@ -89,11 +89,11 @@ def _next_page(endpoint: str, after: str) -> dict[str, str]:
 
 
 def url_of(endpoint: str, **values: Any) -> str:
-    """Return a URL with the variables of this request's, such as those of a parent blueprint.
+    """Return a URL with this request's variables, such as those of a parent blueprint.
 
     A ``url_value_preprocessor`` of the host may have removed them from ``request.view_args``. This
-    doesn't use ``url_for``, which would add the host's ``url_defaults``, such as a language, to the
-    query, where our routes refuse it.
+    doesn't use ``url_for``, because that would add the host's ``url_defaults``, such as a language,
+    to the query, and our routes refuse unknown parameters.
     """
     variables = request.view_args or {}
     urls: Any = request_ctx.url_adapter

@@ -66,7 +66,7 @@ def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) ->
     """Give a model to another user.
 
     Its grants are dropped. It arrives switched off, and the new owner accepts it by switching it
-    on. A model that is shared with everyone stays shared. The API key goes along unless
+    on. A model that is shared with everyone stays shared. The API key goes with it unless
     ``without_key`` is true. A model that uses a credential needs ``without_key``, because the
     credential stays with its owner.
     """

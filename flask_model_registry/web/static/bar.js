@@ -1,0 +1,47 @@
+// @ts-check
+/** What can be done to the models that are selected. */
+
+import { button, h } from "./dom.js";
+
+/** @import { Page } from "./page.js" */
+
+/** Return whether the provider of a model can be asked. */
+export const canBeTested = ({ providers }, { model_provider: name }) =>
+  providers?.find(({ id }) => id === name)?.can_be_tested !== false;
+
+/** Draw the bar of the models that are selected now, if there are any. */
+export function draw(/** @type {Page} */ page) {
+  const { t, selection } = page;
+  const { element } = selection;
+  const models = [...selection.models.values()];
+  if (!models.length) return;
+  const { activeElement: active } = page.root;
+  const isHere = element.contains(active);
+  const text = t("selected", { count: models.length });
+  element.hidden = false;
+  element.setAttribute("aria-label", text);
+  const able = {
+    test: (model) => canBeTested(page, model),
+    share_: (model) => model.is_owner,
+    switch_off: (model) => model.can_edit && model.is_active,
+    delete_: (model) => model.can_delete,
+  };
+  const actions = Object.entries(able).map(([name, is]) => action(page, name, models.filter(is)));
+  actions.push(button(t("clear"), () => selection.select(false)));
+  element.replaceChildren(h("span", {}, text), ...actions);
+  if (!isHere) return;
+  const place = element.querySelector(`[data-act="${active?.getAttribute("data-act")}"]:enabled`);
+  (place ?? page.title).focus();
+}
+
+function action(page, name, models) {
+  const { t, selection } = page;
+  const label = t("of_count", { action: t(name), count: models.length });
+  const onclick = ({ currentTarget }) =>
+    page.run(currentTarget, () => selection.run(name, models), { lock: selection });
+  return button(label, onclick, {
+    "data-act": name,
+    "data-key": `selection:${name}`,
+    disabled: !models.length,
+  });
+}

@@ -1,0 +1,19 @@
+// @ts-check
+/** What is lost by a deletion. */
+
+/** @import { Page } from "./page.js" */
+
+/** Say what is lost when models are deleted, and which credentials stay. */
+export function lossOf(/** @type {Page} */ { models: list, t }, /** @type {any[]} */ models) {
+  /** @type {Map<string | undefined, string[]>} */
+  const names = new Map();
+  for (const { id, model_id: name } of models) {
+    const credential = list.details.get(id)?.key.credential?.name;
+    names.set(credential, [...(names.get(credential) ?? []), name]);
+  }
+  const texts = [...names].map(([credential, each]) => {
+    const values = { model: t.list.format(each), count: each.length, credential };
+    return t(credential ? "delete_why_kept" : "delete_why", values);
+  });
+  return texts.join(" ");
+}

@@ -1,0 +1,234 @@
+// @ts-check
+/** The dialog that exports the user's models to a file, and registers those of a file. Keys are in no file. */
+
+import { check } from "./checks.js";
+import { problem, Problem } from "./client.js";
+import { openDialog } from "./dialog.js";
+import { button, field, h } from "./dom.js";
+import { Outcome } from "./outcome.js";
+
+/** @import { Page } from "./page.js" */
+
+// As `flask model-registry export` writes them, a model in each line.
+const FIELDS = ["model_id", "category", "model_provider", "model_name", "base_url", "temperature"];
+const MORE = ["dimension", "abilities", "description", "is_active"];
+// What a request for models of a credential takes.
+const SENT = [...FIELDS, ...MORE].filter((each) => !["model_provider", "is_active"].includes(each));
+const BATCH = 100; // models in one request
+const LARGEST = 5_000_000; // bytes of a file
+
+export class ExchangeDialog {
+  /** @type {any[]} The models of the file that is chosen. */ #lines = [];
+  /** @type {Set<string>} The names of the user's own models. */ #here = new Set();
+
+  /**
+   * @param {Page} page
+   * @param {any[]} credentials
+   */
+  constructor(page, credentials) {
+    this.page = page;
+    this.t = page.t;
+    this.credentials = credentials;
+    const { t } = this;
+    this.outcome = new Outcome(() => null);
+    const types = ".jsonl,.json,application/json,application/jsonl";
+    this.file = h("input", { type: "file", accept: types, onchange: () => this.#read() });
+    const names = credentials.map(({ id, name }) => [id, name]);
+    this.credential = h("select", { onchange: () => this.#offer() });
+    this.credential.append(...names.map(([id, name]) => h("option", { value: id }, name)));
+    this.models = h("fieldset", { class: "names", hidden: true });
+    this.submit = h("button", { type: "submit", class: "primary", part: "button primary" });
+    this.submit.append(t("import"));
+    const onsubmit = (event) => {
+      event.preventDefault();
+      this.#run(this.submit, () => this.#register());
+    };
+    const reading = [
+      h("h3", {}, t("import")),
+      h("p", { class: "hint" }, t(credentials.length ? "import_how" : "no_credentials")),
+      field("file", t("file"), this.file),
+      field("credential", t("credential"), this.credential),
+      this.models,
+      h("div", { class: "trying" }, this.submit),
+    ];
+    this.box = h(
+      "div",
+      {},
+      h("h3", {}, t("export")),
+      h("p", { class: "hint" }, t("export_how")),
+      h("div", { class: "trying" }, this.#exporter()),
+      h("form", { method: "dialog", novalidate: true, onsubmit }, reading),
+      h("p", { role: "alert", tabindex: "-1" }),
+      this.outcome.element,
+      h(
+        "footer",
+        {},
+        button(t("done"), () => this.dialog.close()),
+      ),
+    );
+    this.dialog = openDialog(page, t("exchange"), "exchange", this.box);
+    this.#offer();
+  }
+
+  #run(control, work) {
+    this.outcome.tell(this.t, "");
+    return this.page.run(control, work, { form: this.box, lock: this.box });
+  }
+
+  #exporter() {
+    const exporter = button(this.t("export"), () => this.#run(exporter, () => this.#export()));
+    return exporter;
+  }
+
+  async #export() {
+    const details = await ownModels(this.page);
+    const text = details.map((each) => `${JSON.stringify(lineOf(each))}\n`).join("");
+    const url = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
+    h("a", { href: url, download: "models.jsonl" }).click();
+    URL.revokeObjectURL(url);
+    this.outcome.tell(this.t, this.t("exported", { count: details.length }));
+  }
+
+  #read() {
+    return this.#run(this.file, async () => {
+      this.#lines = [];
+      this.#offer();
+      const [file] = this.file.files;
+      if (!file) return;
+      if (file.size > LARGEST) throw problem("file");
+      const lines = linesOf(await file.text());
+      await this.#look();
+      this.#lines = lines;
+      this.#offer();
+    });
+  }
+
+  /** See which models the user has, which cannot be registered again. */
+  async #look() {
+    const own = await ownModels(this.page);
+    this.#here = new Set(own.map(({ model }) => model.model_id));
+  }
+
+  /** Offer the models of the file that are of the credential's provider, and say how many are not. */
+  #offer() {
+    const { t } = this;
+    const provider = this.#chosen?.model_provider;
+    const fitting = this.#lines.filter((each) => each.model_provider === provider);
+    const boxes = fitting.map((line) => {
+      const { model_id: model } = line;
+      const isHere = this.#here.has(model);
+      const label = isHere ? t("is_here", { model }) : model;
+      const box = check("models", label, !isHere, { disabled: isHere });
+      box.line = line;
+      return box;
+    });
+    const counts = { count: this.#lines.length, fitting: fitting.length };
+    const legend = h("legend", {}, this.#lines.length ? t("fitting", counts) : "");
+    this.models.hidden = !this.#lines.length;
+    this.models.replaceChildren(legend, ...boxes);
+    this.submit.disabled = fitting.every(({ model_id: model }) => this.#here.has(model));
+  }
+
+  get #chosen() {
+    return this.credentials.find(({ id }) => String(id) === this.credential.value);
+  }
+
+  async #register() {
+    const { page, t } = this;
+    const boxes = [...this.models.querySelectorAll("label")];
+    const chosen = boxes.filter((each) => each.querySelector("input").checked);
+    const made = [];
+    for (let i = 0; i < chosen.length; i += BATCH) {
+      const lines = chosen.slice(i, i + BATCH).map(({ line }) => line);
+      made.push(...(await this.#send(lines)));
+    }
+    for (const { id } of made) page.changed(id);
+    this.#lines = [];
+    this.file.value = "";
+    this.#offer();
+    this.outcome.tell(t, t("registered_many", { count: made.length }));
+    await page.refresh();
+    this.file.focus();
+  }
+
+  async #send(lines) {
+    try {
+      return await registerLines(this.page, this.#chosen, lines);
+    } catch (error) {
+      if (error.code === "model-id-taken") {
+        await this.#look();
+        this.#offer();
+      }
+      throw error;
+    }
+  }
+}
+
+/** Open it, with the credentials that models of a file can use. */
+export async function openExchange(/** @type {Page} */ page) {
+  const credentials = await page.client.all("/credentials");
+  if (!page.dialogs.isOpen) new ExchangeDialog(page, credentials);
+}
+
+async function ownModels(page) {
+  const found = [];
+  /** @type {string | null} */
+  let query = "?owned=true&is_active=all";
+  while (query !== null) {
+    const { content, next } = await page.client.send("GET", `/details${query}`);
+    if (!Array.isArray(content)) throw problem("unread");
+    found.push(...content);
+    query = next;
+  }
+  return found;
+}
+
+function lineOf({ model, owner, parameters, info }) {
+  const fields = [...FIELDS, ...MORE].map((name) => [name, model[name]]);
+  return { owner, ...Object.fromEntries(fields), parameters, info };
+}
+
+/** Return the models in the lines of a file; lines of another type are credentials. */
+function linesOf(text) {
+  try {
+    const lines = text.split("\n").filter((each) => each.trim() !== "");
+    const models = lines.map((each) => JSON.parse(each)).filter((each) => !("type" in each));
+    if (models.every(isModel)) return models;
+  } catch {
+    // Said below.
+  }
+  throw problem("file");
+}
+
+const isModel = ({ model_id: name, model_name: model, model_provider: provider }) =>
+  [name, model, provider].every((each) => typeof each === "string");
+
+/** Register models, and give them what a request for several does not take. */
+async function registerLines({ client }, { id }, lines) {
+  const models = lines.map((line) => {
+    const sent = SENT.filter((name) => line[name] !== undefined && line[name] !== null);
+    return Object.fromEntries(sent.map((name) => [name, line[name]]));
+  });
+  const path = `/credentials/${id}/models`;
+  const made = await client.send("POST", path, { body: { models } }).catch((error) => {
+    if (error instanceof Problem) error.errors = error.errors.map((each) => named(each, lines));
+    throw error;
+  });
+  for (const [i, model] of made.content.entries()) {
+    const { parameters = {}, info = {}, is_active: isActive } = lines[i];
+    if (Object.keys({ ...parameters, ...info }).length) {
+      await client.send("PUT", `/${model.id}/parameters`, { body: { parameters, info } });
+    }
+    if (isActive === false) {
+      await client.send("PATCH", `/${model.id}`, { body: { is_active: false } });
+    }
+  }
+  return made.content;
+}
+
+/** Say which model of the file an error is about. */
+function named({ field: place, message }, lines) {
+  const [, number, name] = /^models\.(\d+)\.?(.*)/.exec(place) ?? [];
+  if (number === undefined) return { field: place, message };
+  return { field: "", message: `${lines[number]?.model_id}: ${name}: ${message}` };
+}

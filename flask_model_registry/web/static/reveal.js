@@ -1,0 +1,60 @@
+// @ts-check
+/** Shows new models where they are in the list, in the order that is chosen. */
+
+import { listed } from "./client.js";
+
+/** @import { Page } from "./page.js" */
+
+const PAGES = 40; // that are looked through, at most
+
+/**
+ * Draw the list anew, turned to the page with the first of new models; then test them.
+ *
+ * @param {Page} page
+ * @param {any[]} models
+ * @param {object} how
+ * @param {string} how.text The message of the registration, which also says if the filters hide them.
+ * @param {boolean} how.canBeTested
+ */
+export async function reveal(page, models, { text, canBeTested }) {
+  const isShown = await turnTo(page, models[0].id);
+  if (!isShown) page.say(`${text} ${page.t("filtered_out")}`);
+  if (canBeTested) testAll(page, models);
+}
+
+/** Test what is stored: the server keeps no test of the form, which came before there was a model. */
+async function testAll(page, models) {
+  try {
+    for (const model of models) await page.models.test(model, true);
+  } catch {
+    // No user has asked for it, so the row still says that the model is not tested.
+  }
+}
+
+/** Draw the list, turned to the page with a model; return whether it has it, with the filters of now. */
+async function turnTo(page, id) {
+  await page.refresh();
+  if (!page.models.has(id) && !page.messages.hasFailed) {
+    const pages = await pagesTo(page, id);
+    if (!pages) return false;
+    page.pages = pages;
+    await page.refresh();
+  }
+  const row = page.list.querySelector(`[data-id="${CSS.escape(String(id))}"]`);
+  row?.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+/** Return the queries of the pages up to the one with a model; null if none has it. */
+async function pagesTo(page, id) {
+  const pages = [""];
+  let { query } = page.filters;
+  while (pages.length <= PAGES) {
+    const found = await page.client.send("GET", `/details${query}`);
+    if (listed(found).some(({ model }) => model.id === id)) return pages;
+    if (!found.next) return null;
+    query = found.next;
+    pages.push(query);
+  }
+  return null;
+}

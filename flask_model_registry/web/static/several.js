@@ -1,0 +1,143 @@
+// @ts-check
+/** What is done to several models, one after the other. */
+
+import { canBeTested } from "./bar.js";
+import { lossOf } from "./deletion.js";
+import { closer, confirmed, openDialog } from "./dialog.js";
+import { h } from "./dom.js";
+import { ifMatch } from "./client.js";
+import { Recipient } from "./recipient.js";
+
+/** @import { Page } from "./page.js" */
+
+/**
+ * Say in its row what fails; that stays selected. Return the models for which it worked.
+ *
+ * @param {Page} page
+ * @param {boolean} [isForm] Whether a form says it, if all fail for one reason or another.
+ */
+async function each(page, action, models, act, isForm = false) {
+  const { t } = page;
+  const count = models.length;
+  const done = [];
+  const failed = [];
+  for (const [i, model] of models.entries()) {
+    page.say(t("doing", { action, place: i + 1, count }));
+    try {
+      const result = await act(model);
+      page.selection.models.delete(model.id);
+      done.push({ model, result });
+    } catch (error) {
+      if (error.name === "AbortError" || error.status === 401) throw error;
+      failed.push([model, error]);
+    }
+  }
+  if (isForm && !done.length) {
+    page.say("");
+    throw failed[0][1];
+  }
+  await page.refresh();
+  for (const [row, error] of failed) await page.messages.report(error, { row });
+  return done;
+}
+
+const told = (page, action, done, models) =>
+  page.t(done.length ? "did" : "did_none", { action, place: done.length, count: models.length });
+
+/** Share, test, switch off or delete models. */
+export async function doAll(/** @type {Page} */ page, name, models) {
+  if (name === "share_") {
+    await shareAll(page, models);
+    return;
+  }
+  if (name === "test_all") {
+    const isAble = (model) => model.is_active && canBeTested(page, model);
+    await doAll(page, "test", models.filter(isAble));
+    return;
+  }
+  if (name === "delete_" && !(await isSure(page, models))) return;
+  const action = page.t(name === "delete_" ? "delete" : name);
+  const done = await each(page, action, models, ACTIONS[name](page));
+  const isUndoable = name === "switch_off" && done.length > 0;
+  const undo = isUndoable ? { act: () => switchOn(page, done) } : null;
+  page.say(told(page, action, done, models), false, undo);
+}
+
+const ACTIONS = {
+  test: (page) => (model) => page.models.test(model),
+  delete_: (page) => async (model) => {
+    await page.client.send("DELETE", `/${model.id}`);
+    page.changed(model.id);
+  },
+  switch_off: (page) => (model) => put(page, model, false),
+};
+
+async function put(page, { id }, isActive, tag = null) {
+  const body = { is_active: isActive };
+  const response = await page.client.send("PATCH", `/${id}`, { body, headers: ifMatch(tag) });
+  page.changed(id);
+  return response.tag;
+}
+
+/** Switch models on again, unless someone has changed them since. */
+async function switchOn(page, done) {
+  const tags = new Map(done.map(({ model, result }) => [model.id, result]));
+  const models = done.map(({ model }) => model);
+  const action = page.t("switch_on");
+  const on = await each(page, action, models, (model) =>
+    put(page, model, true, tags.get(model.id)),
+  );
+  page.say(told(page, action, on, models));
+}
+
+function isSure(page, models) {
+  const { t } = page;
+  const title = t("delete_many", { count: models.length });
+  return confirmed(page, title, lossOf(page, models), t("delete"), "selection:delete_");
+}
+
+/** Ask whom to share models with, and share them. */
+async function shareAll(/** @type {Page} */ page, models) {
+  const { t } = page;
+  const title = t("share_many", { count: models.length });
+  const names = t.list.format(models.map(({ model_id: name }) => name));
+  const recipient = new Recipient(page, { hasGroups: true, hasEveryone: page.mayShare });
+  const submit = h("button", { type: "submit", class: "primary", part: "button primary" });
+  submit.append(t("share"));
+  const work = async () => {
+    const chosen = await recipient.choose(names, "selection:share_");
+    if (!chosen) return;
+    const done = await each(page, t("share"), models, (model) => share(page, model, chosen), true);
+    page.say(t("shared_many", { who: chosen.name, place: done.length, count: models.length }));
+    dialog.close();
+  };
+  const onsubmit = (event) => {
+    event.preventDefault();
+    page.run(submit, work, { form });
+  };
+  const form = h(
+    "form",
+    { method: "dialog", novalidate: true, onsubmit },
+    h("p", { class: "hint", dir: "auto" }, names),
+    recipient.element,
+    h("p", { role: "alert", tabindex: "-1" }),
+    h(
+      "footer",
+      {},
+      closer(t("cancel"), () => dialog),
+      submit,
+    ),
+  );
+  const loss = () => t(page.isBusy(submit) ? "leave_saving" : "leave_why");
+  const dialog = openDialog(page, title, "selection:share_", form, loss);
+}
+
+async function share(page, { id }, { kind, key, rights }) {
+  if (kind === "everyone") {
+    await page.client.send("PATCH", `/${id}`, { body: { share_with_users: true } });
+  } else {
+    const path = `/${id}/grants/${kind}/${encodeURIComponent(key)}`;
+    await page.client.send("PUT", path, { body: rights });
+  }
+  page.changed(id);
+}
