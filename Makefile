@@ -2,6 +2,9 @@
 PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
+# uv installs several times as fast as pip, where it is.
+INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet)
+UV := $(shell command -v uv)
 
 .PHONY: demo test test-all coverage check imports matrix soak bench docs dist clean
 
@@ -30,12 +33,15 @@ imports: .venv/dev
 
 NODE_BIN := tests/browser/node_modules/.bin
 PAGE := flask_model_registry/web/static
+TEXTLINT := $(NODE_BIN)/textlint --format unix --rules-base-directory tests/browser/node_modules --config scripts/prose
 
 check: .venv/dev docs tests/browser/node_modules imports
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python scripts/prose.py
+	$(TEXTLINT)/pages.json $$(git ls-files '*.md')
+	$(TEXTLINT)/code.json $$(git ls-files '*.py' '*.js' '*.mjs' '*.ts' '*.html' '*.cfg' '*.toml')
+	$(TEXTLINT)/package.json $$(git ls-files 'flask_model_registry/*.py' '$(PAGE)/*.js')
 	$(BIN)/codespell *.md docs examples flask_model_registry scripts
 	$(NODE_BIN)/eslint --config tests/browser/eslint.config.mjs $(PAGE)
 	$(NODE_BIN)/prettier --config tests/browser/prettier.json --check $(PAGE) tests/browser/*.mjs tests/browser/*.ts
@@ -77,22 +83,19 @@ dist: .venv/dev
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed; try: make PYTHON=python3.12"; rm -rf .venv; exit 1; }
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(call INSTALL,.venv) --editable '.[$*]'
 	@touch $@
 
 # The packages that docs/call.md calls models with; they ask for other versions than .venv has.
 .venv-sdks/done: setup.cfg tests/software/sdks.txt
 	test -x .venv-sdks/bin/python || $(PYTHON) -m venv .venv-sdks
-	.venv-sdks/bin/python -m pip install --quiet --upgrade pip
-	.venv-sdks/bin/python -m pip install --quiet --editable '.[test]' --requirement tests/software/sdks.txt
+	$(call INSTALL,.venv-sdks) --editable '.[test]' --requirement tests/software/sdks.txt
 	@touch $@
 
 # The model servers that docs/providers.md was tried with; the registry itself isn't needed there.
 .venv-servers/done: tests/software/servers.txt
 	test -x .venv-servers/bin/python || $(PYTHON) -m venv .venv-servers
-	.venv-servers/bin/python -m pip install --quiet --upgrade pip
-	.venv-servers/bin/python -m pip install --quiet --only-binary :all: --requirement tests/software/servers.txt
+	$(call INSTALL,.venv-servers) --only-binary :all: --requirement tests/software/servers.txt
 	@touch $@
 
 clean:
