@@ -300,7 +300,7 @@ def assert_as_tested(text, pythons):
     nox, setup = [(ROOT / each).read_text() for each in ("noxfile.py", "setup.cfg")]
     first, *_, last = named = re.findall(r"Python :: (3\.\d+)", setup)
     assert re.findall(r'nox.param\("([\d.]+)"', nox) == pythons
-    assert f"Python {first} or newer, and names {first} to {last} as tested" in text
+    assert f"Python {first} or newer, and its metadata names {first} to {last} as tested" in text
     assert f"python_requires = >={first}" in setup
     (on_ours,) = re.findall(r"and (MariaDB [\d.]+\d)\. The GitHub workflow", text)
     assert f"The tests run on {on_ours} " in (ROOT / "docs" / "databases.md").read_text()
