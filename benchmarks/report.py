@@ -64,19 +64,20 @@ HEAD = """\
 
 For anyone who asks what the registry costs.
 
-`make bench` writes this page: tables and pictures of what it finds on your machine. Compare the ratios, because times differ from machine
-to machine. `BENCH_ARGS` narrows it, such as `BENCH_ARGS="cost --rounds 10"` or `BENCH_ARGS="growth --sizes 1000,100000"`.
+`make bench` writes this page, with tables and pictures of what it measures on your machine. Compare the ratios, because times differ from
+machine to machine. `BENCH_ARGS` limits what it measures, such as `BENCH_ARGS="cost --rounds 10"` or
+`BENCH_ARGS="growth --sizes 1000,100000"`.
 """
 
 COST = """\
 ## What a request costs
 
-CPU of the app's process, in process, medians of interleaved rounds. The *floor* is the same job by hand, in
-`benchmarks/floor.py`: the same `@jwt_required()` and user loader, SQLAlchemy Core statements built once, the same encryption,
-`json.dumps`. It leaves out what an app would miss: validation and errors, groups, the right to change a model, the row lock without
-which two changes at once lose one, `ETag` and other headers, the text that searches read, and on SQLite the check that the user still
-exists. The *ordinary* stack is `benchmarks/ordinary.py`: ORM entities and Marshmallow. `resolve` is a call from Python, next to the same
-SELECT and decryption by hand.
+The table compares the CPU time of the app's process, without a server, as medians of interleaved rounds. The *floor* does the same job by
+hand, in `benchmarks/floor.py`. It has the same `@jwt_required()` and user loader, SQLAlchemy Core statements that are built once, the same
+encryption, and `json.dumps`. It leaves out what an app would miss: validation and errors, groups, the right to change a model, the row lock
+that keeps two changes at once from losing one, `ETag` and other headers, the text that searches read, and on SQLite the check that the user
+still exists. The *ordinary* stack, `benchmarks/ordinary.py`, uses ORM entities and Marshmallow. `resolve` is a call from Python, and its
+floor is the same SELECT and decryption by hand.
 """
 
 
@@ -85,12 +86,12 @@ BEYOND_THE_FLOOR = """\
 ### What it does beyond the floor
 
 In three runs in a row on a quiet machine, these missed their targets at least once: register (1.34 to 1.36 on SQLite, 1.26 to 1.29 with
-`configure_sqlite`, 1.20 to 1.27 on servers), get-one on SQLite (1.14 to 1.24), list-100 (1.11 to 1.23), PATCH without
-`configure_sqlite` (1.25 to 1.33), a summary on servers (1.16 to 1.27), and `resolve` on SQLite (1.38 to 1.51) and PostgreSQL
-(1.18 to 1.26). The others met them each time.
+`configure_sqlite`, 1.20 to 1.27 on servers), get-one on SQLite (1.14 to 1.24), list-100 (1.11 to 1.23), PATCH without `configure_sqlite`
+(1.25 to 1.33), a summary on servers (1.16 to 1.27), and `resolve` on SQLite (1.38 to 1.51) and PostgreSQL (1.18 to 1.26). The others met
+their targets each time.
 
-The difference is work that the floor leaves out. The table has it in percent of the instructions that the library takes on SQLite, as
-Valgrind's callgrind counts them. For register, validation is about a third of the difference. For `resolve`, the floor is a SELECT and a
+The difference is work that the floor leaves out. The table shows this work in percent of the instructions that the library takes on SQLite,
+as Valgrind's callgrind counts them. For register, validation is about a third of the difference. For `resolve`, the floor is a SELECT and a
 decryption and little else.
 
 | operation | what | percent |
@@ -144,8 +145,8 @@ def _cost(results):
 SERVED = """\
 ## Under Gunicorn
 
-Eight connections, each with one request at a time, from the same machine; `gthread` workers with four threads.
-The table has the library's requests a second, in percent of the floor's and in multiples of the ordinary stack's.
+Eight connections from the same machine each send one request at a time to `gthread` workers with four threads. The table shows the
+library's requests a second, in percent of the floor's and in multiples of the ordinary stack's.
 """
 
 
@@ -182,11 +183,11 @@ def _served(results):
 GROWTH = """\
 ## How it grows
 
-Over 100,000 users and four grants for each model, one of them to a group that sees everything; one model in a hundred is shared. The tables
-say how many times as long a request takes at the largest size as at the smallest: for ten models, for one model, or to register one. Times
-are wall-clock time, medians of interleaved rounds. At 1,000 models there are only 50 small groups, so the user in 500 groups finds models
-in fewer of them than at the largest size. `tests/test_plans.py` bounds the rows that each statement reads. These figures were taken while
-the machine had other work, so they are larger and vary more than on a quiet one.
+The databases hold 100,000 users and four grants for each model, one of them to a group that sees everything. One model in a hundred is
+shared. The tables say how many times as long a request takes at the largest size as at the smallest. The request gets ten models, gets one
+model, or registers one. Times are medians of wall-clock time in interleaved rounds. At 1,000 models there are only 50 small groups, so the
+user in 500 groups finds models in fewer of them than at the largest size. `tests/test_plans.py` bounds the rows that each statement reads.
+These figures were taken while the machine had other work, so they are larger and vary more than on a quiet one.
 """
 
 
@@ -228,22 +229,24 @@ def _growth(results):
 DEPENDING = """\
 ### What depends on what the user sees
 
-A page of a list is one statement. It has a branch for each way of seeing a model. Each branch follows an index in the order of ids
-and stops at the limit. PostgreSQL reads what groups are granted with one `LATERAL` join. The other databases have a branch for each
-of up to 64 groups, or 8 if there are filters.
+A page of a list is one statement. It has a branch for each way of seeing a model. Each branch follows an index in the order of ids and
+stops at the limit. On PostgreSQL, one `LATERAL` join reads what groups are granted. On the other databases, the statement has a branch for
+each of up to 64 groups, or of up to 8 if there are filters.
 
-These read more where the user sees more. The table has the milliseconds of a page of ten, or of a summary, at the smallest and at
-the largest size. Compare them with a first page, which took {first} at {smallest} models.
+The requests below read more if the user sees more. The table shows the milliseconds of a page of ten, or of a summary, at the smallest and
+at the largest size. Compare them with a first page, which took {first} at {smallest} models.
 
 - A summary counts all that the user sees. One model in a hundred is shared, so even the user who owns none sees ten models at 1,000 and
   ten thousand at 1,000,000.
 - A filter or a search that few models match reads on until it has a page. Here, only one of five teams and five of fifty units have models
-  of the category, so the models of the others are read to the end. Switched-off models are such a filter too, if a large group has little
-  else.
-- A list that isn't sorted by `id` sorts all that the user sees. No index serves a sort, because each write would pay for it.
-- On SQLite and MariaDB, a page for a user in more than 64 groups reads all that is granted to them; with a filter, in more than 8.
-- A list filtered by a `model_id` can read each model of that name in the user's groups, if the database expects few. A look-up by a
-  `model_id` reads a few rows, however many users have a model of that name, once the database has statistics.
+  of the category, so the models of the other teams and units are read to the end. A large group that has little but switched-off models has
+  the same effect.
+- A list that isn't sorted by `id` sorts all that the user sees. No index supports another order, because each write would have to update
+  it.
+- On SQLite and MariaDB, a page for a user in more than 64 groups reads all that is granted to these groups. With a filter, more than 8
+  groups are enough.
+- A list filtered by a `model_id` can read each model with that `model_id` in the user's groups, if the database expects few. Once the
+  database has statistics, a look-up by a `model_id` reads a few rows, however many users have a model with that `model_id`.
 """
 
 
