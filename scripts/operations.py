@@ -20,10 +20,10 @@ INTRODUCTION = f"""# HTTP operations
 
 For developers who look up a field, a parameter or a status.
 
-Made from the OpenAPI document of this version; [HTTP](http.md) explains it, and
-[errors](http.md#errors) the statuses. URLs are below `{PREFIX}`, or your
-`MODEL_REGISTRY_URL_PREFIX`. Control characters, and invisible ones, are refused in every string,
-except line breaks and tabs in descriptions and `q`.
+This page is made from the OpenAPI document of this version. [HTTP](http.md) explains the routes,
+and [Errors](http.md#errors) explains the statuses. URLs are below `{PREFIX}`, or your
+`MODEL_REGISTRY_URL_PREFIX`. The registry refuses control characters and invisible characters in
+every string, except line breaks and tabs in descriptions and `q`.
 """
 LONGEST_LINE = 80
 LONGEST_PATTERN = 60  # longer ones say less than they take to read
@@ -57,9 +57,9 @@ def _operation(
     shapes: Mapping[str, Any],
 ) -> Iterator[str]:
     yield from (f"## `{title}`", "", operation["summary"])
-    yield f"Generated clients call it `{operation['operationId']}`."
+    yield f"In generated clients, this operation is `{operation['operationId']}`."
     if operation.get("security") == []:
-        yield "It takes no token."
+        yield "This operation needs no token."
     yield ""
     if "description" in operation:
         yield from (operation["description"], "")
@@ -78,7 +78,7 @@ def _operation(
             yield from (*_body(name, shapes), "")
             yield from _example(media)
         else:
-            yield from ("The body is left out, or an object without fields.", "")
+            yield from ("Send no body, or an object without fields.", "")
     yield from (_statuses(operation["responses"]), "")
     first = next(iter(operation["responses"].values()))
     for media in first.get("content", {}).values():
@@ -123,16 +123,18 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
 def _statuses(responses: Mapping[str, Any]) -> str:
     good = [_good(status, each) for status, each in responses.items() if "$ref" not in each]
     errors = [status for status, each in responses.items() if "$ref" in each]
-    told = f"; errors {', '.join(errors)}" if errors else ""
-    return f"Returns {', '.join(good)}{told}."
+    told = f" Errors: {', '.join(errors)}." if errors else ""
+    return f"Returns {', or '.join(good)}.{told}"
 
 
 def _good(status: str, response: Mapping[str, Any]) -> str:
     text = f"{status} {HTTPStatus(int(status)).phrase}"
     for media in response.get("content", {}).values():
-        text += f" with {_type(media['schema'])}"
-    headers = "`, `".join(response.get("headers", {}))
-    return f"{text} (header `{headers}`)" if headers else text
+        kind = _type(media["schema"])
+        text += f" with an {kind}" if kind.startswith("array") else f" with {kind}"
+    headers = [f"`{name}`" for name in response.get("headers", {})]
+    name = "header" if len(headers) == 1 else "headers"
+    return f"{text} ({name} {', '.join(headers)})" if headers else text
 
 
 def _type(schema: Mapping[str, Any]) -> str:

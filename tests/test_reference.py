@@ -95,7 +95,7 @@ def test_every_request_and_response_with_a_body_has_an_example():
         title
         for title, _, text in (each.partition("\n") for each in operations)
         if text.count("```json")
-        != text.count("| body | type |") + ("with [" in text or "with array" in text)
+        != text.count("| body | type |") + ("with [" in text or "with an array" in text)
     ]
 
     assert lacking == ["`GET /openapi.json`"]

@@ -135,7 +135,7 @@ def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
         "Send it as `If-Match` when you change, delete, grant or transfer a model, or set its"
     )
     assert says(HTTP, sentence)
-    assert says(HTTP, "Requests that register a model or choose a default ignore it.")
+    assert says(HTTP, "Requests that register a model or choose a default ignore `If-Match`.")
 
 
 def test_a_tag_depends_on_rights_and_not_on_the_user(host, admin):
@@ -231,7 +231,7 @@ def test_flasks_own_limit_for_bodies_applies_too(host, admin):
         )
         assert answer.status_code == 413
         other.close()
-    assert says(SETTINGS, "Flask's `MAX_CONTENT_LENGTH` holds too")
+    assert says(SETTINGS, "Flask's `MAX_CONTENT_LENGTH` applies too")
 
 
 def test_the_environment_has_booleans_in_lower_case(monkeypatch):

@@ -64,7 +64,7 @@ class CredentialChange(StrictSchema):
     name = fields.String(
         required=True,
         validate=[Length(1, 100), ONE_LINE],
-        metadata=about("Your name for the credential, unique among yours."),
+        metadata=about("Your name for the credential, unique among your own."),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
     base_url = fields.String(
@@ -77,9 +77,9 @@ class CredentialChange(StrictSchema):
         AccountSecretFields,
         required=True,
         load_only=True,
-        metadata=about("Needed again for another provider, or another scheme, host or port."),
+        metadata=about("Needed again if you change the provider, or the scheme, host or port."),
     )
-    reference = Reference("Needed again for another provider, scheme, host or port.")
+    reference = Reference("Needed again if you change the provider, or the scheme, host or port.")
     settings = fields.Nested(
         Settings,
         load_default=dict,
@@ -89,7 +89,7 @@ class CredentialChange(StrictSchema):
         load_default=None,
         allow_none=True,
         metadata=about(
-            "When the API key expires, so that your app can show it. Calls don't stop then."
+            "When the API key expires, for your app to show. Calls don't stop at that time."
         ),
     )
 
@@ -120,8 +120,8 @@ class NewCredential(CredentialChange):
     from_model = fields.Integer(
         strict=True,
         metadata=about(
-            "The id of one of your models, instead of provider, `base_url` and secret. "
-            "Its API key becomes the credential's, and the model uses the credential."
+            "The id of one of your models. Send it instead of provider, `base_url` and secret. The "
+            "model's API key becomes the credential's, and the model then uses the credential."
         ),
     )
 
@@ -192,7 +192,7 @@ class NewModels(StrictSchema):
         fields.Nested(NewModelOfAccount),
         required=True,
         validate=_HOW_MANY,
-        metadata=about("As in `/register`, but without `model_provider` and `api_key`."),
+        metadata=about("The fields of `/register`, but without `model_provider` and `api_key`."),
     )
 
     @post_load

@@ -87,7 +87,7 @@ ABOUT_PROVIDER = about(
     "Stored in lower case."
 )
 ABOUT_NAME = about("The provider's name for the model.")
-ABOUT_BASE_URL = about("`https://host[:port][/path]`. If null, the provider's own is used.")
+ABOUT_BASE_URL = about("`https://host[:port][/path]`. If null, the provider's own URL is used.")
 ABOUT_KEY = about("Write-only: never returned. If the server needs no API key, send any string.")
 
 

@@ -239,7 +239,7 @@ class ModelFilter(StrictSchema):
 
     model_id = fields.String(
         validate=MODEL_ID_FORMAT,
-        metadata=about("Only models with exactly this `model_id`; several users may have one."),
+        metadata=about("Only models with exactly this `model_id`, whichever users own them."),
     )
     category = fields.String(
         validate=OneOf(CATEGORIES), metadata=about("Only models of this category.")
@@ -255,12 +255,12 @@ class ModelFilter(StrictSchema):
     )
     owned = fields.String(
         validate=OneOf(["true", "false"]),
-        metadata=about("`true`: only your own models; `false`: only those of others."),
+        metadata=about("`true`: only your own models; `false`: only other users' models."),
     )
     q = fields.String(
         validate=[Length(max=MOST_SOUGHT), TEXT],
         metadata=about(
-            f"Up to {MOST_WORDS} words, in any order, script and case. Each must occur in the "
+            f"Up to {MOST_WORDS} words, in any order, script and case. Each word must be in the "
             "`model_id`, the `model_name`, the provider, an ability or the first "
             f"{MOST_SEARCHED} characters of the description."
         ),
@@ -283,8 +283,8 @@ class ListQuery(ModelFilter):
         load_default="id",
         validate=OneOf([sign + name for name in SORTS for sign in ("", "-")]),
         metadata=about(
-            "The field to sort by, in reverse with `-`. `-id` lists the newest first, "
-            "`-updated_at` the last changed first, and `-tested_at` the last tested first. Models "
+            "The field to sort by. A `-` reverses the order: `-id` lists the newest models first, "
+            "`-updated_at` the last changed ones, and `-tested_at` the last tested ones. Models "
             "without such a time come first, or last with `-`."
         ),
     )
@@ -324,6 +324,7 @@ class Deletion(StrictSchema):
         load_default="false",
         validate=OneOf(["true", "false"]),
         metadata=about(
-            "`true` leaves its models without an API key. `false` returns 409 if there are any."
+            "`true` leaves the models that use the credential without an API key. `false` returns "
+            "409 if there are any."
         ),
     )

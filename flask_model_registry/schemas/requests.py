@@ -46,7 +46,8 @@ class NewModel(StrictSchema):
         required=True,
         validate=MODEL_ID_FORMAT,
         metadata=about(
-            "Your name for the model, unique among yours and among those shared with everyone."
+            "Your name for the model. It must be unique among your models. If the model is shared "
+            "with everyone, it must also be unique among the shared ones."
         ),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
@@ -94,7 +95,8 @@ class NewModel(StrictSchema):
     share_with_users = JsonBoolean(
         load_default=False,
         metadata=about(
-            "Whether to share with everyone, which needs permission. Responses call it `is_shared`."
+            "Whether to share the model with everyone, which needs permission. In responses, this "
+            "field is called `is_shared`."
         ),
     )
 
@@ -107,8 +109,8 @@ class ModelUpdate(NewModel):
         load_only=True,
         validate=API_KEY,
         metadata=about(
-            "Write-only: never returned. If left out, it stays; null removes it. Needed again for "
-            "another provider, or another scheme, host or port."
+            "Write-only: never returned. If you leave it out, the API key stays. Null removes the "
+            "API key. Needed again if you change the provider, or the scheme, host or port."
         ),
     )
     is_active = JsonBoolean(
@@ -181,11 +183,12 @@ class Rights(StrictSchema):
     can_edit = JsonBoolean(
         load_default=False,
         metadata=about(
-            "Whether they may change the model, but not its `model_id`, provider, host or sharing."
+            "Whether the grantee may change the model, except its `model_id`, provider, host and "
+            "sharing."
         ),
     )
     can_delete = JsonBoolean(
-        load_default=False, metadata=about("Whether they may delete the model.")
+        load_default=False, metadata=about("Whether the grantee may delete the model.")
     )
 
 
@@ -208,8 +211,8 @@ class TransferRequest(StrictSchema):
     without_key = JsonBoolean(
         load_default=False,
         metadata=about(
-            "Whether the model arrives without an API key. Must be true if it uses a credential, "
-            "because the credential stays with its owner."
+            "Whether the model arrives without an API key. Must be true if the model uses a "
+            "credential, because the credential stays with its owner."
         ),
     )
 
@@ -231,8 +234,8 @@ class Scope(StrictSchema):
         load_default="user",
         validate=OneOf(["user", "app"]),
         metadata=about(
-            "`user` for your own default, or `app` for that of all users. You need permission to "
-            "share to change `app`. A look-up for `user` falls back to `app`."
+            "`user` for your own default, or `app` for the default of all users. To change the "
+            "latter, you need permission to share. Reading `user` falls back to `app`."
         ),
     )
 

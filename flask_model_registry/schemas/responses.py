@@ -16,8 +16,8 @@ from .fields import Schema, about
 from .limits import CREDENTIAL_KINDS
 from .requests import ModelUpdate
 
-_MAY_EDIT = about("Whether they may change the model.")
-_MAY_DELETE = about("Whether they may delete the model.")
+_MAY_EDIT = about("Whether the grantee may change the model.")
+_MAY_DELETE = about("Whether the grantee may delete the model.")
 _SENT = ModelUpdate().fields
 
 
@@ -64,9 +64,9 @@ class ModelRepresentation(Growing):
         metadata=about("In UTC (RFC 3339); null until the first change."),
     )
     is_active = fields.Boolean(required=True, metadata=_as_sent("is_active"))
-    is_owner = fields.Boolean(required=True, metadata=about("Whether you own it."))
-    can_edit = fields.Boolean(required=True, metadata=about("Whether you may change it."))
-    can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete it."))
+    is_owner = fields.Boolean(required=True, metadata=about("Whether you own the model."))
+    can_edit = fields.Boolean(required=True, metadata=about("Whether you may change the model."))
+    can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete the model."))
     is_shared = fields.Boolean(required=True, metadata=about("Whether it is shared with everyone."))
 
 
@@ -91,7 +91,7 @@ class CredentialState(Growing):
         required=True,
         validate=OneOf(["readable", "unreadable"]),
         metadata=about(
-            "`readable` if it can be decrypted. Set the API key again if it is `unreadable`."
+            "`readable` if the API key can be decrypted. If `unreadable`, set the API key again."
         ),
     )
     updated_at = Timestamp(
@@ -173,7 +173,7 @@ class DefaultModel(Growing):
     source = fields.String(
         required=True,
         validate=OneOf(["user", "app"]),
-        metadata=about("Whose choice it is: `user` for your own, `app` for that of all users."),
+        metadata=about("Whose default it is: `user` for your own, `app` for the one of all users."),
     )
     model = fields.Nested(ModelRepresentation, required=True)
 
@@ -182,7 +182,7 @@ class KindField(Growing):
     """A field of a secret, or a setting."""
 
     name = fields.String(required=True)
-    required = fields.Boolean(required=True, metadata=about("Whether a credential must have it."))
+    required = fields.Boolean(required=True, metadata=about("Whether credentials need this field."))
 
 
 class KindEntry(Growing):
@@ -218,13 +218,13 @@ class ProviderEntry(Growing):
         required=True, metadata=about("Whether a model must have a `base_url`.")
     )
     needs_key = fields.Boolean(
-        required=True, metadata=about("Whether it needs an API key. If not, send any string.")
+        required=True, metadata=about("Whether an API key is needed. If not, send any string.")
     )
     can_be_tested = fields.Boolean(
-        required=True, metadata=about("Whether it can list its models for a test.")
+        required=True, metadata=about("Whether its models can be listed for a test.")
     )
     categories = fields.List(
-        fields.String(), required=True, metadata=about("The categories of its models.")
+        fields.String(), required=True, metadata=about("The categories of the provider's models.")
     )
     keys_url = fields.String(
         required=True, allow_none=True, metadata=about("The page where you get an API key.")
@@ -233,7 +233,7 @@ class ProviderEntry(Growing):
         fields.Nested(KindEntry),
         required=True,
         metadata=about(
-            "The kinds of secrets that its credentials may have, the most common first."
+            "The kinds of secrets of the provider's credentials, the most common first."
         ),
     )
 
@@ -325,5 +325,5 @@ class Problem(Growing):
         OpenAIError, metadata=about("Under `/v1`: the same error in OpenAI's format.")
     )
     result = fields.String(
-        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why asking the provider failed.")
+        validate=OneOf(RESULTS), metadata=about("With 502 and 504: why the provider sent no list.")
     )

@@ -185,7 +185,7 @@ class AccountSecretFields(StrictSchema):
     headers = SecretHeaders(
         load_only=True,
         metadata=about(
-            "Write-only: sent with each request, as well as the API key.", type="object"
+            "Write-only: sent with each request, in addition to the API key.", type="object"
         ),
     )
     access_key_id = _access_key_id()
@@ -232,7 +232,7 @@ class AccountSecretChange(StrictSchema):
         allow_none=True,
         load_only=True,
         metadata=about(
-            "Null removes all headers. Null as the value of a header removes that one.",
+            "Null removes all headers. Null as the value of a header removes that header.",
             type="object",
         ),
     )

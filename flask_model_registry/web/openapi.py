@@ -39,25 +39,25 @@ _CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")
 # 405, because a path can match another route: /defaults/test is not /{id}/test.
 _OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
-    "If-Match": "The `ETag` that you expect. The request returns 412 if it has changed.",
-    "If-None-Match": "An `ETag`. The request returns 412 if it hasn't changed.",
+    "If-Match": "The `ETag` that you expect. The request returns 412 if the tag has changed.",
+    "If-None-Match": "An `ETag`. The request returns 412 if the tag hasn't changed.",
 }
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
     "credential": "The `id` of the credential, not its name.",
     "model_id": "If you see several models with this `model_id`, it stands for the nearest active "
-    "one: your own, then one shared with everyone, then one granted to you, then one granted to "
-    "your group. It stands for an inactive one only if none is active. A change returns 409 if the "
-    "nearest is inactive and not the only one. You need not encode slashes.",
+    "model: your own, then one shared with everyone, then one granted to you, then one granted to "
+    "your group. It stands for an inactive model only if none is active. A change returns 409 if "
+    "that model is inactive and not the only one. You don't need to encode slashes.",
     "provider": "The `id` of a provider, or any other name if the body has a `base_url`.",
     "config_type": "The kind of work that the default is for.",
     "user": "The user's primary key, as a string.",
     "group": "The name of the group.",
 }
-_ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if it hasn't changed."}
+_ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if the tag hasn't changed."}
 _ABOUT_HEADERS = {
     "Allow": "The methods that this URL supports.",
-    "ETag": "A tag of its state and of what you may do with it. Send it as `If-Match`.",
+    "ETag": "A tag of the state that you see, and of what you may do. Send it as `If-Match`.",
     "Link": 'The URL of the next page, as `<...>; rel="next"`. The last page has no `Link`.',
     "Location": "The URL of the new resource.",
     "Retry-After": "How many seconds to wait before a retry.",

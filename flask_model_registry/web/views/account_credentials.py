@@ -39,7 +39,7 @@ routes = Routes("credentials")
 @reads(query=CredentialPage())
 @returns({200: CredentialRepresentation(many=True)})
 def list_credentials(services: Services, actor: Actor, query: dict[str, Any]) -> Returned:
-    """List the caller's credentials by id. A ``Link`` header has the next page's URL."""
+    """List the caller's credentials by id. The ``Link`` header has the next page's URL."""
     size = page_size(services, query.get("limit"))
     found = services.accounts.list(actor, after=query.get("after", 0), limit=size + 1)
     page = [*found[:size]]
@@ -80,7 +80,7 @@ def change_credential(
     """Change fields of a credential.
 
     If you change the provider, or the scheme, host or port of the ``base_url``, send the whole
-    ``secret`` in the same request. The models that use the credential change with it.
+    ``secret`` in the same request. The change also applies to models that use the credential.
     """
     row = services.accounts.update(actor, model_target(credential), body)
     return credential_to_dict(row), 200, _tagged(row)
@@ -111,7 +111,7 @@ def get_secret(services: Services, actor: Actor, credential: str) -> Returned:
 @reads(NewSecret(), is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def set_secret(services: Services, actor: Actor, credential: str, body: dict[str, Any]) -> Returned:
-    """Replace a credential's whole secret with its headers, or refer to one kept elsewhere."""
+    """Replace a credential's whole secret and headers, or refer to a secret kept elsewhere."""
     services.accounts.set_secret(actor, model_target(credential), body)
     return "", 204
 

@@ -30,7 +30,7 @@ def list_providers(services: Services, _actor: Actor) -> Returned:
 @reads(ProviderCredentials())
 @returns({200: ServedModels()}, errors=(429, 502, 504))
 def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str, Any]) -> Returned:
-    """Ask a provider which models it serves, with the API key of the request."""
+    """Ask a provider which models it serves, with the API key in the request."""
     if not PROVIDER_ID.fullmatch(provider):
         raise NotFoundError
     return after_commit(services.connections.names(actor, {**body, "model_provider": provider}))
@@ -40,7 +40,7 @@ def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str
 @reads(ConnectionTest())
 @returns({200: ProbeResult()}, errors=(429,))
 def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
-    """Test a model, registered or not, with the API key of the request."""
+    """Test a model, registered or not, with the API key in the request."""
     return after_commit(services.connections.of_submitted(actor, body))
 
 
@@ -51,7 +51,7 @@ def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) 
     """Test an active model with its stored API key, at its stored base URL.
 
     Only users who may edit the model can test another ``model_name``, or ask for a
-    ``billed_call``. The result is stored with the model, unless it is of another ``model_name``.
+    ``billed_call``. The result is stored with the model, unless another ``model_name`` was tested.
     """
     test = services.connections.of_saved(
         actor, model_ref(id), model_name=body.get("model_name"), billed=body["billed_call"]

@@ -20,7 +20,7 @@ routes = Routes("credentials")
 @routes.get("/<id>/credential", endpoint="credential", name="getCredential")
 @returns({200: CredentialState()})
 def get_credential(services: Services, actor: Actor, id: str) -> Returned:
-    """Return whether a model has an API key that can be decrypted, never the key itself."""
+    """Return whether a model has an API key that can be decrypted, but not the key itself."""
     return services.models.credential(actor, model_ref(id))
 
 
@@ -40,6 +40,6 @@ def set_credential(services: Services, actor: Actor, id: str, body: dict[str, An
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def clear_credential(services: Services, actor: Actor, id: str) -> Returned:
-    """Remove a model's API key. A credential that it used stays, with its other models."""
+    """Remove a model's API key. If it used a credential, the credential keeps its other models."""
     services.models.update(actor, model_target(id), {"api_key": None})
     return "", 204

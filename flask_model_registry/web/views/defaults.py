@@ -32,7 +32,7 @@ def list_defaults(services: Services, actor: Actor, query: dict[str, str]) -> Re
 def get_default(
     services: Services, actor: Actor, config_type: str, query: dict[str, str]
 ) -> Returned:
-    """Return the default that applies to the caller: their own, or else that of all users."""
+    """Return the default that applies to the caller: their own, or else the one for all users."""
     return services.defaults.get(actor, config_type, **query)
 
 

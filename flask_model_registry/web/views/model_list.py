@@ -31,8 +31,8 @@ _LIST_QUERY = ListQuery()
 def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see.
 
-    If there are more, a ``Link`` header has the URL of the next page. Follow it unchanged. Pages
-    neither repeat nor skip a model, even if models are written meanwhile.
+    If there are more models, the ``Link`` header has the URL of the next page. Follow it unchanged.
+    A model that stays unchanged while you page is on exactly one page, even if other models change.
     """
     models, after = services.models.page(actor, query, page_size(services, query.limit))
     return models, 200, _next_page("models", after) if after else {}
@@ -44,7 +44,8 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
 def list_details(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see, with details beyond their 17 fields.
 
-    It takes the same query parameters as the list of models, and returns pages in the same way.
+    This operation takes the same query parameters as the list of models, and returns pages in the
+    same way.
     """
     details, after = services.details.page(actor, query, page_size(services, query.limit))
     return details, 200, _next_page("details", after) if after else {}
@@ -65,7 +66,7 @@ def register(services: Services, actor: Actor, body: dict[str, Any]) -> Returned
 @reads(query=ModelFilter())
 @returns({200: Summary()})
 def summary(services: Services, actor: Actor, query: Filters) -> Returned:
-    """Count the models that the list shows on all of its pages."""
+    """Count the models on all pages of the list."""
     return services.models.summary(actor, query)
 
 

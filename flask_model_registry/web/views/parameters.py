@@ -31,7 +31,7 @@ def get_details(services: Services, actor: Actor, id: str) -> Returned:
 @routes.get("/<id>/parameters", endpoint="parameters", name="getParameters")
 @returns({200: Parameters(), 304: None})
 def get_parameters(services: Services, actor: Actor, id: str) -> Returned:
-    """Return the parameters that each call of a model sends, and facts about the model."""
+    """Return the parameters that each call to a model sends, and facts about the model."""
     parameters, model = services.details.parameters(actor, model_ref(id))
     headers = {"ETag": f'"{model.tag}"'}
     known = request.headers.get("If-None-Match")
@@ -44,7 +44,7 @@ def get_parameters(services: Services, actor: Actor, id: str) -> Returned:
 @reads(ModelParameters(), is_conditional=True)
 @returns({200: Parameters()}, errors=(403, 409))
 def set_parameters(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
-    """Replace the parameters that each call of a model sends, and facts about the model."""
+    """Replace the parameters that each call to a model sends, and facts about the model."""
     parameters = parameters_to_dict(body)
     model = services.models.update(actor, model_target(id), body)
     return parameters, 200, {"ETag": f'"{model.tag}"'}

@@ -54,7 +54,7 @@ def put_group_grant(
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def delete_grant(services: Services, actor: Actor, id: str, **name: str) -> Returned:
-    """Revoke a grant, as the owner of the model. Users may also decline the grant to themselves."""
+    """Revoke a grant, as the owner of the model. Users may also decline their own grant."""
     services.grants.revoke(actor, model_target(id), grantee(id, **name))
     return "", 204
 
@@ -65,7 +65,7 @@ def delete_grant(services: Services, actor: Actor, id: str, **name: str) -> Retu
 def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
     """Give a model to another user.
 
-    Its grants are dropped. It arrives switched off, and the new owner accepts it by switching it
+    The model loses its grants and arrives switched off. The new owner accepts it by switching it
     on. A model that is shared with everyone stays shared. The API key goes with it unless
     ``without_key`` is true. A model that uses a credential needs ``without_key``, because the
     credential stays with its owner.
