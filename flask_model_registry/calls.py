@@ -1,6 +1,6 @@
 """Calls from the host's code, each for a user and within the host's transaction.
 
-They are methods of ModelRegistry. ``extension.py`` makes it, and finds its app.
+They are methods of ModelRegistry, which ``extension.py`` defines and connects to its apps.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Return a model by its integer id or its ``model_id``.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
 
         Example:
             >>> registry.get("gpt-4o", user=alice)["model_provider"]
@@ -123,13 +123,14 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.ModelChanges],
     ) -> types.ModelRepresentation:
-        """Change fields of a model, as ``PATCH`` does: ``None`` clears, and omitted fields stay.
+        """Change fields of a model, as ``PATCH`` does. ``None`` clears a field; omitted ones stay.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
             ForbiddenError: The user may not change the model, or not these fields.
             ValidationError: The model would not be valid, or its API key would go to a new origin.
-            ConflictError: The ``model_id`` is taken, or the model is shared or a default.
+            ConflictError: The ``model_id`` is taken, or the field can't change because the model is
+                shared or a default.
 
         Example:
             >>> model = registry.update("gpt-4o", user=alice, description=None, temperature=0.7)
@@ -144,7 +145,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Delete a model with its API key, grants and defaults.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
             ForbiddenError: The user may not delete it.
             ConflictError: The user owns the model and has chosen it as a default.
 
@@ -204,7 +205,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Return what you need to call a model: its name, base URL and API key.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
             InactiveModelError: The model is switched off.
             NoAddressError: It has no ``base_url``, and its provider is no longer known.
             BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` doesn't allow its base URL now.
@@ -219,7 +220,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         return self._services.models.resolve(self._users.actor(user), ref)
 
     def explain(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> Explanation:
-        """Explain why a reference leads a user to a model, or doesn't. Print the result.
+        """Return a printable explanation of why ``ref`` does or doesn't lead a user to a model.
 
         Example:
             >>> print(registry.explain("gpt-4o", user=bob))
@@ -234,5 +235,5 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         services = self._app_services.get(proxy._get_current_object())
         if services is None:
             raise ConfigError("this app does not have this registry; call registry.init_app(app)")
-        needs_savepoints.set(True)  # the host's code may call from within a request to the registry
+        needs_savepoints.set(True)  # a request to the registry may run host code that calls this
         return services

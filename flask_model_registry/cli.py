@@ -71,7 +71,7 @@ for _command in COMMANDS:
 def generate_key(key_id: str | None) -> None:
     """Print a new entry for MODEL_REGISTRY_ENCRYPTION_KEYS.
 
-    It needs no app, because an app needs an encryption key first.
+    Works without an app, because an app can't start before it has an encryption key.
     """
     if key_id is not None and not KEY_ID.fullmatch(key_id):
         raise click.BadParameter("use 1 to 32 of A-Z a-z 0-9 . _ -", param_hint="--id")
@@ -125,7 +125,7 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
 
     You can run it while the app runs, kill it, repeat it, or run it twice at once to share the
     work. It repeats until no row uses an old encryption key. Rows that can't be decrypted, or that
-    the database refuses to change, stay unchanged and are listed. Then the command fails.
+    the database refuses to change, stay unchanged and are listed. In that case the command fails.
     """
     services = find_services()
     newest = services.keys.credentials.key_id
@@ -178,14 +178,14 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     """Write all credentials and models as lines of JSON.
 
     Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
-    Fails if a secret can't be decrypted, but writes its line without the secret.
+    If a secret can't be decrypted, its line is written without it, and the command fails.
     """
     if with_secrets and output is None and sys.stdout.isatty():
         raise click.UsageError(
             "the terminal would show the API keys; pass --output, or pipe the output"
         )
     problems, services = Problems(), find_services()
-    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # or it shows the lines
+    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # the terminal shows the lines
     with connected(services) as connection, output_file(output) as file:
         export = Export(services, connection, owner)
         with show_progress("Lines", export.count(), is_shown=is_shown, tenths=False) as show:
@@ -219,7 +219,9 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 @click.argument("config", type=click.File("rb"))
 @click.option("--owner", required=True, help="The primary key of the user who gets the models.")
 @click.option("--share", is_flag=True, help="Share the models with everyone.")
-@click.option("--credentials", is_flag=True, help="Make credentials for shared API keys.")
+@click.option(
+    "--credentials", is_flag=True, help="Create a credential for each API key that models share."
+)
 @_on_conflict
 @_dry_run
 @with_appcontext
@@ -273,8 +275,8 @@ def _yaml(config: BinaryIO) -> Any:
         return yaml.safe_load(config)
     except OSError:
         raise
-    except Exception as error:  # also of values, such as a date that isn't one
-        # Its message would quote the line, which may hold an API key.
+    except Exception as error:  # not only of syntax: an impossible date raises ValueError
+        # The error's message would quote the line, which may hold an API key.
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise click.ClickException(f"this is not valid YAML{where}") from None
@@ -299,7 +301,7 @@ def _register(
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = retrying(TRIES, math.inf)  # no request waits for it, so statements may take long
+    tries = retrying(TRIES, math.inf)  # no request waits for it, so it may take any time
     return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 

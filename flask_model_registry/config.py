@@ -38,7 +38,7 @@ _HOST_SECRETS = ("SECRET_KEY", "JWT_SECRET_KEY", "SECRET_KEY_FALLBACKS")
 
 @dataclass(frozen=True, init=False)
 class EncryptionKey:
-    """One encryption key of 32 bytes, and its public name.
+    """An encryption key of 32 bytes, and its public id.
 
     Example:
         >>> EncryptionKey("2030", bytes(range(32))).key_id
@@ -58,13 +58,13 @@ class EncryptionKey:
 
     @classmethod
     def parse(cls, entry: str, name: str = "an encryption key") -> EncryptionKey:
-        """Read ``id:base64``, as the setting has it.
+        """Parse an entry of the setting, which has the form ``id:base64``.
 
         Args:
-            name: The name of the entry in errors.
+            name: What errors call the entry.
 
         Raises:
-            ConfigError: It is not such an entry, or the bytes are not random.
+            ConfigError: The entry is malformed, or its bytes are not random.
 
         Example:
             >>> EncryptionKey.parse("2030:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").id
@@ -74,7 +74,7 @@ class EncryptionKey:
             with ClearedFrames():
                 key_id, secret = _parted(entry)
         finally:
-            del entry  # even a refused entry is nearly a key
+            del entry  # even an invalid entry is nearly an encryption key
         if key_id is None or len(secret.reveal()) != KEY_BYTES:
             raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
         if len(set(secret.reveal())) < KEY_BYTES // 4:
@@ -101,7 +101,7 @@ class EncryptionKey:
 
     @property
     def key_id(self) -> str:
-        """The id and a 32-bit fingerprint, which differs if the same id has other bytes."""
+        """The id and a 32-bit fingerprint, which differs between keys that have the same id."""
         fingerprint = hmac.digest(self.reveal(), b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
@@ -213,7 +213,7 @@ def _security_schemes(config: Mapping[str, Any]) -> dict[str, Any]:
         is_good = False
     if not is_good:  # outside the except block, because a JSON error may quote a value
         raise ConfigError(
-            f"{PREFIX}SECURITY_SCHEMES must be security schemes of OpenAPI by name, such as "
+            f"{PREFIX}SECURITY_SCHEMES must be OpenAPI security schemes by name, such as "
             "{'key': {'type': 'apiKey', 'in': 'header', 'name': 'X-API-Key'}}"
         )
     return copy
@@ -236,8 +236,8 @@ def _allowed_hosts(
         except ValueError:
             if not _HOST_NAME.fullmatch(entry.lower()):
                 raise ConfigError(
-                    f"{PREFIX}ALLOWED_HOSTS, entry {number}, is refused; give host names, "
-                    "addresses or networks such as '10.0.0.0/8', without scheme, port or path"
+                    f"{PREFIX}ALLOWED_HOSTS, entry {number}, is not valid; give host names, "
+                    "IP addresses or networks such as '10.0.0.0/8', without scheme, port or path"
                 ) from None
             hosts.add(entry.lower())
     return frozenset(hosts), tuple(networks)
@@ -267,7 +267,7 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
 
 
 def _key_entries(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
-    """Return the name of the setting that holds the keys, and its entries."""
+    """Return the name of the setting that holds the encryption keys, and its entries."""
     path = config.get(name + "_FILE")
     if not path:
         return name, _entries(config, "ENCRYPTION_KEYS")
@@ -294,7 +294,7 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _parted(entry: str) -> tuple[str | None, Hidden[bytes]]:
-    """Return the id of an entry, if it is valid, and the bytes."""
+    """Return an entry's bytes and its id, or ``None`` instead of an id that isn't valid."""
     key_id, separator, encoded = entry.strip().partition(":")
     is_good = separator and KEY_ID.fullmatch(key_id)
     return key_id if is_good else None, Hidden(_decode(encoded))
@@ -317,7 +317,7 @@ def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:
-    """Return whether a secret is these bytes: raw, as an entry, in base64 or in hexadecimal."""
+    """Return whether a host's secret is this one, raw, as an entry, in base64 or in hexadecimal."""
     texts = [each.strip().rpartition(":")[2] for each in host_secret.decode("latin-1").split(",")]
     spellings = [host_secret, *map(_decode, texts), *map(_from_hex, texts)]
     return any(hmac.compare_digest(secret, spelling) for spelling in spellings)

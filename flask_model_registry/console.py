@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MINUTE = 60.0
-_TOO_SHORT_TO_TELL = 10.0  # seconds; before that, no time left is estimated
+_TOO_SHORT_TO_TELL = 10.0  # seconds before the time left is estimated
 
 
 def find_services() -> Services:
@@ -42,7 +42,7 @@ def find_services() -> Services:
 
 @contextmanager
 def report_failures() -> Iterator[None]:
-    """End the command with a message, and not with a traceback."""
+    """End the command with a message instead of a traceback."""
     try:
         yield
     except (ConfigError, RegistryError) as error:
@@ -85,7 +85,7 @@ def write(services: Services, work: Callable[[], tuple[T, bool]]) -> tuple[T, bo
     with report_failures():
         # A retry could not repeat what the host wrote earlier in the transaction.
         for attempt in retrying(1 if session().in_transaction() else TRIES, math.inf):
-            calls: list[Callable[[], Any]] = []  # of receivers
+            calls: list[Callable[[], Any]] = []  # to the receivers of signals
             with attempt, transaction(session, commit=False, calls=calls):
                 result, is_kept = work()
                 if is_kept:
@@ -124,15 +124,15 @@ def output_file(output: str | None) -> Iterator[IO[str]]:
 def show_progress(
     what: str, total: int, *, is_shown: bool = True, tenths: bool = True
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function that shows the progress; it takes the number of rows looked at so far.
+    """Yield a function that takes the number of rows processed so far, and shows the progress.
 
-    It goes to standard error: a bar on a terminal, or else a line for each minute.
+    Progress goes to standard error, as a bar on a terminal, or else as a line every minute.
 
     Args:
         what: The kind of rows, in a word or two.
-        total: How many there are.
+        total: How many rows there are.
         is_shown: Whether a terminal is free for the bar.
-        tenths: Whether there is a line for each tenth too.
+        tenths: Whether to print a line after every tenth of the rows too.
     """
     start = time.monotonic()
 

@@ -40,13 +40,13 @@ class CredentialCalls(Generic[User]):
     def create_credential(
         self, *, user: Proxied[User] | Unset = UNSET, **fields: Unpack[types.NewCredential]
     ) -> types.Credential:
-        """Create a credential, which several models of the user can use.
+        """Create a credential that several of the user's models can use.
 
         Args:
             fields: ``name``, ``model_provider``, ``secret`` and, as needed, ``kind``, ``base_url``,
                 ``settings`` and ``expires_at``. Instead of ``secret``, pass ``reference``, the
                 name of a secret that your app keeps. Or pass only ``name`` and ``from_model``, the
-                id of a model whose API key becomes the credential's.
+                id of a model whose API key moves to the credential.
 
         Raises:
             ValidationError: A field isn't valid, or the ``secret_source`` returns no secret.
@@ -109,8 +109,8 @@ class CredentialCalls(Generic[User]):
         Raises:
             NotFoundError: The user has no credential with this id.
             ValidationError: A field isn't valid, the provider or origin changes without the whole
-                secret, or the ``secret_source`` returns none.
-            CredentialNameTakenError: The user has another with this name.
+                secret, or the ``secret_source`` returns no secret.
+            CredentialNameTakenError: The user has another credential with this name.
             CredentialInUseError: The provider or origin changes, but some of the models are at
                 another path.
             ForbiddenError: A model that uses it is shared, and the user may not share.
@@ -138,7 +138,7 @@ class CredentialCalls(Generic[User]):
 
         Raises:
             NotFoundError: The user has no credential with this id.
-            ValidationError: The secret isn't valid, or the ``secret_source`` returns none.
+            ValidationError: The secret isn't valid, or the ``secret_source`` returns no secret.
             ForbiddenError: A model that uses it is shared, and the user may not share.
 
         Example:
@@ -191,9 +191,9 @@ class CredentialCalls(Generic[User]):
     def use_credential(
         self, ref: int | str, credential_id: int, *, user: Proxied[User] | Unset = UNSET
     ) -> None:
-        """Have a user's model use the user's credential instead of an API key of its own.
+        """Make a model use one of its owner's credentials instead of an API key of its own.
 
-        ``registry.update(ref, api_key=...)`` gives it an API key of its own again.
+        ``registry.update(ref, api_key=...)`` gives the model an API key of its own again.
 
         Raises:
             NotFoundError: The model isn't found, or the user has no such credential.
@@ -223,7 +223,8 @@ class CredentialCalls(Generic[User]):
             NotFoundError: The user has no such credential.
             ValidationError: A model isn't valid; the fields are named as in ``models.3.model_id``.
             ForbiddenError: A model is to be shared with everyone, and the user may not share.
-            ModelIdTakenError: The user, or the shared models, have one of these already.
+            ModelIdTakenError: One of the user's models, or a shared one, already has such a
+                ``model_id``.
 
         Example:
             >>> large, small = registry.create_models(
@@ -240,7 +241,7 @@ class CredentialCalls(Generic[User]):
         given: dict[str, Any] = {"models": models}
         with suppress(TypeError, ValueError):  # the schema refuses what isn't a list of dicts
             given["models"] = [dict(each) for each in models]
-        del models  # API keys get pasted there, and a traceback would show them
+        del models  # users paste API keys into other fields, and a traceback would show them
         loaded, actor = load(_MODELS, given), self._users.actor(user)
         attachments = self._services.attachments
         return attachments.register(actor, ModelRef(credential_id), loaded["models"])

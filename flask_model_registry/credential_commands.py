@@ -26,10 +26,10 @@ _secret = click.option(
     "file",
     type=click.File("rb"),
     default="-",
-    help="A file with the API key, or with the secret as a JSON object; or standard input.",
+    help="A file with the API key or the secret as a JSON object. By default, standard input.",
 )
 _reference = click.option(
-    "--reference", help="In place of a secret, the name by which your secret_source finds it."
+    "--reference", help="Instead of a secret, the name by which your secret_source finds one."
 )
 
 
@@ -85,7 +85,7 @@ def create_credential(
 @_reference
 @with_appcontext
 def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
-    """Replace the whole secret of a credential, named by its id: the API key and all headers."""
+    """Replace the whole secret, API key and all headers, of the credential with this id."""
     services, secret = find_services(), _read(file, reference)
 
     def work() -> tuple[None, bool]:
@@ -103,7 +103,7 @@ def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
 @click.option("--detach", is_flag=True, help="Leave its models without an API key.")
 @with_appcontext
 def delete_credential(credential: int, *, detach: bool) -> None:
-    """Delete a credential, named by its id. Fails while models use it, unless with --detach."""
+    """Delete the credential with this id. Without --detach, fails while models use it."""
     services = find_services()
 
     def work() -> tuple[None, bool]:
@@ -126,8 +126,8 @@ def _owner_of(services: Services, credential_id: int) -> Actor:
         return services.users.from_key(key)
     except NotFoundError:
         raise ConflictError(
-            "The owner, whose rights limit the change, is inactive or gone. "
-            "Activate the owner, or call registry.user_deleted() for one who is gone."
+            "The change needs the rights of the owner, who is inactive or gone. "
+            "Activate the owner, or call registry.user_deleted() for an owner who is gone."
         ) from None
 
 
@@ -139,7 +139,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _of_request(secret: Hidden[dict[str, Any]]) -> dict[str, Any]:
-    """Return a secret, or a reference to one, as the request for a credential has it."""
+    """Return a secret, or a reference to one, as fields of a request to create a credential."""
     is_reference = "reference" in secret.reveal()
     return dict(secret.reveal()) if is_reference else {"secret": dict(secret.reveal())}
 
@@ -154,7 +154,7 @@ def _read(file: BinaryIO, reference: str | None) -> Hidden[dict[str, Any]]:
         text = Hidden(file.read())
         if text.reveal().lstrip().startswith(b"{"):
             given = Hidden(parse_json(text.reveal()))
-            is_account = given.reveal().get("type") == "service_account"  # as Google downloads it
+            is_account = given.reveal().get("type") == "service_account"  # Google's file
             return Hidden({"service_account": given.reveal()}) if is_account else given
         try:
             return Hidden({"api_key": Secret(_line(text))})

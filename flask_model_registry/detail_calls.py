@@ -35,7 +35,7 @@ class DetailCalls(Generic[User]):
         """Return a model with its owner, base URL, last connection test, grants and parameters.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
 
         Example:
             >>> details = registry.details("gpt-4o", user=alice)
@@ -47,10 +47,10 @@ class DetailCalls(Generic[User]):
     def parameters(
         self, ref: int | str, *, user: Proxied[User] | Unset = UNSET
     ) -> types.Parameters:
-        """Return the parameters that each call of a model sends, and facts about the model.
+        """Return the parameters sent with each call to a model, and facts about the model.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
 
         Example:
             >>> registry.parameters("gpt-4o", user=alice)
@@ -69,12 +69,12 @@ class DetailCalls(Generic[User]):
         """Replace the parameters of a model's calls, the facts about the model, or both.
 
         Args:
-            parameters: Members for the JSON body of calls, such as ``{"max_tokens": 1024}``; up to
-                8192 bytes of JSON. If left out, they stay.
-            info: Facts such as prices or tags, of up to the same size, which are never sent.
+            parameters: Members to add to the JSON body of each call, such as
+                ``{"max_tokens": 1024}``; up to 8192 bytes of JSON. If left out, they stay.
+            info: Facts such as prices or tags, up to the same size. They are never sent.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
             ForbiddenError: The user may not change the model, or it is shared with everyone and the
                 user may not share.
             ValidationError: They are too long, aren't JSON, or contain a name that each call sets.

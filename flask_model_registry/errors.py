@@ -1,4 +1,4 @@
-"""Every error the library raises: a code, an HTTP status and a message that helps."""
+"""The errors that the library raises, each with a code, an HTTP status and a helpful message."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RegistryError(Exception):
     """Base class of the errors that a caller of the registry may want to catch.
 
     Attributes:
-        code: A short name that programs can compare, also the end of the problem's ``type``.
+        code: A short name that programs can compare. The problem's ``type`` ends with it.
         status: The HTTP status that the blueprint returns.
         title: What happened, the same for every error of this code.
-        detail: What happened this time. It holds no secret and no value that was sent.
+        detail: What happened this time, without secrets or values that the client sent.
         headers: The headers of the response, such as ``Retry-After``.
 
     Example:
@@ -58,7 +58,7 @@ class RegistryError(Exception):
 
 
 def _revived(kind: type[RegistryError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    """Unpickle an error, because its constructor takes other arguments than its message."""
+    """Unpickle an error without calling its constructor, which may not take a message."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
@@ -82,7 +82,7 @@ class AuthenticationError(RegistryError):
 
 
 class MissingUserError(AuthenticationError):
-    """A call from Python was given ``None``, or a visitor without a login, where it needs a user.
+    """A Python call needs a user, but got ``None`` or a visitor who is not logged in.
 
     To act for the user of the request, leave ``user`` out.
     """
@@ -97,7 +97,7 @@ class ForbiddenError(RegistryError):
 
 
 class NotFoundError(RegistryError):
-    """The model, or whatever was asked for, doesn't exist, or the caller may not see it."""
+    """What the caller asked for, such as a model, doesn't exist or is hidden from the caller."""
 
     code, status, title = "not-found", 404, "Not found"
 
@@ -131,7 +131,7 @@ class CredentialNameTakenError(ConflictError):
 
 
 class CredentialInUseError(ConflictError):
-    """Models use the credential that is to be deleted, moved or left behind."""
+    """Models use the credential, so it can't be deleted, moved or left behind."""
 
     code, title = "credential-in-use", "The credential is in use"
 
@@ -182,7 +182,7 @@ class PayloadTooLargeError(RegistryError):
 
 
 class UnsupportedMediaTypeError(RegistryError):
-    """The body is not declared as JSON in UTF-8."""
+    """The request does not declare its body as JSON in UTF-8."""
 
     code, status, title = "unsupported-media-type", 415, "The request body must be JSON"
 
@@ -207,7 +207,7 @@ class ValidationError(RegistryError):
 
 
 class TooManyProbesError(RegistryError):
-    """The user runs as many tests as ``MODEL_REGISTRY_PROBE_CONCURRENCY`` allows."""
+    """The user already runs as many tests as ``MODEL_REGISTRY_PROBE_CONCURRENCY`` allows."""
 
     code, status, title = "too-many-probes", 429, "Too many tests at once"
 
@@ -216,9 +216,9 @@ class TooManyProbesError(RegistryError):
 
 
 class ProbesBusyError(RegistryError):
-    """The process runs as many connection tests as it may, for all users together."""
+    """The process already runs as many connection tests as it may for all users together."""
 
-    code, status, title = "probes-busy", 503, "Too many tests of all users at once"
+    code, status, title = "probes-busy", 503, "Too many tests at once across all users"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail, headers={"Retry-After": "1"})
@@ -227,8 +227,8 @@ class ProbesBusyError(RegistryError):
 class UpstreamError(RegistryError):
     """A provider did not respond, or not in the expected way.
 
-    It is also the cause of an SDK's error, if the guarded HTTP client refused the call or did not
-    reach the provider.
+    If the guarded HTTP client refuses a call, or can't reach the provider, the SDK's error has this
+    error as its cause.
 
     Attributes:
         result: One of the results of a connection test. No other part of a response is shown.
@@ -247,7 +247,7 @@ class UpstreamError(RegistryError):
 
 
 class StorageFullError(RegistryError):
-    """The database has no room; nothing was written."""
+    """The database is full, and nothing was written."""
 
     code, status, title = "storage-full", 507, "There is no room to store this"
 
@@ -256,10 +256,10 @@ class StorageFullError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this; retry.
+    """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this.
 
     Args:
-        detail: For Python and the commands only. HTTP responses don't show it.
+        detail: What Python code and the commands show. HTTP responses leave it out.
     """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"
@@ -272,7 +272,7 @@ def describe_type(value: Any) -> str:
     """Describe the type of a value for an error, without the value."""
     if inspect.iscoroutine(value):
         value.close()  # Python would warn that it was never awaited
-        return "not a coroutine; the registry calls no async functions"
+        return "not a coroutine; the registry doesn't support async functions"
     if isinstance(value, type):
         return f"not the class {value.__name__}"
     return f"not of type {type(value).__name__}"

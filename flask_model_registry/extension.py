@@ -46,9 +46,10 @@ _OR_DELETE = ", or leave 'transfer_to' out to delete the models"
 class ModelRegistry(Calls[User]):
     """A registry of AI models for the users of a Flask app.
 
-    Immediately declares its tables on the metadata of the users' class, so that
-    ``db.create_all()`` and Alembic see them. One registry may serve several apps, and keeps the
-    services of each until the app is gone. ``app.extensions["model_registry"]`` is the registry.
+    A new registry immediately declares its tables on the metadata of ``user_model``, so that
+    ``db.create_all()`` and Alembic see them. One registry may serve several apps. It keeps the
+    services of each app until the app is gone. ``app.extensions["model_registry"]`` is the
+    registry.
 
     Calls from Python use ``db.session`` inside a savepoint and never commit. They act for ``user``,
     or for the user of the request if none is given. An explicit ``None`` raises
@@ -58,19 +59,19 @@ class ModelRegistry(Calls[User]):
         db: The host's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The registry looks up
             ``db.session`` each time it uses it.
         user_model: The mapped class of the host's users. Its primary key may be of any type.
-        user_loader: Returns the user of the request, or ``None``. Default: the user of the
-            Flask-JWT-Extended access token, by the host's ``user_lookup_loader``.
-        can_share: Returns whether a user may share models with everyone. Default: by the user's
-            ``is_admin``.
+        user_loader: Returns the user of the request, or ``None``. Default: the user whom the host's
+            ``user_lookup_loader`` returns for the Flask-JWT-Extended access token.
+        can_share: Returns whether a user may share models with everyone. Default: whether the
+            user's ``is_admin`` is true.
         groups: Returns the names of the groups that a user is in. Default: none.
         can_grant: Returns whether a user may grant or transfer a model to another user, or grant
-            it to a group, which is a string. Default: to every user and group.
+            it to a group, whose name it gets as a string. Default: every user and group is allowed.
         secret_box: Encrypts API keys instead of the built-in AES-256-GCM.
         secret_source: Returns the secret that a credential refers to by name, or ``None`` if the
             credential's owner may not use it with this provider and origin. Called as
             ``secret_source(name, owner=..., provider=..., origin=...)``. Default: credentials can't
             refer to secrets.
-        providers: Additional providers. One with a built-in id replaces the built-in one.
+        providers: Additional providers. A provider with a built-in id replaces the built-in one.
 
     Raises:
         ConfigError: The users' class cannot be used. The message says why.
@@ -83,7 +84,7 @@ class ModelRegistry(Calls[User]):
     """
 
     tables: Tables
-    # Mapped classes to query; see the page on them.
+    # Mapped classes for the host's own queries.
     Model: type[models.Model]
     Ability: type[models.Ability]
     Grant: type[models.Grant]
@@ -156,10 +157,10 @@ class ModelRegistry(Calls[User]):
         if app.url_map.host_matching:
             raise ConfigError(
                 "this app has host_matching=True, where a route without a host is never found; "
-                "use subdomain_matching with a parent blueprint, or mount an app of its own for "
-                "the registry with Werkzeug's DispatcherMiddleware"
+                "use subdomain_matching with a parent blueprint, or give the registry a separate "
+                "app and mount it with Werkzeug's DispatcherMiddleware"
             )
-        config = Hidden(app.config)  # some reports show the values of the names in a line
+        config = Hidden(app.config)  # some error reports show the variables used in a line
         settings = Settings.from_config(
             config.reveal(), own_secret_box=self._secret_box is not None
         )
@@ -202,10 +203,11 @@ class ModelRegistry(Calls[User]):
         Raises:
             MissingUserError: ``user`` or ``transfer_to`` is ``None``.
             NotFoundError: The other user is not active.
-            ModelIdTakenError: The other user has a model with the ``model_id`` of one of them.
-            CredentialNameTakenError: The other user has a credential with the name of one of them.
-            ValidationError: Both are the same user; or ``keep_grants`` or ``keep_active`` is not a
-                boolean, or needs a ``transfer_to``.
+            ModelIdTakenError: The other user already uses the ``model_id`` of one of the models.
+            CredentialNameTakenError: The other user already uses the name of one of the
+                credentials.
+            ValidationError: Both are the same user, or ``keep_grants`` or ``keep_active`` is not a
+                boolean, or is true without a ``transfer_to``.
 
         Example:
             >>> registry.user_deleted(alice, transfer_to=bob)
@@ -218,10 +220,11 @@ class ModelRegistry(Calls[User]):
         self._services.ownership.user_left(departing, new_owner, **kept)
 
     def check_keys(self) -> None:
-        """Check that the encryption keys in use are configured, as the first request would do.
+        """Check that the encryption keys in use are configured, as the first request does.
 
         Raises:
-            ConfigError: A key is missing, unless ``MODEL_REGISTRY_KEY_CHECK`` is ``warning``.
+            ConfigError: An encryption key is missing. If ``MODEL_REGISTRY_KEY_CHECK`` is
+                ``warning``, the registry logs it instead.
 
         Example:
             >>> registry.check_keys()
@@ -239,7 +242,7 @@ _ARGUMENTS = {"user_loader": 0, "can_share": 1, "groups": 1, "can_grant": 2}
 
 def _check_callbacks(**callbacks: Any) -> None:
     for name, callback in callbacks.items():
-        # A proxy such as Flask-Login's current_user can be called, and stands for a user.
+        # A proxy such as Flask-Login's current_user is callable, but it stands for a user.
         is_proxy = hasattr(type(callback), "_get_current_object")
         if callback is not None and (is_proxy or not callable(callback)):
             raise ConfigError(

@@ -1,7 +1,8 @@
-"""A LiteLLM proxy's configuration as lines to import: settings are followed, or refused by name.
+"""Convert a LiteLLM proxy's configuration to lines to import.
 
-Nothing is guessed: a value that LiteLLM would look up in its environment, or that changes where an
-API key goes, must be in the file in a form that the registry can store.
+Each setting is followed, or refused by name. Nothing is guessed: a value that LiteLLM would look up
+in its environment, or that changes where an API key goes, must be in the file in a form that the
+registry can store.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from .providers import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What LiteLLM calls a provider, and what the registry does. Other providers have no key to import,
-# or an API of their own.
+# LiteLLM's name for each provider, and the registry's. Other providers have no API key to import,
+# or have an API of their own.
 _SAME = (
     "anthropic cerebras cohere dashscope deepinfra deepseek gemini groq meta minimax mistral "
     "modelscope moonshot nebius novita ollama openai openrouter perplexity sambanova volcengine "
@@ -42,7 +43,7 @@ PROVIDERS = {each: each for each in _SAME.split()} | {
     "together_ai": "together",
     "vercel_ai_gateway": "vercel",
 }
-# Models that LiteLLM takes for OpenAI's without a prefix. It has many more for other providers.
+# Models that LiteLLM calls at OpenAI if they have no prefix. It knows many more of other providers.
 OPENAI_MODELS = frozenset(
     "gpt-3.5-turbo gpt-4 gpt-4-turbo gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4o gpt-4o-mini gpt-5 "
     "gpt-5-mini gpt-5-nano gpt-image-1 o1 o3 o3-mini o4-mini text-embedding-3-large "
@@ -62,7 +63,7 @@ _NEEDS_A_MODE = re.compile(r"embed|rerank|whisper|transcri|tts|dall-e|image|mode
 _NO_KEY = "none"
 _KEYLESS = {each.id for each in catalogue.PROVIDERS if not each.needs_key}
 _HONOURED = {"api_base", "api_key", "base_url", "model", "temperature"}
-# How a proxy shares its load and its budget. None of it changes what is sent, or to whom.
+# Settings for a proxy's load and budget. None of them changes what is sent, or to whom.
 _OF_THE_PROXY = set(
     "additional_drop_params budget_duration cooldown_time drop_params input_cost_per_second "
     "input_cost_per_token itpm max_budget max_parallel_requests max_retries num_retries order otpm "
@@ -266,7 +267,7 @@ def _upstream(model: str | None) -> tuple[str, str]:
 
 
 def _base_url(params: Mapping[str, Any], prefix: str, environ: Mapping[str, str]) -> str | None:
-    # LiteLLM lets base_url win over api_base, but not in each of its calls.
+    # LiteLLM prefers base_url to api_base, but not in all of its calls.
     given = {params[field] for field in ("api_base", "base_url") if field in params}
     if len(given) > 1:
         raise LiteLLMError("litellm_params has an api_base and another base_url; remove one")
@@ -308,7 +309,7 @@ def _category(info: Any, upstream: str) -> str:
     mode = info.get("mode") if isinstance(info, dict) else None
     if mode is None and _NEEDS_A_MODE.search(upstream):
         raise LiteLLMError("say what the model is for, in model_info.mode, such as embedding")
-    if mode is not None and not isinstance(mode, str):  # YAML's aliases can make it endless as text
+    if mode is not None and not isinstance(mode, str):  # with YAML aliases, its str() may be huge
         raise LiteLLMError("model_info.mode must be text")
     if mode is not None and mode not in _CATEGORIES:
         raise LiteLLMError(f"model_info.mode: the registry has no models for {mode[:40]!r}")

@@ -13,8 +13,8 @@ _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 def facts(kind: str) -> dict[str, str]:
     """Return the attributes of a record: the kind, and the request if there is one.
 
-    All have a prefix because logging raises KeyError for an attribute that a host's record
-    factory has set too.
+    All names have a prefix, because logging raises KeyError if the host's record factory sets the
+    same attribute.
     """
     attributes = {"model_registry_kind": kind}
     if has_request_context():

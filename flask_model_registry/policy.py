@@ -1,6 +1,6 @@
-"""Who may do what, which model a ``model_id`` leads to, and what a transfer changes, without SQL.
+"""The rules of who may do what, in what order a ``model_id`` is looked up, and of transfers.
 
-``db/access.py`` has ``ALLOWED`` in SQL.
+Nothing here uses SQL. ``db/access.py`` translates ``ALLOWED`` to SQL.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Action(Enum):
     DELETE = "delete"
     SHARE = "share"  # share it with everyone, grant it, transfer it
 
-    __hash__ = object.__hash__  # by identity, because Enum's own is a function in Python
+    __hash__ = object.__hash__  # faster than Enum's own, which is written in Python
 
 
 class Relation(Enum):
@@ -49,9 +49,10 @@ class Relation(Enum):
         return self in {Relation.GRANTEE, Relation.GROUP}
 
 
-# Which relation allows which action. A grant may need a flag for it. The order of USE is the order
-# in which a model_id is looked up. Models shared with everyone need the app's permission, so they
-# come before grants, which any user can make. Active models always come before inactive ones.
+# Which relations allow an action, each with the flag that its grant needs, or None. The relations
+# of USE are in the order in which a model_id is looked up. Models shared with everyone come before
+# grants, because sharing needs the app's permission, but any user can grant a model. Active models
+# always come before inactive ones.
 ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
     Action.USE: {
         Relation.OWNER: None,
@@ -71,9 +72,9 @@ ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
     },
     Action.SHARE: {Relation.OWNER: None},
 }
-# Only the owner changes these fields, and the provider and the origin of the base URL.
+# Only the owner may change these fields, and also the provider and the base URL's origin.
 OWNER_ONLY = frozenset({"model_id", "is_shared"})
-# The fields of a shared model that decide what everyone calls, and which server gets it.
+# The fields of a shared model that decide what everyone calls, and on which server.
 RELIED_ON = frozenset(
     {"model_id", "model_name", "model_provider", "base_url", "api_key", "parameters"}
 )
@@ -87,8 +88,8 @@ _REQUIRED = {
 _NAMED = 10  # how many models a message names
 _SHARING = "You need permission to share models with everyone."
 _SHARED = (
-    "The model is shared with everyone. You need the right to share to switch it on, or to change "
-    "its model_id, model_name, model_provider, base_url, api_key or parameters. "
+    "The model is shared with everyone. You need the right to share before you can switch it on or "
+    "change its model_id, model_name, model_provider, base_url, api_key or parameters. "
     "The owner can un-share it first."
 )
 
@@ -134,7 +135,7 @@ def relations(
 
 
 def check_allowed(action: Action, actions: Collection[Action]) -> None:
-    """Check that an action is among the allowed ones; a hidden model looks like a missing one."""
+    """Check that an action is allowed. A hidden model raises the same error as a missing one."""
     if Action.USE not in actions:
         raise NotFoundError
     if action not in actions:
@@ -164,7 +165,7 @@ def check_change(
     """Check a change of a model.
 
     Args:
-        changed: The names of the fields that change; ``api_key`` when it is set or cleared.
+        changed: The names of the fields that change, with ``api_key`` if it is set or cleared.
         moved: Whether the API key would go to another provider or origin.
     """
     names = {*changed}
@@ -187,8 +188,8 @@ def check_shared_key(actor: Actor) -> None:
     """Check that the actor may change, move or remove an API key that a shared model uses."""
     check_sharing(
         actor,
-        "A model that uses the credential is shared with everyone. You need the right to share to "
-        "change what it is called with. The owner can un-share it first.",
+        "A model that uses the credential is shared with everyone. You need the right to share for "
+        "this change. The owner can un-share the model first.",
     )
 
 
@@ -199,7 +200,7 @@ def check_unused(models: Sequence[Mapping[Any, Any]]) -> None:
 
 
 def check_none_elsewhere(models: Sequence[Mapping[Any, Any]]) -> None:
-    """Check that no model is at another path, because all move with their credential."""
+    """Check that all models have the credential's path, because they move together with it."""
     if models:
         raise CredentialInUseError(
             f"{_used_by(models)} Their paths differ from the credential's. Move them to its path "
@@ -222,7 +223,7 @@ def check_grantee(model: Mapping[Any, Any], user: Any) -> None:
 def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
     """Check that the actor is the owner, who may revoke, or the grantee, who may decline.
 
-    A group's grant is not a member's alone, so its members don't decline it.
+    A grant to a group belongs to all of its members, so one of them can't decline it.
     """
     if not is_own:
         check_allowed(Action.SHARE, actions)
@@ -231,8 +232,8 @@ def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
 def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
     """Return the fields that change when a model's owner gives it to another user.
 
-    It arrives switched off, and the new owner accepts it by switching it on: until then no name
-    leads to it, and no API key is sent to its base URL.
+    The model arrives switched off. Until the new owner accepts it by switching it on, it can't be
+    resolved, and no API key is sent to its base URL.
     """
     return {"owner_id": to} if keep_active else {"owner_id": to, "is_active": False}
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Hidden(Generic[T]):
-    """A value that hides itself. No attribute of it holds the value."""
+    """A wrapper that hides a value. None of its attributes holds the value."""
 
     __slots__ = ("_reveal",)
 
@@ -46,7 +46,8 @@ class Hidden(Generic[T]):
 class Secret(Hidden[str]):
     """A string that ``repr``, ``str``, formatting and serializers hide.
 
-    Two are equal if their strings are. Comparing takes the same time wherever they differ.
+    Two secrets are equal if their strings are. A comparison takes the same time wherever they
+    differ.
 
     Example:
         >>> secret = Secret("sk-your-key")
@@ -92,10 +93,10 @@ class NoSecret(Secret):
 
 
 class ClearedFrames:
-    """Clear the local variables of the block's frames that an exception passed through.
+    """A context manager that clears the local variables in the traceback of an exception.
 
-    Error reports show local variables. This is for foreign code that gets an API key, such as an
-    HTTP client. Frames outside the block stay unchanged.
+    Error reports show local variables. Use this around foreign code that gets an API key, such as
+    an HTTP client. It leaves frames outside the block unchanged.
     """
 
     def __enter__(self) -> None:
@@ -113,7 +114,7 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Do the work of :class:`ClearedFrames` in an ``except``, which costs nothing on success.
+    """Clear frames like :class:`ClearedFrames`, in an ``except`` that costs nothing on success.
 
     Args:
         outer: The value of ``sys.exc_info()[1]`` before the ``try``.

@@ -25,7 +25,7 @@ def transfer_options(**kept: bool) -> dict[str, bool]:
     """Return the checked options of a transfer.
 
     Raises:
-        ValidationError: One is not a boolean, such as a form's ``"false"``, which is truthy.
+        ValidationError: An option is not a boolean. A form's ``"false"``, for example, is truthy.
     """
     loaded: dict[str, bool] = load(_TRANSFER_OPTIONS, kept)
     return loaded
@@ -83,7 +83,8 @@ class SharingCalls(Generic[User]):
         Raises:
             NotFoundError: There is no such model, user or group.
             ForbiddenError: The user is not the owner.
-            ConflictError: The grantee is the owner, or the ``model_id`` may mean several models.
+            ConflictError: The grantee is the owner, or the nearest of several models with this
+                ``model_id`` is inactive.
             ValidationError: Both ``to`` and ``group`` are given, or neither.
 
         Example:
@@ -124,7 +125,7 @@ class SharingCalls(Generic[User]):
         """Return the grants of a model, as ``{"users": [...], "groups": [...]}``.
 
         Raises:
-            NotFoundError: The user sees no such model.
+            NotFoundError: The model doesn't exist, or the user can't see it.
             ForbiddenError: The user is not the owner.
 
         Example:
@@ -157,10 +158,11 @@ class SharingCalls(Generic[User]):
         Raises:
             CredentialInUseError: It uses a credential, and ``without_key`` is false.
             MissingUserError: ``to`` or ``user`` is ``None``.
-            NotFoundError: The user sees no such model, or the other user doesn't exist.
+            NotFoundError: The model or the other user doesn't exist, or the user can't see the
+                model.
             ForbiddenError: The user is not the owner.
             ModelIdTakenError: The other user has a model with this ``model_id``.
-            ValidationError: One of these options is not a boolean.
+            ValidationError: An option is not a boolean.
 
         Example:
             >>> registry.transfer("gpt-4o", bob, user=alice)

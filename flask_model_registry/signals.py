@@ -33,8 +33,8 @@ default_changed = namespace.signal(
 )
 credential_created = namespace.signal(
     "credential_created",
-    "Like all signals of credentials: without a model, with ``credential`` (its id), ``name`` and "
-    "``owner`` (a user's primary key).",
+    "Like all signals about credentials, it has no model, but ``credential`` (its id), ``name`` "
+    "and ``owner`` (a user's primary key).",
 )
 credential_updated = namespace.signal(
     "credential_updated", "With ``changed``: the names of the fields, and ``secret``."
@@ -42,5 +42,5 @@ credential_updated = namespace.signal(
 credential_deleted = namespace.signal("credential_deleted")
 resolved = namespace.signal("resolved", "The host's code got the API key.")
 
-# The calls of receivers that wait until a transaction is committed.
+# Calls to receivers, which wait until a transaction is committed.
 outbox: ContextVar[list[Callable[[], Any]] | None] = ContextVar("outbox", default=None)

@@ -1,4 +1,4 @@
-"""Which text is safe: all of it is visible, and databases and terminals keep it unchanged."""
+"""Checks for safe text: all of it is visible, and databases and terminals keep it unchanged."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from typing import Any
 from unicodedata import category, decomposition, is_normalized
 
-# Control characters, lone surrogates, bidi overrides and other invisible characters, as the inside
-# of a character class in a regular expression.
+# Control characters, lone surrogates, bidi overrides and other invisible characters, to put inside
+# the brackets of a regular expression.
 UNSAFE = (
     r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0"
     r"\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
 )
-# Patterns to match from the beginning: one line, and several.
+# Patterns for re.match: a single line, and several lines.
 LINE = rf"(?!\s)[^{UNSAFE}]*(?<!\s)\Z"
 LINES = rf"([\n\r\t]|[^{UNSAFE}])*\Z"
 # One line of up to 255 characters that can be a name.
@@ -21,12 +21,12 @@ NAME = re.compile(rf"(?!\s)[^{UNSAFE}]{{1,255}}(?<!\s)\Z")
 # Letters, letters that are numbers (such as U+3007), marks and digits of all scripts.
 _MARKS = {"Mn", "Mc"}
 _IN_WORDS = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Nd"} | _MARKS
-# The invisible ones among these (Default_Ignorable_Code_Point).
+# The invisible characters among them (Unicode's Default_Ignorable_Code_Point).
 _UNSEEN = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-# Unicode's other forms of a letter. <compat> is left out, because it has letters without another
-# form, such as Thai's U+0E33.
+# Unicode's tags for a variant form of a letter. <compat> is left out, because it also tags letters
+# that have no other form, such as Thai's U+0E33.
 _FORMS = tuple(f"<{each}>" for each in "font wide narrow initial medial final isolated".split())
 
 
@@ -36,23 +36,23 @@ def is_name(text: Any) -> bool:
 
 
 def problem_of_script(text: str) -> str | None:
-    """Return why a name beyond ASCII could be taken for another, or ``None`` if it could not.
+    """Return why a name beyond ASCII could be mistaken for another, or ``None`` if it can't.
 
     Example:
         >>> problem_of_script("团队/模型")
         >>> problem_of_script("\uff27pt")
-        'Must hold letters and digits in their usual form, not full-width, half-width or styled.'
+        'Must use letters and digits in their usual form, not full-width, half-width or styled.'
     """
     before = ""
     for each in text:
         kind = category(each)
         if not each.isascii() and (kind not in _IN_WORDS or _UNSEEN.match(each)):
-            return "Must hold no characters beyond ASCII except letters, digits and their marks."
+            return "Must have no characters beyond ASCII except letters, digits and their marks."
         if kind in _MARKS and before not in _IN_WORDS:
-            return "Must hold accents and other marks only after a letter or digit."
+            return "Must have accents and other marks only after a letter or digit."
         if decomposition(each).startswith(_FORMS):
             return (
-                "Must hold letters and digits in their usual form, not full-width, half-width or "
+                "Must use letters and digits in their usual form, not full-width, half-width or "
                 "styled."
             )
         before = kind

@@ -1,4 +1,4 @@
-"""Types that Python calls take and return, for type checkers. The library never loads it."""
+"""Types that Python calls take and return. Only type checkers load this module."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class ModelRepresentation(TypedDict):
 class SecretSource(Protocol):
     """A function that returns the host's secrets, for credentials that refer to them by name.
 
-    It returns the API key, the secret as a dict like that of a new credential, or ``None``.
+    It returns the API key as a string, the whole secret as a dict (as for a new credential), or
+    ``None``.
     """
 
     def __call__(
@@ -54,7 +55,7 @@ class SecretSource(Protocol):
 
         Args:
             name: The reference of the credential.
-            owner: The user who owns the credential; another user may call the model.
+            owner: The user who owns the credential, even if another user calls the model.
             provider: The id of the provider, such as ``openai``.
             origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose it.
 
@@ -86,7 +87,7 @@ class NewModel(_Optional):
 
 
 class ModelChanges(_Optional, total=False):
-    """The fields of a model to change. Omitted ones stay."""
+    """The fields of a model to change. Omitted fields stay unchanged."""
 
     model_id: str
     model_provider: str
@@ -118,7 +119,7 @@ class ListFilters(CountFilters, total=False):
 
 
 class Summary(TypedDict):
-    """How many models there are."""
+    """The number of models, in total and by category, provider and ability."""
 
     total: int
     by_category: dict[str, int]
@@ -150,7 +151,7 @@ class Grants(TypedDict):
 
 
 class Parameters(TypedDict):
-    """The parameters that each call of a model sends, and facts about the model."""
+    """The parameters sent with each call to a model, and facts about the model."""
 
     parameters: dict[str, Any]
     info: dict[str, Any]
@@ -213,13 +214,13 @@ class AccountSecret(TypedDict, total=False):
 
 
 class NewSecret(AccountSecret, total=False):
-    """The secret of a credential, or the name of one that the app keeps."""
+    """The secret of a credential, or the name of a secret that the app keeps."""
 
     reference: str
 
 
 class AccountSecretChange(TypedDict, total=False):
-    """Changes of a secret. ``None`` removes a header, all headers, or a session token."""
+    """Changes to a secret. ``None`` removes a header, all headers, or a session token."""
 
     api_key: str
     headers: dict[str, str | None] | None
@@ -241,7 +242,7 @@ class AccountSettings(TypedDict, total=False):
 
 
 class CredentialChanges(TypedDict, total=False):
-    """The fields of a credential to change. Omitted ones stay."""
+    """The fields of a credential to change. Omitted fields stay unchanged."""
 
     name: str
     model_provider: str
@@ -253,7 +254,7 @@ class CredentialChanges(TypedDict, total=False):
 
 
 class NewCredential(CredentialChanges, total=False):
-    """The fields of a new credential: a name, and a destination with a secret, or else a model."""
+    """The fields of a new credential: a name, and either a destination and secret or a model."""
 
     kind: CredentialKind
     from_model: int
@@ -288,7 +289,7 @@ class SecretState(TypedDict):
 
 
 class NewModelOfAccount(_Optional):
-    """The fields of a model to register with a credential, which has the provider and API key."""
+    """The fields of a model to register. Its credential supplies the provider and API key."""
 
     model_id: str
     model_name: str

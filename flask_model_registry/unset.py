@@ -1,4 +1,4 @@
-"""The value of a parameter that was not given, where ``None`` would be a mistake."""
+"""The default of parameters that callers may omit, but must not set to ``None``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Unset(Enum):
-    """The type of :data:`UNSET`; type checkers narrow an enumeration with one member."""
+    """The type of :data:`UNSET`. It is an enum so that type checkers can narrow it."""
 
     UNSET = "not given"
 

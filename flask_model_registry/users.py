@@ -1,4 +1,4 @@
-"""The host's users, and checked results of its callbacks about them."""
+"""The host's users, and the checked results of its callbacks about them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
     from werkzeug.local import LocalProxy
 
-    User = TypeVar("User", default=Any)  # any, where a host names no class of its users
-    Proxied: TypeAlias = User | LocalProxy[User]  # such as that of Flask-Login
+    User = TypeVar("User", default=Any)  # Any, if a host's annotations don't name its user class
+    Proxied: TypeAlias = User | LocalProxy[User]  # such as Flask-Login's current_user
 else:
     from typing import TypeVar
 
@@ -46,8 +46,8 @@ else:
 # The flags of inactive users, and of visitors who are not logged in.
 _FLAGS = ("is_active", "is_authenticated")
 _ABSENT, _VISITOR = object(), object()
-# What an invalid token raises. The last two are of user loaders: one that does int(claims["sub"]),
-# and one that looks up a number that is too large for SQLite.
+# What an invalid token raises. The last two come from user loaders, such as int(claims["sub"]), or
+# a lookup of a number that is too large for SQLite.
 _UNUSABLE = (JWTExtendedException, PyJWTError, ValueError, OverflowError)
 
 
@@ -63,7 +63,7 @@ def jwt_user() -> Any:
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or pass user_loader")
     locations = [*config.token_location]
-    # A token within the body would be parsed before authentication, and not strictly.
+    # To find a token in the body, the body would be parsed before authentication, and not strictly.
     while "json" in locations:
         locations.remove("json")
     if not locations:
@@ -118,7 +118,7 @@ class Users:
         Raises:
             MissingUserError: The user is ``None``.
             AuthenticationError: No user was found.
-            ConfigError: It is not a user of the host app, or a callback of the host app is wrong.
+            ConfigError: It isn't one of the host's users, or a callback of the host misbehaves.
         """
         if user is not UNSET:
             hint = ", or leave 'user' out to act for the user of the request"
@@ -134,7 +134,7 @@ class Users:
             try:
                 user = self._unwrapped(self.load_user())
             except (sa.exc.DBAPIError, OverflowError) as error:
-                if refuses_a_lookup(error):  # such as a NUL in PostgreSQL: no user has it
+                if refuses_a_lookup(error):  # no user has such a key, e.g. a NUL in PostgreSQL
                     raise AuthenticationError(token_was_sent=True) from error
                 raise
             if user is None or user is False or user is _VISITOR:
@@ -147,7 +147,7 @@ class Users:
             raise AuthenticationError from None
 
     def from_key(self, key: Any) -> Actor:
-        """Return the actor for the user with this key.
+        """Return the actor for the user with this primary key.
 
         Raises:
             NotFoundError: There is no such user, or the user is not active.
@@ -213,7 +213,7 @@ class Users:
                     "groups must return the names of groups, as an iterable of strings, "
                     + describe_type(name)
                 )
-            # Names that databases compare differently can't get grants.
+            # Databases compare other names in different ways, so those can't get grants.
             if NAME.match(name):
                 names.add(name)
         return tuple(sorted(names))
@@ -253,8 +253,8 @@ class Users:
             user_key: Any = sa.inspect(self._user_model).primary_key[0]
             raise ConfigError(
                 f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, but the "
-                f"registry knows users by {user_key}; "
-                f"give a {self._user_model.__name__} that is stored with that key"
+                f"registry identifies users by {user_key}; "
+                f"pass a {self._user_model.__name__} that is stored with that key"
             )
         if state.pending:
             self._session.flush()
@@ -264,7 +264,7 @@ class Users:
         return identity[0]
 
     def _has_key(self, mapper: sa.orm.Mapper[Any]) -> bool:
-        """Return whether the registry refers to the primary key that identifies the objects."""
+        """Return whether the mapper's primary key is the one that the registry refers to."""
         user_key: Any = sa.inspect(self._user_model).primary_key[0]
         return len(mapper.primary_key) == 1 and mapper.primary_key[0] is user_key
 
@@ -273,8 +273,9 @@ class Users:
         mapper: sa.orm.Mapper[Any] = sa.inspect(self._user_model)
         if not any(map(attrgetter("concrete"), mapper.self_and_descendants)):
             return self._session.get(self._user_model, key)
-        # Users of other tables may have this key too, and a polymorphic union finds them all. The
-        # attribute, because SQLAlchemy 2.0 looks for the column beside the union and not in it.
+        # With concrete tables, users in other tables may have this key too, and a polymorphic union
+        # finds them all. This compares the attribute, because SQLAlchemy 2.0 would not look for the
+        # column in the union, but add its table to the query.
         attribute = mapper.get_property_by_column(mapper.primary_key[0]).class_attribute
         statement: sa.Select[Any] = sa.select(self._user_model).where(attribute == key)
         for user in self._session.scalars(statement).unique():
@@ -284,7 +285,7 @@ class Users:
 
 
 def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:
-    """Return whether all these attributes of a user are true; a missing one has its default.
+    """Return whether all these attributes of a user are true. Missing ones count as ``default``.
 
     Each is checked, because an attribute that is not a boolean is an error even if another is
     false.
@@ -294,7 +295,8 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
         value = getattr(user, name, _ABSENT)
         if value is _ABSENT:
             # Most users have none of the flags, and getattr_static takes ten times as long as
-            # looking at the classes. It only finds more if the class has its own __getattribute__.
+            # looking at the classes. getattr_static only finds more if the class has a
+            # __getattribute__ of its own.
             is_there = False
             for each in type(user).__mro__:
                 is_there = is_there or name in each.__dict__
@@ -305,7 +307,7 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
                 # The property's own code failed. Treating that as a missing attribute would let
                 # everyone in.
                 raise ConfigError(
-                    f"{type(user).__name__}.{name} is there, but raised an AttributeError{fix}"
+                    f"{type(user).__name__}.{name} exists, but raised an AttributeError{fix}"
                 )
             value = default
         if value is not True and not _is_true(value, f"{type(user).__name__}.{name}", fix):
@@ -315,7 +317,7 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
 
 def _is_true(value: Any, name: str, fix: str = "") -> bool:
     """Return whether a value is true in a database: a boolean, a number or NULL."""
-    # Python takes a method that was not called, a coroutine, "false" and b"\0" as true.
+    # Python treats a method that was not called, a coroutine, "false" and b"\0" as true.
     if value is None or isinstance(value, (bool, int)):
         return bool(value)
     if isinstance(value, (float, Decimal)) and not _is_nan(value):

@@ -463,8 +463,8 @@ def test_a_refused_limit_is_sent_by_the_older_name_too(alice, serve):
 @pytest.mark.parametrize(
     ("provider", "category", "detail"),
     [
-        ("openai", "image", "Calls of image models cost too much and take too long for a test."),
-        ("openai", "speech", "Calls of speech models cost too much and take too long for a test."),
+        ("openai", "image", "Calls to image models cost too much and take too long for a test."),
+        ("openai", "speech", "Calls to speech models cost too much and take too long for a test."),
         ("claude", "embedding", "This provider has no API to call embedding models."),
         ("gemini", "rerank", "This provider has no API to call rerank models."),
         ("vertex", "llm", "This provider cannot be tested."),

@@ -23,9 +23,9 @@ SCRIPTS = [
     "\U0001e900\U0001e922",
 ]  # fmt: skip
 LETTERS = "Must be 1 to 255 letters and digits"
-BEYOND = "Must hold no characters beyond ASCII except letters, digits and their marks."
-MARKS = "Must hold accents and other marks only after a letter or digit."
-FORMS = "Must hold letters and digits in their usual form, not full-width, half-width or styled."
+BEYOND = "Must have no characters beyond ASCII except letters, digits and their marks."
+MARKS = "Must have accents and other marks only after a letter or digit."
+FORMS = "Must use letters and digits in their usual form, not full-width, half-width or styled."
 NFC = "Must be in Unicode's normalization form C (NFC)."
 REFUSED = {
     normalize("NFD", "é"): NFC, "\u212b": NFC, "\u0958": NFC, "\u1112\u1161\u11ab": NFC,

@@ -1,4 +1,4 @@
-"""The parameters that each call of a model sends, and facts about the model."""
+"""The parameters sent with each call to a model, and facts about the model."""
 
 import json
 

@@ -155,7 +155,7 @@ def test_the_address_to_use_is_named(alice):
         422,
         "base_url",
         "Give a base URL such as https://api.example.com/v1, without user name, query, fragment or "
-        "escapes. Left out, it is https://api.openai.com/v1.",
+        "escapes. If left out, it is https://api.openai.com/v1.",
     )
     assert told(model_provider="acme", base_url=f"{AZURE}/openai?api-version=2024-10-21") == (
         422,

@@ -168,7 +168,7 @@ class Hiding:
 
 @pytest.mark.parametrize("kind", [Failing, Inheriting, Unset, Hiding])
 def test_a_failing_flag_is_an_error_wherever_it_is_declared(kind):
-    with pytest.raises(ConfigError, match=r"is_active is there, but raised an AttributeError"):
+    with pytest.raises(ConfigError, match=r"is_active exists, but raised an AttributeError"):
         _all_true(kind(), "is_active")
 
 

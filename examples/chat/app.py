@@ -1,7 +1,7 @@
 """A host that calls its users' models, with the SDK of their choice.
 
 Needs ``openai``, ``anthropic`` and ``litellm``, and the three variables that ``create_app`` names.
-``flask --app app setup`` makes a user and a token, ``flask --app app run`` serves.
+``flask --app app setup`` creates a user and a token. ``flask --app app run`` runs the server.
 """
 
 import anthropic
@@ -69,13 +69,13 @@ def create_app():
     @jwt_required()
     def ask(sdk, model_id):
         question = request.get_json()["question"]
-        if not isinstance(question, str):  # LiteLLM fetches files that a list of parts names
+        if not isinstance(question, str):  # LiteLLM would fetch files named in a list of parts
             return jsonify(title="The question must be a string"), 400
         model = registry.resolve(model_id)
-        db.session.commit()  # gives the connection back: the answer may take minutes
+        db.session.commit()  # releases the connection, because the response may take minutes
         return jsonify(answer=SDKS[sdk](model, question))
 
-    @app.errorhandler(openai.OpenAIError)  # LiteLLM's errors are such, too
+    @app.errorhandler(openai.OpenAIError)  # also the base class of LiteLLM's errors
     @app.errorhandler(anthropic.AnthropicError)
     def fail(error):
         app.logger.warning("the provider failed: %s", type(error).__name__)

@@ -77,7 +77,7 @@ def create_app(instance):
 @pages.before_app_request
 def refuse_other_sites():
     """Serve this site's own pages, because the demo asks for no password."""
-    # A page elsewhere may make its own host name resolve to this server, but not hide the name.
+    # Another site may make its own host name resolve to this server, but not fake the header.
     if request.headers.get("Host") not in HOSTS:
         abort(403)
     if request.method not in {"GET", "HEAD", "OPTIONS"} and not is_from_own_page():
@@ -128,7 +128,7 @@ def reset():
 
 @pages.get("/stand-in/v1/models")
 def stand_in():
-    """Be a provider, so that tests of a connection need no internet."""
+    """Act as a provider, so that connection tests need no internet."""
     if request.headers.get("Authorization") != f"Bearer {STAND_IN_KEY}":
         return {"error": {"message": "wrong key"}}, 401
     return {"object": "list", "data": [{"id": name} for name in STAND_IN_MODELS]}
@@ -147,7 +147,7 @@ def users():
 
 
 def kept(path, make):
-    """Return the secret in a file that only its owner may read, made at the first start."""
+    """Return the secret in a file that only its owner may read. The first start creates it."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(make())
@@ -155,7 +155,7 @@ def kept(path, make):
 
 
 def begin():
-    """Begin with three users and a few models."""
+    """Replace the database's contents with three users and a few models."""
     db.session.remove()
     db.drop_all()
     db.create_all()
@@ -189,7 +189,7 @@ def begin():
 
 
 def curl(method, url, token, body=None):
-    """Return a command on lines that can be pasted into a shell."""
+    """Return a command of several lines to paste into a shell."""
     lines = [f"curl -sS -i -X {method} {url}", f"-H 'Authorization: Bearer {token}'"]
     if body is not None:
         lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body))}"]

@@ -1,6 +1,6 @@
 """A gateway: clients of OpenAI's API call your users' models without seeing their API keys.
 
-The README beside this file says how to run it. ``flask --app app setup`` makes a user and a token.
+The README in this folder says how to run it. ``flask --app app setup`` creates a user and a token.
 """
 
 import httpx2
@@ -82,7 +82,7 @@ def create_app():
         response = Response(upstream.iter_bytes(), upstream.status_code)
         response.call_on_close(upstream.close)
         response.call_on_close(client.close)
-        if upstream.is_redirect or upstream.status_code in {401, 403}:  # about our key
+        if upstream.is_redirect or upstream.status_code in {401, 403}:  # about the model's API key
             response.close()
             return problem(502, "The provider refused the model's API key.", "upstream")
         is_stream = upstream.headers.get("Content-Type", "").startswith("text/event-stream")

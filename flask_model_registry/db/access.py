@@ -80,7 +80,7 @@ def parameters_of(actor: Actor) -> dict[str, Any]:
 
 
 class AccessConditions:
-    """The policy over one registry's tables. Its conditions take :func:`parameters_of` an actor."""
+    """The policy as conditions on one registry's tables. They take :func:`parameters_of` actors."""
 
     def __init__(self, tables: Tables, *, with_groups: bool = True) -> None:
         self.tables = tables
@@ -93,7 +93,7 @@ class AccessConditions:
 
     @cached_property
     def without_groups(self) -> AccessConditions:
-        """The same for actors who are in no group."""
+        """The conditions for actors who are in no group."""
         return AccessConditions(self.tables, with_groups=False)
 
     def condition(self, relation: Relation) -> Condition:
@@ -120,7 +120,7 @@ class AccessConditions:
         return sa.or_(*self.reasons(action).values())
 
     def reasons(self, action: Action) -> dict[str, Condition]:
-        """Return for each relation's name the condition on a row of the models' table."""
+        """Return the relations' conditions on a row of the models' table, by relation name."""
         return {each.value: self._on_model(each, how) for each, how in self.relations(action)}
 
     def _with_flag(self, relation: Relation, flag: str | None) -> Condition:
@@ -141,7 +141,7 @@ class Groups(Enum):
     TOGETHER = "together"  # in no order
 
 
-# A number: the statement has that many paths, each to the grants of one group.
+# A number is how many paths the statement has, each to the grants of one group.
 GroupPaths: TypeAlias = int | Groups
 MOST_GROUPS = 64
 _FEW_GROUPS = 8  # each path adds 50 KiB to a statement
@@ -156,18 +156,18 @@ def paths_for(
     The number of paths is rounded up, so that few different statements are compiled.
 
     Args:
-        key: The key of the statement for a page. Without it, one model is looked for.
+        key: The key of the statement for a page. Without it, the statement looks up one model.
     """
     count = len(actor.groups)
     parameters = {"actor": actor.key, "actor_groups": actor.groups}
     if count == 0:
         return 0, parameters
-    # In more groups, where the database has no LATERAL, the grants are looked for together.
+    # Without LATERAL, the grants to more groups than this are looked for together.
     most = MOST_GROUPS
     if key is not None and not (key.is_cut and key.sort == "id"):
         most = 0
     elif key is not None and not {*key.given} <= {"is_active"}:
-        most = _FEW_GROUPS  # there are many other statement keys
+        most = _FEW_GROUPS  # because there are many more statements with other filters
     if dialect.name == "postgresql" and most:
         return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
     if count > most:
@@ -207,7 +207,7 @@ def _each_group() -> sa.TableValuedAlias:
 
 @dataclass(frozen=True)
 class AccessPath:
-    """Rows of one table that an actor may use by one relation.
+    """Rows of one table that an actor may use because of one relation.
 
     Attributes:
         rank: How near the relation is; 0 is the nearest.
@@ -231,7 +231,7 @@ class AccessPath:
 
     @property
     def model_id(self) -> sa.Column[str]:
-        """The column that finds the ``model_id``, in one index with the column of the condition."""
+        """The column to find a ``model_id`` in. It is in one index with the condition's column."""
         condition = RELATION_CONDITIONS[self.relation]
         table: sa.Table = getattr(self.tables, condition.table)
         return table.c[condition.model_id]
@@ -240,9 +240,9 @@ class AccessPath:
     def finds_one(self) -> bool:
         """Whether a ``model_id`` finds at most one model, by a unique index.
 
-        If it does, the part of the statement must not be sorted or limited. To find the first model
-        of a common name, PostgreSQL would otherwise read the owner's models, or the whole table, in
-        the order of ids.
+        If it does, this path's part of the statement must not be sorted or limited. Otherwise, to
+        find the first model with a common name, PostgreSQL would read the owner's models, or the
+        whole table, in the order of ids.
         """
         return not self.relation.is_granted
 

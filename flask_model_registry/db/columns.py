@@ -20,9 +20,9 @@ NOT_JSON = (ValueError, TypeError, RecursionError)
 
 
 class _Unreadable:
-    """What is read where SQL wrote something else: empty, but equal to nothing else."""
+    """What a column is read as if SQL wrote something else. It is empty, but equals only itself."""
 
-    __hash__ = None  # type: ignore[assignment]  # as of lists and dicts
+    __hash__ = None  # type: ignore[assignment]  # like lists and dicts
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -40,7 +40,7 @@ class UnreadableDict(_Unreadable, dict[str, Any]):
 
 
 class _ReadableJson(sa.types.TypeDecorator[Any]):
-    """JSON that is read as empty if SQL wrote something else: on SQLite that may be any text.
+    """JSON that is read as empty if SQL wrote something else, which on SQLite may be any text.
 
     Args:
         name: The name of the column, which says what it holds.
@@ -82,7 +82,7 @@ def is_readable(name: str, value: Any) -> bool:
 def readable_columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
     """Return the columns of a table, where JSON that the registry didn't write is read as empty.
 
-    They are declared as plain JSON, so that a migration doesn't import the registry.
+    The tables declare plain JSON, so that a migration doesn't import the registry.
     """
     return [_readable(each) for each in table.c]
 
@@ -128,7 +128,7 @@ def foreign_key(name: str, column: str, referred: sa.Column[Any]) -> CascadingKe
 
 
 def clearing_key(name: str, column: str, referred: sa.Column[Any]) -> ClearingKey:
-    """Return a foreign key that leaves NULL when the row that it refers to is deleted."""
+    """Return a foreign key that becomes NULL when the row that it refers to is deleted."""
     return ClearingKey([column], [referred], name=final(f"fk_{name}"))
 
 

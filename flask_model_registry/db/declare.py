@@ -62,11 +62,11 @@ class Tables:
 
 
 def declare_tables(user_model: type) -> tuple[Tables, Models]:
-    """Declare the tables beside the user's and map them, or return what was declared before.
+    """Declare and map the tables on the users' metadata, or return what was declared before.
 
     Raises:
-        ConfigError: The class is not mapped, has a key of several columns, or another class
-            with the same metadata has a registry already.
+        ConfigError: The class is not mapped or has a primary key of several columns, or another
+            class with the same metadata has a registry already.
     """
     user_key = _user_key(user_model)
     metadata = user_key.table.metadata
@@ -87,11 +87,11 @@ def declare_tables(user_model: type) -> tuple[Tables, Models]:
 def _user_key(user_model: type) -> sa.Column[Any]:
     # This inspection does not configure mappers, because the host may declare more classes.
     mapper: sa.orm.Mapper[Any] | None = None
-    with suppress(UnmappedClassError):  # of an AbstractConcreteBase that isn't mapped yet
+    with suppress(UnmappedClassError):  # raised for an AbstractConcreteBase that isn't mapped yet
         mapper = sa.inspect(user_model, raiseerr=False)
     if mapper is None:
         hint = "pass the class of your users"
-        if hasattr(user_model, "prepare"):  # of DeferredReflection, automap or a concrete base
+        if hasattr(user_model, "prepare"):  # as in DeferredReflection, automap or a concrete base
             hint = "it is mapped by prepare(), so call ModelRegistry after that"
         raise ConfigError(f"{user_model!r} is not a mapped class; {hint}")
     if isinstance(mapper.local_table, (sa.Subquery, sa.Alias, sa.CTE, sa.CompoundSelect)):
@@ -114,7 +114,7 @@ def _user_key(user_model: type) -> sa.Column[Any]:
 def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
     """Remove tables from the metadata that ``reflect()`` or automap found in the database.
 
-    Databases don't report everything about a table, so the registry declares them itself.
+    Databases don't report everything about a table, so the registry declares its tables itself.
     """
     named = [each for each in metadata.tables.values() if each.name in _NAMES]
     ours = [each for each in named if each.schema == metadata.schema]

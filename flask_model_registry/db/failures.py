@@ -94,7 +94,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
-    """Return SQLAlchemy's error for one that the driver didn't wrap, as pg8000 does for sockets."""
+    """Return SQLAlchemy's error for a socket error that the driver didn't wrap, such as pg8000."""
     if isinstance(error, OSError) and _is_of_the_driver(error):
         return sa.exc.OperationalError(None, None, error)
     return None
@@ -127,7 +127,7 @@ def refuses_a_value(error: BaseException) -> bool:
 
 def refuses_a_lookup(error: BaseException) -> bool:
     """Return whether a query looked for a value that the database cannot hold, so no row has it."""
-    if isinstance(error, OverflowError):  # which SQLAlchemy doesn't wrap, for SQLite's integers
+    if isinstance(error, OverflowError):  # of SQLite's integers; SQLAlchemy doesn't wrap it
         return _is_of_the_driver(error)
     statement = getattr(error, "statement", None) or ""  # a write may have failed, as in a flush
     return refuses_a_value(error) and _QUERY.match(statement) is not None
@@ -140,7 +140,7 @@ def breaks_a_constraint(error: BaseException) -> bool:
 
 
 def violated_constraint(error: sa.exc.DBAPIError, table: sa.Table) -> str | None:
-    """Return the name of the table's unique constraint that the driver complains of, if any."""
+    """Return the name of the table's unique constraint that the error is about, if any."""
     diagnostics = getattr(error.orig, "diag", None)
     name = getattr(diagnostics, "constraint_name", None) or _fields(error).get("n")
     text = name or " ".join(map(str, getattr(error.orig, "args", ())))
@@ -154,19 +154,20 @@ def violated_constraint(error: sa.exc.DBAPIError, table: sa.Table) -> str | None
 
 
 def _codes(error: BaseException) -> list[str | int]:
-    """Return MySQL's number, and SQLSTATEs or SQLite's name and message, wherever they are."""
+    """Return an error's MySQL number, SQLSTATEs, or SQLite name and message, numbers first."""
     original = getattr(error, "orig", None)
     found = [_fields(error).get("C"), *(getattr(original, each, None) for each in _ATTRIBUTES)]
     found += getattr(original, "args", ())[:1]
-    # The numbers first, because MySQL Connector's errors also have a SQLSTATE, which says less.
+    # Numbers come first, because MySQL Connector's errors also have a SQLSTATE, which says less.
     codes = [each for each in found if isinstance(each, (str, int))]
     return sorted(codes, key=lambda each: isinstance(each, str))
 
 
 def _is_of_mysql_connector(error: BaseException) -> bool:
-    """Return whether MySQL Connector raised its base class, mostly for PyMySQL's OperationalError.
+    """Return whether MySQL Connector raised its base class with an error number.
 
-    It does so if the SQLSTATE only says "general error". The error has a number as well.
+    It does so if the SQLSTATE only says "general error". PyMySQL mostly raises OperationalError for
+    these errors.
     """
     return type(error) is sa.exc.DatabaseError and isinstance(next(iter(_codes(error)), None), int)
 
@@ -178,5 +179,5 @@ def _fields(error: BaseException) -> dict[str, str]:
 
 
 def _class(error: BaseException) -> str:
-    """Return the class of the SQLSTATE in these fields, or nothing."""
+    """Return the class of the SQLSTATE in these fields, or an empty string."""
     return _fields(error).get("C", "")[:2]

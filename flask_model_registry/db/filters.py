@@ -1,11 +1,11 @@
 """Filters in SQL.
 
-A search looks for words in a column of the models that holds the searched texts with case folded,
-because SQLite, and PostgreSQL in the locale C, only ignore the case of ASCII.
+A search looks for words in the column ``search_text``, whose text is already case-folded, because
+SQLite, and PostgreSQL in the locale C, only ignore the case of ASCII.
 
 The time to find a word only grows with the length of the word and of the column. `LIKE` starts over
-at each character, so one request for 255 times "a" can take seconds. So each database looks for the
-bytes of UTF-8 with a function of its own that doesn't.
+at each character, so one request for 255 times "a" can take seconds. Each database has a function
+that doesn't start over, and searches the bytes of UTF-8 with it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 _MOST: sa.ColumnClause[int] = sa.literal_column(str(MOST_SEARCHED))
 _FIRST: sa.ColumnClause[int] = sa.literal_column("1")
 # MariaDB searches bytes in linear time (Boyer-Moore) if a pattern has no escape, and no wildcard
-# except one "%" at each end. So a text for searches has neither.
+# except one "%" at each end. So search_text, and the words to look for, contain neither.
 _MYSQL = "CAST(CONVERT({} USING utf8mb4) AS BINARY)"
 
 
 class Holds(FunctionElement[bool]):
-    """Whether a text holds another one.
+    """Whether a text contains a word.
 
     Args:
         text: Any text, in the form of :func:`search_text`.
@@ -92,7 +92,7 @@ def _has_ability(tables: Tables) -> sa.ColumnElement[bool]:
 
 def _holds(name: str, tables: Tables) -> sa.ColumnElement[bool]:
     models = tables.models.c
-    # For rows of an older release without this column.
+    # Computed for rows without search_text, which an older release wrote.
     description = sa.func.coalesce(models.description, sa.literal_column("''"))
     joined: sa.ColumnElement[str] = sa.func.substr(description, _FIRST, _MOST)
     for column in (models.model_id, models.model_name, models.model_provider):

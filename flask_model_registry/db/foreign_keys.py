@@ -34,7 +34,7 @@ def on_delete(dialect: str | None, action: str) -> str:
 
 
 def find_dialect_by(models: sa.Table, dialect: Callable[[], str]) -> None:
-    """Make the foreign keys find the app's database, or else the one that has the tables."""
+    """Let the foreign keys find the app's dialect, or else that of the database with the tables."""
     sources = models.metadata.info.setdefault(_DIALECT, [])
 
     def before_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
@@ -65,7 +65,7 @@ class CascadingKey(sa.ForeignKeyConstraint):
     """A foreign key that is ``ON DELETE CASCADE``, or ``NO ACTION`` on SQLite.
 
     One metadata serves all databases, and Alembic compares :attr:`ondelete` without naming the
-    database. So it depends on the migration that runs, or else on the app.
+    database. So :attr:`ondelete` depends on the migration that runs, or else on the app.
     """
 
     _ondelete = _OnDelete
@@ -92,13 +92,13 @@ class CascadingKey(sa.ForeignKeyConstraint):
         table = getattr(self, "parent", None)
         sources += table.metadata.info.get(_DIALECT, ()) if table is not None else ()
         for source in sources:
-            # Alembic runs no migration, or there is no app at the moment.
+            # A source raises if no migration runs, or there is no app at the moment.
             with suppress(Exception):
                 return str(source())
         return None
 
     def _copy(self, **options: Any) -> Any:
-        """Keep this class in ``Table.to_metadata``, which would make a plain foreign key of it."""
+        """Keep this class in ``Table.to_metadata``, which would copy it to a plain foreign key."""
         copy = super()._copy(**options)
         copy.__class__ = type(self)
         return copy
@@ -113,6 +113,6 @@ class ClearingKey(CascadingKey):
 @compiles(CascadingKey)
 def _compiled(key: CascadingKey, compiler: DDLCompiler, **options: Any) -> str | None:
     text: str | None = compiler.visit_foreign_key_constraint(key, **options)
-    # SQLAlchemy writes no foreign key into an attached file of SQLite.
+    # None for an attached file of SQLite, where SQLAlchemy writes no foreign key.
     here = f" ON DELETE {on_delete(compiler.dialect.name, key.action)}"
     return text and text.replace(f" ON DELETE {key.ondelete}", here)

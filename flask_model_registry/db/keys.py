@@ -1,4 +1,4 @@
-"""SQL conditions about a model's API key, its own or its credential's."""
+"""SQL conditions about a model's API key, whether its own or its credential's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shown_tested_at(tables: Tables) -> sa.ColumnElement[Any]:
 def _uses(
     tables: Tables, credentials: sa.FromClause, condition: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a model refers to a credential that meets this one."""
+    """Return the condition that a model refers to a credential that meets ``condition``."""
     models = tables.models
     # The owner too, because SQL may have made a model refer to another user's credential.
     is_it = (credentials.c.id == models.c.credential_id) & (

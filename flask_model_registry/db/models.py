@@ -1,8 +1,8 @@
 """SQLAlchemy models of the registry's tables, mapped for each host beside its users.
 
 They are on the users' metadata, so that ``db.create_all()`` and Alembic see the tables. They have
-their own class registry, so that a host may have a ``Model`` too. Objects are read-only:
-writes go through the registry, which keeps the rules and the signals.
+their own class registry, so that a host may have a ``Model`` too. Objects are read-only, because
+writes go through the registry, which checks the rules and sends the signals.
 """
 
 from dataclasses import dataclass
@@ -103,15 +103,15 @@ class Model(Registered):
     description: Mapped[str | None] = mapped_column(text(4096))
     is_active: Mapped[bool]
     is_shared: Mapped[bool]
-    # The model_id while shared with everyone, and unique then: MariaDB has no partial indexes, and
-    # Alembic warns of computed columns.
+    # The model_id while the model is shared with everyone, or else NULL, so that it can be unique.
+    # MariaDB has no partial indexes, and Alembic warns about computed columns.
     shared_model_id: Mapped[str | None] = mapped_column(text(255))
     version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     credential_updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # The owner's credential that the model is called with, if it has no API key of its own. No
-    # check keeps the two apart: MariaDB refuses one with ON DELETE SET NULL (error 1901).
+    # CHECK ensures that, because MariaDB refuses one with ON DELETE SET NULL (error 1901).
     credential_id: Mapped[int | None]
     # Parameters for the body of each call, and facts that are never sent.
     parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
@@ -188,8 +188,8 @@ class Grant(Registered):
     model_row_id: Mapped[int]
     user_id: Mapped[Any] = mapped_column(nullable=True)
     group_name: Mapped[str | None] = mapped_column(text(255))
-    # A copy of the model's own, so that it can be found among any number of grants. It is written
-    # with the grant, and when the model is renamed.
+    # A copy of the model's, to find it by among any number of grants. It is written with the grant,
+    # and when the model is renamed.
     model_id: Mapped[str] = mapped_column(text(255))
     can_edit: Mapped[bool]
     can_delete: Mapped[bool]
@@ -206,8 +206,8 @@ class Grant(Registered):
             unique("grants_user_model", "user_id", "model_row_id"),
             unique("grants_group_model", "group_name", "model_row_id"),
             index("grants_model", "model_row_id"),
-            # The model_id comes first, or databases use these indexes for lists, which they can't
-            # order.
+            # The model_id comes first. Otherwise databases would use these indexes for lists, which
+            # aren't in this order.
             index("grants_model_id_user", "model_id", "user_id", "model_row_id"),
             index("grants_model_id_group", "model_id", "group_name", "model_row_id"),
             {"sqlite_autoincrement": True},
@@ -271,7 +271,7 @@ class Models:
 
 
 def map_models(users: type, key: sa.Column[Any]) -> Models:
-    """Map the models beside a host's users; does not configure the host's mappers.
+    """Map the models for a host, without configuring the host's mappers.
 
     Args:
         key: The primary key of the users.
@@ -296,7 +296,7 @@ def map_models(users: type, key: sa.Column[Any]) -> Models:
     def mapped(model: Any) -> Any:
         return type(model.__name__, (model, Base), {"__doc__": model.__doc__})
 
-    # In this order, as each refers to those before.
+    # In this order, because each class refers to those before it.
     credential = mapped(Credential)
     Base._refers_to.credential_key = credential.__table__.c.id
     model = mapped(Model)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from ..schemas.filters import QueryKey
     from .access import AccessConditions, AccessPath, GroupPaths
 
-_KEPT = 256  # the number of statements of each kind, enough for all of one user's
+_KEPT = 256  # how many statements of each kind to keep; enough for all that one user needs
 _LIMIT = Limit(sa.bindparam("limit", type_=sa.Integer()))
 _ONE: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer())
 
 
 class Lookup(Enum):
-    """Which models a look-up of a ``model_id`` takes into account; it finds the nearest of them."""
+    """Which models a lookup of a ``model_id`` considers. It finds the nearest of them."""
 
     ACTIVE = "active"
     ANY = "any"
@@ -95,8 +95,8 @@ class ModelLookup:
         columns: list[sa.ColumnElement[Any]] = [path.id.label("id"), path.priority]
         is_any = path.id > sa.literal_column("0")
         part = sa.select(*columns).where(path.model_id == ref, path.after(is_any))
-        # Also compare the model's own model_id, because a stale grant must not lead to it, or hide
-        # others.
+        # Also compare the model's own model_id, because a grant with a stale one must not lead to
+        # its model, or hide others.
         conditions = [path.tables.models.c.model_id == ref]
         if lookup is Lookup.ACTIVE:
             conditions.append(path.tables.models.c.is_active == sa.true())
@@ -131,9 +131,9 @@ class Queries:
         self.insert = sa.insert(models)
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
-        #: Return the statement for a page and an actor with these paths to grants.
+        #: Returns the statement for a page and an actor with these paths to grants.
         self.page = lru_cache(_KEPT)(self._page)
-        #: Return the statements of a summary, like those of a page.
+        #: Returns the statements for a summary, given the same arguments.
         self.facets = lru_cache(_KEPT)(self._facets)
         self.deletions = [
             sa.delete(table).where(row_id == sa.bindparam("row_id"))
@@ -141,7 +141,7 @@ class Queries:
         ]
 
     def _facets(self, key: QueryKey, groups: GroupPaths) -> dict[tuple[str, ...], sa.Select[Any]]:
-        """Return a statement for the facets of these names; its rows are values and a count."""
+        """Return statements by the facets that they count. Their rows are values and a count."""
         return {
             ("by_category", "by_provider"): self._count_models(key, groups),
             ("by_ability",): self._count_abilities(key, groups),
@@ -172,7 +172,7 @@ class Queries:
         return sa.select(*columns).where(of_model, to_actor).with_for_update(read=True)
 
     def _reachable(self) -> sa.Select[Any]:
-        """Return the active models with a key that a ``model_id`` leads to."""
+        """Return the statement for active models with an API key that a ``model_id`` leads to."""
         models = self._tables.models
         parts = (
             sa.select(each.id.label("id"), models.c.model_id, each.priority)
@@ -203,8 +203,8 @@ class Queries:
         models = self._tables.models
         parts = [self._part(each, key) for each in self._paths(key, group_paths)]
         union = sa.union_all(*parts).subquery()
-        # In no index's order. Otherwise PostgreSQL would merge the parts, and for each choose the
-        # index whose first row is the cheapest to reach, instead of the one that has it as a range.
+        # The sum is in no index's order. Otherwise PostgreSQL would merge sorted parts, and choose
+        # each part's index by the cost of its first row, not the index that has it as a range.
         row_id = (union.c.id + sa.literal_column("0")).label("id")
         merged = sa.select(
             row_id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)
@@ -240,7 +240,7 @@ class Queries:
         return sa.select(part.order_by(*in_order(key, value, path.id)).limit(_LIMIT).subquery())
 
     def _count_models(self, key: QueryKey, groups: GroupPaths) -> sa.Select[Any]:
-        """Count within the covering indexes, which hold these values."""
+        """Count by values that the covering indexes hold, so that no rows are read."""
         models = self._tables.models.c
         union = self._visible(key, groups, models.category, models.model_provider)
         values = (union.c.category, union.c.model_provider)
@@ -299,7 +299,7 @@ def representation_columns(access: AccessConditions) -> list[sa.ColumnElement[An
 
 
 def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
-    """Return the columns that a call of a model needs."""
+    """Return the columns that a call to a model needs."""
     models = access.tables.models.c
     credential = (models.ciphertext, models.key_id, models.credential_updated_at)
     return [

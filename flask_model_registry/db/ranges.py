@@ -2,9 +2,8 @@
 
 PostgreSQL chooses a plan by how many rows it expects. It only knows the average size of groups, and
 nothing about a new table. If it expects fewer rows than the limit, it reads and sorts all of them,
-and these may be a million; if it expects very many, it compiles the statement, which takes longer
-than running it. So the condition gives it nothing to estimate: it has no statistics about
-comparisons of rows.
+which may be a million. If it expects very many, it compiles the statement, which takes longer than
+running it. So the condition compares whole rows, about which PostgreSQL has no statistics.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Range(FunctionElement[Any]):
         is_beyond: The condition that the second column is greater, or less, than a value.
     """
 
-    inherit_cache = True  # not a Boolean: SQLite and MariaDB would use no index
+    inherit_cache = True  # no Boolean type, because SQLite and MariaDB would then use no index
 
     def __init__(self, is_own: sa.ColumnElement[bool], is_beyond: sa.ColumnElement[bool]) -> None:
         super().__init__(is_own, is_beyond)
@@ -48,7 +47,7 @@ def _compared_rows(element: Range, compiler: SQLCompiler, **options: Any) -> str
         for each in (pair.left, pair.right)
     )
     if isinstance(is_own.right, sa.BindParameter):
-        own = f"(SELECT {own})"  # otherwise it has statistics for the upper end
+        own = f"(SELECT {own})"  # otherwise PostgreSQL has statistics for the upper end
     beyond, end = (">", "<=") if is_beyond.operator is operator.gt else ("<", ">=")
     return f"({first}, {second}) {beyond} ({own}, {place}) AND {first} {end} {own}"
 

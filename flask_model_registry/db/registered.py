@@ -42,7 +42,7 @@ class Registered:
         return value
 
 
-# So that no query of the host, and no dump of an object, loads an encrypted API key.
+# Not mapped, so that no query of the host, and no dump of an object, loads an encrypted API key.
 SEALED = ["uuid", "ciphertext", "key_id"]
 
 
@@ -63,7 +63,7 @@ def _refusal(row: Registered) -> ConfigError:
     )
 
 
-# On the plain class, because a listener for the classes of one host would keep that host for ever.
+# On the plain class, because a listener on one host's classes would keep that host in memory.
 @sa.event.listens_for(Registered, "before_insert", propagate=True)
 @sa.event.listens_for(Registered, "before_delete", propagate=True)
 def _refuse(_mapper: Any, _connection: Any, row: Registered) -> None:

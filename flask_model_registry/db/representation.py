@@ -24,7 +24,6 @@ ACCESS_FLAGS: Mapping[str, Action] = {
     "can_edit": Action.EDIT,
     "can_delete": Action.DELETE,
 }
-# Times are kept in UTC.
 _STRINGS = {str}
 _OBJECTS = {"parameters", "info"}
 
@@ -79,7 +78,7 @@ def to_dict(values: Iterable[Any]) -> ModelRepresentation:
 
 
 def changed_columns(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that differ; JSON objects as text, because in Python 1 equals true."""
+    """Return the columns that differ. Compares JSON objects as text, because 1 equals True."""
     changed = {}
     for name, value in new.items():
         former = old[name]
@@ -87,7 +86,7 @@ def changed_columns(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str,
             former, value = (json.dumps(each, sort_keys=True) for each in (former, value))
         if value != former:
             changed[name] = new[name]
-    # A row that has no text for searches gets one with the first change.
+    # A row without search_text gets one with its next change, but not by itself.
     return {} if changed.keys() == {"search_text"} else changed
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .declare import Tables
 
-# False while a failure rolls back the whole transaction.
+# False while any failure would roll back the whole transaction.
 needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
 _ENFORCED = "model_registry_foreign_keys"
 INSERTED = "model_registry_user_inserted"  # the trigger that is made last
@@ -65,8 +65,8 @@ class HostSession:
 def savepoint(connection: sa.Connection) -> AbstractContextManager[None]:
     """Keep everything that the block writes, or nothing if it fails.
 
-    This is a savepoint, unless a failure rolls back the whole transaction. Enter the block
-    immediately, because on SQLite the lock is already taken.
+    This is a savepoint, unless a failure would roll back the whole transaction. Enter the block
+    immediately, because on SQLite this call already takes the lock.
     """
     # SQLite has no FOR UPDATE: writers wait for this lock before they look at a row. The sqlite3
     # module also opens no transaction for a SAVEPOINT, so its release would commit.
@@ -115,7 +115,7 @@ def user_missing(connection: sa.Connection, tables: Tables, key: Any) -> bool:
 
 def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool]:
     """Return whether a connection has the triggers, and whether the tables for them exist."""
-    # Users in another file are not looked for.
+    # Don't look for the users' table if it is in another file.
     users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
     # As plain strings, because for SQLAlchemy's own type the driver looks for an adapter first.
     names = (INSERTED, str(users.name), str(tables.models.name))
@@ -152,7 +152,7 @@ class Blob(sa.types.TypeDecorator[bytes]):
 
     impl = sa.LargeBinary
     cache_ok = True
-    # By this and its repr, Alembic writes sa.LargeBinary(): it imports no types but SQLAlchemy's.
+    # With this and the repr, Alembic writes sa.LargeBinary(). Its scripts import SQLAlchemy only.
     __module__ = sa.LargeBinary.__module__
     # SQLAlchemy 2.0.35 would make one at run time, which cannot be pickled.
     comparator_factory = sa.types.TypeDecorator.Comparator

@@ -1,6 +1,6 @@
 """The sorting of a list in SQL, so that all databases have the same order.
 
-A page begins after a pair of values, what the list is sorted by and the id, so neither is NULL.
+A page begins after a pair of values, the sort value and the id, so neither may be NULL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Folded(FunctionElement[str]):
-    """Text in lower case, which is compared character by character.
+    """Lower-case text that is compared character by character.
 
     Beyond ASCII, only MariaDB ignores case, because its columns have such a collation.
     """
@@ -44,7 +44,7 @@ def _lower_in_c(element: _Folded, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class _Earliest(FunctionElement[Any]):
-    """A time before all others: MariaDB knows none before it."""
+    """A time before all others. It is the earliest that MariaDB supports."""
 
     name = "earliest"
     type = UtcDateTime
@@ -67,18 +67,18 @@ def sorted_by(tables: Tables, key: QueryKey) -> sa.ColumnElement[Any]:
 
 
 def sort_value(tables: Tables, key: QueryKey, *, is_grouped: bool = False) -> sa.ColumnElement[Any]:
-    """Return a value to sort the models by; for several rows of one model, that of any row."""
+    """Return a value to sort models by. If the rows of a model are grouped, any row's will do."""
     value = _comparable(sorted_by(tables, key))
     return sa.func.max(value) if is_grouped else value
 
 
 def in_order(key: QueryKey, *columns: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
-    """Return columns to order by, in the direction that is asked for."""
+    """Return columns to order by, in the direction that the key asks for."""
     return [each.desc() if key.descending else each.asc() for each in columns]
 
 
 def is_after(tables: Tables, key: QueryKey) -> sa.ColumnElement[bool]:
-    """Return the condition that a model comes after the one that a page begins after."""
+    """Return the condition that a model comes after the last model of the previous page."""
     if not key.is_after:
         return sa.true()
     models, value = tables.models, sort_value(tables, key)

@@ -1,4 +1,4 @@
-"""SQLite for several writers at once, for hosts that ask for it."""
+"""Set up SQLite for several writers at once, if the host asks for it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import sqlalchemy as sa
 
 
 def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
-    """Have an engine's transactions wait for each other, and foreign keys enforced.
+    """Make an engine's transactions wait for each other, and enforce foreign keys.
 
-    Call it once, before the engine connects. It affects all that the app does on this engine. Each
-    transaction begins with ``BEGIN IMMEDIATE``, so that none fails when it writes after a read.
-    Other programs can read the last commit meanwhile (WAL). On other databases it does nothing.
+    Call it once, before the engine connects. It affects everything that the app does with this
+    engine. Each transaction begins with ``BEGIN IMMEDIATE``, so that none fails when it writes
+    after a read. Meanwhile, other programs can read the last commit (WAL). On other databases, the
+    function does nothing.
 
     Args:
         busy_timeout: Seconds to wait for another transaction to end.
@@ -24,7 +25,7 @@ def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
         return
 
     def set_up(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.isolation_level = None  # so that the driver begins no transaction by itself
         cursor = connection.cursor()
         milliseconds = round(busy_timeout * 1000)
         for pragma in (f"busy_timeout={milliseconds}", "journal_mode=WAL", "foreign_keys=ON"):

@@ -3,10 +3,11 @@
 PostgreSQL and MariaDB follow the foreign keys. On SQLite these do not cascade, and are off unless
 the app switches them on. So the registry follows deletions there, in three ways:
 
-- Listeners on the users' class follow those of the ORM.
+- Listeners on the users' class follow deletions by the ORM.
 - A trigger on the users' table, which comes and goes with the registry's tables, follows others.
-- Temporary triggers, on each connection that the registry uses and in no schema, follow what that
-  trigger misses, such as ``INSERT OR REPLACE``, and everything if the tables came from a migration.
+- Temporary triggers on each connection that the registry uses follow what that trigger misses, such
+  as ``INSERT OR REPLACE``. If the tables came from a migration, which has no trigger, they follow
+  everything. They are not part of the schema.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
 
     def before_delete(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
         if mapper.primary_key[0] is not tables.user_key:
-            return  # its class has its own table and keys, which own nothing here
+            return  # the class has a table and keys of its own, so its users own nothing here
         if connection.dialect.name != "sqlite" or not sa.inspect(connection).has_table(
             tables.models.name, tables.models.schema
         ):
@@ -97,9 +98,10 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
 def _follow_replacements(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
-    """Handle, on each database, a user who is replaced by a new one with the same key in one flush.
+    """Handle, on every database, a user whom one flush replaces by a new one with the same key.
 
-    SQLAlchemy makes an UPDATE of the two, which no foreign key and no trigger follows.
+    SQLAlchemy combines the DELETE and the INSERT into an UPDATE, which no foreign key and no
+    trigger follows.
     """
 
     def before_insert(mapper: sa.orm.Mapper[Any], connection: sa.Connection, user: object) -> None:
@@ -131,7 +133,7 @@ def _refuse_inheritance(
         if (
             connection.dialect.name != "sqlite"
             or mapper.primary_key[0] is not tables.user_key  # with keys of its own
-            or trigger_state(connection, tables)[0]  # by a trigger
+            or trigger_state(connection, tables)[0]  # a trigger has done it
             or not sa.inspect(connection).has_table(tables.models.name, tables.models.schema)
         ):
             return
@@ -190,7 +192,7 @@ class Departures:
     def follow(self, connection: sa.Connection) -> None:
         """Make temporary triggers on this connection to SQLite, if they don't exist.
 
-        They vanish when the transaction that made them is rolled back, and with the users' table.
+        They vanish if the transaction that made them is rolled back, or the users' table dropped.
         """
         if self._tables.models.schema is not None:  # triggers only reach tables of the same file
             if not enforces_foreign_keys(connection):
@@ -233,7 +235,7 @@ def _of_deletion(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_he
 def _of_change(tables: Tables, dialect: sa.Dialect) -> str:
     """Refuse to change the primary key of a user who owns rows, as a foreign key would."""
     old, new = (_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
-    # By UPDATE OR REPLACE, or after a deletion that no trigger followed, the new one may have some.
+    # The new key may have rows too, after UPDATE OR REPLACE or a deletion that no trigger followed.
     has_any = sa.or_(
         *(sa.exists().where((each == old) | (each == new)) for each in _columns_of_users(tables))
     )

@@ -1,4 +1,4 @@
-"""The host's users, named by their primary keys as strings."""
+"""Find the host's users by their primary keys, or by strings that clients send for them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 
-_MOST_DIGITS = 1000  # the digits of PostgreSQL; other databases have fewer
+_MOST_DIGITS = 1000  # PostgreSQL's limit; other databases have lower ones
 
 
 def _decimal(text: str) -> Decimal:
-    """Return a number that a column can hold, because drivers write out all digits."""
+    """Parse a decimal, but refuse one that is too large, because drivers write out all digits."""
     number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         raise ValueError("no decimal column holds this")
@@ -61,7 +61,7 @@ class Person:
 
 
 def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
-    """Return the key of a user, as the database has it.
+    """Return a user's primary key, as the database stores it.
 
     Raises:
         NotFoundError: There is no such user.
@@ -76,10 +76,10 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
 
 
 def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
-    """Return the primary key with exactly this text, as databases may ignore case or blanks."""
+    """Return the primary key that is exactly this text. Databases may ignore case or blanks."""
     text = person.text
     for column_type, read in _ways_to_compare(column.type):
-        # With a type, because PostgreSQL compares a number or a date with no text.
+        # With a type, because PostgreSQL doesn't compare numbers or dates with text.
         key = sa.bindparam("key", type_=column_type)
         statement = sa.select(column).where(sa.type_coerce(column, column_type) == key)
         try:
@@ -97,9 +97,9 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
 def _ways_to_compare(
     column_type: sa.types.TypeEngine[Any],
 ) -> list[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
-    """Return types for a column, each with a function that makes a key, the likeliest first.
+    """Return types to compare a column as, each with a function that turns a string into a key.
 
-    The function gets a string. The host's own type may only accept what it returns itself, such as
+    The likeliest comes first. The host's own type may only accept what it returns itself, such as
     UUIDs for bytes, dates for integers, or objects of the host's classes. The type that it is
     stored as comes last.
     """

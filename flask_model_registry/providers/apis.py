@@ -19,8 +19,8 @@ _TOKEN = 2048  # characters
 class ListApi:
     """How an API lists its models.
 
-    The URLs of the list and of calls have the same root, so that a connection test that finds the
-    list says whether calls will work.
+    The URLs of the list and of calls have the same root. So if a connection test finds the list,
+    calls to this base URL will work too.
 
     Attributes:
         path: The path of the list, after the root.
@@ -179,7 +179,7 @@ DIALECTS: Mapping[str, ListApi] = {
         cursor="next_page_token",
         after="page_token",
     ),
-    "together": ListApi(),  # its name is public; a bare array is accepted for all
+    "together": ListApi(),  # kept because its name is public; page() takes bare arrays anyway
     "ollama": ListApi("/api/tags", known="(.*)/v1", api="/v1", items="models", name="name"),
 }
 

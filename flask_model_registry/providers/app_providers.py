@@ -29,7 +29,7 @@ _ALIKE = 0.75  # difflib's ratio; a lower one would suggest names that have litt
 
 
 class Catalogue(dict[str, Provider]):
-    """The known providers by id; the host's own replace known ones with the same id."""
+    """The known providers by id. A host's provider replaces a built-in one with the same id."""
 
     def __init__(self, providers: Sequence[Provider] = ()) -> None:
         for provider in providers:
@@ -141,7 +141,7 @@ class Providers:
         elif problem := self.problem(base_url):
             own = self.catalogue[provider].base_url
             if own:
-                problem += f" Left out, it is {own}."
+                problem += f" If left out, it is {own}."
             elif "?api-version=" in base_url:
                 problem += " For an Azure URL, choose the provider azure-openai."
             yield "base_url", problem
@@ -152,7 +152,7 @@ class Providers:
         if kind not in self.catalogue[provider].kinds:
             yield "model_provider", f"Takes no secret of the kind {kind}."
         elif base_url is not None:
-            yield "base_url", f"Must be null for the kind {kind}, whose settings say where."
+            yield "base_url", f"Must be null for the kind {kind}, whose settings decide it."
 
     def base_url_of(self, pasted: str, provider: str) -> str:
         """Return the base URL that a pasted URL stands for, at this provider."""
@@ -198,7 +198,7 @@ class Providers:
         return provider.base_url
 
     def key_origin(self, model: Mapping[Any, Any]) -> str:
-        """Return the origin that an API key may be sent to, or the provider without a base URL."""
+        """Return the origin that an API key may be sent to, or the provider if there is no URL."""
         if model["base_url"] is None:
             return f"provider:{model['model_provider']}"
         try:
@@ -218,7 +218,7 @@ class Providers:
 
     def is_moved(self, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
         """Return whether the API key would go to another provider or origin than before."""
-        # A stored name may have become an alias since.
+        # A stored name may have become an alias meanwhile.
         before, after = (self.catalogue.canonical(each["model_provider"]) for each in (old, new))
         return before != after or self.key_origin(old) != self.key_origin(new)
 

@@ -84,7 +84,7 @@ def parse_base_url(text: str) -> ParsedUrl:
     if not 1 <= port <= 65_535:
         raise BadAddressError("The port must be from 1 to 65535.")
     if any(segment in {".", ".."} for segment in match["path"].split("/")):
-        raise BadAddressError("The path must not hold '.' or '..'.")
+        raise BadAddressError("The path must not contain '.' or '..'.")
     return ParsedUrl(match["scheme"], host, port)
 
 

@@ -70,7 +70,7 @@ class _Api:
 
 @dataclass(frozen=True)
 class Call:
-    """A call, and its variant if the server refuses the parameter that limits the tokens.
+    """A call to a model. It has a variant for servers that refuse the limit of tokens.
 
     Attributes:
         members: The members of a response; a working model fills one of them.
@@ -87,7 +87,7 @@ class Call:
         return json.dumps(self.body).encode()
 
     def with_other_limit(self, status: int, body: bytes) -> Call | None:
-        """Return the call with the other parameter, if the response refuses this one."""
+        """Return the call with the other parameter for the limit, if the response refuses this."""
         used = [name for name in _LIMITS if name in self.body]
         error = body[:LOOKED_AT]
         names = any(name.encode() in error for name in _LIMITS)
@@ -127,9 +127,9 @@ class Call:
 def call_of(
     provider: Provider, listing: ListApi, base_url: str, model: CalledModel, *, api_key: str
 ) -> Call:
-    """Return the call of a model at a base URL; ``can_call`` must be true.
+    """Return the call to a model at a base URL, for which ``can_call`` must be true.
 
-    If the path of a base URL isn't known, calls go under it, like those of OpenAI's clients.
+    If the path of the base URL isn't known, this adds OpenAI's path to it, as its clients do.
     """
     root = listing.root(base_url)
     apis = _APIS.get(provider.dialect or "", _OPENAI)
@@ -139,7 +139,7 @@ def call_of(
     keyed = DIALECTS[provider.dialect or "openai"] if root is not None else DIALECTS["openai"]
     api = apis[model.category]
     name = quote(model.model_name.removeprefix("models/"), safe="")  # part of some paths
-    # The headers of a credential are among those of the list, and replace the API's own.
+    # The list's headers include those of a credential, which replace the API's own.
     headers = {**keyed.headers(api_key), **listing.more, "Content-Type": "application/json"}
     url = home + api.path.format(name)
     return Call(url, headers, api.body(model), api.members, model.model_name)
@@ -153,7 +153,7 @@ def can_call(provider: Provider, category: str) -> bool:
 
 
 def _allowed(model: CalledModel) -> dict[str, Any]:
-    """Return the parameters that a call sends; servers written in Go read names in any case."""
+    """Return the registered parameters, except ours. Servers in Go ignore the case of names."""
     given = model.parameters.items()
     return {name: value for name, value in given if name.casefold() not in _OURS}
 
@@ -179,7 +179,7 @@ def _rerank(model: CalledModel) -> dict[str, Any]:
 
 
 def _renamed(model: CalledModel, **names: str) -> dict[str, Any]:
-    """Return the registered parameters that an API has under these names."""
+    """Return registered parameters under the names that an API has for them."""
     given = model.parameters
     return {new: given[old] for old, new in names.items() if old in given}
 

@@ -191,7 +191,7 @@ PROVIDERS = (
              categories=_TEXT, keys_url="https://dash.cloudflare.com/profile/api-tokens"),
     Provider("databricks", "Databricks", None, categories=_TEXT, list_is_complete=False),
     Provider("snowflake", "Snowflake Cortex", None, ("snowflake-cortex",), list_is_complete=False),
-    # The regions of a provider have API keys of their own, so that each is a provider.
+    # Each region of these has API keys of its own, so it is a provider of its own.
     Provider("dashscope", "Alibaba Cloud DashScope, China",
              "https://dashscope.aliyuncs.com/compatible-mode/v1", ("qwen", "tongyi", "aliyun"),
              categories=_TEXT, list_is_complete=False,
@@ -312,7 +312,9 @@ def _check_list_api(api: ListApi) -> None:
             "and not of headers that the HTTP client sets"
         )
     if not all(map(_VISIBLE.fullmatch, headers.values())) or not _LIST_PATH.fullmatch(api.path):
-        raise ConfigError("the path of a ListApi must begin with /, and all of it be visible ASCII")
+        raise ConfigError(
+            "the path of a ListApi must begin with /; its path and headers must be visible ASCII"
+        )
     try:
         re.compile(api.version)
     except re.error:

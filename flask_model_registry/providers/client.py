@@ -41,8 +41,8 @@ _MEANINGS = {
     405: "no_list",
     501: "no_list",
 }
-# How servers say with 400 that they refuse a key: Gemini, xAI, and a LiteLLM proxy, which without
-# a database knows one key.
+# How servers refuse an API key with 400: Gemini, xAI, and a LiteLLM proxy without a database, which
+# only knows one key.
 _REFUSED_KEY = re.compile(
     rb"API_KEY_INVALID|invalid_api_key|no_db_connection|auth_error|token_not_found"
     rb"|(?:incorrect|invalid|wrong|malformed) api[ _-]?key|api[ _-]?key (?:is )?(?:not |in)valid",
@@ -107,7 +107,7 @@ class ProviderClient:
         *,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> ConnectionResult:
-        """Test whether the provider lists a model for this API key, sent with these headers."""
+        """Test whether the provider, asked with this API key and these headers, lists a model."""
         try:
             with ClearedFrames():
                 address = self._address(provider, base_url)
@@ -134,7 +134,7 @@ class ProviderClient:
     ) -> ConnectionResult:
         """Test a model by calling it once, with a few tokens, which the provider may bill.
 
-        Two requests at most: the second only if the first was refused for a parameter.
+        If the server refuses a parameter, this sends a second request without it, but no more.
         """
         try:
             with ClearedFrames():
@@ -220,7 +220,7 @@ class ProviderClient:
         if result is None:
             raise _refusal(*response)
         latency_ms = self._latency_ms(begun)
-        # A provider's own server calls no model without an API key. A user's server may.
+        # A provider's own server runs no model without an API key. A user's server may.
         own = known.base_url and parse_base_url(known.base_url).origin
         is_checked = known.needs_key and own == parse_base_url(address).origin
         return ConnectionResult(result, latency_ms, True if is_checked else None)

@@ -47,7 +47,7 @@ class Destination:
     """The only server a client calls, and the API key for it.
 
     Attributes:
-        alias: The URL to show where the endpoint must stay unknown.
+        alias: A stand-in URL for code that must not learn the endpoint.
     """
 
     endpoint: ParsedUrl
@@ -78,7 +78,7 @@ class Destination:
         )
 
     def _headers(self, raw: RawHeaders, environ: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the headers with the model's API key and no other, and none of the environment."""
+        """Return headers with only the model's API key, and without those of the environment."""
         key = self.api_key.reveal().encode()
         foreign = _of_environment(environ)
         sent = [(b"Host", self.endpoint.netloc.encode())]
@@ -86,7 +86,7 @@ class Destination:
         for name, value in raw:
             lower = name.decode("ascii", "replace").lower()
             if lower in _CREDENTIALS and value != key and not value.endswith(b" " + key):
-                # Every server with an API like OpenAI's or Anthropic's reads this one.
+                # Every server with an API like OpenAI's or Anthropic's reads Authorization.
                 replaced = name if lower == "authorization" else replaced or name
             elif lower not in {"host", "proxy-authorization"} and (
                 lower in _PROTOCOL or (lower, value.decode("utf-8", "replace")) not in foreign

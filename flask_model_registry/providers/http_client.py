@@ -139,7 +139,7 @@ class _SyncBackend(httpcore.NetworkBackend):
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    """The same, without blocking the event loop."""
+    """Like :class:`_SyncBackend`, but without blocking the event loop."""
 
     def __init__(self, transport: Transport, behind_proxy: str | None) -> None:
         self._transport = transport
@@ -166,19 +166,20 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
 
 @contextmanager
 def _errors_as(library: Any) -> Iterator[None]:
-    """Raise the errors that SDKs expect. They quote nothing, as servers may repeat a request."""
+    """Raise the errors that SDKs expect, without quotes, because servers may repeat a request."""
     try:
         yield
     except UpstreamError:
-        # Refused, filtered, unknown and forbidden hosts look alike, or users could map a network.
+        # Refused, filtered, unknown and forbidden hosts look alike, so that users can't scan a
+        # network.
         raise library.ConnectError(_UNREACHABLE) from UpstreamError("unreachable", _UNREACHABLE)
     except httpcore.ConnectError:
         raise library.ConnectError(_TLS) from UpstreamError("tls_error", _TLS)
     except _FAILURES as error:
         name = type(error).__name__
-        raise getattr(library, name)(f"The call of the model failed: {name}.") from None
+        raise getattr(library, name)(f"The call to the model failed: {name}.") from None
     except ssl.SSLError:
-        raise library.ReadError("The call of the model failed: the TLS connection broke.") from None
+        raise library.ReadError("The call to the model failed: the TLS connection broke.") from None
 
 
 class _Transport:
@@ -300,7 +301,7 @@ class _SyncClient:
 
 
 class _AsyncClient:
-    """The same, asynchronous."""
+    """Like :class:`_SyncClient`, but asynchronous."""
 
     async def send(self, request: Any, **options: Any) -> Any:
         try:
@@ -323,5 +324,5 @@ _OURS: dict[str, type] = {
 
 @cache
 def _class(library: Any, name: str) -> Any:
-    """Return a subclass of the library's class, because SDKs check that."""
+    """Return a subclass of the library's class, because SDKs check for that class."""
     return type(name, (_OURS[name], getattr(library, name)), {})

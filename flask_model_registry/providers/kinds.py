@@ -40,7 +40,7 @@ class Kind:
 #: The error for a missing API key.
 REQUIRED_KEY = "Required. If the server needs no API key, send any string, such as none."
 _PLACE_FORMAT = (_PLACE, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
-#: The only kinds there are. None of these can make a server use its own identity, or read a file.
+#: The only kinds. With none of them can users make a server use its own identity, or read a file.
 KINDS: Mapping[str, Kind] = {
     "key": Kind(
         {"api_key": True, "headers": False},
@@ -61,12 +61,12 @@ KINDS: Mapping[str, Kind] = {
 
 
 def secret_problems(kind: str, secret: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield a field and a message for each part that a secret of a kind lacks, or can't have."""
+    """Yield a field and a message for each part that is missing, or that the kind doesn't have."""
     yield from _problems(kind, KINDS[kind].secrets, secret)
 
 
 def settings_problems(kind: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield a field and a message for each setting that a kind lacks, or can't have."""
+    """Yield a field and a message for each setting that is missing, invalid or not of the kind."""
     yield from _problems(kind, KINDS[kind].settings, settings)
     for name, (pattern, message) in KINDS[kind].formats.items():
         value = settings.get(name)

@@ -52,7 +52,7 @@ def base_url_of(pasted: str, provider: Provider) -> str:
 def _ascii(host: str) -> str:
     """Return a host name in ASCII, if browsers and Python agree on it.
 
-    Python has IDNA 2003, which maps "ß" and others to another host name than browsers do.
+    Python implements IDNA 2003, which maps "ß" and some others differently than browsers do.
     """
     name = _NAME.fullmatch(host)
     if name is None or host.isascii() or not is_normalized("NFKC", host):
@@ -75,9 +75,9 @@ def _without_call(path: str, dialect: str | None) -> str:
 
 
 def _completed(origin: str, path: str, provider: Provider) -> str:
-    """Return a base URL, completed with its provider's path, unless the dialect has a root."""
+    """Return a base URL with its provider's path, unless ``ListApi.completed`` will add that."""
     if DIALECTS[provider.dialect or "openai"].api:
-        return origin + path  # which has a root
+        return origin + path
     own = provider.base_url
     if not own:
         is_local = provider.dialect is not None and not provider.needs_key

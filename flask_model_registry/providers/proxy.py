@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ProxiedTransport(Transport):
     """Fetches through a proxy, but directly from hosts that the operator allows by name or address.
 
-    Only https goes through the proxy, so that it learns the host and nothing else.
+    Only https goes through the proxy, so that the proxy learns the host and nothing else.
 
     Args:
         proxy: Its URL, which may hold a password.
@@ -54,7 +54,7 @@ class ProxiedTransport(Transport):
 
 
 class _ToProxy(httpcore.NetworkBackend):
-    """Connects to the proxy, unless this machine knows the host behind it as internal."""
+    """Connects to the proxy, unless this machine knows that the target host is internal."""
 
     def __init__(self, transport: Transport, backend: Any, host: str) -> None:
         self._transport = transport
@@ -63,7 +63,7 @@ class _ToProxy(httpcore.NetworkBackend):
 
     def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
         limits = self._backend.limits
-        # Behind a proxy, a machine may wait long for a name that its own DNS doesn't know.
+        # A machine behind a proxy may wait a long time for names that its own DNS doesn't know.
         if self._transport.backend(limits.left / 2).forbids(self._host, port):
             raise UpstreamError("unreachable")
         try:

@@ -1,4 +1,4 @@
-"""Requests to checked IP addresses only, with limits of time and size."""
+"""Requests to checked IP addresses only, with limits on time and size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _LOOK_UPS = 32  # at once
 #: How many IP addresses of a name are tried, because a DNS response may hold thousands.
 MOST_ADDRESSES = 8
 _PACE = 1.0  # seconds
-# Some servers refuse an API key with 400; the other statuses may be about the model.
+# The statuses whose bodies are read. Some servers refuse an API key with 400. Other errors may be
+# about the model.
 _READ = {"GET": {200, 400}, "POST": {200, 400, 403, 404, 422}}
 
 
@@ -48,7 +49,7 @@ class Network:
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a host, by this machine's look-up."""
+    """Return the IP addresses that this machine finds for a host."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -61,7 +62,7 @@ def system_network() -> Network:
 class Transport:
     """A client for requests to hosts that the policy allows.
 
-    It looks a name up once, checks all of its IP addresses, and connects to one of the first 8. It
+    It looks up a name once, checks all of its IP addresses, and connects to one of the first 8. It
     follows no redirects, and uses no proxies, netrc, cookies or compression.
 
     Args:
@@ -85,7 +86,7 @@ class Transport:
         """Return the status of the response and, if that is 200 or 400, its body.
 
         Args:
-            deadline: The end of several fetches together; default: that of one.
+            deadline: When several fetches must have ended. Default: a full timeout for this one.
 
         Raises:
             UpstreamError: No server responds, or its response is not valid.
@@ -130,14 +131,14 @@ class Transport:
             raise
 
     def backend(self, timeout: float) -> _Backend:
-        """Return a backend that connects to checked IP addresses within so many seconds."""
+        """Return a backend that connects to checked IP addresses within ``timeout`` seconds."""
         limits = _Limits(self._network.clock, self._network.clock() + timeout)
         return _Backend(self._policy, self._look_up, limits)
 
     def _look_up(self, host: str, port: int, limits: _Limits) -> Sequence[str]:
         """Look a host up in a thread, because a look-up has no timeout."""
-        # Not a SimpleQueue, because gevent replaces the class, but not one that was imported
-        # before.
+        # Not a SimpleQueue, because gevent replaces that class, but not in modules that have
+        # imported it already.
         found: Queue[Sequence[str]] = Queue()
 
         def ask() -> None:
@@ -195,7 +196,7 @@ class Transport:
 
 
 class _Limits:
-    """The time and the bytes that are left of one fetch."""
+    """The time and the bytes that are left for one fetch."""
 
     def __init__(self, clock: Callable[[], float], end: float) -> None:
         self._clock = clock
@@ -241,7 +242,7 @@ class _Backend(httpcore.NetworkBackend):
         return self.limited(self.connect(host, port))
 
     def limited(self, inner: httpcore.NetworkStream) -> httpcore.NetworkStream:
-        """Return a stream with limits of time and size."""
+        """Return a stream with limits on time and size."""
         return _Stream(inner, self.limits)
 
     def connect(self, host: str, port: int) -> httpcore.NetworkStream:
@@ -267,13 +268,13 @@ class _Backend(httpcore.NetworkBackend):
         return ()
 
     def forbids(self, host: str, port: int) -> bool:
-        """Return whether one of a host's addresses, as far as known here, isn't allowed."""
+        """Return whether this machine finds an address for the host that isn't allowed."""
         addresses = self._look_up(host, port, self.limits)
         return not all(self._policy.permits(host, ip_address(each)) for each in addresses)
 
 
 class _Stream(httpcore.NetworkStream):
-    """A stream with limits of time and size."""
+    """A stream with limits on time and size."""
 
     def __init__(self, inner: httpcore.NetworkStream, limits: _Limits) -> None:
         self._inner = inner

@@ -1,6 +1,6 @@
 """Marshmallow schemas of requests and responses, and :func:`load`, which loads all data.
 
-In your own schemas, nest the class, not its name, because Marshmallow's registry has none of them.
+In your own schemas, nest the class, not its name, because these aren't in Marshmallow's registry.
 
     >>> from marshmallow import Schema, fields
     >>> from flask_model_registry.schemas import ModelRepresentation
@@ -61,8 +61,8 @@ def parse_json(body: bytes) -> Any:
     """Parse JSON (RFC 8259), and refuse JSON that parsers read in different ways.
 
     Raises:
-        MalformedRequestError: Not UTF-8, not JSON, a name given twice, NaN or Infinity, or nested
-            too deeply.
+        MalformedRequestError: The body isn't UTF-8 or JSON, gives a name twice, contains NaN or
+            Infinity, or is nested too deeply.
     """
     try:
         return json.loads(
@@ -72,7 +72,7 @@ def parse_json(body: bytes) -> Any:
         pass  # the frames hold the body
     finally:
         del body
-    raise MalformedRequestError("Send one JSON value in UTF-8, each name once.")
+    raise MalformedRequestError("Send one JSON value in UTF-8, without duplicate names.")
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 def load(schema: marshmallow.Schema, given: Any) -> Any:
-    """Load data by a schema, and empty the data if it is a dict.
+    """Load data with a schema, and empty the data if it is a dict.
 
     Users mix up fields, so any field may hold an API key. Marshmallow's own error holds the data,
     so error reports would show the API key.

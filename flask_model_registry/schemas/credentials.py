@@ -44,7 +44,7 @@ class Moment(fields.AwareDateTime):
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         moment = value if isinstance(value, datetime) else None
         if moment is None:
-            # Marshmallow reads more, and each version of it and of Python something else.
+            # Marshmallow reads other formats too, which depend on its version and Python's.
             if isinstance(value, str):
                 if not _RFC_3339.fullmatch(value):
                     raise ValidationError("Must be a time such as 2030-01-31T12:00:00Z.")
@@ -215,7 +215,7 @@ class TestedModel(StrictSchema):
         load_default="llm",
         validate=OneOf(
             CALLED,
-            error="Must be llm, embedding or rerank. Calls of others cost too much for a test.",
+            error="Must be llm, embedding or rerank. Calls to others cost too much for a test.",
         ),
         metadata=about("What the model is for, which decides how a `billed_call` calls it."),
     )

@@ -14,7 +14,7 @@ _OF_CALLS = ModelParameters().fields
 
 
 class Parameters(Growing):
-    """The parameters that each call of a model sends, and facts about the model."""
+    """The parameters sent with each call to a model, and facts about the model."""
 
     parameters = fields.Dict(required=True, metadata=_OF_CALLS["parameters"].metadata)
     info = fields.Dict(required=True, metadata=_OF_CALLS["info"].metadata)

@@ -18,7 +18,7 @@ from .limits import LONGEST_SEARCH_TEXT, MODEL_ID
 
 TEXT = Regexp(
     LINES,
-    error="Must not hold control or invisible formatting characters.",
+    error="Must not contain control or invisible formatting characters.",
 )
 ONE_LINE = Regexp(
     LINE,
@@ -91,8 +91,8 @@ ABOUT_BASE_URL = about("`https://host[:port][/path]`. If null, the provider's ow
 ABOUT_KEY = about("Write-only: never returned. If the server needs no API key, send any string.")
 
 
-# Characters that stand for others in a search. The wildcards of LIKE are replaced with characters
-# that no text has after NFKC.
+# Characters that a search replaces with others. The wildcards of LIKE become characters that no
+# text has after NFKC.
 NOT_SEARCHED = {ord("\u0131"): "i", ord("%"): "\ufe6a", ord("_"): "\ufe4d"}
 
 
@@ -163,7 +163,7 @@ class StringList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no
             self._length(value)
         items: list[Any] = super()._deserialize(value, *args, **options)
         if len({*items}) < len(items):
-            raise ValidationError("Must not hold duplicates.")
+            raise ValidationError("Must not contain duplicates.")
         return items
 
 

@@ -29,13 +29,13 @@ SORTS = ("id", "model_id", "model_provider", "updated_at", "tested_at")
 _TEXT = re.compile(rf"[^{UNSAFE}]{{0,255}}")
 TIMES = frozenset({"updated_at", "tested_at"})
 _RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
-_FIRST_YEAR = 1000  # that MariaDB has
+_FIRST_YEAR = 1000  # the first that MariaDB supports
 # The parameters that hold the words of a search.
 WORDS = tuple(f"word_{number}" for number in range(MOST_WORDS))
 # The filters that are a condition on a model.
 CONDITIONS = ("model_id", "category", "model_provider", "is_active", "ability")
-# A type, or the pattern of a string, because drivers refuse other values or treat them differently;
-# and the message of an error.
+# The type of each filter, or the pattern of a string, and the message of an error. Drivers refuse
+# other values, or treat them differently.
 _ASCII = re.compile("[ -~]{0,255}"), "Must be a string of up to 255 ASCII characters."
 _KINDS: Mapping[str, tuple[Any, str]] = {
     "model_id": (MODEL_ID, "Must be a valid model_id."),
@@ -270,7 +270,7 @@ class ModelFilter(StrictSchema):
     def _as_filters(self, query: dict[str, Any], **_options: Any) -> Filters:
         query["is_active"] = _BOOLEANS.get(query["is_active"])
         query["owned"] = _BOOLEANS.get(query.get("owned"))
-        sort = query.pop("sort", "id")  # a ListQuery has it, and "after" too
+        sort = query.pop("sort", "id")  # only a ListQuery has "sort" and "after"
         if "after" in query:
             query["after"], query["after_value"] = read_cursor(query["after"], sort)
         return Filters(sort=sort.removeprefix("-"), descending=sort[0] == "-", **query)

@@ -39,7 +39,7 @@ _SECRET = "Is not encrypted, so it can't hold API keys, passwords or tokens."  #
 
 
 class JsonObject(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 has no arguments
-    """A JSON object, loaded as a copy, or as ``None`` if it is empty, as the tables have it.
+    """A JSON object, loaded as a copy, or as ``None`` if it is empty, as the tables store it.
 
     Its errors quote neither its values nor unknown names.
     """
@@ -77,7 +77,7 @@ def _folded(name: str) -> str:
 
 
 def _check(value: Any, level: int) -> None:
-    """Check a value and all that it holds."""
+    """Check a value and everything in it."""
     if isinstance(value, (dict, list, tuple)):
         if level > MOST_LEVELS:
             raise ValidationError(_TOO_DEEP)
@@ -93,7 +93,7 @@ def _check(value: Any, level: int) -> None:
 def _check_names(value: dict[Any, Any]) -> None:
     if not all(isinstance(name, str) and _TEXT.match(name) for name in value):
         raise ValidationError(_NOT_JSON)
-    # Objects are allowed, because the schema of a tool has one there.
+    # Objects are allowed, because the schema of a tool may have one under such a name.
     secrets = (each for name, each in value.items() if _folded(name) in SECRETS)
     if any(isinstance(each, (str, list, tuple)) for each in secrets):
         raise ValidationError(_SECRET)

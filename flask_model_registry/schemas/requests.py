@@ -102,7 +102,7 @@ class NewModel(StrictSchema):
 
 
 class ModelUpdate(NewModel):
-    """A change of a model: all fields but the API key, or some of them with ``partial=True``."""
+    """A change to a model: all fields except the API key, or only some with ``partial=True``."""
 
     api_key = ApiKey(
         allow_none=True,
@@ -122,7 +122,7 @@ class ModelUpdate(NewModel):
 
 
 class ModelParameters(StrictSchema):
-    """The parameters that each call of a model sends, and facts about the model."""
+    """The parameters sent with each call to a model, and facts about the model."""
 
     parameters = parameters_field(required=True)
     info = info_field(required=True)
@@ -152,7 +152,7 @@ class ConnectionTest(ProviderCredentials):
 
 
 def billed_call_field() -> JsonBoolean:
-    """Return the field that asks for a call in place of a list."""
+    """Return the field that asks for a call to the model instead of a list of models."""
     return JsonBoolean(
         load_default=False,
         metadata=about(

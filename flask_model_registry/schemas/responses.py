@@ -27,7 +27,7 @@ def _as_sent(name: str) -> dict[str, Any]:
 
 
 class Growing(Schema):
-    """The shape of a response. It may get more fields, which clients must ignore."""
+    """Base class of the schemas of responses. They may get more fields, which clients ignore."""
 
     class Meta(Schema.Meta):  # noqa: D106
         unknown = EXCLUDE

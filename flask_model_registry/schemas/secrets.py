@@ -48,7 +48,7 @@ _MEMBERS = {
 
 def is_header(name: str) -> bool:
     """Return whether a header may be sent in addition to the API key."""
-    lower = name.lower().replace("_", "-")  # because WSGI servers treat both alike
+    lower = name.lower().replace("_", "-")  # because WSGI servers treat _ and - alike
     is_refused = lower in _REFUSED_HEADERS or lower.startswith(_REFUSED_PREFIXES)
     return _TOKEN.fullmatch(name) is not None and not is_refused
 
@@ -73,7 +73,7 @@ class SecretHeaders(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 ha
             headers = {name: self._hidden(name, each) for name, each in value.items()}
         finally:
             del value
-        if len({name.lower() for name in headers}) < len(headers):  # null for one of them too
+        if len({name.lower() for name in headers}) < len(headers):  # even if one of them is null
             raise ValidationError(_HEADERS)
         check_headers({name: each for name, each in headers.items() if each is not None})
         return headers
@@ -214,7 +214,7 @@ class NewSecret(AccountSecretFields):
 
 
 def check_reference_is_alone(secret: dict[str, Any]) -> None:
-    """Check that there is a reference or parts of a secret, and not both.
+    """Check that a reference isn't given together with parts of a secret.
 
     Raises:
         marshmallow.ValidationError: There are both.
@@ -224,7 +224,7 @@ def check_reference_is_alone(secret: dict[str, Any]) -> None:
 
 
 class AccountSecretChange(StrictSchema):
-    """A change of a secret (RFC 7396): omitted fields stay, and null removes what may be absent."""
+    """A change to a secret (RFC 7396): omitted fields stay, and null removes optional ones."""
 
     api_key = ApiKey(load_only=True, validate=API_KEY, metadata=ABOUT_KEY)
     headers = SecretHeaders(

@@ -107,7 +107,7 @@ class AccountCredentials:
 
         Raises:
             ValidationError: The provider or origin changes without the whole secret, or the
-                ``secret_source`` returns none for a new reference.
+                ``secret_source`` returns no secret for a new reference.
             CredentialInUseError: The provider or origin changes, but some of the models are at
                 another path.
             ForbiddenError: A model is shared with everyone, and the actor may not share.
@@ -273,7 +273,7 @@ class AccountCredentials:
         return new
 
     def _check_reference(self, row: Mapping[Any, Any], fields: Mapping[str, Any]) -> None:
-        """Ask the host about a reference before a lock is held, because that may take long."""
+        """Ask the host about a reference. Do so before taking a lock, because it may be slow."""
         if "reference" in fields:
             self._secrets.secret_source.check(row, fields["reference"])
 
@@ -295,8 +295,8 @@ class AccountCredentials:
         statement = sa.select(*self._columns).where(is_theirs)
         row = connection.execute(statement).mappings().first()
         if lock and row is not None:
-            # Other users must not wait for its lock, as they would on MariaDB, because that reveals
-            # it.
+            # Only now, because on MariaDB other users would wait for the lock too, which reveals
+            # that the credential exists.
             row = connection.execute(statement.with_for_update()).mappings().first()
         if row is None:
             raise NotFoundError

@@ -52,7 +52,7 @@ class AccountModels:
         """
         is_shared = self._models.c.is_shared == sa.true()
         shared = sa.select(self._models.c.id).where(self._uses(locked), is_shared)
-        # A locking read, because on MariaDB a plain one misses what was attached or shared since.
+        # A locking read, because on MariaDB a plain one misses models attached or shared meanwhile.
         if locked.connection.execute(shared.with_for_update(read=True)).first():
             check_shared_key(actor)
 
@@ -71,7 +71,7 @@ class AccountModels:
             moved: Whether the provider or the origin changes.
 
         Raises:
-            CredentialInUseError: It changes, but some models are at their own path.
+            CredentialInUseError: The provider or origin changes, but some models have another path.
         """
         models = self.lock(actor, locked)
         elsewhere = [each.row for each in models if each.row["base_url"] != locked.row["base_url"]]
@@ -87,7 +87,7 @@ class AccountModels:
 
         Their tags stay, because nothing that the models show has changed.
         """
-        # All, because a test that is running may have written its result meanwhile.
+        # For all models, because a running test may have written its result meanwhile.
         change = sa.update(self._models).where(self._uses(locked))
         locked.connection.execute(change, UNTESTED)
 

@@ -84,10 +84,11 @@ class AccountSecret:
 
     @classmethod
     def of(cls, document: Secret, kind: str) -> AccountSecret:
-        """Return the secret of a kind in a decrypted document.
+        """Return the secret that a decrypted document holds.
 
         Raises:
-            UnreadableCredentialError: The document isn't such a secret, or has a refused header.
+            UnreadableCredentialError: The document isn't a secret of this kind, or it has a header
+                that isn't allowed.
         """
         parts: dict[str, Any] = {}
         with suppress(ValueError, TypeError, RecursionError):  # the frames hold the text
@@ -141,8 +142,8 @@ def with_credential(
 ) -> dict[Any, Any]:
     """Return a model's row with the credential that it uses, if its owner still has the credential.
 
-    The model's own API key comes first, because 0.1.0 may run alongside this version: it sets API
-    keys and doesn't know credentials.
+    The model's own API key comes first. Version 0.1.0 may run alongside this one, and sets API keys
+    without knowing credentials.
     """
     if row["ciphertext"] is not None:
         return {**row, "credential_id": None}

@@ -47,7 +47,7 @@ class Attachments:
         self._new_uuid = new_uuid
 
     def attach(self, actor: Actor, target: ModelRef, credential_id: int) -> None:
-        """Have the actor's model use the actor's credential instead of an API key of its own.
+        """Make the actor's model use the actor's credential instead of an API key of its own.
 
         Raises:
             NotFoundError: The model isn't found, or the actor has no such credential.
@@ -84,7 +84,7 @@ class Attachments:
         with self._rows.lock_model(actor, ModelRef(fields["from_model"]), Action.SHARE) as locked:
             if locked.row["credential_id"] is not None:
                 raise ConflictError("The model already uses a credential.")
-            # Not in the order of locks, but no other transaction can see the new credential.
+            # The locks are in the wrong order, but no other transaction can see the new credential.
             credential = self._accounts.insert_for(locked, fields)
             given = self._use(locked, credential)
         self._accounts.send(signals.credential_created, actor, credential)
@@ -99,8 +99,9 @@ class Attachments:
         Raises:
             NotFoundError: The actor has no such credential.
             ValidationError: A model isn't valid, or its origin isn't the credential's.
-            ForbiddenError: One is to be shared with everyone, and the actor may not.
-            ModelIdTakenError: The actor, or the shared models, have one of the ``model_id``s.
+            ForbiddenError: A model is to be shared with everyone, and the actor may not share.
+            ModelIdTakenError: One of the actor's models, or a shared one, already has such a
+                ``model_id``.
         """
         with self._accounts.lock(actor, target) as locked:
             rows = self._rows_of(actor, locked.row, models)

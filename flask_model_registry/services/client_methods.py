@@ -1,4 +1,4 @@
-"""Which methods a resolved model has for clients, by the API of its provider and its secret."""
+"""Which client methods a resolved model supports, given its provider's API and its secret."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_CLOUDS = {
 
 
 def require(model: ResolvedModel, method: str) -> None:
-    """Check that a model has a method, because not every model has all.
+    """Check that a model supports a client method.
 
     Raises:
         UnsupportedClientError: It lacks the method; the message names those that it has.

@@ -77,7 +77,7 @@ def for_litellm(model: ResolvedModel) -> dict[str, Any]:
             f"LiteLLM would use {diverting[0]} from the environment instead of the stored access "
             "key; unset it, or call the model with boto3_kwargs()"
         )
-    # Chats name the route too, because LiteLLM takes some names for another route.
+    # For chats, name the route too, because LiteLLM would choose another route for some models.
     route = "bedrock/converse" if model.category == "llm" else "bedrock"
     token = model.secrets.get("session_token")
     return {

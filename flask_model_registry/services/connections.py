@@ -1,4 +1,4 @@
-"""Test models, saved or not. No database connection is held while a provider is asked."""
+"""Test models, saved or not. No database connection is held while a test waits for a provider."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class SavedTest:
 class ConnectionService:
     """The connection tests of one registry in one process.
 
-    Each occupies a thread of the server until the provider responds or the timeout ends. So there
-    is a limit for all users together, which one user alone can't reach.
+    Each test occupies a thread of the server until the provider responds or the timeout ends. So
+    there is a limit for all users together, which one user alone can't reach.
 
     Args:
         concurrency: How many tests a user may run at once. All users together may run one more.
@@ -96,7 +96,7 @@ class ConnectionService:
             billed: Whether to call the model once, instead of looking for it in a list.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
             ForbiddenError: The test needs permission to edit the model.
             InactiveModelError: The model is switched off.
             UnreadableCredentialError: The API key is missing or can't be decrypted.
@@ -120,7 +120,7 @@ class ConnectionService:
         """Ask the provider of a model which models it serves, with the stored secret.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
             ForbiddenError: The actor may not edit the model.
             RegistryError: The same errors as for a test.
         """
@@ -187,7 +187,7 @@ class ConnectionService:
         category = row["category"]
         if category not in CALLED:
             raise ConflictError(
-                f"Calls of {category} models cost too much and take too long for a test. Test the "
+                f"Calls to {category} models cost too much and take too long for a test. Test the "
                 "model without billed_call."
             )
         if not self._client.can_call(row["model_provider"], category):

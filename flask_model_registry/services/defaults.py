@@ -120,7 +120,7 @@ class Defaults:
         locked.connection.execute(sa.delete(self._tables.defaults).filter_by(**own))
 
     def clear_invisible(self, locked: LockedModel) -> None:
-        """Remove the defaults with this model of users who no longer see it."""
+        """Remove this model from the defaults of users who no longer see it."""
         if locked.row["is_shared"]:
             return
         row_id, connection = locked.row["id"], locked.connection

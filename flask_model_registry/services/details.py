@@ -42,7 +42,7 @@ class Details:
         """Return the parameters and the info of a model, and the model.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
         """
         row = self._rows.find_model(self._queries.one, actor, ref)._mapping
         return parameters_to_dict(row), Model(to_dict(row.values()), row["version"])
@@ -51,7 +51,7 @@ class Details:
         """Return the details of one model.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
         """
         row = self._rows.find_model(self._queries.one, actor, ref)._mapping
         return self._shown(actor, [row])[0]

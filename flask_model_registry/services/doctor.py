@@ -106,7 +106,7 @@ def _left_behind(connection: sa.Connection, tables: Tables) -> Iterator[Finding]
     for what, user in users.items():
         if not _has(connection, user.table):
             continue
-        is_gone = user.is_not(None) & orphans(tables)(user)  # groups have grants, too
+        is_gone = user.is_not(None) & orphans(tables)(user)  # NULL in grants to groups
         if count := connection.scalar(sa.select(sa.func.count()).where(is_gone)):
             yield Finding(
                 "error",
@@ -137,7 +137,7 @@ def _uuids(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _scripts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    # Of MySQL and MariaDB; Alembic doesn't compare charsets.
+    # Only MySQL and MariaDB have charsets, and Alembic doesn't compare them.
     columns = sa.inspect(connection).get_columns(tables.models.name, tables.models.schema)
     if any(
         getattr(each["type"], "charset", None) == "ascii" and each["name"] == "model_id"
@@ -207,7 +207,7 @@ def _stored(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 def _places(
     connection: sa.Connection, tables: Tables
 ) -> Iterator[tuple[str, str | None, int, int]]:
-    """Yield providers and base URLs, how many models each has, and the first of these.
+    """Yield each provider and base URL with the number of its models and the id of the first.
 
     Each model may have its own base URL, so this counts one batch of models at a time, and yields a
     base URL again if a later batch has it too.
@@ -220,7 +220,7 @@ def _places(
         .limit(_BATCH)
         .subquery()
     )
-    # Outside of the batch, or a database may join all models for each batch.
+    # Join outside of the batch. Otherwise a database may join all models for each batch.
     joined = some.outerjoin(credentials, credentials.c.id == some.c.credential_id)
     place = (some.c.model_provider, some.c.base_url, credentials.c.kind)
     first, end = sa.func.min(some.c.id), sa.func.max(some.c.id)

@@ -1,6 +1,6 @@
-"""The API keys of models. Each can only be decrypted for its own model and base URL.
+"""The encryption of API keys. Each can only be decrypted for its own model and base URL.
 
-The default is AES-256-GCM, which also authenticates the row, and the origin that the key may be
+The default is AES-256-GCM, which also authenticates the row, and the origin that the API key may be
 sent to.
 """
 
@@ -97,7 +97,7 @@ class AesGcmBox:
             raise ChangedError("it or its encryption key was changed, or it was moved") from None
         except UnicodeDecodeError:
             pass
-        raise FormatError("it holds no text")  # outside, as that error holds what was opened
+        raise FormatError("it holds no text")  # outside, because that error holds the bytes
 
 
 class CredentialService:
@@ -128,13 +128,13 @@ class CredentialService:
         """Return the columns that hold a new API key, or none, for the row."""
         if api_key is None:
             return {"ciphertext": None, "key_id": None}
-        # Before the driver sees the API key, because its errors and SQLAlchemy's show parameters.
+        # Encrypt before the driver gets parameters, because its errors and SQLAlchemy's show them.
         key_id = self.key_id
         context = self._context(row, key_id)
         outer = sys.exc_info()[1]
         try:
             ciphertext = self._secret_box.seal(api_key.reveal(), context)
-        except BaseException as error:  # the host's own box may hold the key
+        except BaseException as error:  # frames of the host's own box may hold the API key
             clear_frames(error, outer)
             raise
         return {"ciphertext": ciphertext, "key_id": key_id}
@@ -172,8 +172,7 @@ class CredentialService:
         if is_logged:
             _log_reason(row, kind)
         raise UnreadableCredentialError(
-            f"The stored API key can't be decrypted: {problem}. Put that back, or set a new API "
-            "key."
+            f"The stored API key can't be decrypted: {problem}. Undo that, or set a new API key."
         )
 
     def reseal(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
@@ -198,7 +197,7 @@ class CredentialService:
             UnreadableCredentialError: The secret is missing, can't be decrypted or isn't valid, or
                 the ``secret_source`` returns none.
         """
-        # Inline, because each call of a model passes here.
+        # Inline, because this runs for each call to a model.
         if not (
             type(row["parameters"]) in _OBJECT
             and type(row["info"]) in _OBJECT
@@ -268,8 +267,8 @@ class CredentialService:
         return AccountSecret.of(document, row["credential"]["kind"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:
-        # With the encryption key's id, so that a row with another id can't be decrypted.
-        # Rotation would skip such a row, and removing its encryption key would lose it.
+        # With the encryption key's id, so that a row whose key_id was changed can't be decrypted.
+        # Otherwise rotation could skip such a row, and removing its encryption key would lose it.
         return f"{row['uuid']} {key_id} {self._providers.key_origin(row)}"
 
 

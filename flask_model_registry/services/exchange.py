@@ -1,4 +1,4 @@
-"""Models and credentials from lines of JSON, as an export writes them."""
+"""Import models and credentials from lines of JSON, as an export writes them."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Import:
     Commits nothing.
 
     Args:
-        owner: The primary key of the user who gets all, as a string; by default, each line names
-            its owner.
+        owner: The primary key, as a string, of the user who gets everything. By default, each line
+            names its owner.
         on_conflict: What to do if the owner has a model with this ``model_id``, or a credential
             with this name: ``error``, ``skip``, or ``update`` it as ``PUT`` does.
     """
@@ -110,7 +110,7 @@ class Import:
             act = of_line(line, about)
             return ImportResult(number, act, *about)
         except UnavailableError:
-            raise  # the same owner for all lines
+            raise  # the other lines would fail too
         except RegistryError as error:
             return ImportResult(number, "fail", ": ".join([*about, str(error)]))
 
@@ -216,7 +216,7 @@ class Import:
                 return "skip"
             raise
         except ValidationError as error:
-            # For several models, this is about the first; the credential doesn't know which.
+            # register() takes several models, so it names the fields of this one "models.0.…".
             raise ValidationError(
                 [(field.removeprefix("models.0."), problem) for field, problem in error.errors]
             ) from None
@@ -273,13 +273,13 @@ class Import:
         return providers.is_moved(own, {"model_provider": provider, "base_url": base_url})
 
     def _has_key(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:
-        """Return whether this key is the stored one, for the same base URL."""
+        """Return whether the line's API key is the stored one, for the same base URL."""
         if fields.get("api_key") is None or self._is_moved(own, fields):
             return False
         if own["credential_id"] is not None:
             own = with_credential(self._services.rows, own)
             if own.get("credential") and own["credential"]["reference"] is not None:
-                return False  # it isn't stored, and locks may be held
+                return False  # don't ask the secret_source, because locks may be held
         try:
             return bool(self._services.keys.credentials.open(own) == fields["api_key"])
         except UnreadableCredentialError:

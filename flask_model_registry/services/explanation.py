@@ -1,4 +1,4 @@
-"""Why a reference leads a user to a model, or why it doesn't."""
+"""Explain why a reference does or doesn't lead a user to a model."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Explanation:
 
     Attributes:
         ref: The reference to explain.
-        id: The model it leads to, or ``None``.
+        id: The id of the model that it leads to, or ``None``.
         model_id: The ``model_id`` of the model.
         owner: The owner's primary key, as a string.
-        relations: Why the user sees it: owner, shared with everyone, granted to the user,
+        relations: Why the user sees the model: owner, shared with everyone, granted to the user,
             granted to a group of the user.
         actions: What the user may do: use, edit, delete, share.
         base_url: The URL that calls would go to.
@@ -83,12 +83,12 @@ class Explainer:
         self._models = rows.queries.access.tables.models.c
 
     def explain(self, actor: Actor, ref: int | str) -> Explanation:
-        """Return why the reference leads the actor to a model, or why it doesn't."""
+        """Return why the reference does or doesn't lead the actor to a model."""
         try:
             row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
         except NotFoundError:
             return Explanation(ref, problems=(self._not_visible(ref),))
-        except ConfigError as error:  # of the encryption keys
+        except ConfigError as error:  # about the encryption keys
             return Explanation(ref, problems=(str(error),))
         if row["credential_id"] is not None:
             row = with_credential(self._rows, row)

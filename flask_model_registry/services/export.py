@@ -35,17 +35,17 @@ _CREDENTIAL = "name model_provider base_url kind settings".split()
 
 @dataclass(frozen=True)
 class ExportLine:
-    """A model or credential in text, and the problem with what it leaves out."""
+    """A model or credential as a line of text, and the problem if something is left out."""
 
     text: Hidden[str]
     problem: str | None = None
 
 
 class _Written:
-    """The owner and name of each credential that has a line, in a temporary file of SQLite's.
+    """The owner and name of each credential that has a line, in a temporary SQLite database.
 
-    There may be more than fit in memory, and what a model names must be the name in the line,
-    even if the credential has another one by now.
+    There may be more than fit in memory. A model must name its credential as the credential's line
+    does, even if the credential has been renamed meanwhile.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Export:
         )
 
     def _created_since(self, model: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
-        """Return the line of a model's credential, if that was created after those lines.
+        """Return the row of a model's credential, if it was created after those of the lines.
 
         Nothing is locked, so that users may create credentials while this runs.
         """
@@ -178,7 +178,7 @@ class Export:
 
 
 def has_another_base_url(services: Services, row: Mapping[Any, Any]) -> bool:
-    """Return whether calls go to the URL of a provider that only this app has."""
+    """Return whether calls go to a provider's base URL that only this app has."""
     catalogue = services.providers.catalogue
     provider = catalogue.canonical(row["model_provider"])
     own = catalogue[provider].base_url

@@ -53,7 +53,7 @@ class Grants:
                 self._users.check_recipient(key["user_id"], locked.row["owner_id"])
             else:
                 self._users.check_group(key["group_name"], locked.row["owner_id"])
-            # Only for the response, because on MariaDB this may not see a write of a moment ago.
+            # Only for the response, because on MariaDB this may miss a very recent write.
             known = sa.select(self._tables.grants.c.id).filter_by(**key)
             is_new = locked.connection.execute(known).first() is None
             values = {**rights, "model_id": locked.row["model_id"]}
@@ -84,7 +84,7 @@ class Grants:
     def _key_of_grant(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         try:
             return self._key(locked, grantee)
-        except NotFoundError:  # the same as for a user who exists, or owners learn who exists
+        except NotFoundError:  # the same error, so that owners don't learn which users exist
             raise NotFoundError("There is no such grant.") from None
 
     def _key(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:

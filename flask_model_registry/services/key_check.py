@@ -97,7 +97,7 @@ class EncryptionKeys:
             key_id = connection.scalar(self._next, {"last": key_id})
 
     def counts(self, connection: sa.Connection) -> list[KeyCount]:
-        """Return all encryption keys, the configured ones first; reads all encrypted rows."""
+        """Count the API keys of each encryption key, configured ones first. Reads all such rows."""
         counts: Counter[str | None] = Counter()
         for table in self.sealed_tables:
             key_id = table.c.key_id

@@ -44,8 +44,8 @@ def keep_test(
 def _has_settings(rows: Rows, connection: sa.Connection, model: Mapping[Any, Any]) -> bool:
     """Return whether the credential of a locked model has the settings that were tested.
 
-    A change of these forgets the tests of all models, after it has locked them. So it either is
-    seen here, or comes later.
+    A change of the settings also clears the tests of the credential's models, which waits for their
+    locks. So the change is either seen here, or clears this test later.
     """
     tested = model.get("credential")
     if tested is None:

@@ -1,4 +1,4 @@
-"""Create, read, change and delete models; the caller's transaction commits."""
+"""Create, read, change and delete models. The caller commits the transaction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .resolved_model import ResolvedModel
     from .rows import ModelRef, Rows
 
-# The columns that are set from a request's field unchanged.
+# The columns that are copied unchanged from a request's fields.
 _PLAIN = (
     "model_id category model_name base_url temperature dimension abilities description is_active "
     "parameters info"
@@ -164,7 +164,7 @@ class ModelService:
         if row["credential_id"] is not None:
             row = with_credential(self._rows, row)
         model = self._credentials.resolved(row)
-        if signals.resolved.receivers:  # few apps have one, and each call of a model passes here
+        if signals.resolved.receivers:  # few apps have one, and this runs for each call to a model
             self._rows.send_signal(signals.resolved, actor, row)
         return model
 
@@ -219,7 +219,7 @@ class ModelService:
         changed: dict[str, Any] = {}
         sealed = self._credentials.seal(new, api_key)
         if sealed["ciphertext"] != locked.row["ciphertext"]:
-            # Always with the key id, because rotation may run meanwhile where nothing is locked.
+            # Also the key id if unchanged, because without row locks a rotation may run meanwhile.
             changed |= sealed
         if locked.row["credential_id"] is not None:
             changed["credential_id"] = None
@@ -295,7 +295,7 @@ class ModelService:
             moments["credential_updated_at"] = moments["updated_at"]
         locked = locked.write({**changed, **moments})
         if "abilities" in changed:
-            if isinstance(old["abilities"], UnreadableList):  # its rows may be any
+            if isinstance(old["abilities"], UnreadableList):  # nor do we know the abilities' rows
                 connection.execute(self._queries.deletions[0], {"row_id": old["id"]})
             self.write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()

@@ -1,4 +1,4 @@
-"""Who owns a model: giving one away, and what happens when a user leaves."""
+"""Transfer models to other users, and transfer or delete what a user leaves behind."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ class Ownership:
 
         Raises:
             NotFoundError: The new owner is not active.
-            ModelIdTakenError: The new owner has a model with the ``model_id`` of one of them.
-            CredentialNameTakenError: The same for credentials.
+            ModelIdTakenError: The new owner already uses the ``model_id`` of one of the models.
+            CredentialNameTakenError: The new owner already uses the name of one of the credentials.
             ValidationError: The new owner is the user, or something is to be kept without a new
                 owner.
         """

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Library = Literal["httpx", "httpx2"]
 
-# The only origin that LiteLLM gets; the guarded client alone knows the server behind it. Calls
-# that LiteLLM makes with its own HTTP client go nowhere: no such host exists (RFC 6761).
+# The origin that LiteLLM gets instead of the real one, which only the guarded client knows. Calls
+# that LiteLLM makes with its own HTTP client fail, because no such host exists (RFC 6761).
 _ALIAS = "https://only-for-the-guarded-client.invalid"
 # The end of a base URL that OpenAI's clients need. The providers' own clients add it themselves.
 _ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/openai)?\Z")
@@ -26,7 +26,7 @@ _ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/o
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model with all that a call needs.
+    """A model with everything that a call needs.
 
     Attributes:
         model_name: The provider's name for the model.
@@ -75,15 +75,15 @@ class ResolvedModel:
     def http_client(self, library: Library | None = None, *, proxy: str | None = None) -> Any:
         """Return an HTTP client that calls this model's server and no other.
 
-        For ``http_client=`` of the SDKs, or ``transport=`` of httpx's clients. Each connection is
-        checked as a connection test is: https to a public address, unless
+        Pass it as ``http_client=`` to the SDKs, or as ``transport=`` to httpx's clients. It checks
+        each connection like a connection test: it must be https to a public address, unless
         ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client follows no redirects, keeps no
         cookies, and takes no proxy, ``.netrc``, API key or header from the environment. It sends
         no API key but this model's. Closing the SDK's client closes it. Threads may share it.
 
         Args:
             library: Which library's ``Client`` to return, ``httpx`` or ``httpx2``. Default: httpx2
-                where it is installed, which openai 3 and anthropic 2 take; older ones take httpx.
+                if it is installed. openai 3 and anthropic 2 take httpx2, older versions httpx.
             proxy: The URL of an HTTP proxy to call through. The proxy looks the host up itself, so
                 it must refuse internal addresses. The addresses that this machine finds for the
                 host are checked first.
@@ -91,7 +91,7 @@ class ResolvedModel:
         Raises:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
-            BlockedAddressError: The base URL of a changed copy isn't allowed.
+            BlockedAddressError: This is a changed copy, whose base URL isn't allowed.
             UnsupportedClientError: Its credential is of the kind ``aws`` or ``google``. Such calls
                 only go to a host of the cloud, and their clients sign them.
 
@@ -138,7 +138,7 @@ class ResolvedModel:
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
-        API key and base URL are always passed, or the SDK takes them from the environment.
+        They always include both, because otherwise the SDK takes them from the environment.
 
         Example:
             >>> [*registry.resolve("gpt-4o", user=alice).openai_kwargs()]
@@ -237,7 +237,7 @@ class ResolvedModel:
     def ollama_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``ollama.Client`` for this model.
 
-        The header is always passed, or the client sends the environment's ``OLLAMA_API_KEY``.
+        They always have an ``Authorization`` header, so that no ``OLLAMA_API_KEY`` replaces it.
 
         Raises:
             UnsupportedClientError: The dialect isn't ``ollama``.
@@ -256,8 +256,8 @@ class ResolvedModel:
     def llamaindex_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of LlamaIndex's ``OpenAILike`` for this model.
 
-        For a model of the category ``embedding``, they are for ``OpenAILikeEmbedding``. They have
-        the registered temperature or dimensions, and the parameters.
+        For a model of the category ``embedding``, they are for ``OpenAILikeEmbedding``. They
+        include the registered temperature or dimensions, and the parameters.
 
         Example:
             ``OpenAILike(**model.llamaindex_kwargs(), http_client=model.http_client("httpx"))``
@@ -290,8 +290,8 @@ class ResolvedModel:
                 uses its own HTTP client, and these calls fail.
 
         Example:
-            ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; with
-            ``**model.call_kwargs() | model.litellm_kwargs(client)``, with the parameters too
+            ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; to send the
+            parameters too, pass ``**model.call_kwargs() | model.litellm_kwargs(client)``
         """
         if self.kind != "key":
             return cloud_arguments.for_litellm(self)

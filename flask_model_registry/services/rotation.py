@@ -57,8 +57,8 @@ class _Sealed:
         what: The word for a row in messages.
         name: The column with its owner's name for it.
         bound: Returns the row that the value is encrypted for.
-        called: Returns the secret for a call, decrypted from the row.
-        more: Other columns that this needs.
+        called: Returns the row in the form from which a call gets its secret.
+        more: Other columns that ``called`` needs.
     """
 
     what: str
@@ -73,7 +73,7 @@ class _Sealed:
         return self.name.table.c
 
     def batch(self, size: int) -> sa.Select[Any]:
-        """Return the statement for some rows."""
+        """Return the statement for a batch of rows."""
         columns = self.columns
         return (
             sa.select(columns.id, self.name.label("name"), columns.owner_id, columns.uuid)
@@ -151,8 +151,8 @@ class Rotation:
         """Encrypt all API keys with the newest encryption key. Yield after each batch.
 
         It repeats until no more rows can be changed. The rows of a batch are changed in one
-        transaction, each only if it hasn't changed since it was read. A kill can only undo that
-        batch. The next pass finds what others write meanwhile.
+        transaction, each only if it hasn't changed since it was read. Killing the process can only
+        undo that batch. The next pass finds rows that others write meanwhile.
 
         Raises:
             ConfigError: The backend has no ``key_id``, or can't decrypt what it encrypts.
@@ -228,7 +228,7 @@ class Rotation:
                 if secret is not None:
                     columns = self._credentials.reseal(sealed.bound(row), secret)
                     changes.append((row, columns))
-        finally:  # even if a failing backend has encrypted some
+        finally:  # also write what was encrypted before the backend failed
             self._write(sealed, changes, progress)
 
     def _write(self, sealed: _Sealed, changes: Sequence[_Change], progress: Progress) -> None:
@@ -261,7 +261,7 @@ class Rotation:
     def _replace(
         sealed: _Sealed, changes: Sequence[_Change], connection: sa.Connection
     ) -> dict[int, bytes]:
-        """Change rows that are as they were read; return the present value of all."""
+        """Change the rows that are still as they were read. Return the present values of all."""
         parameters = [
             {"row_id": row["id"], "old": row["ciphertext"], **columns} for row, columns in changes
         ]

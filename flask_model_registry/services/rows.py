@@ -48,7 +48,7 @@ UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 @dataclass(frozen=True)
 class ModelRef:
-    """The model that a request is about.
+    """The model, or the credential, that a request is about.
 
     Attributes:
         check: Gets the entity tag of an object and the object's kind, and raises
@@ -93,7 +93,7 @@ class LockedModel:
         values = {**columns, "version": version + 1}
         if not _TESTED.isdisjoint(columns):
             values |= UNTESTED
-        # On a connection that commits by itself, the lock may be gone.
+        # Compare the version, because on a connection in autocommit the lock may be gone.
         sent = {**values, "row_id": self.row["id"], "the_version": version}
         if self.connection.execute(self.access.tables.change_of_model, sent).rowcount != 1:
             raise ConflictError("The model was changed at the same time. Fetch it and retry.")
@@ -156,7 +156,7 @@ class Rows:
     def engine(self) -> sa.Engine:
         """Return the engine of the database that holds the host's users."""
         bind = self.session.get_bind(clause=self._change)
-        engine: sa.Engine = bind.engine  # of a connection, too
+        engine: sa.Engine = bind.engine  # connections have one, too
         return engine
 
     def find_model(
@@ -168,10 +168,10 @@ class Rows:
     ) -> Any:
         """Return the row of the model that a reference leads the actor to.
 
-        A ``model_id`` passes over inactive models as long as it leads to an active one.
+        A ``model_id`` only leads to an inactive model if it doesn't lead to an active one.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
         """
         lookups = (None,) if kind_of_ref(ref) is int else (Lookup.ACTIVE, Lookup.ANY)
         connection = connection or self.connect()
@@ -188,13 +188,13 @@ class Rows:
         not hit another model when the first is switched off or given away.
 
         Raises:
-            NotFoundError: The actor sees no such model.
-            ConflictError: The ``model_id`` may mean several.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
+            ConflictError: The nearest of several models with this ``model_id`` is inactive.
         """
         visible = self.queries.visible
         if isinstance(ref, int):
             return self.find_model(visible, actor, ref, connection)
-        kind_of_ref(ref)  # or the model is gone
+        kind_of_ref(ref)  # raises NotFoundError if no model can have it
         row = _found(connection, visible, actor, ref, lookup=Lookup.ANY)
         if row is None:
             raise NotFoundError
@@ -211,12 +211,12 @@ class Rows:
     def write_transaction(
         self, user: Any = None, connection: sa.Connection | None = None
     ) -> Iterator[sa.Connection]:
-        """Write everything in the block, or nothing. The user will own what it writes.
+        """Write everything in the block, or nothing. ``user`` will own what the block writes.
 
         Raises:
             ConflictError: The database refused what the block wrote, or the user is gone.
         """
-        # This flushes; an error then is about the host's own changes.
+        # This flushes, and is outside the try because an error here is about the host's changes.
         connection = connection or self.connect(to_write=True)
         try:
             with savepoint(connection):
@@ -227,8 +227,8 @@ class Rows:
             if not breaks_a_constraint(error):
                 raise
             raise conflict_of(error, self._access.tables) from None
-        # The host may have loaded the changed row. Its own changes stay, and are refused at
-        # flush.
+        # The host may have loaded a row that has changed now. Rows that the host changed itself
+        # aren't expired, so that the flush refuses them.
         session = self.session()
         for row in session.identity_map.values():
             if isinstance(row, Registered):
@@ -243,14 +243,14 @@ class Rows:
         """Lock a model while the block writes. With ``shared``, others may hold a shared lock too.
 
         Raises:
-            NotFoundError: The actor sees no such model.
+            NotFoundError: The model doesn't exist, or the actor can't see it.
             ForbiddenError: The actor may see the model, but not do this.
-            ConflictError: The ``model_id`` may mean several models.
+            ConflictError: The nearest of several models with this ``model_id`` is inactive.
             PreconditionFailedError: It is not in the state that the actor expects.
         """
         connection = self.connect(to_write=True)
         # A user who cannot see the model does not wait for its lock, which would reveal it.
-        if shared:  # so it stays unchanged, and is chosen as for a call
+        if shared:  # the model itself doesn't change, so find it as a call does
             row = self.find_model(self.queries.visible, actor, target.ref, connection)
         else:
             row = self._model_to_change(connection, actor, target.ref)
@@ -322,7 +322,7 @@ def _found(
 
 
 def kind_of_ref(ref: int | str) -> type:
-    """Return ``int`` for an id, or ``str`` for a ``model_id``, if a model can have it."""
+    """Return ``int`` for an id or ``str`` for a ``model_id``, or raise if no model can have it."""
     if isinstance(ref, int) and not isinstance(ref, bool) and 0 < ref <= MAX_ID:
         return int
     if isinstance(ref, str) and MODEL_ID.fullmatch(ref):

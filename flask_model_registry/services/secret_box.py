@@ -1,4 +1,4 @@
-"""What the registry needs of an encryption backend, and the reasons why it can't decrypt."""
+"""The interface of an encryption backend, and the reasons why it can't decrypt something."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ChangedError(CannotOpenError):
 
 
 class FormatError(CannotOpenError):
-    """It isn't a blob of this format."""
+    """The blob isn't in the backend's format."""
 
 
-#: The reasons in the log. The text of another error is a host's, and left out.
+#: The reasons that the log names. It leaves out the texts of errors, which may be a host's.
 REASONS: Mapping[type[CannotOpenError], str] = {
     UnknownKeyError: "unknown-key",
     ChangedError: "changed-or-moved",
@@ -36,17 +36,17 @@ REASONS: Mapping[type[CannotOpenError], str] = {
 class SecretBox(Protocol):
     """The methods that the registry needs of an encryption backend.
 
-    Both methods may raise :exc:`UnavailableError`, such as when a server doesn't respond. Then
-    nothing is written, and requests return 503. The commands and ``registry.explain`` show its
-    text, so it must hold no part of a key. Any other exception is treated as a bug.
+    Both methods may raise :exc:`UnavailableError`, for example when a server doesn't respond. Then
+    nothing is written, and requests return 503. The commands and ``registry.explain`` show the
+    error's text, so it must contain no part of a key. Any other exception is treated as a bug.
 
-    ``seal`` gets the API key as its argument. Delete that before an exception leaves ``seal``,
-    because error reports show local variables.
+    ``seal`` gets the API key as an argument. Delete that variable before an exception leaves
+    ``seal``, because error reports show local variables.
 
     A backend may also have two attributes. ``key_id`` is the name of the encryption key that it
     encrypts with now. It is stored with each blob, and ``rotate-keys`` re-encrypts blobs that have
     another name. ``key_ids`` holds the names of all encryption keys that it can decrypt with. If
-    the backend has ``key_ids``, the key check reports any others in use.
+    the backend has ``key_ids``, the key check reports stored names that aren't among them.
 
     Example:
         >>> class Vault:
@@ -58,12 +58,12 @@ class SecretBox(Protocol):
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt, and bind the result to a context that is needed again to decrypt it."""
+        """Encrypt a text, so that decrypting it takes the same context."""
         ...
 
     def open(self, blob: bytes, context: str) -> str:
-        """Decrypt; raise :exc:`CannotOpenError` for anything but the right blob and context.
+        """Decrypt a blob, or raise :exc:`CannotOpenError` if the blob or the context is wrong.
 
-        Any other exception says nothing about the blob.
+        Any other exception means that the backend failed, not that the blob is wrong.
         """
         ...

@@ -43,7 +43,7 @@ class SecretSource:
     """The ``secret_source`` of a host app, if there is one.
 
     Args:
-        source: The host's function; asked each time that a secret is needed.
+        source: The host's function, which is called each time a secret is needed.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SecretSource:
         try:
             return AccountSecret.from_fields(credential["kind"], load(_WHOLE, given.reveal()))
         except ValidationError as error:
-            # An unknown name could be a secret in the wrong place.
+            # The name of an unknown field could be a secret in the wrong place.
             known = [each for each in error.errors if each[0].partition(".")[0] in _WHOLE.fields]
             problem = str(ValidationError(known)) if known else "it has unknown members"
         raise self._failed(f"returned a secret that isn't valid: {problem.rstrip('.')}")

@@ -1,6 +1,6 @@
-"""Whether columns of JSON hold what the registry wrote; SQL may have written something else.
+"""Check that JSON columns hold what the registry wrote, because SQL may write something else.
 
-Such a value is shown as empty. But no model is called with it, because the right value is unknown.
+Such a value is shown as empty. No model is called with it, because the right value is unknown.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Canary:
     def _in_base64(self) -> Iterator[str]:
         for offset in range(3):  # at each offset, base64 looks different
             encoded = base64.b64encode(b"-" * offset + self._random.encode()).decode().lower()
-            # Without the ends, which depend on the text beside the key.
+            # Without the ends, which depend on the text next to the key.
             inner = encoded[4 : len(encoded) // 4 * 4 - 4]
             for start in range(len(inner) - 11 + 1):
                 yield inner[start : start + 11]

@@ -42,8 +42,8 @@ _directions = pytest.mark.parametrize("requester", ["the first user asks", "the 
 class ModelRegistryConformance:
     """Tests that must pass in every app. Inherit from it, in a class named ``Test…``.
 
-    Write two fixtures for it: ``model_registry_app``, your app with its tables, and
-    ``model_registry_users``, two of its users: each a mapping of request headers, or an
+    Write two fixtures for it. ``model_registry_app`` returns your app with its tables.
+    ``model_registry_users`` returns two of its users, each as a mapping of request headers or as an
     ``app.test_client()`` that has logged in. The tests register models for both, and remove them.
 
     Attributes:
@@ -173,7 +173,7 @@ class ModelRegistryConformance:
     def test_a_model_of_another_user_is_in_no_list(
         self, model_registry_scene: Fixture, requester: str
     ) -> None:
-        """Another user's lists, counts and defaults don't contain it."""
+        """A user's lists, counts and defaults don't contain another user's model."""
         owner, other = _roles(model_registry_scene, requester)
         own = model_registry_scene.register(other, "own")
         before = lists_of(model_registry_scene, other)
@@ -230,7 +230,7 @@ def _let_in(fixture: Fixture) -> Iterator[str]:
 
 
 def _values(fixture: Fixture, model: Registered) -> dict[str, Any]:
-    """Return values for the variables in URLs that change nothing of the host's."""
+    """Return values for the variables in URLs, with which requests change no rows of the host."""
     return {
         "id": model.id,
         "model_id": model.model_id,

@@ -81,16 +81,16 @@ class Fixture:
         }
 
     def account(self, user_client: UserClient, name: str) -> int:
-        """Have a user make a credential; return its id."""
+        """Have a user create a credential, and return its id."""
         path = self.host.path("account_credentials")
         made: Any = user_client.expect(201, "POST", path, json=self.account_body(name)).json
         return int(made["id"])
 
     def choose(self, user_client: UserClient, *users: Any) -> str | None:
-        """Have a user choose a default, for a kind of work without a default so far.
+        """Have a user choose a default for a kind of work that has none yet.
 
         Returns:
-            Its URL; None if there is no such kind of work.
+            The URL of the default; None if each kind of work has one.
         """
         defaults = self.host.tables.defaults.c
         chosen = sa.select(defaults.config_type).where(defaults.user_id.in_(users))
@@ -114,7 +114,7 @@ class Fixture:
                 yield " ".join(map(_text, row))
 
     def remove(self) -> None:
-        """Delete all that the users have registered. Only receivers of the host's code run."""
+        """Delete all that the users have registered. Of the host's code, only receivers run."""
         with self.host.connected(commit=True) as connection:
             inspector = sa.inspect(connection)
             ours = sa.select(self.host.tables.models).where(self._is_ours())

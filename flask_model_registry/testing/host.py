@@ -78,10 +78,10 @@ class Host:
 
     @contextmanager
     def connected(self, *, commit: bool = False) -> Iterator[sa.Connection]:
-        """Connect like the registry, by the host's session, in an app context of its own."""
+        """Connect as the registry does, through the host's session, in a separate app context."""
         session = self.services.rows.session
         with self.app.app_context(), transaction(session, commit=commit):
-            # Not by `rows.connect()`, which checks the encryption keys.
+            # Not with `rows.connect()`, which checks the encryption keys.
             yield session.connection(bind_arguments={"clause": sa.update(self.tables.models)})
 
     @property

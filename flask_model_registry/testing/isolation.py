@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .user_client import UserClient
 
 _LISTS = {
-    # The newest first, or a new one would be on a later page.
+    # The newest first, because a new model could otherwise be on a later page.
     "models": (
         "?sort=-id",
         "?sort=-id&is_active=all",
@@ -64,7 +64,7 @@ def distinguishable(
         elif differing := _differing(response, before, after):
             names = ", ".join(differing)
             absent_is = describe(before)
-            yield f"{what} returned {describe(response)}, if nothing is there {absent_is}: {names}"
+            yield f"{what} returned {describe(response)}, but {absent_is} if missing: {names}"
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
@@ -93,7 +93,7 @@ def _path(fixture: Fixture, name: str, ref: tuple[int, str], own: Registered) ->
         model_id=ref[1],
         user=str(own.owner),
         group=fixture.prefix,
-        config_type="embedding",  # the models aren't, so nothing is chosen by mistake
+        config_type="embedding",  # the category of no model here, so this can't choose one
     )
 
 

@@ -38,8 +38,8 @@ class UserClient:
     def ask(self, method: str, path: str, **options: Any) -> TestResponse:
         """Send a request and return the response."""
         headers = {**self.headers, **self._csrf(), **options.pop("headers", {})}
-        # Like a server, not within a context that the host's fixtures hold open, because
-        # extensions there remember the user of the previous request.
+        # Like a server, in a new context. In one that the host's fixtures hold open, extensions
+        # would remember the user of the previous request.
         response: TestResponse = Context().run(
             self.client.open, path, method=method, headers=headers, **options
         )
@@ -73,7 +73,7 @@ class UserClient:
 
 def anonymous(host: Host) -> UserClient:
     """Return a client that has not logged in."""
-    # Not by `app.test_client()`: the host's class of clients may log in by itself.
+    # Not with `app.test_client()`, because the host's client class may log in by itself.
     client = FlaskClient(host.app, host.app.response_class)
     return UserClient("a client without a login", host, client)
 
@@ -102,7 +102,7 @@ def _user_client(name: str, host: Host, user: Any) -> UserClient:
         return UserClient(name, host, _apart(user))
     if not isinstance(user, Mapping):
         fail(f"{_TWO}, not {type(user).__name__}")
-    # Without cookies of its own, or the client would drop a header with cookies.
+    # Without cookies of its own, because the client would otherwise drop a Cookie header.
     client = FlaskClient(host.app, host.app.response_class, use_cookies=False)
     return UserClient(name, host, client, {**user})
 

@@ -61,10 +61,10 @@ class _Blueprint(PageBlueprint):
     """The blueprint of a registry in one app."""
 
     def register(self, app: App, options: dict[str, Any]) -> None:
-        """Register it, unless its URL has a variable twice, which Werkzeug calls a SyntaxError.
+        """Register the blueprint, and report a variable that Werkzeug would find twice in a URL.
 
         Raises:
-            ConfigError: A variable in the URL of a parent has the name of one of these.
+            ConfigError: A variable in a parent's URL has the same name as one of the registry's.
         """
         rules = "".join([_UNKNOWN, "<filename>", *(route.rule for route in ROUTES.values())])
         ours = _VARIABLE.findall(rules)
@@ -72,8 +72,8 @@ class _Blueprint(PageBlueprint):
         for name in _VARIABLE.findall(theirs):
             if name in ours:
                 raise ConfigError(
-                    f"the URL of the parent blueprint has the variable <{name}>, as the registry's "
-                    f"own URLs have; give it another name, such as <parent_{name}>"
+                    f"the URL of the parent blueprint has the variable <{name}>, which the "
+                    f"registry's own URLs use too; give it another name, such as <parent_{name}>"
                 )
         super().register(app, options)
 
@@ -130,7 +130,7 @@ def _add_rule(blueprint: Blueprint, rule: str, endpoint: str, function: Any) -> 
 
 @contextmanager
 def _rules_with_names(app: App) -> Iterator[None]:
-    """Have an app add rules of our class, because Flask has no argument for that."""
+    """Make an app use our class for the rules it adds, because Flask has no argument for that."""
     own = vars(app).get("url_rule_class")
     app.url_rule_class = rule_class_with_names(app.url_rule_class)
     try:
@@ -161,7 +161,7 @@ class _Requests:
             g.model_registry_login = self._identify(), tries
 
     def view_function(self, name: str, route: Route) -> Callable[..., Response]:
-        """Return a function with a name, as extensions such as Flask-WTF expect."""
+        """Return a function with a ``__name__``, which extensions such as Flask-WTF expect."""
         variables = {*_VARIABLE.findall(route.rule)}
         operations = dict(route.operations)
         if "GET" in operations:
@@ -190,7 +190,7 @@ class _Requests:
             self._reader.query(_NO_QUERY)
         if operation.body is not None:
             arguments["body"] = self._reader.body(operation.body, may_omit=operation.may_omit_body)
-        actor, tries = g.get("model_registry_login", (None, 1))  # without one, it is public
+        actor, tries = g.get("model_registry_login", (None, 1))  # public routes need no login
         returned = run(
             partial(operation.view, self._services, **arguments),
             actor,
@@ -242,7 +242,7 @@ def _options(allowed: list[str]) -> Response:
 
 def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # For scripts of other origins that the host allows. Browsers merge this with the host's own.
+    # For scripts of other origins that the host allows. Browsers merge this with the host's header.
     response.headers.add("Access-Control-Expose-Headers", _EXPOSED)
     if response.status_code >= 400 or not (request.endpoint or "").endswith(f".{STATIC}"):
         response.headers["Cache-Control"] = "no-store"

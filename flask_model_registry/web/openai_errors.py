@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 #: The error for paths of that API that the registry doesn't serve.
 NO_PROXY = (
-    "This is a registry, which lists models and passes no calls on, so call the model at its own "
+    "This is a registry, which lists models but doesn't forward calls. Call the model at its own "
     "provider, with what registry.resolve(model_id) returns in your app."
 )
 # OpenAI's codes. Other errors have our codes.

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from .routes import Operation, Route
 
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
-# JavaScript only has characters beyond U+FFFF with its flag `u`; without it, ranges must not begin
-# there. So these two begin below. Only the second includes the tags U+E0000 to U+E007F. Without the
-# flag, the first covers everything, and nothing is a tag. UTF-8 has no lone surrogates.
+# JavaScript only has characters beyond U+FFFF with its flag `u`. Without the flag, a range must not
+# begin there, so these two begin below. With the flag, only the second range includes the tags
+# U+E0000 to U+E007F. Without it, the first range covers everything, so nothing is a tag. UTF-8 has
+# no lone surrogates.
 _TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
 _SAFE = UNSAFE.replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
 _CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")

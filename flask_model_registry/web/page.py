@@ -31,7 +31,7 @@ STATIC = "static"  # the endpoint, as Flask calls it
 class PageBlueprint(Blueprint):
     """A blueprint with static files, whose ``url_for`` URLs change when the files do."""
 
-    # APIFlask and Flask-smorest ask each blueprint; ours describes itself.
+    # APIFlask and Flask-smorest read these from each blueprint; ours has its own description.
     enable_openapi = False
     _docs: Mapping[str, Any] = MappingProxyType({})
 
@@ -41,7 +41,7 @@ class PageBlueprint(Blueprint):
         self.url_defaults(_add_fingerprint)
 
     def send_static_file(self, filename: str, **_variables: str) -> Response:
-        """Return a file as a response; called by Flask, with the variables of a parent's rule."""
+        """Return a file as a response. Flask also passes the variables of a parent's rule."""
         fingerprint, name = _split(filename)
         # Modules of two releases must not mix, so browsers revalidate files that may be old.
         is_current = fingerprint == _fingerprint()

@@ -64,7 +64,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
-    # By code too, because Flask prefers the app's handler of a code to a blueprint's of a class.
+    # By code too, because Flask prefers the app's handler for a code to a blueprint's for a class.
     blueprint.register_error_handler(HTTPException, _http_problem)
     for code in default_exceptions:
         blueprint.register_error_handler(code, _http_problem)

@@ -1,7 +1,7 @@
 """Read requests strictly, and return JSON.
 
-Bodies are limited in size, JSON in UTF-8, with each name once and nothing unknown. A name in a path
-is exactly what the client sent, or it is refused.
+A body must be JSON in UTF-8 within a limit of size, without duplicate or unknown names. A name in a
+path is exactly what the client sent, or it is refused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class RequestReader:
-    """Loads bodies and query strings by schemas, and raises the library's own errors."""
+    """Loads bodies and query strings with schemas, and raises the library's own errors."""
 
     def __init__(self, max_body_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
@@ -82,12 +82,12 @@ class RequestReader:
                 raise ValidationError(problems[:MOST_ERRORS])
             return load(schema, query)
         finally:
-            query.clear()  # API keys get pasted there too, and a traceback would show them
+            query.clear()  # users paste API keys there too, and a traceback would show them
 
     def read_body(self) -> None:
         """Wait for the whole body, before the request holds a connection to the database.
 
-        Problems with it are raised when it is parsed.
+        Problems with the body are raised when it is parsed.
         """
         length = request.content_length
         if length is not None and length > self.max_body_bytes:
@@ -110,7 +110,7 @@ class RequestReader:
             g.model_registry_body = error if is_ours else MalformedRequestError(_NOT_WHOLE)
 
     def _read_chunks(self) -> bytes:
-        # By hand, because of the limit. A body that the host has already read is in the cache.
+        # In a loop, to enforce the limit. get_data() returns a body that the host has already read.
         body = bytearray()
         while chunk := request.stream.read(self.max_body_bytes + 1 - len(body)):
             body += chunk
@@ -158,7 +158,7 @@ def rule_class_with_names(inner: type[Rule]) -> type[Rule]:
 
 
 def model_ref(id: str = "", model_id: str = "") -> int | str:
-    """Return the model that a path names by its id or its ``model_id``.
+    """Return the id or the ``model_id`` by which a path names a model.
 
     Raises:
         NotFoundError: There can be no such model.
@@ -234,7 +234,7 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         name: The value that routing read from PATH_INFO.
         before: The part of the path before it.
         is_model_id: Whether slashes need no encoding. Merging slashes can't turn one valid
-            ``model_id`` into another. None ends with a slash, so the path may.
+            ``model_id`` into another. The path may end with a slash, because none of them does.
 
     Raises:
         ChangedNameError: The name was or may have been changed on the way, or is not in UTF-8.
@@ -250,7 +250,7 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
             return name.removesuffix(slash)
         path = raw.partition("?")[0].removesuffix(slash)
         # The part before the name may occur twice, because the host's URL prefix may hold it too.
-        # From the end, and each character once, because a long path may consist of such parts.
+        # Decode from the end, each character once, because a long path may consist of such parts.
         wanted, parts, length, end = _SLASHES.sub("", name), [], 0, len(path)
         for place in reversed([*re.finditer(f"(?<={re.escape(before)})", path)]):
             part = path[place.start() : end]

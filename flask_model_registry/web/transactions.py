@@ -84,7 +84,7 @@ def transaction(
     """Commit what the block did, or roll it back.
 
     Args:
-        calls: Collects the calls of the signals' receivers. Without it, they are called
+        calls: Collects calls to the receivers of signals. Without it, they are called
             immediately.
         savepoints: Whether a part of the block may fail by itself.
     """
@@ -107,7 +107,7 @@ def transaction(
 
 
 def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
-    """Call receivers, and commit what they wrote. If one fails, the announced change stays."""
+    """Call receivers, and commit what they wrote. If one fails, the change it heard of stays."""
     for call in calls:
         try:
             with transaction(session, commit=True):

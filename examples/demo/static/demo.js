@@ -1,4 +1,4 @@
-// What a host's own page tells the component: who is logged in, and whom one can share with.
+// What a host's own page tells the component: who is logged in, and whom they can share with.
 const models = document.querySelector("model-registry");
 let token;
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The dialog of the user's credentials: a new key for all models of one, and what else is done to it. */
+/** The dialog that lists the user's credentials, and replaces their API keys or deletes them. */
 
 import { Problem } from "./client.js";
 import { Destination } from "./destination.js";
@@ -8,7 +8,7 @@ import { button, field, h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
 
-// Errors of the field, and of who is not logged in.
+// Errors in the field, and missing logins.
 const MEANT = [0, 400, 401, 413, 415, 422];
 
 /** Give credentials new keys, or delete them. */
@@ -51,7 +51,7 @@ export class AccountsDialog {
     status.className = `result ${look}`;
   }
 
-  /** Do one thing at a time; what came of it is said below. */
+  /** Do one thing at a time, and show the result below. */
   #run(control, work) {
     this.#tell("");
     return this.page.run(control, work, { form: this.box, lock: this.box });
@@ -60,7 +60,7 @@ export class AccountsDialog {
   #line(credential) {
     const { t, page } = this;
     const { id, name, model_provider: provider } = credential;
-    // Others have an access key or a service account, or a secret that the app keeps elsewhere.
+    // Others have an access key, a service account, or a secret that the app keeps elsewhere.
     const hasKey = credential.kind === "key" && !credential.reference;
     const known = page.providers?.find((each) => each.id === provider);
     const place = h("div", {});
@@ -126,13 +126,13 @@ export class AccountsDialog {
     key.focus();
   }
 
-  /** Save a key that the provider accepts; another one if the user saves it again. */
+  /** Save a key if the provider accepts it, or if the user saves it a second time. */
   async #replace(credential, key, submit, place) {
     const { t, page } = this;
     const { id, name } = credential;
     const body = { api_key: key.value.trim() };
-    const doubt = submit.value; // said of this key already
-    key.readOnly = true; // because the provider judges this key
+    const doubt = submit.value; // shown for this key
+    key.readOnly = true; // while the provider checks it
     if (!doubt) this.#tell(t("asking"));
     const [found, look] = doubt ? [doubt, "bad"] : await this.#ask(credential, body.api_key);
     this.#tell("");
@@ -147,11 +147,11 @@ export class AccountsDialog {
     page.focus(`credential-${id}:new_key_`);
     this.#tell(`${t("key_saved", { name })} ${found}`, look);
     page.changed();
-    page.models.results.clear(); // of tests with the old key
+    page.models.results.clear(); // for the old key
     await page.refresh();
   }
 
-  /** Ask the provider whether a key is one; return what it says, and how that looks. */
+  /** Ask the provider whether it accepts a key; return the result and its style. */
   async #ask({ model_provider: provider, base_url }, api_key) {
     const { client, messages } = this.page;
     const path = `/providers/${encodeURIComponent(provider)}/models`;

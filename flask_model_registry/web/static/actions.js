@@ -1,5 +1,5 @@
 // @ts-check
-/** What is done to one model: switched on and off, given back, deleted. */
+/** Actions on one model: switch it on or off, decline it, delete it. */
 
 import { ifMatch, listed, problem } from "./client.js";
 import { lossOf } from "./deletion.js";
@@ -7,7 +7,7 @@ import { confirmed } from "./dialog.js";
 
 /** @import { Page } from "./page.js" */
 
-/** Say what was done, and show it. */
+/** Announce a change, and show it. */
 async function done(page, id, text, /** @type {any} */ undo = null) {
   page.changed(id);
   page.say(text, false, undo);
@@ -28,7 +28,7 @@ async function change(page, id, isActive, tag = null, isUndo = false) {
 
 export const switchOff = (/** @type {Page} */ page, { id }) => change(page, id, false);
 
-/** Switch on the model that the server has now; ask first if its URL is not the provider's own. */
+/** Switch on the model as the server has it. Ask first if its URL is not the provider's own. */
 export async function switchOn(/** @type {Page} */ page, { id }) {
   const { content: model, tag } = await page.client.send("GET", `/${id}`);
   if (await mayBeCalled(page, model)) await on(page, id, tag);
@@ -60,7 +60,7 @@ export async function decline(/** @type {Page} */ page, { id, model_id: model })
   const title = t("remove_what", { model });
   const text = t("remove_why", { model });
   if (!(await confirmed(page, title, text, t("remove"), `${id}:more`))) return;
-  // 404: there is no such grant, or the model is out of sight already.
+  // 404: there is no such grant, or the model is already hidden.
   const ignored = (error) => {
     if (error.status !== 404) throw error;
   };
@@ -70,7 +70,7 @@ export async function decline(/** @type {Page} */ page, { id, model_id: model })
   await done(page, id, t(left ? "stays" : "removed", { model }));
 }
 
-/** Delete a model after a question; offer what lets it go if it is a default of the user. */
+/** Delete a model after a question. If it is the user's default, offer to clear that. */
 export async function remove(/** @type {Page} */ page, model) {
   const { t } = page;
   const text = lossOf(page, [model]);
@@ -89,7 +89,7 @@ async function drop(page, { id, model_id: model }) {
   await done(page, id, page.t("deleted", { model }));
 }
 
-/** Return what lets a model go that is a default of the user; null if it is not. */
+/** Return how to clear the user's defaults and delete their model; null if none. */
 async function remedyFor(page, model) {
   const defaults = await page.client.send("GET", "/defaults").then(listed);
   const own = defaults.filter((each) => each.source === "user" && each.model.id === model.id);

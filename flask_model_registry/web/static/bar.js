@@ -1,15 +1,15 @@
 // @ts-check
-/** What can be done to the models that are selected. */
+/** The bar of actions on the selected models. */
 
 import { button, h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
 
-/** Return whether the provider of a model can be asked. */
+/** Return whether a model's provider allows tests. */
 export const canBeTested = ({ providers }, { model_provider: name }) =>
   providers?.find(({ id }) => id === name)?.can_be_tested !== false;
 
-/** Draw the bar of the models that are selected now, if there are any. */
+/** Draw the bar for the selected models, if there are any. */
 export function draw(/** @type {Page} */ page) {
   const { t, selection } = page;
   const { element } = selection;

@@ -3,7 +3,7 @@
 
 import { h, newId } from "./dom.js";
 
-/** Make a check box with its label behind it. */
+/** Make a check box with its label after it. */
 export function check(name, label, checked = false, attributes = {}) {
   const box = h("input", { type: "checkbox", checked, ...attributes });
   return h("label", { class: "check", "data-field": name }, box, h("span", {}, label));

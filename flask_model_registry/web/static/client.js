@@ -6,19 +6,19 @@
 const PATIENCE = 60_000; // milliseconds for one request
 const CODES = "urn:problem-type:model-registry:";
 
-/** What the server refused (RFC 9457), or what the page has to say itself. */
+/** An error from the server (RFC 9457), or one of the page itself. */
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {any} told What the server said.
-   * @param {number} [wait] After how many seconds to try again.
+   * @param {any} told What the server sent.
+   * @param {number} [wait] Seconds until the next try.
    */
   constructor(status, told, wait = 0) {
     const { detail, title, errors, result, type, key } = told ?? {};
     super([detail, title].find((each) => typeof each === "string") ?? "");
     this.status = status;
     this.wait = wait;
-    /** Which text of the page it is; none for what the server says. */
+    /** The page's text for it; none for the server's messages. */
     this.key = key;
     this.result = typeof result === "string" ? result : null;
     this.isForeign = typeof type !== "string" || type === "about:blank";
@@ -33,7 +33,7 @@ export class Problem extends Error {
 
 export const problem = (key, status = 0) => new Problem(status, { key });
 
-/** Return the condition that a model is still as it was seen; none if no tag was, as a proxy may drop it. */
+/** Return the condition that a model is unchanged; none without a tag, which a proxy may drop. */
 export const ifMatch = (tag) => (tag ? { "If-Match": tag } : {});
 
 /** Return a list that the server sent. */
@@ -71,7 +71,7 @@ export class Client {
     return this.#session.signal;
   }
 
-  /** Send nothing more, as another user may come; requests under way end with an AbortError. */
+  /** Stop sending, because another user may come. Pending requests end with an AbortError. */
   end() {
     this.#session.abort();
   }
@@ -88,7 +88,7 @@ export class Client {
   async send(method, path, { body, headers = {}, signal } = {}) {
     const session = this.#session.signal;
     session.throwIfAborted();
-    const address = this.#base + path; // that of now, as the token is
+    const address = this.#base + path; // current, like the token
     const credentials = await this.#credentials(method, address, session);
     session.throwIfAborted();
     try {
@@ -117,7 +117,7 @@ export class Client {
     }
   }
 
-  /** Return all of a list, page after page. */
+  /** Return a whole list, page by page. */
   async all(/** @type {string} */ path) {
     const found = [];
     /** @type {string | null} */
@@ -162,12 +162,12 @@ export class Client {
     return {
       content: response.status === 204 ? null : await response.json(),
       tag: response.headers.get("ETag"),
-      next: next && new URL(next[1], response.url).search, // not where it leads to
+      next: next && new URL(next[1], response.url).search, // never another server
     };
   }
 
   async #refused(response, session) {
-    // Hosts with a page for logins lead there in place of 401.
+    // Hosts with a login page redirect there instead of 401.
     const status = response.type === "opaqueredirect" ? 401 : response.status;
     if (status !== 401) {
       const told = await response.json().catch(() => null);

@@ -18,7 +18,7 @@ export class Combobox {
    * @param {(value: string) => void} options.choose
    * @param {(value: string) => boolean} options.isChosen
    * @param {boolean} [options.isInline] Whether the list is shown all the time, and several can be chosen.
-   * @param {boolean} [options.isFree] Whether what is typed counts too, so that nothing is chosen by itself.
+   * @param {boolean} [options.isFree] Whether typed text counts too, so that nothing is chosen for the user.
    * @param {() => void} [options.leave] Called when the field is left without a choice.
    */
   constructor(input, { label, find, choose, isChosen, isInline = false, isFree = false, leave }) {
@@ -31,12 +31,12 @@ export class Combobox {
     this.list = h("ul", {
       id: newId(),
       role: "listbox",
-      tabindex: "-1", // browsers stop at what scrolls, but its options are reached from the field
+      tabindex: "-1", // browsers tab to what scrolls, but the field reaches its options
       class: isInline ? "choices" : "choices popup",
       "aria-label": label,
       "aria-multiselectable": isInline ? "true" : null,
       hidden: true,
-      onmousedown: (event) => event.preventDefault(), // the focus stays in the field
+      onmousedown: (event) => event.preventDefault(), // keep the focus in the field
       onclick: (event) => this.#click(event),
     });
     const attributes = {
@@ -61,7 +61,7 @@ export class Combobox {
     });
   }
 
-  /** What to search for: what was typed, but neither what was chosen nor what the next key replaces. */
+  /** What to search for: the typed text, unless it was chosen or the next key replaces it. */
   get wanted() {
     const { value, selectionStart, selectionEnd } = this.input;
     const isSelected = selectionStart === 0 && selectionEnd === value.length;
@@ -72,7 +72,7 @@ export class Combobox {
     return !this.list.hidden;
   }
 
-  /** Show what there is for a text. */
+  /** Show the choices for a text. */
   show(text) {
     const chosen = this.#choices[this.#active]?.value;
     this.#choices = this.find(text.trim());
@@ -138,13 +138,13 @@ export class Combobox {
     else if (event.key === "ArrowUp") this.#step(event, -1);
     else if (!this.isOpen) return;
     else if (event.key === "Escape" && !this.isInline) {
-      event.preventDefault(); // the dialog stays
+      event.preventDefault(); // keep the dialog
       this.hide();
     } else if (this.#active >= 0) this.#accept(event);
     else if (event.key === "Enter" && this.isInline) this.#takeTyped(event);
   }
 
-  /** Choose what is typed in full, or the only one like it; return whether there is one. */
+  /** Choose what is typed in full, or the only match; return whether there is one. */
   takeOnly() {
     const text = this.wanted;
     const exact = this.#choices.findIndex(({ label }) => label === text);
@@ -172,7 +172,7 @@ export class Combobox {
   }
 
   #accept(event) {
-    if (event.key === "Enter") event.preventDefault(); // the form is not sent
+    if (event.key === "Enter") event.preventDefault(); // don't send the form
     if (event.key === "Enter" || (event.key === "Tab" && !this.isInline)) this.#take(this.#active);
   }
 }

@@ -27,14 +27,14 @@ const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const valueOf = (model, name) => (name === "share_with_users" ? model.is_shared : model[name]);
 
 /**
- * Show what another user has changed beside what was typed here.
+ * Show another user's changes next to what was typed here.
  *
  * @param {Page} page
  * @param {string} key Where the focus goes afterwards.
  * @param {any} before The model as it was opened.
- * @param {any} theirs The model of now.
+ * @param {any} theirs The model now.
  * @param {Record<string, any>} mine What was typed.
- * @returns {Promise<Record<string, any> | null>} What of that to save; null to go back to the form.
+ * @returns {Promise<Record<string, any> | null>} The changes to save; null to go back to the form.
  */
 export function reconcile(page, key, before, theirs, mine) {
   const { t } = page;

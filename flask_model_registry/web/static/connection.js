@@ -20,8 +20,8 @@ export class ConnectionFields {
   /**
    * @param {Page} page
    * @param {any} model The model to change, or null for a new one.
-   * @param {{ credentials: any[], like: any, account?: number | null }} given Those of the user, for a new one;
-   *     the model that it is to be like, and the credential of that.
+   * @param {{ credentials: any[], like: any, account?: number | null }} given For a new one: the user's
+   *     credentials, the model to copy, and its credential.
    * @param {() => void} changed Called after another provider was chosen.
    */
   constructor(page, model, { credentials, like, account }, changed) {
@@ -95,7 +95,7 @@ export class ConnectionFields {
     return this.providers.find((each) => each.id === id)?.name ?? this.t("another");
   }
 
-  /** Return the providers for a text: those of the user and of the category first. */
+  /** Return the providers that match a text, those of the user and category first. */
   #find(typed) {
     const word = typed.toLowerCase();
     const has = (text) => text.toLowerCase().includes(word);
@@ -110,7 +110,7 @@ export class ConnectionFields {
     return [...found, { value: OTHER, label: this.t("another"), mark: markOf("+") }];
   }
 
-  /** Follow the provider; a key that was typed for one does not go to another. */
+  /** Choose a provider, and clear a key that was typed for another one. */
   #choose(value) {
     const before = this.entry;
     const isSame = value === this.#chosen;
@@ -131,7 +131,7 @@ export class ConnectionFields {
     this.provider.input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  /** Take what was typed if it is the name of a provider, or else that of before. */
+  /** Choose the provider that was typed, or show the former one's name again. */
   #leave() {
     const typed = this.provider.input.value.trim().toLowerCase();
     const named = this.providers.find(({ id, name }) => [id, name.toLowerCase()].includes(typed));
@@ -139,7 +139,7 @@ export class ConnectionFields {
     else this.provider.input.value = this.#label(this.#chosen);
   }
 
-  /** The first field that needs something now. */
+  /** The first field that needs a value now. */
   get next() {
     const { other, base_url, api_key } = this.fields;
     const empty = [other, base_url, api_key].find(
@@ -166,7 +166,7 @@ export class ConnectionFields {
     this.fields[name].querySelector(".hint").textContent = text;
   }
 
-  /** Show the fields that go with the provider, and what they ask for. */
+  /** Show the provider's fields and their hints. */
   follow() {
     const { t, entry, model } = this;
     const { other, credential, base_url, api_key } = this.fields;
@@ -185,7 +185,7 @@ export class ConnectionFields {
     this.showDestination();
   }
 
-  /** Offer the credentials of the provider; the newest is chosen at first. */
+  /** Offer the provider's credentials, newest first; the first is chosen. */
   #fillCredentials() {
     const found = this.credentials.filter((each) => each.model_provider === this.name);
     const values = [...found.map(({ id }) => String(id)).toReversed(), NEW];
@@ -200,7 +200,7 @@ export class ConnectionFields {
     this.wanted = null;
   }
 
-  /** Use a credential from now on, that was made of what was typed. */
+  /** Switch to a credential that was created with the typed key. */
   use(credential) {
     this.credentials = [...this.credentials, credential];
     this.key.value = "";
@@ -215,7 +215,7 @@ export class ConnectionFields {
     return [h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text)];
   }
 
-  /** Cut the endpoint off an address, as providers document whole ones. */
+  /** Cut the endpoint off a URL, because providers document whole ones. */
   #cut() {
     const input = this.fields.base_url.querySelector("input");
     const [part] = ENDPOINT.exec(input.value.trim()) ?? [];
@@ -224,7 +224,7 @@ export class ConnectionFields {
     this.showDestination();
   }
 
-  /** Say where the API key will be sent, as the form is now. */
+  /** Show where the form will send the API key. */
   showDestination() {
     const { t } = this;
     const { model_provider: provider, base_url } = this.value;
@@ -244,13 +244,13 @@ export class ConnectionFields {
     return { model_provider: this.name, base_url: url || null, ...(key && { api_key: key }) };
   }
 
-  /** Whether the provider can be asked for models, and for a test, with what is chosen. */
+  /** Whether the chosen provider and credential allow lists of models and tests. */
   get canBeTested() {
     const isKey = this.account === null || this.account.kind === "key";
     return isKey && this.entry?.can_be_tested !== false;
   }
 
-  /** How to ask for models: null until all is there that this takes. */
+  /** The request for a list of models; null while it lacks a field. */
   get question() {
     const { account, entry } = this;
     if (!this.canBeTested) return null;

@@ -11,11 +11,11 @@ import { KINDS } from "./texts.js";
 /** @import { Page } from "./page.js" */
 
 const OFFERED = 20; // models
-const PAGES = 5; // that are read for these, at most
+const PAGES = 5; // to read for these, at most
 
 const isTyped = ({ value, defaultValue }) => value !== defaultValue;
 
-/** Choose defaults: those that a model can be, or all by pickers; or clear any. */
+/** Makes a model a default, or chooses all defaults by pickers; clears any. */
 export class DefaultsDialog {
   /**
    * @param {Page} page
@@ -53,7 +53,7 @@ export class DefaultsDialog {
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
-  /** Show those of the scope that is chosen now; until they are there, none. */
+  /** Show the chosen scope's defaults, and none until they load. */
   #load() {
     this.list.replaceChildren();
     return this.page.run(this.list, () => this.#show(), { form: this.box, lock: {} });
@@ -120,7 +120,7 @@ export class DefaultsDialog {
       choose: (id) => this.#run(input, () => this.#set(scope, kind, found.get(id), before)),
       isChosen: (id) => id === String(chosen?.model.id),
       leave: () => {
-        // Who is about to leave the dialog is asked.
+        // Leaving the dialog asks about typed text.
         if (!this.done.matches(":active")) input.value = text;
       },
     });
@@ -157,7 +157,7 @@ export class DefaultsDialog {
     return button(t(word), ({ currentTarget }) => this.#run(currentTarget, work), attributes);
   }
 
-  /** Set a default, or clear it; it can be as before again. */
+  /** Set or clear a default, and offer to undo that. */
   async #set(scope, kind, use, before, isUndo = false) {
     const { page, t } = this;
     const path = `/defaults/${kind}?scope=${scope}`;

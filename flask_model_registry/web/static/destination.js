@@ -21,7 +21,7 @@ export class Destination {
   /**
    * @param {Translate} t
    * @param {any[]} providers The catalogue.
-   * @param {string} name What names the provider: its id, an alias, or another name.
+   * @param {string} name The provider's id, an alias, or another name.
    * @param {string} given The base URL of the model; empty for the provider's own.
    */
   constructor(t, providers, name, given) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** A dialog over the page, and a question in one. */
+/** Dialogs over the page, such as questions. */
 
 import { button, h, newId } from "./dom.js";
 
@@ -12,10 +12,10 @@ import { button, h, newId } from "./dom.js";
  * @param {string} title
  * @param {string} key Where the focus goes afterwards.
  * @param {any} content Elements.
- * @param {() => string} [loss] Says what is lost if it is left after something was typed; nothing, if nothing is.
+ * @param {() => string} [loss] Returns what is lost by leaving after something was typed; empty if nothing is.
  */
 export function openDialog(page, title, key, content, loss) {
-  page.client.session.throwIfAborted(); // a question is not for the next user
+  page.client.session.throwIfAborted(); // don't ask the next user
   const id = `${newId()}-title`;
   let isDirty = false;
   const close = () => {
@@ -60,7 +60,7 @@ export function closer(label, dialog) {
  * Ask before something that cannot be undone.
  *
  * @param {Page} page
- * @returns {Promise<boolean>} Whether it is to be done.
+ * @returns {Promise<boolean>} Whether to do it.
  */
 export function confirmed(page, title, text, label, key) {
   return new Promise((resolve) => {

@@ -16,7 +16,7 @@ export class Dialogs {
     return this.page.root.querySelector("dialog") !== null;
   }
 
-  // Those whose modules are loaded when the first of their kind is opened
+  // Each loads its module when the first dialog of its kind opens
 
   async openForm(model, /** @type {any} */ like = null) {
     const { openForm } = await loaded(this.page, import("./opening.js"));
@@ -52,8 +52,8 @@ export class Dialogs {
 }
 
 /**
- * Wait for a module, and for the style and texts of dialogs. If they do not come, nothing is open yet
- * that would be lost.
+ * Wait for a module, and for the style and texts of dialogs. If they do not load, no dialog is open
+ * yet to be lost.
  *
  * @template Module
  * @param {Page} page
@@ -67,7 +67,7 @@ export function loaded({ root, t }, module) {
       throw problem(navigator.onLine ? "reload" : "offline");
     },
   );
-  known.catch(() => {}); // said where it is waited for
+  known.catch(() => {}); // the caller reports it
   return known;
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Elements, and the messages at the fields of a form. Text of the server never becomes markup. */
+/** Elements, and error messages at form fields. Text from the server never becomes markup. */
 
 /**
  * Make an element. Children are elements or text; `on…` are listeners; true and false toggle.
@@ -32,7 +32,7 @@ let ids = 0;
 /** Return an id that no element has. */
 export const newId = () => `field-${++ids}`;
 
-/** Put a label before a control; after it a hint, notes and room for its errors. */
+/** Put a label before a control, and a hint, notes and room for errors after it. */
 export function field(name, label, control, hint = "", ...notes) {
   const id = newId();
   const tip = h("p", { class: "hint", id: `${id}-hint` }, hint);
@@ -53,7 +53,7 @@ export function field(name, label, control, hint = "", ...notes) {
   );
 }
 
-/** Show a field's error; nothing, if there is no such field. */
+/** Show a field's error, if there is such a field. */
 export function showError(form, name, message) {
   const find = (each) => [...form.querySelectorAll(`[data-field="${CSS.escape(each)}"]`)];
   const exact = find(name);
@@ -80,7 +80,7 @@ export function clearError(place) {
 }
 
 /**
- * Show each field's error there, and the rest in the form's alert.
+ * Show each error at its field, and the rest in the form's alert.
  *
  * @param {any} form
  * @param {{ field: string, message: string }[]} errors

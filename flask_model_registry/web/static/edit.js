@@ -13,24 +13,24 @@ import { resultOf } from "./messages.js";
 /** @import { Page } from "./page.js" */
 
 const PAUSE = 600; // milliseconds after a key, until the provider is asked for its models
-const NAMED = 20; // how many of those who have access are named
+const NAMED = 20; // how many users and groups are named
 
 /** Register models, or edit one. */
 export class FormDialog {
-  /** Whether to register although the test failed. */
+  /** Whether to register despite a failed test. */
   #isSure = false;
   /** @type {any[]} The models that were registered. */ #made = [];
-  /** @type {string | null} What the provider was asked for last. */ #asked = null;
+  /** @type {string | null} The last question to the provider. */ #asked = null;
   #asking = 0;
-  /** Over after the click on a pressed button, which would miss the button if that moved. */
+  /** Resolved after the click on a pressed button, which must not move until then. */
   #press = Promise.resolve();
 
   /**
    * @param {Page} page
    * @param {any} model The model to change, or null for a new one.
    * @param {string | null | undefined} tag
-   * @param {{ credentials?: any[], like?: any, account?: number | null }} [options] Those of the user, for a new
-   *     one; the model that it is to be like, and the credential of that.
+   * @param {{ credentials?: any[], like?: any, account?: number | null }} [options] For a new one: the
+   *     user's credentials, the model to copy, and its credential.
    */
   constructor(page, model, tag, options = {}) {
     this.page = page;
@@ -47,7 +47,7 @@ export class FormDialog {
       this.#askLater(0);
       return;
     }
-    this.#tellCredential().catch(() => {}); // the form does without
+    this.#tellCredential().catch(() => {}); // it is only a hint
     this.#tellAccess();
   }
 
@@ -58,7 +58,7 @@ export class FormDialog {
     const test = doing(() => this.#test());
     const ask = doing(() => this.#ask());
     const trying = [button(t("test_connection"), test), button(t("ask"), ask), this.result];
-    // On the way to a button nothing moves, or the button would be missed.
+    // Nothing moves while a button is clicked, or the click would miss it.
     const onfocusout = ({ target, relatedTarget: next }) => {
       if (next && !["button", "summary"].includes(next.localName)) this.fields.check(target);
     };
@@ -104,7 +104,7 @@ export class FormDialog {
     this.result.textContent = text;
   }
 
-  /** Follow what is typed or chosen; ask the provider after a pause, but for what is half typed. */
+  /** React to input. Ask the provider after a pause, unless a text is half typed. */
   #follow(pause) {
     this.#tell("");
     if (this.#isSure) {
@@ -145,7 +145,7 @@ export class FormDialog {
     }
   }
 
-  /** Send a request that no user has asked for; a button that is pressed meanwhile stays in its place. */
+  /** Send a request that no user asked for. A button that is pressed meanwhile must not move. */
   async #send(method, path, options) {
     const sent = this.page.client.send(method, path, options);
     await sent.catch(() => null);
@@ -153,7 +153,7 @@ export class FormDialog {
     return sent;
   }
 
-  /** Say why the provider has not told its models, as it was not the user who asked. */
+  /** Show, but not as an alert, why there is no list that no user asked for. */
   #doubt(error) {
     const { messages } = this.page;
     const isSaid = error.name === "AbortError" || error.status === 401;
@@ -187,14 +187,14 @@ export class FormDialog {
     else await reveal(page, this.#made, { text, canBeTested });
   }
 
-  /** Let nothing be typed that would not be saved. */
+  /** Block input that would not be saved. */
   #lock(isSaving) {
-    if (isSaving) this.save.focus(); // which stays, unlike that of a field
+    if (isSaving) this.save.focus(); // disabled fields lose theirs
     this.body.disabled = isSaving;
     this.#label(isSaving);
   }
 
-  /** Test and register; return null if something speaks against it, which the user may overrule. */
+  /** Test and register; return null after an objection, which the user may overrule. */
   async #register() {
     const { page, t } = this;
     const doubt = this.#isSure ? null : await objection(page, this.fields);
@@ -303,7 +303,7 @@ export class FormDialog {
     }
   }
 
-  /** Test with the stored key, whichever model of the provider it is. */
+  /** Test any model of the provider with the stored key. */
   #testStored(name) {
     const { id, model_name: before } = this.model;
     const body = name === before ? undefined : { model_name: name };
@@ -323,7 +323,7 @@ export class FormDialog {
   }
 }
 
-/** Return the models that a provider serves, as the server has sent them. */
+/** Return the models of a provider in the server's response. */
 function servedIn(content) {
   if (!Array.isArray(content?.models)) throw problem("unread");
   return content.models;

@@ -15,7 +15,7 @@ import { STYLE } from "./style.js";
  * @typedef {T | (() => T | Promise<T>) | null | undefined} Supply
  */
 
-// Scripts of the host's page that give a token have run when its document is there.
+// Scripts of the host's page that set a token have run once the document is loaded.
 /** @type {Promise<unknown>} */
 const ready = new Promise((resolve) => {
   if (document.readyState === "complete") resolve(null);
@@ -50,8 +50,8 @@ export class ModelRegistryElement extends HTMLElement {
   /** @type {Record<string, unknown> | null} What to show at first. */ #filters = null;
   /** @type {string | null} */ #user = null;
   /** @type {symbol | null} */ #renewal = null;
-  #given = "null"; // the filters that the host has set last
-  #told = ""; // those that it was sent last
+  #given = "null"; // the filters that the host set last
+  #told = ""; // those of the last event
   #started = false;
 
   constructor() {
@@ -61,7 +61,7 @@ export class ModelRegistryElement extends HTMLElement {
 
   connectedCallback() {
     for (const name of PROPERTIES) {
-      // given before this class was there
+      // set before this class existed
       if (!Object.hasOwn(this, name)) continue;
       const value = this[name];
       delete this[name];
@@ -89,7 +89,7 @@ export class ModelRegistryElement extends HTMLElement {
     else this.#begin();
   }
 
-  /** Follow the window: what it shows when it comes back is what the server has then. */
+  /** Follow the window. When it comes back, it shows what the server has then. */
   handleEvent(event) {
     if (event.type === "pointerdown") this.#page.closeMenus(event.composedPath());
     else if (event.type === "keydown") {
@@ -103,18 +103,18 @@ export class ModelRegistryElement extends HTMLElement {
     } else if (document.visibilityState === "visible") this.#page.lookAgain();
   }
 
-  /** Start over, perhaps for another user, who sees nothing of what was here. */
+  /** Start over, perhaps for another user, who must see nothing of the last. */
   #begin() {
     if (!this.#started || !this.isConnected) return;
-    this.#user = this.#renewal = null; // a token asked for before may be the last user's
+    this.#user = this.#renewal = null; // a pending token may be the last user's
     const last = this.#page;
     const page = (this.#page = new Page(this, this.#root));
-    last.end(); // what has the focus is removed: the host may react, and begin again
+    last.end(); // this removes the focus: the host may react, and begin again
     this.#filters ??= JSON.parse(this.#given);
     page.start();
   }
 
-  /** Go on with a new token if it is one of the same user, and start over otherwise. */
+  /** Continue with a new token if it is the same user's, and start over otherwise. */
   async #renew() {
     if (!this.#started || !this.isConnected) return;
     const renewal = (this.#renewal = Symbol("renewal"));
@@ -122,21 +122,21 @@ export class ModelRegistryElement extends HTMLElement {
     try {
       user = identity(await this.currentToken(), this.getAttribute("user-id"));
     } catch {
-      return; // the next request says so, and looks at the token that it gets
+      return; // the next request reports it, and checks its own token
     }
     if (renewal !== this.#renewal) return;
     if (user === null || user !== this.#user) this.#begin();
     else this.#page.tryAgain();
   }
 
-  /** Look at the token of a request: that of another user starts all over, before it is sent. */
+  /** Check a request's token. If it is another user's, start over before it is sent. */
   meet(token) {
     const user = identity(token, this.getAttribute("user-id"));
     if (this.#user !== null && user !== this.#user) this.#begin();
     this.#user = user;
   }
 
-  /** A function that returns the access token, or a promise of it; asked before every request. */
+  /** Returns the access token, or a promise of it. Called before every request. */
   get getToken() {
     return this.#getToken;
   }
@@ -155,7 +155,7 @@ export class ModelRegistryElement extends HTMLElement {
     this.getToken = token ? () => token : null;
   }
 
-  /** A function that returns the CSRF token of changes, or a promise of it. */
+  /** Returns the CSRF token for changes, or a promise of it. */
   get getCsrfToken() {
     return this.#getCsrfToken;
   }
@@ -164,7 +164,7 @@ export class ModelRegistryElement extends HTMLElement {
     this.#getCsrfToken = getCsrfToken;
   }
 
-  /** Whom to share with: `[{key, name}]`, or a function of what is typed that returns it or a promise. */
+  /** Whom to share with: `[{key, name}]`, or a function of a typed text that returns it or a promise. */
   get people() {
     return this.#people;
   }
@@ -183,7 +183,7 @@ export class ModelRegistryElement extends HTMLElement {
     this.#groups = groups;
   }
 
-  /** Texts in place of those of the page, by their names. */
+  /** Texts that replace the page's, by name. */
   get texts() {
     return this.#texts;
   }
@@ -194,14 +194,14 @@ export class ModelRegistryElement extends HTMLElement {
     if (!isSame) this.#begin();
   }
 
-  /** What of the models is shown: `q`, `category`, `model_provider`, `ability`, `owned`, `is_active`, `sort`. */
+  /** Which models are shown: `q`, `category`, `model_provider`, `ability`, `owned`, `is_active`, `sort`. */
   get filters() {
     return this.#filters ?? this.#page.filters.values;
   }
 
   set filters(filters) {
     const given = JSON.stringify(filters ?? {});
-    // Frameworks set what they have at each rendering. Since then the user may have typed more.
+    // Frameworks set their values at each rendering, although the user may have typed since.
     const isKnown = filters && [this.#given, this.#told].includes(given);
     this.#given = given;
     if (isKnown || given === JSON.stringify(this.filters)) return;
@@ -210,7 +210,7 @@ export class ModelRegistryElement extends HTMLElement {
     if (this.#started && this.isConnected) this.#page.filter();
   }
 
-  /** Return the filters that the host has set since this was asked. */
+  /** Return the filters that the host has set since the last call. */
   takeFilters() {
     const given = this.#filters;
     this.#filters = null;

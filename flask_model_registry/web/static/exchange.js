@@ -1,5 +1,5 @@
 // @ts-check
-/** The dialog that exports the user's models to a file, and registers those of a file. Keys are in no file. */
+/** The dialog that exports the user's models to a file, or imports a file. Files hold no API keys. */
 
 import { check } from "./checks.js";
 import { problem, Problem } from "./client.js";
@@ -12,7 +12,7 @@ import { Outcome } from "./outcome.js";
 // As `flask model-registry export` writes them, a model in each line.
 const FIELDS = ["model_id", "category", "model_provider", "model_name", "base_url", "temperature"];
 const MORE = ["dimension", "abilities", "description", "is_active"];
-// What a request for models of a credential takes.
+// The fields to register models with a credential.
 const SENT = [...FIELDS, ...MORE].filter((each) => !["model_provider", "is_active"].includes(each));
 const BATCH = 100; // models in one request
 const LARGEST = 5_000_000; // bytes of a file
@@ -103,13 +103,13 @@ export class ExchangeDialog {
     });
   }
 
-  /** See which models the user has, which cannot be registered again. */
+  /** Find the user's models, which cannot be registered again. */
   async #look() {
     const own = await ownModels(this.page);
     this.#here = new Set(own.map(({ model }) => model.model_id));
   }
 
-  /** Offer the models of the file that are of the credential's provider, and say how many are not. */
+  /** Offer the file's models of the credential's provider, and show how many there are. */
   #offer() {
     const { t } = this;
     const provider = this.#chosen?.model_provider;
@@ -164,7 +164,7 @@ export class ExchangeDialog {
   }
 }
 
-/** Open it, with the credentials that models of a file can use. */
+/** Open the dialog, with the credentials to choose from. */
 export async function openExchange(/** @type {Page} */ page) {
   const credentials = await page.client.all("/credentials");
   if (!page.dialogs.isOpen) new ExchangeDialog(page, credentials);
@@ -195,7 +195,7 @@ function linesOf(text) {
     const models = lines.map((each) => JSON.parse(each)).filter((each) => !("type" in each));
     if (models.every(isModel)) return models;
   } catch {
-    // Said below.
+    // See below.
   }
   throw problem("file");
 }
@@ -203,7 +203,7 @@ function linesOf(text) {
 const isModel = ({ model_id: name, model_name: model, model_provider: provider }) =>
   [name, model, provider].every((each) => typeof each === "string");
 
-/** Register models, and give them what a request for several does not take. */
+/** Register models, and then set what a request for several can't set. */
 async function registerLines({ client }, { id }, lines) {
   const models = lines.map((line) => {
     const sent = SENT.filter((name) => line[name] !== undefined && line[name] !== null);

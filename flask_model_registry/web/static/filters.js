@@ -1,5 +1,5 @@
 // @ts-check
-/** What of the models is shown, and in which order. */
+/** Which models are shown, and in which order. */
 
 import { field, h, options } from "./dom.js";
 import { CATEGORIES } from "./texts.js";
@@ -7,8 +7,8 @@ import { CATEGORIES } from "./texts.js";
 /** @import { Translate } from "./texts.js" */
 
 const PAUSE = 250; // milliseconds after a key
-const MANY = 20; // models from which on there is more to choose from
-// The first choice, of which the host gets no event.
+const MANY = 20; // with more models, there are more filters
+// The defaults, which are left out of events.
 const FIRST = { is_active: "all", sort: "id" };
 
 export class Filters {
@@ -67,7 +67,7 @@ export class Filters {
   }
 
   /**
-   * What was chosen, without what is so at first.
+   * The chosen filters, without the defaults.
    *
    * @returns {Record<string, string>}
    */
@@ -89,11 +89,11 @@ export class Filters {
     }
   }
 
-  /** Offer what there is to choose from, by what was counted; return how many there are, or null. */
+  /** Offer the counted providers and abilities; return the number of models, or null. */
   count(summary) {
     const { total, by_provider: providers, by_ability: abilities } = summary ?? {};
     if (!Number.isInteger(total) || !providers || !abilities) return null;
-    this.#isMuch ||= total > MANY; // what is there once does not vanish while it is used
+    this.#isMuch ||= total > MANY; // filters must not vanish while they are used
     this.#showMore();
     if (!this.#selects.model_provider.value) {
       const names = Object.fromEntries(this.catalogue.map(({ id, name }) => [id, name]));

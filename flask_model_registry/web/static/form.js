@@ -9,13 +9,13 @@ import { ABILITIES, CATEGORIES } from "./texts.js";
 
 /** @import { Page } from "./page.js" */
 
-/** The fields of a model: those of its category, with what the catalogue says of its provider. */
+/** The fields of a model's category, with hints from the catalogue about its provider. */
 export class ModelForm {
   /**
    * @param {Page} page
    * @param {any} model The model to change, or null for a new one.
-   * @param {{ credentials?: any[], like?: any, account?: number | null }} options The credentials of the user,
-   *     for a new one; the model that it is to be like, and the credential of that.
+   * @param {{ credentials?: any[], like?: any, account?: number | null }} options For a new one: the user's
+   *     credentials, the model to copy, and its credential.
    */
   constructor(page, model, { credentials = [], like = null, account } = {}) {
     this.t = page.t;
@@ -66,7 +66,7 @@ export class ModelForm {
     };
   }
 
-  /** The fields that are seen at first, and the rest. */
+  /** The fields that show at first, and the rest. */
   get elements() {
     const { provider, category, other, credential, base_url, api_key } = this.fields;
     const { model_name, model_id, account, temperature, dimension, description } = this.fields;
@@ -82,7 +82,7 @@ export class ModelForm {
     return [[...first, model_name, model_id, this.picker.names, account], [more]];
   }
 
-  /** Put the address where it is seen if it is needed, and under "More" if it is not. */
+  /** Put the base URL in sight if it is required, and under "More" otherwise. */
   #place() {
     const { base_url, credential } = this.fields;
     if (!this.inside || this.inside.contains(base_url) !== this.isPlaceNeeded) return;
@@ -94,7 +94,7 @@ export class ModelForm {
     return this.fields.base_url.querySelector("input").required;
   }
 
-  /** Show the fields that go with the category and the provider, and what they ask for. */
+  /** Show the fields of the category and the provider, and their hints. */
   follow() {
     const category = this.category.value;
     const { temperature, dimension } = this.fields;
@@ -108,7 +108,7 @@ export class ModelForm {
     this.followChoice();
   }
 
-  /** Ask how the key of several models is called, as they share it. */
+  /** Ask for a name for the credential that several models share. */
   followChoice() {
     const { account } = this.fields;
     account.hidden = !this.picker.isMany || this.connection.account !== null;
@@ -123,7 +123,7 @@ export class ModelForm {
     return names.find((each) => !taken.includes(each)) ?? base;
   }
 
-  /** Return what can be seen to be wrong without the server. */
+  /** Return the errors that need no server to find. */
   get errors() {
     const { t } = this;
     const { temperature, dimension } = this.fields;
@@ -145,7 +145,7 @@ export class ModelForm {
     return errors;
   }
 
-  /** Look at a field that was left. */
+  /** Check a field that was left. */
   check(control) {
     const place = control.closest(".field");
     if (!place || control.localName === "select") return;
@@ -192,7 +192,7 @@ export class ModelForm {
     return given.length ? given : null;
   }
 
-  /** What to test: a model, whom to ask for it, and with which key. */
+  /** What to test: a model, its provider and URL, and the key. */
   get tested() {
     return { ...this.connection.value, model_name: this.picker.chosen[0].model_name };
   }
@@ -213,7 +213,7 @@ export class ModelForm {
     return { ...this.connection.value, ...this.picker.chosen[0], ...this.common };
   }
 
-  /** What of the body was changed. */
+  /** The fields that have changed. */
   get changes() {
     return Object.fromEntries(
       Object.entries(this.body).filter(
@@ -222,14 +222,14 @@ export class ModelForm {
     );
   }
 
-  /** Whether the stored key can be used: it goes where it was stored for. */
+  /** Whether the stored key can be used, because its destination stays. */
   get isStored() {
     const names = Object.keys(this.connection.value);
     return this.model !== null && !names.some((name) => name === "api_key" || name in this.changes);
   }
 }
 
-/** Return whether a field that is shown needs something and has nothing. */
+/** Return whether a visible field is required and empty. */
 function isMissing(place) {
   const control = place.querySelector("[required]");
   return !place.hidden && control !== null && control.value.trim() === "";

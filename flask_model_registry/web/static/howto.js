@@ -1,5 +1,5 @@
 // @ts-check
-/** Code that calls a model, to copy. Names of others are quoted, so that they stay names. */
+/** Code to copy that calls a model. Names are quoted, because other users choose them. */
 
 const HELLO = [{ role: "user", content: "Hello" }];
 const ABOUT = { query: "Which is a fruit?", documents: ["An apple", "A stone"] };
@@ -18,7 +18,7 @@ const CALLS = {
 /** Quote text for a shell. */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Write a value in Python: JSON is that too, but for `true`, `false` and `null`, which are not here. */
+/** Write a value in Python, where JSON is valid except for `true`, `false` and `null`, unused here. */
 const python = (value) => JSON.stringify(value);
 
 function kindOf({ category, abilities }) {
@@ -26,7 +26,7 @@ function kindOf({ category, abilities }) {
   return abilities?.includes("asr") ? "asr" : "tts";
 }
 
-/** Return the call of a client: `name` is how the model is given to it. */
+/** Return a client's call. `name` is the code for the model's name. */
 function call(model, name, args) {
   const [method, path, body] = CALLS[kindOf(model)];
   if (!method) {

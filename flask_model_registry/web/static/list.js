@@ -1,5 +1,5 @@
 // @ts-check
-/** The list of models, and what is done to one of them. */
+/** The list of models, and actions on one of them. */
 
 import { Destination } from "./destination.js";
 import { loaded } from "./dialogs.js";
@@ -12,10 +12,10 @@ import { KINDS } from "./texts.js";
 /** @typedef {{ text: string, look?: string, isBusy?: boolean, remedy?: any, isTest?: boolean }} Result */
 
 export class ModelList {
-  /** @type {Map<number, Result>} What came of something, by the id of the model. */
+  /** @type {Map<number, Result>} The results of actions, by the model's id. */
   results = new Map();
   /** @type {any[]} */ shown = [];
-  /** @type {Map<number, any>} What the server keeps of each model beside its fields. */
+  /** @type {Map<number, any>} Each model's details beyond its fields. */
   details = new Map();
   /** @type {Map<string, number>} Where each model was seen last. */
   #places = new Map();
@@ -26,7 +26,7 @@ export class ModelList {
     this.element = h("ul", { class: "models", role: "list", "aria-labelledby": "title" });
   }
 
-  /** Draw models anew, by their details; a menu that is open stays so. */
+  /** Redraw models from their details. An open menu stays open. */
   show(details) {
     const models = details.map(({ model }) => model);
     this.details = new Map(details.map((each) => [each.model.id, each]));
@@ -41,7 +41,7 @@ export class ModelList {
     if (models.some((model) => !model.is_owner)) this.#nameOwners();
   }
 
-  /** Say whose models are, once the host has named its people. */
+  /** Show owners' names, once the host has supplied them. */
   async #nameOwners() {
     const { people } = this.page;
     const { names, isAsked } = people;
@@ -56,14 +56,14 @@ export class ModelList {
     return this.#find(id) !== null;
   }
 
-  /** Return the menu of the model that is where another was. */
+  /** Return the menu of the model at another's last place. */
   near(id) {
     const rows = this.element.querySelectorAll("summary");
     const place = this.#places.get(id);
     return place === undefined ? null : (rows[Math.min(place, rows.length - 1)] ?? null);
   }
 
-  /** Say in the row of a model what came of something. */
+  /** Show the result of an action in a model's row. */
   tell(model, text, look, /** @type {any} */ more = {}) {
     const { page } = this;
     this.#put(model, { text, look, ...more });
@@ -127,7 +127,7 @@ export class ModelList {
       return this.page.opener(t(name), `${model.id}:${name}`, act, attributes, model);
     };
     const isOff = model.can_edit && !model.is_active;
-    // Like a model that another user gave away, which this accepts or declines.
+    // Perhaps a gift from another user, which these accept or decline.
     const isUnused = isOff && model.can_delete && model.is_owner;
     return [
       isOff ? action("switch_on", () => this.#do("switchOn", model)) : null,
@@ -142,7 +142,7 @@ export class ModelList {
     return new Destination(this.page.t, this.page.providers ?? [], model_provider, base_url);
   }
 
-  /** Say where a model is called, unless it is the provider's own URL. */
+  /** Show where a model is called, unless at the provider's own URL. */
   #elsewhere(model) {
     const destination = this.destinationOf(model);
     const text = this.page.t.parts("sends_to", { url: destination.elements });
@@ -167,7 +167,7 @@ export class ModelList {
     );
   }
 
-  /** Say what the server keeps: whether it works, whether its key does, whose it is and who else has it. */
+  /** Show a model's last test, problems with its key, its owner, and how many others may use it. */
   #state(model) {
     const { t, people, providers } = this.page;
     const provider = providers?.find(({ id }) => id === model.model_provider);
@@ -229,15 +229,15 @@ export class ModelList {
     return menu;
   }
 
-  // What is done to a model
+  // Actions on a model
 
-  /** Do what takes a question or its remedy, from a module of its own. */
+  /** Run an action that may ask first, from a module of its own. */
   async #do(name, model) {
     const actions = await loaded(this.page, import("./actions.js"));
     if (!this.page.dialogs.isOpen) await actions[name](this.page, model);
   }
 
-  /** Show what came of something, with what to do about it. */
+  /** Show an action's result, with a button to fix it. */
   #result(id) {
     const { text, look, remedy } = this.results.get(id) ?? { text: "" };
     const button =
@@ -245,7 +245,7 @@ export class ModelList {
     return h("p", { class: `result ${look ?? ""}` }, text, button ? [" ", button] : null);
   }
 
-  /** Test a model, and say in its row what came of it; of a new one, only what the server keeps. */
+  /** Test a model, and show the result in its row; for a new one, only as its last test. */
   async test(model, isNew = false) {
     const { page } = this;
     const { id } = model;

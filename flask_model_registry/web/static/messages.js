@@ -30,14 +30,14 @@ export class Messages {
     this.element = h("div", { class: "messages", part: "messages" }, content);
   }
 
-  /** Use the language of now. */
+  /** Translate the texts. */
   translate() {
     this.again.textContent = this.page.t("try_again");
     this.waiting.textContent = this.page.t("loading");
     this.dismiss.setAttribute("aria-label", this.page.t("dismiss"));
   }
 
-  /** Clear the message of an action that failed; with `isLoaded`, that of a list that did not load. */
+  /** Clear the message of a failed action or, with `isLoaded`, of a list that did not load. */
   clear(isLoaded = false) {
     if (this.hasFailed !== isLoaded) return;
     this.alert.textContent = "";
@@ -45,14 +45,14 @@ export class Messages {
     this.again.hidden = true;
   }
 
-  /** Say it to those who do not see the page too; quietly, to them alone. */
+  /** Show and announce a message; if quiet, only to screen readers. */
   say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
     this.dismiss.hidden = isQuiet || !text;
     this.outcome.element.classList.toggle("quiet", isQuiet);
     this.outcome.tell(this.page.t, text, undo);
   }
 
-  /** Say why the list is not there, and offer to try again. */
+  /** Show why the list is missing, and offer to try again. */
   fail(error) {
     this.alert.textContent = this.words(error);
     this.hasFailed = true;
@@ -69,7 +69,7 @@ export class Messages {
   }
 
   /**
-   * Say what went wrong where the user looks: in the form or at the row, if it is there still.
+   * Show an error where the user looks: in the form or at the row, if it is still there.
    *
    * @param {any} error
    * @param {{ form?: any, row?: any }} place A form, or the model of a row.
@@ -84,7 +84,7 @@ export class Messages {
     else this.#warn(this.words(told));
   }
 
-  /** Say what went wrong in place of what was done before. */
+  /** Show an error in place of the last message. */
   #warn(text) {
     this.say("");
     this.alert.textContent = text;
@@ -103,20 +103,20 @@ export class Messages {
   async #tellRow(row, told) {
     const { models, t } = this.page;
     const result = this.words(told);
-    if (told.status === 404) await this.page.refresh(); // the model may be gone, or out of sight
+    if (told.status === 404) await this.page.refresh(); // the model may be gone or hidden
     if (this.hasFailed) return;
     if (models.has(row.id)) models.tell(row, result, "bad");
     else this.#warn(t("result_of", { model: row.model_id, result }));
   }
 }
 
-/** Return what a test found, in words. */
+/** Return a test's result in words. */
 export function wordOf(t, { result }) {
   const path = `results.${result}`;
   return t.has(path) ? t(path) : String(result);
 }
 
-/** Return what a test found and how long it took, in words, and how it looks. */
+/** Return a test's result and time in words, and its style. */
 export function resultOf(t, { result, latency_ms: latency, key_checked: isChecked }) {
   const word = wordOf(t, { result });
   const text = isChecked === false ? t("unchecked", { result: word }) : word;

@@ -16,20 +16,20 @@ export type Filters = {
 };
 
 export declare class ModelRegistryElement extends HTMLElement {
-  /** Returns the access token; asked before every request. */
+  /** Returns the access token. Called before every request. */
   getToken: Text | null;
   /** The access token; null where the browser has a cookie. */
   get token(): string | null;
   set token(token: string | null | undefined);
-  /** Returns the CSRF token of changes; asked before each of them. */
+  /** Returns the CSRF token for changes. Called before each one. */
   getCsrfToken: Text | null;
-  /** The users to share with, or a function that finds them by what is typed. */
+  /** The users to share with, or a function that finds them by the typed text. */
   people: Person[] | ((query: string) => Later<Person[]>) | null | undefined;
   /** The names of the groups to share with. */
   groups: Supply<string[]>;
-  /** Texts in place of those of the page, by their names. */
+  /** Texts that replace the page's, by name. */
   texts: object;
-  /** What of the models is shown; what it was set to before changes nothing, and null shows all. */
+  /** Which models are shown. Setting a former value again changes nothing; null shows all. */
   get filters(): Filters;
   set filters(filters: Filters | null | undefined);
   /** Show what the server has now. */

@@ -11,7 +11,7 @@ import { FormDialog } from "./edit.js";
  *
  * @param {Page} page
  * @param {any} model The model to change, or null.
- * @param {any} like The model that a new one is to be like, or null.
+ * @param {any} like The model to copy, or null.
  */
 export async function openForm(page, model, like) {
   page.providers ??= listed(await page.client.send("GET", "/providers"));
@@ -28,7 +28,7 @@ export async function openForm(page, model, like) {
   if (!page.dialogs.isOpen) new FormDialog(page, content, tag);
 }
 
-/** Return the credentials of the user; none if they do not load, as models can have keys of their own. */
+/** Return the user's credentials; none if they do not load, because models can have their own keys. */
 async function credentialsOf(page) {
   try {
     return await page.client.all("/credentials");
@@ -38,7 +38,7 @@ async function credentialsOf(page) {
   }
 }
 
-/** Return the id of the credential that a model of the user has, if it has one. */
+/** Return the id of the credential of the user's model, if it has one. */
 async function ofModel(page, like) {
   if (!like?.is_owner) return null;
   const { content } = await page.client.send("GET", `/${like.id}/credential`);

@@ -3,7 +3,7 @@
 
 import { button, h } from "./dom.js";
 
-/** @typedef {{ act: () => Promise<unknown>, row?: any }} Undo How to undo it, and the model that it is about. */
+/** @typedef {{ act: () => Promise<unknown>, row?: any }} Undo How to undo it, and the model whose row it is. */
 
 export class Outcome {
   /** @type {Undo | null} */ #undo = null;
@@ -16,7 +16,7 @@ export class Outcome {
     this.element = h("div", { class: "outcome" }, this.status, this.button);
   }
 
-  /** Say it to those who do not see the page too; another message ends what can be undone. */
+  /** Show and announce a message. It replaces the last one and its undo. */
   tell(t, text, /** @type {Undo | null} */ undo = null) {
     this.status.textContent = text;
     this.#undo = undo;

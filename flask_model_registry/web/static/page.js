@@ -14,14 +14,14 @@ import { languageOf, listTexts, texts } from "./texts.js";
 /** @import { ModelRegistryElement } from "./element.js" */
 /** @import { Undo } from "./outcome.js" */
 
-const SLOW = 300; // milliseconds until it is said that something is under way
-const WAIT = 300; // seconds for which the page waits by itself
+const SLOW = 300; // milliseconds until a message says that the page loads
+const WAIT = 300; // the longest wait in seconds for a retry
 
 /** What an element shows to one user: the list of models, and dialogs over it. Another user gets another page. */
 export class Page {
   /** @type {any[] | null} The catalogue, once it is known. */
   providers = null;
-  /** @type {any[]} What is a default of the user or the app. */
+  /** @type {any[]} The defaults of the user or the app. */
   defaults = [];
   /** The queries of the pages up to the one that is shown. */
   pages = [""];
@@ -97,14 +97,14 @@ export class Page {
     return this.element.getAttribute("user-id");
   }
 
-  /** Show nothing more, and send nothing: what is still under way is not done for the next user. */
+  /** Show and send nothing more, so that pending actions don't run for the next user. */
   end() {
     this.client.end();
     clearTimeout(this.#retry);
     this.root.replaceChildren();
   }
 
-  /** Show what there is, in the language of now. */
+  /** Show the page in the current language. */
   async start() {
     const lang = languageOf(this.element);
     const table = await listTexts(lang);
@@ -115,7 +115,7 @@ export class Page {
     await this.filter();
   }
 
-  /** Show what the host asks for, if it does. */
+  /** Apply the host's filters, if any; load. */
   async filter() {
     if (!this.#isBuilt) return;
     const given = this.element.takeFilters();
@@ -148,14 +148,14 @@ export class Page {
     }
   }
 
-  /** Return a page of models; none if another is asked for meanwhile. */
+  /** Return a page of models; null if another is requested meanwhile. */
   async #load(loading) {
     const { filters } = this;
     const get = (path) => this.client.send("GET", path, { signal: loading.signal });
-    if (filters.values.q) this.providers ??= listed(await get("/providers")); // it may name one
+    if (filters.values.q) this.providers ??= listed(await get("/providers")); // q may name one
     filters.catalogue = this.providers ?? [];
     const query = this.pages.at(-1) || filters.query;
-    // Without them there are models still.
+    // Models load without defaults too.
     const orProblem = (error) => {
       if (error.status === 401 || error.name === "AbortError") throw error;
       return error;
@@ -184,7 +184,7 @@ export class Page {
     }
   }
 
-  /** Show nothing more, as the user is not logged in. */
+  /** Clear the page, because no user is logged in. */
   lock(error) {
     this.messages.fail(error);
     this.models.show([]);
@@ -201,7 +201,7 @@ export class Page {
     if (!this.root.querySelector("dialog[open], details[open]")) this.refresh();
   }
 
-  /** Close menus, but for one that was clicked. */
+  /** Close menus, except one that was clicked. */
   closeMenus(path) {
     for (const menu of this.list.querySelectorAll("details[open]")) {
       if (!path.includes(menu)) menu.open = false;
@@ -210,12 +210,12 @@ export class Page {
 
   // Messages
 
-  /** Say what was done; quietly, to those alone who do not see it; with what undoes it, if anything does. */
+  /** Show and announce what was done; if quiet, only to screen readers. It may offer an undo. */
   say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
     this.messages.say(text, isQuiet, undo);
   }
 
-  /** Tell the host of a change, of a model or of what several use. */
+  /** Tell the host of a change to a model or to what several use. */
   changed(/** @type {number | undefined} */ id = undefined) {
     if (id !== undefined) this.models.results.delete(id);
     this.element.announce("model-registry-change", { id });
@@ -225,7 +225,7 @@ export class Page {
     return this.busy.has(lock);
   }
 
-  /** Do something, unless it (or something else under the same lock) is being done. */
+  /** Run an action, unless it or another one with the same lock is running. */
   async run(control, work, { form, row, lock = control } = /** @type {any} */ ({})) {
     if (this.busy.has(lock)) return;
     this.busy.add(lock);
@@ -238,7 +238,7 @@ export class Page {
       await this.#readyToSay(error);
       if (this.client.session.aborted) return;
       this.messages.report(error, { form, row });
-      // A check of the host's, such as for CSRF, may come before that of who is logged in.
+      // The host may check something else, such as CSRF, before it checks the login.
       if (error.isForeign && [400, 403].includes(error.status)) this.#askWhoIsThere();
     } finally {
       this.busy.delete(lock);
@@ -246,7 +246,7 @@ export class Page {
     }
   }
 
-  /** Load the texts of error codes; without them, it is said as the server does. */
+  /** Load the texts of error codes. If they fail, the server's message is shown. */
   async #readyToSay({ code }) {
     if (typeof code === "string") await this.t.complete().catch(() => {});
   }
@@ -256,7 +256,7 @@ export class Page {
     if (told.status === 401) this.lock(told);
   }
 
-  /** Go back to where the user was, also if it was drawn anew; to what is next to it if it is gone. */
+  /** Focus the element with this key, even after a redraw, or its neighbor if it is gone. */
   focus(key) {
     if (this.client.session.aborted) return; // the root shows another page now
     const find = (each) => this.root.querySelector(`[data-key="${CSS.escape(each)}"]`);
@@ -283,7 +283,7 @@ export class Page {
 
   #show(/** @type {any[]} */ models, next) {
     if (!models.length && this.pages.length > 1) {
-      this.pages.pop(); // the last of this page is gone
+      this.pages.pop(); // this page is empty now
       this.refresh();
       return;
     }
@@ -306,7 +306,7 @@ export class Page {
     return this.t(!Object.keys(this.filters.values).length ? "none_yet" : "none_like");
   }
 
-  /** Make a button that does something which may fail, for all models or for the one of a row. */
+  /** Make a button for an action that may fail, on all models or on the one of a row. */
   opener(label, key, act, attributes = {}, row = null) {
     const onclick = (event) => this.run(event.currentTarget, act, { row });
     return button(label, onclick, { "data-key": key, ...attributes });

@@ -3,11 +3,11 @@
 
 /** @import { ModelRegistryElement } from "./element.js" */
 
-/** Return what the host gives: a list, or what a function returns for a text, or a promise of it. */
+/** Return the host's list, which may be the result of a function of a text, or a promise. */
 export const supplied = async (source, text = "") =>
   (typeof source === "function" ? await source(text) : source) ?? [];
 
-/** Name people by key. A name that could mean another goes with its key; in doubt, all do. */
+/** Return names by key. An ambiguous name includes its key; in doubt, all names do. */
 export function distinct(people) {
   const named = people.map(({ key, name }) => [String(key), String(name ?? key)]);
   const meant = (word) => named.filter((each) => each.includes(word)).length;
@@ -21,7 +21,7 @@ export function distinct(people) {
 export class People {
   /** @type {Map<string, any>} */ #known = new Map();
   /** @type {Promise<string[]> | null} */ #first = null;
-  /** Whether the host has said whom it names before anything is typed. */
+  /** Whether the host has named people before anything is typed. */
   isAsked = false;
   hasFailed = false;
   names = distinct([]);
@@ -31,14 +31,14 @@ export class People {
     this.element = element;
   }
 
-  /** Ask again when it is needed, as the host may name others now. */
+  /** Ask again when needed, because the host may name others now. */
   renew() {
     this.#known = new Map();
     this.#first = null;
     this.hasFailed = false;
   }
 
-  /** Ask once whom the host names before anything is typed; return their keys. */
+  /** Ask the host once for people before anything is typed; return their keys. */
   load() {
     if (this.#first) return this.#first;
     const first = this.find("").catch(() => {
@@ -51,7 +51,7 @@ export class People {
     return (this.#first = first);
   }
 
-  /** Return the keys of those whom the host names for a text; it may name all whatever is typed. */
+  /** Return the keys of the people for a text. The host may ignore it, and name all. */
   async find(/** @type {string} */ text) {
     const known = this.#known;
     const found = await supplied(this.element.people, text);
@@ -61,7 +61,7 @@ export class People {
   }
 }
 
-/** Return whom a JWT is for; null for another token. It is only compared, so nothing is verified. */
+/** Return a JWT's subject; null for other tokens. It is only compared, so nothing is verified. */
 function subject(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
@@ -72,6 +72,6 @@ function subject(token) {
   }
 }
 
-/** Return who a user is, by the token or else by what the host says; null if neither tells. */
+/** Return the user's identity from the token, or else from the host; null if unknown. */
 export const identity = (token, userId) =>
   subject(token) ?? (userId ? `${Boolean(token)} ${userId}` : null);

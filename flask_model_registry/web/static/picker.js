@@ -1,17 +1,17 @@
 // @ts-check
-/** The models of a provider to choose from, and what each is called here. */
+/** The models of a provider to choose from, and their names here. */
 
 import { Combobox } from "./combobox.js";
 import { clearError, field, h, newId } from "./dom.js";
 
 /** @import { Translate } from "./texts.js" */
 
-/** Return a name in its stored form; some keyboards write letters in parts. */
+/** Return a name in NFC, because some keyboards write letters in parts. */
 const named = (/** @type {string} */ text) => text.trim().normalize();
 
-/** Choose one model, or several of a new registration: by a click, or by typing what is not listed. */
+/** Chooses one model, or several to register, by clicks or by typing an unlisted name. */
 export class ModelPicker {
-  /** @type {string[] | null} What the provider serves, once it has said so. */
+  /** @type {string[] | null} The provider's models, once known. */
   served = null;
   /** @type {Map<string, string | null>} Names by model; null while a name follows its model. */
   #chosen = new Map();
@@ -22,7 +22,7 @@ export class ModelPicker {
   /**
    * @param {Translate} t
    * @param {any} model The model to change, or null for new ones.
-   * @param {any} [like] The model that a new one is to be like.
+   * @param {any} [like] The model to copy.
    */
   constructor(t, model, like = null) {
     this.t = t;
@@ -60,7 +60,7 @@ export class ModelPicker {
     this.#follow();
   }
 
-  /** Offer what a provider serves; none, until it says so. */
+  /** Offer a provider's models; null while unknown. */
   offer(models) {
     this.served = models;
     this.#note = models?.length === 0 ? this.t("served_none") : "";
@@ -71,7 +71,7 @@ export class ModelPicker {
     this.#follow();
   }
 
-  /** Choose nothing that another provider serves. */
+  /** Forget another provider's models. */
   forget() {
     this.#chosen.clear();
     this.offer(null);
@@ -82,7 +82,7 @@ export class ModelPicker {
     const own = [...this.#chosen.keys()].filter((each) => !this.served?.includes(each));
     const word = typed.toLowerCase();
     const all = [...own, ...this.served];
-    // What is chosen already is no search.
+    // A chosen name is not a search.
     const isSearch = this.isNew || !all.includes(typed);
     const found = isSearch ? all.filter((each) => each.toLowerCase().includes(word)) : all;
     const choices = found.map((each) => ({ value: each, label: each }));
@@ -101,7 +101,7 @@ export class ModelPicker {
     this.#isSearched = true;
   }
 
-  /** What is typed beside what is chosen, and would not be registered. */
+  /** Typed text that isn't chosen, and so would not be registered. */
   get unchosen() {
     const text = this.input.value.trim();
     return this.#chosen.size && !this.#isSearched && !this.#chosen.has(text) ? text : "";
@@ -112,7 +112,7 @@ export class ModelPicker {
     if (this.served?.includes(this.unchosen)) this.#choose(this.unchosen);
   }
 
-  /** Models with their names, as they are chosen or else typed. */
+  /** The chosen models, or else the typed one, with names. */
   get chosen() {
     const models = this.#chosen.size ? [...this.#chosen.keys()] : [this.input.value.trim()];
     if (models.length > 1) {
@@ -128,7 +128,7 @@ export class ModelPicker {
     return this.#chosen.size > 1;
   }
 
-  /** Show the names of what is chosen, filled in with the models' own. */
+  /** Show the chosen models' names, which default to their own. */
   #follow() {
     this.#fillName();
     this.input.required = !this.#chosen.size;
@@ -151,7 +151,7 @@ export class ModelPicker {
     if (model) clearError(this.nameField);
   }
 
-  /** Show a field for each name; what is there already stays, with its focus and its error. */
+  /** Show a field for each name. Without a change, fields keep their focus and errors. */
   #showNames() {
     const models = JSON.stringify([...this.#chosen.keys()]);
     if (models === this.names.dataset.models) return;

@@ -1,10 +1,10 @@
 // @ts-check
 /** Buttons that are pressed: if one moves before it is released, the click misses it. */
 
-const LONGEST = 2000; // milliseconds, as not all browsers say when a button is released
+const LONGEST = 2000; // milliseconds; not all browsers report a button's release
 
 /**
- * Wait until what is pressed now is released and clicked.
+ * Wait until a pressed button is released and clicked.
  *
  * @returns {Promise<void>}
  */

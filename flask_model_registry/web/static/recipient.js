@@ -1,5 +1,5 @@
 // @ts-check
-/** Asks for a user or a group, whom the host names while the user types. */
+/** Asks for a user or a group, with suggestions from the host. */
 
 import { check } from "./checks.js";
 import { problem } from "./client.js";
@@ -47,7 +47,7 @@ export class Recipient {
     const row = h("div", { class: "row" }, field("kind", t("with"), this.kind), this.who);
     this.element = hasGroups ? h("div", {}, row, h("div", {}, this.rights)) : this.who;
     if (hasGroups && groups) this.#groups = supplied(groups);
-    this.#groups.catch(() => {}); // asked about, as a group that the host does not name
+    this.#groups.catch(() => {}); // then choose() asks about any group
     this.#advise();
   }
 
@@ -100,7 +100,7 @@ export class Recipient {
   }
 
   /**
-   * Return who was chosen or typed; null if it is a group that the host does not name and the user is not sure.
+   * Return who was chosen or typed; null if the user doesn't confirm a group that the host doesn't list.
    *
    * @param {string} models What is shared, in words.
    * @param {string} place Where the focus goes after a question.
@@ -122,7 +122,7 @@ export class Recipient {
     return this.page.people.names.get(key) ?? this.t("the_user", { user: key });
   }
 
-  /** The key of a person: what was typed if it is one, or that of the name, once names are known. */
+  /** Return a person's key: the typed text if it is one, or else the key of that name. */
   async #keyOf() {
     const typed = this.input.value.trim();
     const { people } = this.page;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Tests and registers models: with a key of its own, with a credential, or with a new one for all. */
+/** Tests and registers models with their own key, a credential, or a new credential for all. */
 
 import { Problem } from "./client.js";
 import { resultOf } from "./messages.js";
@@ -9,11 +9,11 @@ import { resultOf } from "./messages.js";
 
 // Results of a test whose provider responds and accepts the key.
 const GOOD = ["ok", "not_listed", "no_list"];
-// What the form says at its fields, and who is not logged in.
+// Errors that the form shows at fields, and missing logins.
 const MEANT = [0, 400, 401, 413, 415, 422];
 
 /**
- * Test what is to be registered; return what speaks against it, or null.
+ * Test what is to be registered; return an objection, or null.
  *
  * @param {Page} page
  * @param {ModelForm} form
@@ -25,7 +25,7 @@ export async function objection(page, form) {
     const { content } = await ask(page, form, account);
     return GOOD.includes(content?.result) ? null : resultOf(page.t, content)[0];
   } catch (error) {
-    // A 403 that is not the registry's own may be that the user is not logged in.
+    // A 403 from the host's own code may mean that the user is not logged in.
     const isMeant = error.isForeign && error.status === 403;
     if (!(error instanceof Problem) || isMeant || MEANT.includes(error.status)) throw error;
     return page.messages.words(error);
@@ -95,7 +95,7 @@ async function makeCredential(page, form) {
   }
 }
 
-/** Return an error at the field of a name, or at the one that all models have in common. */
+/** Return an error at a model's own field, or at one that all models have in common. */
 function placed({ field, message }, areMany) {
   const [, number, name] = /^models\.(\d+)\.(\w+)/.exec(field) ?? [];
   if (!name) return { field, message };
@@ -103,7 +103,7 @@ function placed({ field, message }, areMany) {
   return { field: isOwn && areMany ? `models.${number}` : name, message };
 }
 
-/** Return an error at each name that is taken, as the server names them in a sentence. */
+/** Return an error at each taken name. The server only lists them in a sentence. */
 async function taken(page, chosen) {
   const isTaken = async ({ model_id: id }) => {
     const path = `/by-id/${encodeURIComponent(id).replaceAll("%2F", "/")}`;

@@ -1,14 +1,14 @@
 // @ts-check
-/** Shows new models where they are in the list, in the order that is chosen. */
+/** Shows new models in the list, at their place in the chosen order. */
 
 import { listed } from "./client.js";
 
 /** @import { Page } from "./page.js" */
 
-const PAGES = 40; // that are looked through, at most
+const PAGES = 40; // to look through, at most
 
 /**
- * Draw the list anew, turned to the page with the first of new models; then test them.
+ * Redraw the list at the page with the first of the new models, and test them all.
  *
  * @param {Page} page
  * @param {any[]} models
@@ -22,16 +22,16 @@ export async function reveal(page, models, { text, canBeTested }) {
   if (canBeTested) testAll(page, models);
 }
 
-/** Test what is stored: the server keeps no test of the form, which came before there was a model. */
+/** Test new models, because the server keeps no tests from before they were registered. */
 async function testAll(page, models) {
   try {
     for (const model of models) await page.models.test(model, true);
   } catch {
-    // No user has asked for it, so the row still says that the model is not tested.
+    // No user asked for it, so the rows just say that models are not tested.
   }
 }
 
-/** Draw the list, turned to the page with a model; return whether it has it, with the filters of now. */
+/** Redraw the list at the page with a model; return whether the current filters show it. */
 async function turnTo(page, id) {
   await page.refresh();
   if (!page.models.has(id) && !page.messages.hasFailed) {

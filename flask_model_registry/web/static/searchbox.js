@@ -9,7 +9,7 @@ const PAUSE = 200; // milliseconds after a key
 
 export class SearchBox {
   #typing = 0;
-  #text = ""; // what was searched for
+  #text = ""; // the last search
   /** @type {Choice[]} */ #found = [];
   /** @type {symbol | null} */ #searching = null;
 
@@ -48,20 +48,20 @@ export class SearchBox {
     });
   }
 
-  /** Until what is typed was searched for, offer what of the last search is like it. */
+  /** Until the search for a text is done, offer the last results that match it. */
   #offered(text) {
     if (!text || text === this.#text) return this.#found;
     const word = text.toLowerCase();
     return this.#found.filter(({ label }) => label.toLowerCase().includes(word));
   }
 
-  /** Whether the text is one of what was found, so that nothing needs to be chosen. */
+  /** Whether the text is one of the results, so that nothing needs to be chosen. */
   get #isInFull() {
     const text = this.input.value.trim();
     return this.#found.some(({ value, label }) => value === text || label === text);
   }
 
-  /** Choose the only one, once all that is like the text was searched for. */
+  /** Choose the only result, once the search for the text is done. */
   async #takeOnly() {
     const text = this.combobox.wanted;
     clearTimeout(this.#typing);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Several models at once. */
+/** The selected models. */
 
 import { loaded } from "./dialogs.js";
 import { h } from "./dom.js";
@@ -67,7 +67,7 @@ export class Selection {
     if (isHere) page.title.focus();
   }
 
-  /** Do something to models, one after the other: to those, or to all that are shown. */
+  /** Run an action on models one by one: on these, or on all that are shown. */
   async run(name, models = this.page.models.shown) {
     const { doAll } = await loaded(this.page, import("./several.js"));
     if (!this.page.dialogs.isOpen) await doAll(this.page, name, models);

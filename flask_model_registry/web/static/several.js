@@ -1,5 +1,5 @@
 // @ts-check
-/** What is done to several models, one after the other. */
+/** Actions on several models, one after the other. */
 
 import { canBeTested } from "./bar.js";
 import { lossOf } from "./deletion.js";
@@ -11,10 +11,10 @@ import { Recipient } from "./recipient.js";
 /** @import { Page } from "./page.js" */
 
 /**
- * Say in its row what fails; that stays selected. Return the models for which it worked.
+ * Act on each model. Failed ones show an error and stay selected. Return the others.
  *
  * @param {Page} page
- * @param {boolean} [isForm] Whether a form says it, if all fail for one reason or another.
+ * @param {boolean} [isForm] Whether a form shows the error if all fail.
  */
 async function each(page, action, models, act, isForm = false) {
   const { t } = page;
@@ -79,7 +79,7 @@ async function put(page, { id }, isActive, tag = null) {
   return response.tag;
 }
 
-/** Switch models on again, unless someone has changed them since. */
+/** Switch models on again, unless they have changed since. */
 async function switchOn(page, done) {
   const tags = new Map(done.map(({ model, result }) => [model.id, result]));
   const models = done.map(({ model }) => model);

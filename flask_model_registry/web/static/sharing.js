@@ -48,13 +48,13 @@ export class SharingDialog {
     this.outcome.tell(this.t, text, act && { act });
   }
 
-  /** Do one thing at a time; the server says what came of it. */
+  /** Do one thing at a time, and clear the last result. */
   #run(control, work) {
     this.outcome.status.textContent = "";
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
-  /** Make a check box of what the server knows; it does not move while something is being done. */
+  /** Make a check box for a state on the server. It can't change while an action runs. */
   #box(label, checked, change, attributes = {}) {
     const onclick = (event) => {
       if (this.page.isBusy(this.box)) event.preventDefault();
@@ -140,7 +140,7 @@ export class SharingDialog {
     this.#redraw();
   }
 
-  /** Show behind the dialog how many it is shared with now. */
+  /** Update the counts of grants behind the dialog. */
   #redraw() {
     this.page.changed(this.model.id);
     this.page.refresh();

@@ -1,12 +1,12 @@
 // @ts-check
-/** What the server keeps of a model beside its fields: its last test, its key, its owner and its grants. */
+/** A model's details beyond its fields: its last test, its key, its owner and its grants. */
 
 import { wordOf } from "./messages.js";
 
 /** @import { Translate } from "./texts.js" */
 
 const DAY = 86_400;
-const SOON = 14 * DAY; // seconds before a key expires, from when on it is said
+const SOON = 14 * DAY; // how long before expiry to warn, in seconds
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
   ["day", DAY],
@@ -17,7 +17,7 @@ const UNITS = [
 
 const secondsTo = (at) => (Date.parse(at) - Date.now()) / 1000;
 
-/** Return when a time was or will be, seen from now, in words. */
+/** Return a time in words, relative to now. */
 export function relative(t, at) {
   const seconds = secondsTo(at);
   if (!Number.isFinite(seconds)) return String(at);
@@ -32,7 +32,7 @@ export function expiry(at) {
   return left < 0 ? "expired" : left < SOON ? "expires" : null;
 }
 
-/** Return with how many a model is shared, in words; null if with none. */
+/** Return how many users and groups have it, in words; null if none. */
 export function granted(/** @type {Translate} */ t, grants) {
   const counts = [
     grants?.users ? t("users", { count: grants.users }) : "",
@@ -42,14 +42,14 @@ export function granted(/** @type {Translate} */ t, grants) {
 }
 
 /**
- * Return what a row says of the state of a model: texts, each with how it looks.
+ * Return the state of a model for its row: texts, each with its style.
  *
  * @param {Translate} t
  * @param {any} details
  * @param {object} known
  * @param {boolean} known.isTested Whether to say what the last test found.
  * @param {boolean} known.needsKey Whether calls need a key.
- * @param {Map<string, string> | null} known.names Those of people by key; null until they are known.
+ * @param {Map<string, string> | null} known.names People's names by key; null until known.
  * @returns {[string, string][]}
  */
 export function stateOf(t, details, { isTested, needsKey, names }) {
@@ -57,7 +57,7 @@ export function stateOf(t, details, { isTested, needsKey, names }) {
   const shared = granted(t, grants);
   const tested = isTested ? lastTest(t, test) : null;
   const whose = { who: names?.get(owner) ?? t("user", { user: owner }) };
-  // A model that another user gave away arrives switched off. No one keeps who did.
+  // A gift arrives switched off. Nothing records that it is one.
   const isPerhapsGiven = model.is_owner && !model.is_active;
   const all = [
     tested,

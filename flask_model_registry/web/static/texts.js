@@ -1,17 +1,17 @@
 // @ts-check
-/** Looks up what the page says, which hosts may replace, and has names that it shares with the server. */
+/** Looks up the page's texts, which hosts may replace. Has names that are shared with the server. */
 
 /** @import { TEXTS } from "./en.js" */
 /** @import { TEXTS as DIALOG_TEXTS } from "./en_dialogs.js" */
 
-/** What models of a category can do; those of others can do anything. */
+/** The abilities of a category. Other categories allow any. */
 export const ABILITIES = {
   embedding: ["embedding"],
   image: ["generate", "edit"],
   speech: ["asr", "tts"],
   rerank: ["rerank"],
 };
-/** What a default is for, and the category that its model is of. */
+/** The kinds of defaults, each with its model's category. */
 export const KINDS = {
   general: "llm",
   small_fast: "llm",
@@ -47,7 +47,7 @@ const DIALOGS = {
 
 const baseOf = (lang) => lang.split("-")[0];
 
-/** Return texts in a language: in English, if there are none in it or they do not load. */
+/** Return texts in a language, or in English if there are none or they do not load. */
 async function translation(lang, languages) {
   const load = (/** @type {string} */ each) => languages[each]().then(({ TEXTS }) => TEXTS);
   const name = baseOf(lang);
@@ -59,7 +59,7 @@ async function translation(lang, languages) {
 /** Return the texts of the list in a language; none, if even the English ones do not load. */
 export const listTexts = (lang) => translation(lang, LIST).catch(() => ({}));
 
-/** Return what a path leads to in a table, which may be the host's. */
+/** Return the entry at a path in a table, which may be the host's. */
 const found = (table, path) =>
   path
     .split(".")
@@ -70,12 +70,12 @@ const found = (table, path) =>
  *
  * @param {string} asked The language around the page. Without texts in it, the page is in English.
  * @param {object} own The host's texts, which are in that language.
- * @param {...object} tables Those to look in next, one after the other.
+ * @param {...object} tables Tables to search next, in order.
  */
 export function texts(asked, own = {}, ...tables) {
   const isForeign = !Object.hasOwn(LIST, baseOf(asked)) && !Object.keys(own).length;
   const lang = isForeign ? "en" : asked;
-  /** What an element needs that holds texts in another language than is around it. */
+  /** Attributes for elements whose language differs from the one around them. */
   const marks = isForeign ? { lang, dir: "ltr" } : {};
   tables.unshift(own);
   const plurals = new Intl.PluralRules(lang);

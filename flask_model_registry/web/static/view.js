@@ -9,14 +9,14 @@ import { expiry, granted, relative } from "./state.js";
 
 /** @import { Page } from "./page.js" */
 
-const UNKNOWN = "https://models.example.com/v1"; // of a provider that is known no more
+const UNKNOWN = "https://models.example.com/v1"; // for a provider no longer known
 
 /** Show all of a model to anyone who sees it. */
 class ViewDialog {
   /**
    * @param {Page} page
    * @param {any} model
-   * @param {any} details What the server keeps of it beside its fields; null if that did not load.
+   * @param {any} details Its details beyond its fields; null if they did not load.
    */
   constructor(page, model, details) {
     this.page = page;
@@ -89,7 +89,7 @@ class ViewDialog {
     return [wordOf(t, test), time, relative(t, test.at)].filter(Boolean).join(" · ");
   }
 
-  /** Say whose it is, and what the user may do with it. */
+  /** Show its owner, and what the user may do with it. */
   #access({ is_owner: isOwner, can_edit: canEdit, can_delete: canDelete }) {
     const { t, page } = this;
     const { owner, relations } = this.details;
@@ -111,7 +111,7 @@ class ViewDialog {
     };
   }
 
-  /** Return what is to be said of a key, if anything is. */
+  /** Return a warning about a key, if there is one. */
   #ofKey({ is_set: isSet, expires_at: at }, needsKey) {
     const { t } = this;
     if (!isSet) return needsKey ? t("key_missing") : null;
@@ -140,7 +140,7 @@ class ViewDialog {
     ];
   }
 
-  /** Copy code; where the browser does not let the page, select it for the user. */
+  /** Copy code, or select it for the user if the browser forbids that. */
   async #copy(block) {
     const { t } = this;
     try {
@@ -154,7 +154,7 @@ class ViewDialog {
   }
 }
 
-/** Show a model; what does not load beside its fields is left out. */
+/** Show a model, without its details if they do not load. */
 export async function viewModel(/** @type {Page} */ page, model) {
   const details = await page.client.send("GET", `/${model.id}/details`).catch((error) => {
     if ([401, 404].includes(error.status) || error.name === "AbortError") throw error;
