@@ -301,7 +301,7 @@ def _register(
 
 
 def _rotation(services: Services, connection: sa.Connection, batch_size: int) -> Rotation:
-    tries = retrying(TRIES, math.inf)  # no request waits for it, so it may take any time
+    tries = retrying(TRIES, math.inf)  # no request waits, so statements may take a long time
     return Rotation(connection, services.keys, batch_size=batch_size, tries=tries)
 
 

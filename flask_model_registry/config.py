@@ -101,7 +101,7 @@ class EncryptionKey:
 
     @property
     def key_id(self) -> str:
-        """The id and a 32-bit fingerprint, which differs between keys that have the same id."""
+        """The id and a 32-bit fingerprint, which tells apart two keys with the same id."""
         fingerprint = hmac.digest(self.reveal(), b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
@@ -294,7 +294,7 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _parted(entry: str) -> tuple[str | None, Hidden[bytes]]:
-    """Return an entry's bytes and its id, or ``None`` instead of an id that isn't valid."""
+    """Return an entry's id, or ``None`` if it isn't valid, and the entry's bytes."""
     key_id, separator, encoded = entry.strip().partition(":")
     is_good = separator and KEY_ID.fullmatch(key_id)
     return key_id if is_good else None, Hidden(_decode(encoded))

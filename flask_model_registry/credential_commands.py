@@ -103,7 +103,7 @@ def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
 @click.option("--detach", is_flag=True, help="Leave its models without an API key.")
 @with_appcontext
 def delete_credential(credential: int, *, detach: bool) -> None:
-    """Delete the credential with this id. Without --detach, fails while models use it."""
+    """Delete the credential with this id. Fails while models use it, unless you add --detach."""
     services = find_services()
 
     def work() -> tuple[None, bool]:

@@ -1,4 +1,4 @@
-"""The rules of who may do what, in what order a ``model_id`` is looked up, and of transfers.
+"""The rules: who may do what, how a ``model_id`` is looked up, and what a transfer changes.
 
 Nothing here uses SQL. ``db/access.py`` translates ``ALLOWED`` to SQL.
 """

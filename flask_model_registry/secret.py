@@ -114,7 +114,7 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Clear frames like :class:`ClearedFrames`, in an ``except`` that costs nothing on success.
+    """Clear frames as :class:`ClearedFrames` does, but in an ``except``, at no cost on success.
 
     Args:
         outer: The value of ``sys.exc_info()[1]`` before the ``try``.

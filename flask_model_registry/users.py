@@ -63,7 +63,7 @@ def jwt_user() -> Any:
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or pass user_loader")
     locations = [*config.token_location]
-    # To find a token in the body, the body would be parsed before authentication, and not strictly.
+    # For a token in the body, the body would be parsed before authentication, and not strictly.
     while "json" in locations:
         locations.remove("json")
     if not locations:

@@ -167,7 +167,7 @@ def paths_for(
     if key is not None and not (key.is_cut and key.sort == "id"):
         most = 0
     elif key is not None and not {*key.given} <= {"is_active"}:
-        most = _FEW_GROUPS  # because there are many more statements with other filters
+        most = _FEW_GROUPS  # because other filters make many more statements
     if dialect.name == "postgresql" and most:
         return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
     if count > most:

@@ -20,7 +20,7 @@ NOT_JSON = (ValueError, TypeError, RecursionError)
 
 
 class _Unreadable:
-    """What a column is read as if SQL wrote something else. It is empty, but equals only itself."""
+    """The value of a column where SQL wrote something else. It is empty, but equals only itself."""
 
     __hash__ = None  # type: ignore[assignment]  # like lists and dicts
 

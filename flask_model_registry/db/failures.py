@@ -94,7 +94,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
-    """Return SQLAlchemy's error for a socket error that the driver didn't wrap, such as pg8000."""
+    """Return SQLAlchemy's error for a socket error that a driver such as pg8000 didn't wrap."""
     if isinstance(error, OSError) and _is_of_the_driver(error):
         return sa.exc.OperationalError(None, None, error)
     return None

@@ -4,8 +4,8 @@ A search looks for words in the column ``search_text``, whose text is already ca
 SQLite, and PostgreSQL in the locale C, only ignore the case of ASCII.
 
 The time to find a word only grows with the length of the word and of the column. `LIKE` starts over
-at each character, so one request for 255 times "a" can take seconds. Each database has a function
-that doesn't start over, and searches the bytes of UTF-8 with it.
+at each character, so one request for 255 times "a" can take seconds. So each database searches the
+bytes of UTF-8 with a function of its own that doesn't start over.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ class Grant(Registered):
     model_row_id: Mapped[int]
     user_id: Mapped[Any] = mapped_column(nullable=True)
     group_name: Mapped[str | None] = mapped_column(text(255))
-    # A copy of the model's, to find it by among any number of grants. It is written with the grant,
-    # and when the model is renamed.
+    # A copy of the model's own, by which a lookup finds one among any number of grants. It is
+    # written with the grant, and when the model is renamed.
     model_id: Mapped[str] = mapped_column(text(255))
     can_edit: Mapped[bool]
     can_delete: Mapped[bool]

@@ -203,8 +203,8 @@ class Queries:
         models = self._tables.models
         parts = [self._part(each, key) for each in self._paths(key, group_paths)]
         union = sa.union_all(*parts).subquery()
-        # The sum is in no index's order. Otherwise PostgreSQL would merge sorted parts, and choose
-        # each part's index by the cost of its first row, not the index that has it as a range.
+        # The sum is in no index's order. Otherwise PostgreSQL would merge sorted parts, and read
+        # each from the index with the cheapest first row, not from the one where it is a range.
         row_id = (union.c.id + sa.literal_column("0")).label("id")
         merged = sa.select(
             row_id, *(sa.func.max(union.c[name]).label(name) for name in ACCESS_FLAGS)

@@ -98,7 +98,7 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
 def _follow_replacements(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
-    """Handle, on every database, a user whom one flush replaces by a new one with the same key.
+    """Handle, on every database, a flush that replaces a user by a new one with the same key.
 
     SQLAlchemy combines the DELETE and the INSERT into an UPDATE, which no foreign key and no
     trigger follows.
@@ -133,7 +133,7 @@ def _refuse_inheritance(
         if (
             connection.dialect.name != "sqlite"
             or mapper.primary_key[0] is not tables.user_key  # with keys of its own
-            or trigger_state(connection, tables)[0]  # a trigger has done it
+            or trigger_state(connection, tables)[0]  # a trigger does it
             or not sa.inspect(connection).has_table(tables.models.name, tables.models.schema)
         ):
             return
@@ -192,7 +192,7 @@ class Departures:
     def follow(self, connection: sa.Connection) -> None:
         """Make temporary triggers on this connection to SQLite, if they don't exist.
 
-        They vanish if the transaction that made them is rolled back, or the users' table dropped.
+        Rolling back the transaction that made them removes them, as does dropping the users' table.
         """
         if self._tables.models.schema is not None:  # triggers only reach tables of the same file
             if not enforces_foreign_keys(connection):

@@ -70,7 +70,7 @@ class _Api:
 
 @dataclass(frozen=True)
 class Call:
-    """A call to a model. It has a variant for servers that refuse the limit of tokens.
+    """A call to a model, with a variant for servers that refuse the parameter that limits tokens.
 
     Attributes:
         members: The members of a response; a working model fills one of them.
@@ -153,7 +153,7 @@ def can_call(provider: Provider, category: str) -> bool:
 
 
 def _allowed(model: CalledModel) -> dict[str, Any]:
-    """Return the registered parameters, except ours. Servers in Go ignore the case of names."""
+    """Return the registered parameters except ``_OURS``, ignoring case as servers in Go do."""
     given = model.parameters.items()
     return {name: value for name, value in given if name.casefold() not in _OURS}
 

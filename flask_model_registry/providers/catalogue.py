@@ -191,7 +191,7 @@ PROVIDERS = (
              categories=_TEXT, keys_url="https://dash.cloudflare.com/profile/api-tokens"),
     Provider("databricks", "Databricks", None, categories=_TEXT, list_is_complete=False),
     Provider("snowflake", "Snowflake Cortex", None, ("snowflake-cortex",), list_is_complete=False),
-    # Each region of these has API keys of its own, so it is a provider of its own.
+    # Each region of these providers has its own API keys, so it is listed as a provider.
     Provider("dashscope", "Alibaba Cloud DashScope, China",
              "https://dashscope.aliyuncs.com/compatible-mode/v1", ("qwen", "tongyi", "aliyun"),
              categories=_TEXT, list_is_complete=False,

@@ -134,7 +134,7 @@ class ProviderClient:
     ) -> ConnectionResult:
         """Test a model by calling it once, with a few tokens, which the provider may bill.
 
-        If the server refuses a parameter, this sends a second request without it, but no more.
+        If the server refuses the parameter that limits tokens, a second request has another one.
         """
         try:
             with ClearedFrames():

@@ -166,7 +166,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
 
 @contextmanager
 def _errors_as(library: Any) -> Iterator[None]:
-    """Raise the errors that SDKs expect, without quotes, because servers may repeat a request."""
+    """Raise the errors that SDKs expect. They quote nothing, because servers may echo a request."""
     try:
         yield
     except UpstreamError:

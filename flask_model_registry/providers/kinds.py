@@ -40,7 +40,7 @@ class Kind:
 #: The error for a missing API key.
 REQUIRED_KEY = "Required. If the server needs no API key, send any string, such as none."
 _PLACE_FORMAT = (_PLACE, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
-#: The only kinds. With none of them can users make a server use its own identity, or read a file.
+#: The only kinds. None lets users make a server use its own identity, or read a file.
 KINDS: Mapping[str, Kind] = {
     "key": Kind(
         {"api_key": True, "headers": False},

@@ -216,7 +216,7 @@ class Import:
                 return "skip"
             raise
         except ValidationError as error:
-            # register() takes several models, so it names the fields of this one "models.0.…".
+            # register() takes several models, so its errors begin with the number of this one.
             raise ValidationError(
                 [(field.removeprefix("models.0."), problem) for field, problem in error.errors]
             ) from None

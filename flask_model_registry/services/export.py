@@ -116,7 +116,7 @@ class Export:
         )
 
     def _created_since(self, model: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
-        """Return the row of a model's credential, if it was created after those of the lines.
+        """Return the row of a model's credential, if it was created after the credentials' lines.
 
         Nothing is locked, so that users may create credentials while this runs.
         """

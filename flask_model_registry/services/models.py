@@ -219,7 +219,7 @@ class ModelService:
         changed: dict[str, Any] = {}
         sealed = self._credentials.seal(new, api_key)
         if sealed["ciphertext"] != locked.row["ciphertext"]:
-            # Also the key id if unchanged, because without row locks a rotation may run meanwhile.
+            # Include an unchanged key id, because without row locks a rotation may run meanwhile.
             changed |= sealed
         if locked.row["credential_id"] is not None:
             changed["credential_id"] = None
@@ -295,7 +295,7 @@ class ModelService:
             moments["credential_updated_at"] = moments["updated_at"]
         locked = locked.write({**changed, **moments})
         if "abilities" in changed:
-            if isinstance(old["abilities"], UnreadableList):  # nor do we know the abilities' rows
+            if isinstance(old["abilities"], UnreadableList):  # its rows are unknown
                 connection.execute(self._queries.deletions[0], {"row_id": old["id"]})
             self.write_abilities(
                 connection, old["id"], old["abilities"] or (), changed["abilities"] or ()

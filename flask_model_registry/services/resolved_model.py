@@ -76,7 +76,7 @@ class ResolvedModel:
         """Return an HTTP client that calls this model's server and no other.
 
         Pass it as ``http_client=`` to the SDKs, or as ``transport=`` to httpx's clients. It checks
-        each connection like a connection test: it must be https to a public address, unless
+        each connection as a connection test does: only https to a public address, unless
         ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client follows no redirects, keeps no
         cookies, and takes no proxy, ``.netrc``, API key or header from the environment. It sends
         no API key but this model's. Closing the SDK's client closes it. Threads may share it.
@@ -91,7 +91,7 @@ class ResolvedModel:
         Raises:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
-            BlockedAddressError: This is a changed copy, whose base URL isn't allowed.
+            BlockedAddressError: This model is a changed copy, and its base URL isn't allowed.
             UnsupportedClientError: Its credential is of the kind ``aws`` or ``google``. Such calls
                 only go to a host of the cloud, and their clients sign them.
 
@@ -138,7 +138,7 @@ class ResolvedModel:
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
-        They always include both, because otherwise the SDK takes them from the environment.
+        They always include the API key and base URL, so that the SDK ignores its environment's.
 
         Example:
             >>> [*registry.resolve("gpt-4o", user=alice).openai_kwargs()]

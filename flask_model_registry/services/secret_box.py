@@ -58,7 +58,7 @@ class SecretBox(Protocol):
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt a text, so that decrypting it takes the same context."""
+        """Encrypt a text, so that decrypting it needs the same context."""
         ...
 
     def open(self, blob: bytes, context: str) -> str:

@@ -1,6 +1,6 @@
 """Read requests strictly, and return JSON.
 
-A body must be JSON in UTF-8 within a limit of size, without duplicate or unknown names. A name in a
+A body must be JSON in UTF-8, up to a size limit, without duplicate or unknown names. A name in a
 path is exactly what the client sent, or it is refused.
 """
 
@@ -234,7 +234,7 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         name: The value that routing read from PATH_INFO.
         before: The part of the path before it.
         is_model_id: Whether slashes need no encoding. Merging slashes can't turn one valid
-            ``model_id`` into another. The path may end with a slash, because none of them does.
+            ``model_id`` into another. The path may end with a slash, because no ``model_id`` does.
 
     Raises:
         ChangedNameError: The name was or may have been changed on the way, or is not in UTF-8.

@@ -107,7 +107,7 @@ def transaction(
 
 
 def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
-    """Call receivers, and commit what they wrote. If one fails, the change it heard of stays."""
+    """Call receivers, and commit what they wrote. If one fails, the announced change stays."""
     for call in calls:
         try:
             with transaction(session, commit=True):

@@ -1,5 +1,5 @@
 // @ts-check
-/** Marks that tell providers apart at a glance. Logos would be their property. */
+/** Marks that tell providers apart at a glance. Their logos belong to them. */
 
 import { h } from "./dom.js";
 
