@@ -1,4 +1,4 @@
-"""SQLAlchemy models of the registry's tables, mapped for each host beside its users.
+"""SQLAlchemy models of the registry's tables, mapped for each host along with its users.
 
 They are on the users' metadata, so that ``db.create_all()`` and Alembic see the tables. They have
 their own class registry, so that a host may have a ``Model`` too. Objects are read-only, because

@@ -218,7 +218,7 @@ class Providers:
 
     def is_moved(self, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
         """Return whether the API key would go to another provider or origin than before."""
-        # A stored name may have become an alias meanwhile.
+        # A stored name may have become an alias in the meantime.
         before, after = (self.catalogue.canonical(each["model_provider"]) for each in (old, new))
         return before != after or self.key_origin(old) != self.key_origin(new)
 

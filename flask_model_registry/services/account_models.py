@@ -52,7 +52,7 @@ class AccountModels:
         """
         is_shared = self._models.c.is_shared == sa.true()
         shared = sa.select(self._models.c.id).where(self._uses(locked), is_shared)
-        # A locking read, because on MariaDB a plain one misses models attached or shared meanwhile.
+        # A locking read, because on MariaDB a plain one misses models just attached or shared.
         if locked.connection.execute(shared.with_for_update(read=True)).first():
             check_shared_key(actor)
 
@@ -87,7 +87,7 @@ class AccountModels:
 
         Their tags stay, because nothing that the models show has changed.
         """
-        # For all models, because a running test may have written its result meanwhile.
+        # For all models, because a running test may have written its result in the meantime.
         change = sa.update(self._models).where(self._uses(locked))
         locked.connection.execute(change, UNTESTED)
 

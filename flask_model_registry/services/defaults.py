@@ -72,7 +72,7 @@ class Defaults:
     ) -> dict[str, Any]:
         """Choose a model for the actor or, with scope ``app``, for all users."""
         table, owner = self._scoped(actor, config_type, scope)
-        # Locked, so that no other request deletes or un-shares it meanwhile.
+        # Locked, so that no other request deletes or un-shares it in the meantime.
         with self._rows.lock_model(actor, target, Action.USE, shared=True) as locked:
             check_default(locked.row, category=CONFIG_TYPES[config_type], scope=scope)
             key = {**owner, "config_type": config_type}

@@ -45,7 +45,7 @@ class _Written:
     """The owner and name of each credential that has a line, in a temporary SQLite database.
 
     There may be more than fit in memory. A model must name its credential as the credential's line
-    does, even if the credential has been renamed meanwhile.
+    does, even if the credential has been renamed in the meantime.
     """
 
     def __init__(self) -> None:

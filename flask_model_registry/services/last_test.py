@@ -29,7 +29,7 @@ def keep_test(
     """
     models = rows.queries.access.tables.models
     is_still = (models.c.id == model["id"]) & (models.c.version == model["version"])
-    # Rows that refer to the model, such as grants, may be written meanwhile.
+    # Rows that refer to the model, such as grants, may be written in the meantime.
     free = sa.select(models.c.id).where(is_still).with_for_update(key_share=True, skip_locked=True)
     columns = {
         "test_result": outcome["result"],

@@ -219,7 +219,7 @@ class ModelService:
         changed: dict[str, Any] = {}
         sealed = self._credentials.seal(new, api_key)
         if sealed["ciphertext"] != locked.row["ciphertext"]:
-            # Include an unchanged key id, because without row locks a rotation may run meanwhile.
+            # Include an unchanged key id, because without row locks a rotation may change it.
             changed |= sealed
         if locked.row["credential_id"] is not None:
             changed["credential_id"] = None

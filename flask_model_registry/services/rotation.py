@@ -152,7 +152,7 @@ class Rotation:
 
         It repeats until no more rows can be changed. The rows of a batch are changed in one
         transaction, each only if it hasn't changed since it was read. Killing the process can only
-        undo that batch. The next pass finds rows that others write meanwhile.
+        undo that batch. The next pass finds rows that others write in the meantime.
 
         Raises:
             ConfigError: The backend has no ``key_id``, or can't decrypt what it encrypts.

@@ -181,7 +181,7 @@ def test_after_a_change_of_another_user_both_are_shown_side_by_side(demo, keeps)
     demo.ask("bob", "PATCH", "/by-id/bobs-own", theirs)
 
     dialog.get_by_role("button", name="Save").click()
-    choice = page.get_by_role("dialog", name="bobs-own was changed meanwhile")
+    choice = page.get_by_role("dialog", name="bobs-own has changed")
     expect(choice.get_by_role("group", name="Description")).to_contain_text("Theirs: Theirs")
     expect(choice.get_by_role("group", name="Description")).to_contain_text("Yours: Mine")
     expect(choice.get_by_role("group", name="Abilities")).to_contain_text("Theirs: chat")

@@ -230,7 +230,7 @@ def test_an_edit_of_what_another_user_has_changed_is_refused(demo):
     fill(dialog, Description="Slower")
     dialog.get_by_role("button", name="Save").click()
 
-    page.get_by_role("dialog", name="bobs-own was changed meanwhile").wait_for()
+    page.get_by_role("dialog", name="bobs-own has changed").wait_for()
     assert demo.ask("bob", "GET", "/by-id/bobs-own")["description"] == "Faster"
 
 

@@ -50,7 +50,7 @@ export const TEXTS = {
   leave_saving: "It is being saved, and may be saved even if you leave.",
   leave: "Leave",
   saving: "Saving…",
-  changed_what: "{model} was changed meanwhile",
+  changed_what: "{model} has changed",
   changed_why: "Another user has saved this model since you opened it. Choose what to keep.",
   theirs: "Theirs: {value}",
   yours: "Yours: {value}",
