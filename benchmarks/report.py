@@ -74,9 +74,9 @@ COST = """\
 
 The table compares the CPU time of the app's process, without a server, as medians of interleaved rounds. The *floor* does the same job by
 hand, in `benchmarks/floor.py`. It has the same `@jwt_required()` and user loader, SQLAlchemy Core statements that are built once, the same
-encryption, and `json.dumps`. It leaves out what an app would miss: validation and errors, groups, the right to change a model, the row lock
-that keeps two changes at once from losing one, `ETag` and other headers, the text that searches read, and on SQLite the check that the user
-still exists. The *ordinary* stack, `benchmarks/ordinary.py`, uses ORM entities and Marshmallow. `resolve` is a call from Python, and its
+encryption, and `json.dumps`. It leaves out what an app would miss: validation and errors, groups, the right to change a model, `ETag` and
+other headers, and the text that searches read. It has no row lock, which keeps two changes at once from losing one. On SQLite, it doesn't
+check that the user still exists. The *ordinary* stack, `benchmarks/ordinary.py`, uses ORM entities and Marshmallow. `resolve` is a call from Python, and its
 floor is the same SELECT and decryption by hand.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import ssl
+import threading
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
@@ -112,6 +113,7 @@ class Host:
     registry: ModelRegistry
     new_key: object = None
     users: dict = field(default_factory=dict)
+    making: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def services(self):
@@ -119,14 +121,15 @@ class Host:
 
     def user(self, name, **attributes):
         """Return the key of the user with this name, who is created on the first call."""
-        if name not in self.users:
-            with self.app.app_context():
-                user = self.User(name=name, **attributes)
-                if self.new_key:
-                    setattr(user, sa.inspect(self.User).primary_key[0].key, self.new_key())
-                self.db.session.add(user)
-                self.db.session.commit()
-                self.users[name] = sa.inspect(user).identity[0]
+        with self.making:  # a served host gets requests at once
+            if name not in self.users:
+                with self.app.app_context():
+                    user = self.User(name=name, **attributes)
+                    if self.new_key:
+                        setattr(user, sa.inspect(self.User).primary_key[0].key, self.new_key())
+                    self.db.session.add(user)
+                    self.db.session.commit()
+                    self.users[name] = sa.inspect(user).identity[0]
         return self.users[name]
 
     def token(self, name, **options):

@@ -164,11 +164,11 @@ def test_the_openai_sdk_lists_retrieves_and_understands(base_url, host, alice):
         one = client.models.retrieve("meta/llama:3")
         with pytest.raises(openai.NotFoundError) as absent:
             client.models.retrieve("absent")
-        with pytest.raises(openai.NotFoundError, match="This is a registry") as chat:
+        with pytest.raises(openai.NotFoundError, match="This registry lists models") as chat:
             client.chat.completions.create(model="mine", messages=[])
-        with pytest.raises(openai.NotFoundError, match="This is a registry"):
+        with pytest.raises(openai.NotFoundError, match="This registry lists models"):
             client.embeddings.create(model="mine", input="x")
-        with pytest.raises(openai.NotFoundError, match="This is a registry"):
+        with pytest.raises(openai.NotFoundError, match="This registry lists models"):
             client.responses.create(model="mine", input="x")
     visitor = openai.OpenAI(api_key="invalid", **options)
     with visitor, pytest.raises(openai.AuthenticationError) as refused:

@@ -308,7 +308,7 @@ class ResolvedModel:
 
         For the methods of OpenAI's and Anthropic's clients and for LiteLLM's functions. The
         temperature, the dimensions and the parameters are in ``extra_body``, because the clients
-        lack arguments for some of them, and an argument may do more than set a part of the body.
+        lack arguments for some of them. An argument may also do more than set a part of the body.
 
         Example:
             >>> registry.resolve("gpt-4o", user=alice).call_kwargs()

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 #: The error for paths of that API that the registry doesn't serve.
 NO_PROXY = (
-    "This is a registry, which lists models but doesn't forward calls. Call the model at its own "
-    "provider, with what registry.resolve(model_id) returns in your app."
+    "This registry lists models but doesn't forward calls, so call the model at its own provider "
+    "with what registry.resolve(model_id) returns."
 )
 # OpenAI's codes. Other errors have our codes.
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}

@@ -97,8 +97,12 @@ def test_an_element_that_is_swapped_out_leaves_nothing(page, axe):
         assert page.evaluate("window.listening") > 0
         show(page, "About")
         assert page.evaluate("window.listening") == 0
-    page.request_gc()
-    wait_until(page, lambda: page.evaluate("window.last.deref() === undefined"))
+
+    def is_collected():
+        page.request_gc()
+        return page.evaluate("window.last.deref() === undefined")
+
+    wait_until(page, is_collected)
 
     show(page, "Models")
     expect(page.get_by_role("searchbox")).to_have_value("")

@@ -41,8 +41,8 @@ def change_model(services: Services, actor: Actor, body: dict[str, Any], **path:
     """Change some fields of a model.
 
     Omitted fields stay, and null clears a field. If you change the provider, or the scheme, host
-    or port of the ``base_url``, send the ``api_key`` in the same request, because a stored API key
-    is never sent to a new place.
+    or port of the ``base_url``, send the ``api_key`` in the same request. A stored API key is never
+    sent to a new place.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}
