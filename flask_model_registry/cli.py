@@ -180,15 +180,15 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
     Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
     If a secret can't be decrypted, its line is written without it, and the command fails.
     """
-    if with_secrets and output is None and sys.stdout.isatty():
+    shows_lines = output in {None, "-"} and sys.stdout.isatty()
+    if with_secrets and shows_lines:
         raise click.UsageError(
-            "the terminal would show the API keys; pass --output, or pipe the output"
+            "the terminal would show API keys and secrets; pass a file as --output, or use a pipe"
         )
     problems, services = Problems(), find_services()
-    is_shown = not (output in {None, "-"} and sys.stdout.isatty())  # the terminal shows the lines
     with connected(services) as connection, output_file(output) as file:
         export = Export(services, connection, owner)
-        with show_progress("Lines", export.count(), is_shown=is_shown, tenths=False) as show:
+        with show_progress("Lines", export.count(), is_shown=not shows_lines, tenths=False) as show:
             for number, line in enumerate(export.lines(with_secrets=with_secrets), 1):
                 with ClearedFrames():
                     click.echo(line.text.reveal(), file)

@@ -155,11 +155,12 @@ def test_an_exported_key_keeps_the_address_of_the_apps_own_provider(hosts, tmp_p
     assert [each["base_url"] for each in exported(sender)] == [None, None, None]
 
 
-def test_a_terminal_shows_no_secrets(host, alice, monkeypatch):
+@pytest.mark.parametrize("options", [[], ["--output", "-"]])
+def test_a_terminal_shows_no_secrets(host, alice, monkeypatch, options):
     register(alice, "m")
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
 
-    output, status = host.run("export", "--with-secrets")
+    output, status = host.run("export", "--with-secrets", *options)
 
     assert status == 2
     assert "--output" in output
