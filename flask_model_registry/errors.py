@@ -1,4 +1,4 @@
-"""The errors that the library raises, each with a code, an HTTP status and a helpful message."""
+"""The errors that the library raises. Those that a request can cause have a code and a status."""
 
 from __future__ import annotations
 

@@ -308,7 +308,9 @@ def _api_key(params: Mapping[str, Any], provider: str) -> str | None:
 def _category(info: Any, upstream: str) -> str:
     mode = info.get("mode") if isinstance(info, dict) else None
     if mode is None and _NEEDS_A_MODE.search(upstream):
-        raise LiteLLMError("say what the model is for, in model_info.mode, such as embedding")
+        raise LiteLLMError(
+            "set model_info.mode, for example to embedding, to say what the model is for"
+        )
     if mode is not None and not isinstance(mode, str):  # with YAML aliases, its str() may be huge
         raise LiteLLMError("model_info.mode must be text")
     if mode is not None and mode not in _CATEGORIES:

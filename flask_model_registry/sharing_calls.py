@@ -182,4 +182,4 @@ class SharingCalls(Generic[User]):
             return person
         if person is None and group is not None:
             return group
-        raise ValidationError([("", "Pass either 'to', a user, or 'group', the name of a group.")])
+        raise ValidationError([("", "Pass either 'to' (a user) or 'group' (the name of a group).")])

@@ -57,7 +57,7 @@ def _operation(
     shapes: Mapping[str, Any],
 ) -> Iterator[str]:
     yield from (f"## `{title}`", "", operation["summary"])
-    yield f"In generated clients, this operation is `{operation['operationId']}`."
+    yield f"Its `operationId` is `{operation['operationId']}`."
     if operation.get("security") == []:
         yield "This operation needs no token."
     yield ""

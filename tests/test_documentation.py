@@ -264,8 +264,7 @@ def test_the_operations_show_parameters_fields_and_statuses():
     assert "| `temperature` | number; 0 to 2; or null | `null` |" in register
     assert "Returns 201 Created with [ModelRepresentation](#modelrepresentation)" in register
     assert "Errors: 400, 401, 403, 405, 409, 413, 415, 422, 503, 507." in register
-    assert "\nRegister a model.\nIn generated clients, this operation is" in register
-    assert " this operation is `registerModel`.\n" in register
+    assert "\nRegister a model.\nIts `operationId` is `registerModel`.\n" in register
     assert "| `If-Match` | header | string |  | The `ETag` that you expect. " in patch
     assert "| unchanged | Only for category image or llm. |" in patch
     assert "\n\nOmitted fields stay, and null clears a field. " in patch

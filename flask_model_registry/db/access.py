@@ -198,8 +198,8 @@ def access_paths(
 
 
 def _each_group() -> sa.TableValuedAlias:
-    # In a SELECT, the planner doesn't know the number of groups. It expects hundreds and compiles
-    # the statement, which takes longer than running it.
+    # The SELECT hides from the planner how many groups there are. If it expected hundreds, it would
+    # compile the statement, which takes longer than running it.
     array = sa.bindparam("actor_group_array", type_=sa.ARRAY(sa.String()))
     names = sa.select(array).scalar_subquery()
     return sa.func.unnest(names).table_valued(sa.column("name", sa.String())).render_derived()
@@ -264,7 +264,7 @@ class AccessPath:
 
     @property
     def is_range(self) -> bool:
-        """Whether the rows are grants to one user or group."""
+        """Whether the rows are one range of the grants' index: those of one user or group."""
         return self.is_ordered and self.relation.is_granted
 
     def leads_to(self, *conditions: Condition) -> Condition:

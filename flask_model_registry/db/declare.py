@@ -105,8 +105,8 @@ def _user_key(user_model: type) -> sa.Column[Any]:
         raise ConfigError(f"{user_model.__name__} needs a primary key of one column")
     if isinstance(key[0].type, (sa.LargeBinary, sa.BINARY, sa.VARBINARY)):
         raise ConfigError(
-            f"{key[0]} holds bytes, but URLs name users by strings; give the column a type whose "
-            "values are UUIDs, strings or integers, such as a TypeDecorator around the one it has"
+            f"{key[0]} holds bytes, but URLs identify users by strings; give the column a type "
+            "whose Python values are UUIDs, strings or integers, such as a TypeDecorator of it"
         )
     return key[0]
 
@@ -125,7 +125,7 @@ def _forget_reflected(metadata: sa.MetaData, user_key: sa.Column[Any]) -> None:
         if table not in ours and any(key.target_fullname == users for key in table.foreign_keys):
             raise ConfigError(
                 f"your metadata has reflected the registry's tables from the schema "
-                f"{table.schema!r}, but doesn't look for them there; reflect into "
+                f"{table.schema!r}, but that isn't the metadata's own schema; reflect into "
                 f"MetaData(schema={table.schema!r})"
             )
     for table in ours:

@@ -3,9 +3,8 @@
 A search looks for words in the column ``search_text``, whose text is already case-folded, because
 SQLite, and PostgreSQL in the locale C, only ignore the case of ASCII.
 
-The time to find a word only grows with the length of the word and of the column. `LIKE` starts over
-at each character, so one request for 255 times "a" can take seconds. So each database searches the
-bytes of UTF-8 with a function of its own that doesn't start over.
+`LIKE` starts over at each character of a text, so a search for one word of 255 times "a" can take
+seconds. So each database searches the bytes of UTF-8, which it compares much faster.
 """
 
 from __future__ import annotations

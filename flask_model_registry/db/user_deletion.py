@@ -29,7 +29,10 @@ UNFOLLOWED = (
     "foreign keys are off, so DELETE on the users' table leaves models behind; run PRAGMA "
     "foreign_keys=ON for each connection, as configure_sqlite(db.engine) does"
 )
-_CHANGED = "the primary key of a user who has models cannot change, nor can another user get it"
+_CHANGED = (
+    "the primary key of a user who has models, credentials, grants or defaults cannot change, "
+    "nor can another user get it"
+)
 _UPDATED = "model_registry_user_changed"
 _log = logging.getLogger("flask_model_registry")
 
@@ -192,7 +195,7 @@ class Departures:
     def follow(self, connection: sa.Connection) -> None:
         """Make temporary triggers on this connection to SQLite, if they don't exist.
 
-        Rolling back the transaction that made them removes them, as does dropping the users' table.
+        They disappear with a rollback of the transaction that made them, or with the users' table.
         """
         if self._tables.models.schema is not None:  # triggers only reach tables of the same file
             if not enforces_foreign_keys(connection):

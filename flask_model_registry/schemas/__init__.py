@@ -1,6 +1,6 @@
 """Marshmallow schemas of requests and responses, and :func:`load`, which loads all data.
 
-In your own schemas, nest the class, not its name, because these aren't in Marshmallow's registry.
+In your own schemas, nest a class or an instance. Marshmallow can't find these schemas by name.
 
     >>> from marshmallow import Schema, fields
     >>> from flask_model_registry.schemas import ModelRepresentation
@@ -72,7 +72,9 @@ def parse_json(body: bytes) -> Any:
         pass  # the frames hold the body
     finally:
         del body
-    raise MalformedRequestError("Send one JSON value in UTF-8, without duplicate names.")
+    raise MalformedRequestError(
+        "Send one JSON value in UTF-8, without duplicate names, NaN or Infinity."
+    )
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not valid JSON")
+    raise ValueError  # parse_json() has the message
 
 
 def load(schema: marshmallow.Schema, given: Any) -> Any:

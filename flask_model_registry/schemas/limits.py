@@ -1,4 +1,4 @@
-"""The limits that all layers share."""
+"""Limits and patterns that several layers share."""
 
 import re
 

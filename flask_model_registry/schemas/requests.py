@@ -193,7 +193,7 @@ class Rights(StrictSchema):
 
 
 class TransferOptions(StrictSchema):
-    """Options of transfers by the host's own code, which HTTP does not have."""
+    """Options of a transfer that is made from Python."""
 
     keep_grants = JsonBoolean(required=True)
     keep_active = JsonBoolean(required=True)

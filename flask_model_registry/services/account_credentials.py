@@ -181,8 +181,8 @@ class AccountCredentials:
         Raises:
             ForbiddenError: A model is shared with everyone, and the actor may not share.
             UnreadableCredentialError: For a merge, the present secret can't be decrypted.
-            ValidationError: The kind has other fields, there would be too many headers, or the
-                ``secret_source`` gives no secret for a new reference.
+            ValidationError: A field doesn't belong to the kind, a required one is missing, there
+                would be too many headers, or the ``secret_source`` has no secret for a reference.
             ConflictError: For a merge, the secret is kept elsewhere.
         """
         if "reference" in fields:

@@ -53,7 +53,7 @@ class AccountSecret:
             path: The text before the name of a field in errors, such as ``secret.``.
 
         Raises:
-            ValidationError: The kind has other fields.
+            ValidationError: A field doesn't belong to the kind, or a required one is missing.
         """
         if problems := [*secret_problems(kind, fields)]:
             raise ValidationError([(path + name, message) for name, message in problems])
@@ -173,8 +173,8 @@ def merged_secret(old: AccountSecret, change: Mapping[str, Any]) -> AccountSecre
     """Return a secret with a change (RFC 7396): null removes a header, or an optional part.
 
     Raises:
-        ValidationError: The kind has other fields, or there would be too many headers, or they
-            would be too long.
+        ValidationError: A field doesn't belong to the kind, a required one is missing, or the
+            headers would be too many or too long.
     """
     parts, headers = {**old.parts, **change}, dict(old.headers)
     if "headers" in change:

@@ -118,7 +118,7 @@ class Ownership:
         if user == new_owner:
             raise ValidationError([("transfer_to", "A user cannot inherit from themselves.")])
         if new_owner is None and (keep_grants or keep_active):
-            raise ValidationError([("transfer_to", "Required to keep grants or active models.")])
+            raise ValidationError([("transfer_to", "Required with keep_grants or keep_active.")])
         with self._rows.write_transaction(new_owner) as connection:
             credentials = connection.scalars(self._credentials, {"gone": user}).all()
             rows = connection.execute(self._owned, {"gone": user}).mappings().all()

@@ -85,7 +85,7 @@ class _Sealed:
         )
 
     def replace_if_unchanged(self) -> sa.Update:
-        """Return the statement that replaces a row's value, if it is unchanged."""
+        """Return an UPDATE that replaces a row's value only if it is still as it was read."""
         is_row = self.columns.id == sa.bindparam("row_id")
         is_unchanged = self.columns.ciphertext == sa.bindparam("old")
         return sa.update(self.name.table).where(is_row, is_unchanged)

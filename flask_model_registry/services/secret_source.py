@@ -81,8 +81,8 @@ class SecretSource:
         """Return the secret that a credential refers to.
 
         Args:
-            destination: The row that says where the secret is sent: of the model to call, or of
-                the credential itself.
+            destination: The row that decides where the secret is sent: the model's, or else the
+                credential's own.
 
         Raises:
             UnreadableCredentialError: There is no source, or it returns no valid secret.

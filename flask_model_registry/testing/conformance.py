@@ -100,7 +100,7 @@ class ModelRegistryConformance:
         )
 
     def test_a_registered_api_key_opens_as_itself(self, model_registry_scene: Fixture) -> None:
-        """The app's own code gets the API key that a user registered."""
+        """``resolve()`` returns the API key that a user registered."""
         fixture = model_registry_scene
         model = fixture.register(fixture.first, "kept")
         services, app = fixture.host.services, fixture.host.app

@@ -66,7 +66,7 @@ def _add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def _split(filename: str) -> tuple[str, str]:
-    """Return the fingerprint in a path, of any release, and the name of the file."""
+    """Split a path into the fingerprint of some release, or an empty string, and the file name."""
     found = _FINGERPRINTED.fullmatch(filename)
     return (found[1], found[2]) if found else ("", filename)
 

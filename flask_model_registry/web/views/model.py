@@ -55,7 +55,7 @@ def change_model(services: Services, actor: Actor, body: dict[str, Any], **path:
 def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
     """Replace all fields of a model. Without ``api_key``, the stored API key stays.
 
-    Any other field that is left out gets its default, so the model becomes active and is not
+    An optional field that is left out gets its default, so the model becomes active and is not
     shared. As with PATCH, send the ``api_key`` if you change the provider or host.
     """
     model = services.models.update(actor, model_target(**path), body)
