@@ -147,7 +147,7 @@ def test_parts_take_the_style_of_the_host(opened):
     page = opened("")
     opened_form(page)
     (section,) = re.findall(
-        r"^These parts take any style: (.*?)\. ", LOOKS, re.DOTALL | re.MULTILINE
+        r"^You can give any style to these parts: (.*?)\. ", LOOKS, re.DOTALL | re.MULTILINE
     )
     parts = re.findall(r"`([a-z]+)`", section)
     assert len(parts) == 12

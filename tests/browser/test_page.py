@@ -78,6 +78,30 @@ def test_what_was_typed_is_not_lost_by_a_key(demo):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_key_that_comes_as_a_question_closes_asks_again(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    fill(dialog, Name="half a na")
+    page.keyboard.press("Escape")
+    question = page.get_by_role("dialog", name="Leave this form?")
+
+    # The event "close" of the question comes after the key.
+    question.get_by_role("button", name="Cancel").evaluate(
+        """async (cancel) => {
+          const form = cancel.getRootNode().querySelector("dialog");
+          cancel.click();
+          await null;
+          form.dispatchEvent(new Event("cancel", { cancelable: true }));
+          await new Promise(requestAnimationFrame);
+        }"""
+    )
+    question.get_by_role("button", name="Cancel").click()
+    page.keyboard.press("Escape")
+    question.get_by_role("button", name="Cancel").click()
+
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("half a na")
+
+
 def test_what_is_needed_is_marked(demo):
     dialog = opened_form(demo.open("bob"))
     needed = dialog.locator("input[required]")

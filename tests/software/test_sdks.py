@@ -132,7 +132,7 @@ def environ():
 def test_the_packages_are_as_many_as_other_pages_say():
     changes, call = (" ".join(page.read_text().split()) for page in (ROOT / "CHANGES.md", PAGE))
 
-    assert f"arguments of {len(PACKAGES)} packages" in changes
+    assert f"lists them for {len(PACKAGES)} packages" in changes
     assert f"and {len(PACKAGES) - 3} other packages" in call
 
 

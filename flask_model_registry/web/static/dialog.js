@@ -43,6 +43,8 @@ export function openDialog(page, title, key, content, loss) {
     onclose: close,
   };
   const dialog = h("dialog", attributes, h("h2", { id }, title), content);
+  // The event of one that is closing would take this one along.
+  for (const closed of page.root.querySelectorAll("dialog:not([open])")) closed.remove();
   page.root.append(dialog);
   dialog.showModal();
   return dialog;

@@ -13,7 +13,7 @@ export class Dialogs {
 
   /** Whether a dialog is open, perhaps one opened meanwhile. */
   get isOpen() {
-    return this.page.root.querySelector("dialog") !== null;
+    return this.page.root.querySelector("dialog[open]") !== null;
   }
 
   // Each loads its module when the first dialog of its kind opens
