@@ -35,7 +35,7 @@ imports: .venv/dev
 
 NODE_BIN := tests/browser/node_modules/.bin
 PAGE := flask_model_registry/web/static
-TEXTLINT := $(NODE_BIN)/textlint --format unix --rules-base-directory tests/browser/node_modules --config scripts/prose
+TEXTLINT := $(NODE_BIN)/textlint --format unix --rules-base-directory $(CURDIR)/tests/browser/node_modules --config scripts/prose
 
 check: .venv/dev docs tests/browser/node_modules imports
 	$(BIN)/python -m ruff check .
