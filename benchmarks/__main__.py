@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from . import cost, growth, report, served, startup
+from . import cost, growth, proxy, report, served, startup
 from .host import DATABASES, answers, drop_database, empty_database
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("cost", "served", "growth", "startup")
+PARTS = ("cost", "served", "proxy", "growth", "startup")
 
 
 @click.command()
@@ -39,6 +39,13 @@ def main(parts, names, rounds, sizes, seconds):
 
 
 def run_part(part, name, folder, rounds, sizes, seconds):
+    if part == "proxy":
+        if not proxy.LITELLM.exists():
+            print("LiteLLM's proxy is not there: `make .venv-servers/done` installs it")
+            return
+        with emptied(name, part, folder) as url:
+            save(f"proxy-{name}", proxy.run(name, url, seconds, folder))
+        return
     if part == "growth":
         save(f"growth-{name}", growth.run(name, [*map(int, sizes.split(","))], rounds, folder))
         return
