@@ -97,7 +97,7 @@ def test_every_attribute_property_and_event_is_documented():
         for kind in ("attributes", "members", "events", "cssProperties", "cssParts")
     }
     attributes = re.findall(r'[gh][ea][ts]Attribute\("([a-z-]+)"\)', source)
-    events = re.findall(r'announce\("([a-z-]+)"', source)
+    events = re.findall(r'emit\("([a-z-]+)"', source)
     properties = re.findall(r"var\((--model-registry-[a-z-]+)", source)
 
     attributes = {name for name in attributes if not name.startswith(("aria-", "data-", "list"))}

@@ -3,16 +3,15 @@
 
 import { Problem } from "./client.js";
 import { Destination } from "./destination.js";
-import { closer, confirmed, openDialog } from "./dialog.js";
+import { closeButton, confirmed, openDialog } from "./dialog.js";
 import { button, field, h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
 
-// Errors in the field, and missing logins.
-const MEANT = [0, 400, 401, 413, 415, 422];
+// Statuses that say nothing about the key: wrong input, no login, no network.
+const OTHER_ERRORS = [0, 400, 401, 413, 415, 422];
 
-/** Give credentials new keys, or delete them. */
-export class AccountsDialog {
+export class CredentialsDialog {
   /** @param {Page} page */
   constructor(page) {
     this.page = page;
@@ -30,7 +29,7 @@ export class AccountsDialog {
       h(
         "footer",
         {},
-        closer(t("done"), () => this.dialog),
+        closeButton(t("done"), () => this.dialog),
       ),
     );
     const typed = () => [...this.list.querySelectorAll("input")].some(({ value }) => value);
@@ -45,15 +44,15 @@ export class AccountsDialog {
     this.empty.textContent = credentials.length ? "" : this.t("no_credentials");
   }
 
-  #tell(text, look = "") {
+  #showResult(text, className = "") {
     const status = this.box.querySelector("[role=status]");
     status.textContent = text;
-    status.className = `result ${look}`;
+    status.className = `result ${className}`;
   }
 
   /** Do one thing at a time, and show the result below. */
   #run(control, work) {
-    this.#tell("");
+    this.#showResult("");
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
@@ -62,7 +61,7 @@ export class AccountsDialog {
     const { id, name, model_provider: provider } = credential;
     // Others have an access key, a service account, or a secret that the app keeps elsewhere.
     const hasKey = credential.kind === "key" && !credential.reference;
-    const known = page.providers?.find((each) => each.id === provider);
+    const entry = page.providers?.find((each) => each.id === provider);
     const place = h("div", {});
     const named = (label) => ({
       "data-key": `credential-${id}:${label}`,
@@ -71,10 +70,10 @@ export class AccountsDialog {
     return h(
       "li",
       {},
-      h("span", { dir: "auto" }, h("strong", {}, name), ` ${known?.name ?? provider}`),
+      h("span", { dir: "auto" }, h("strong", {}, name), ` ${entry?.name ?? provider}`),
       this.#expiry(credential),
       hasKey
-        ? button(t("new_key_"), () => this.#askForKey(credential, place), named("new_key_"))
+        ? button(t("new_key_"), () => this.#openKeyForm(credential, place), named("new_key_"))
         : null,
       button(t("delete_"), (event) => this.#delete(event.currentTarget, credential), {
         ...named("delete_"),
@@ -94,7 +93,7 @@ export class AccountsDialog {
     return h("span", { class: isOver ? "bad" : "hint" }, text);
   }
 
-  #askForKey(credential, place) {
+  #openKeyForm(credential, place) {
     const { t, page } = this;
     if (place.firstChild) {
       place.querySelector("input").focus();
@@ -131,12 +130,14 @@ export class AccountsDialog {
     const { t, page } = this;
     const { id, name } = credential;
     const body = { api_key: key.value.trim() };
-    const doubt = submit.value; // shown for this key
+    const warning = submit.value; // shown for this key
     key.readOnly = true; // while the provider checks it
-    if (!doubt) this.#tell(t("asking"));
-    const [found, look] = doubt ? [doubt, "bad"] : await this.#ask(credential, body.api_key);
-    this.#tell("");
-    if (look && !doubt) {
+    if (!warning) this.#showResult(t("asking"));
+    const [found, className] = warning
+      ? [warning, "bad"]
+      : await this.#checkKey(credential, body.api_key);
+    this.#showResult("");
+    if (className && !warning) {
       this.box.querySelector("[role=alert]").textContent = found;
       submit.value = found;
       submit.textContent = t("save_anyway");
@@ -145,22 +146,22 @@ export class AccountsDialog {
     await page.client.send("PATCH", `/credentials/${id}/secret`, { body });
     place.replaceChildren();
     page.focus(`credential-${id}:new_key_`);
-    this.#tell(`${t("key_saved", { name })} ${found}`, look);
+    this.#showResult(`${t("key_saved", { name })} ${found}`, className);
     page.changed();
     page.models.results.clear(); // for the old key
     await page.refresh();
   }
 
   /** Ask the provider whether it accepts a key; return the result and its style. */
-  async #ask({ model_provider: provider, base_url }, api_key) {
+  async #checkKey({ model_provider: provider, base_url }, api_key) {
     const { client, messages } = this.page;
     const path = `/providers/${encodeURIComponent(provider)}/models`;
     try {
       const { content } = await client.send("POST", path, { body: { api_key, base_url } });
       return [this.t("key_works", { count: content.models.length }), ""];
     } catch (error) {
-      if (!(error instanceof Problem) || MEANT.includes(error.status)) throw error;
-      return [messages.words(error), "bad"];
+      if (!(error instanceof Problem) || OTHER_ERRORS.includes(error.status)) throw error;
+      return [messages.textFor(error), "bad"];
     }
   }
 
@@ -179,7 +180,7 @@ export class AccountsDialog {
       }
       page.changed();
       await this.#show();
-      this.#tell(t("deleted", { model: name }));
+      this.#showResult(t("deleted", { model: name }));
       this.box.querySelector("footer button").focus();
       await page.refresh();
     });

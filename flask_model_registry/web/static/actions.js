@@ -1,42 +1,44 @@
 // @ts-check
 /** Actions on one model: switch it on or off, decline it, delete it. */
 
-import { ifMatch, listed, problem } from "./client.js";
-import { lossOf } from "./deletion.js";
+import { asList, ifMatch, problem } from "./client.js";
+import { deletionText } from "./deletion.js";
 import { confirmed } from "./dialog.js";
 
 /** @import { Page } from "./page.js" */
 
 /** Announce a change, and show it. */
-async function done(page, id, text, /** @type {any} */ undo = null) {
+async function finish(page, id, text, /** @type {any} */ undo = null) {
   page.changed(id);
-  page.say(text, false, undo);
+  page.notify(text, false, undo);
   await page.refresh();
 }
 
-async function change(page, id, isActive, tag = null, isUndo = false) {
+async function setActive(page, id, isActive, tag = null, isUndo = false) {
   const body = { is_active: isActive };
   const sent = await page.client.send("PATCH", `/${id}`, { body, headers: ifMatch(tag) });
   const model = sent.content;
   const text = page.t(model.is_active ? "switched_on" : "switched_off", { model: model.model_id });
   const act = async () => {
-    await (isActive ? change(page, id, false, sent.tag, true) : on(page, id, sent.tag, true));
+    await (isActive
+      ? setActive(page, id, false, sent.tag, true)
+      : activate(page, id, sent.tag, true));
     page.focus(`${id}:more`);
   };
-  await done(page, id, text, isUndo ? null : { act, row: model });
+  await finish(page, id, text, isUndo ? null : { act, row: model });
 }
 
-export const switchOff = (/** @type {Page} */ page, { id }) => change(page, id, false);
+export const switchOff = (/** @type {Page} */ page, { id }) => setActive(page, id, false);
 
 /** Switch on the model as the server has it. Ask first if its URL is not the provider's own. */
 export async function switchOn(/** @type {Page} */ page, { id }) {
   const { content: model, tag } = await page.client.send("GET", `/${id}`);
-  if (await mayBeCalled(page, model)) await on(page, id, tag);
+  if (await confirmDestination(page, model)) await activate(page, id, tag);
 }
 
-async function on(page, id, tag, isUndo = false) {
+async function activate(page, id, tag, isUndo = false) {
   try {
-    await change(page, id, true, tag, isUndo);
+    await setActive(page, id, true, tag, isUndo);
   } catch (error) {
     if (error.status !== 412) throw error;
     await page.refresh();
@@ -44,7 +46,7 @@ async function on(page, id, tag, isUndo = false) {
   }
 }
 
-async function mayBeCalled(page, model) {
+async function confirmDestination(page, model) {
   const { dialogs, models, t } = page;
   const destination = models.destinationOf(model);
   if (destination.isOwn) return true;
@@ -61,47 +63,47 @@ export async function decline(/** @type {Page} */ page, { id, model_id: model })
   const text = t("remove_why", { model });
   if (!(await confirmed(page, title, text, t("remove"), `${id}:more`))) return;
   // 404: there is no such grant, or the model is already hidden.
-  const ignored = (error) => {
+  const ignore404 = (error) => {
     if (error.status !== 404) throw error;
   };
   const path = `/${id}/grants/users/${encodeURIComponent(userId ?? "")}`;
-  await client.send("DELETE", path).catch(ignored);
-  const left = await client.send("GET", `/${id}`).catch(ignored);
-  await done(page, id, t(left ? "stays" : "removed", { model }));
+  await client.send("DELETE", path).catch(ignore404);
+  const left = await client.send("GET", `/${id}`).catch(ignore404);
+  await finish(page, id, t(left ? "stays" : "removed", { model }));
 }
 
 /** Delete a model after a question. If it is the user's default, offer to clear that. */
 export async function remove(/** @type {Page} */ page, model) {
   const { t } = page;
-  const text = lossOf(page, [model]);
+  const text = deletionText(page, [model]);
   if (!(await confirmed(page, t("delete_what"), text, t("delete"), `${model.id}:more`))) return;
   try {
-    await drop(page, model);
+    await deleteModel(page, model);
   } catch (error) {
-    const remedy = error.status === 409 ? await remedyFor(page, model) : null;
-    if (!remedy) throw error;
-    page.models.tell(model, t("is_default", { kinds: remedy.kinds }), "bad", { remedy });
+    const fix = error.status === 409 ? await fixFor(page, model) : null;
+    if (!fix) throw error;
+    page.models.showResult(model, t("is_default", { kinds: fix.kinds }), "bad", { fix });
   }
 }
 
-async function drop(page, { id, model_id: model }) {
+async function deleteModel(page, { id, model_id: model }) {
   await page.client.send("DELETE", `/${id}`);
-  await done(page, id, page.t("deleted", { model }));
+  await finish(page, id, page.t("deleted", { model }));
 }
 
 /** Return how to clear the user's defaults and delete their model; null if none. */
-async function remedyFor(page, model) {
-  const defaults = await page.client.send("GET", "/defaults").then(listed);
+async function fixFor(page, model) {
+  const defaults = await page.client.send("GET", "/defaults").then(asList);
   const own = defaults.filter((each) => each.source === "user" && each.model.id === model.id);
   if (!own.length || !model.can_delete) return null;
   const kinds = new Intl.ListFormat(page.t.lang).format(
-    own.map((each) => page.models.kindOf(each.config_type)),
+    own.map((each) => page.models.kindName(each.config_type)),
   );
   const act = async () => {
     for (const { config_type: kind } of own) {
       await page.client.send("DELETE", `/defaults/${kind}?scope=user`);
     }
-    await drop(page, model);
+    await deleteModel(page, model);
   };
   return { label: page.t("clear_and_delete"), kinds, act, row: model };
 }

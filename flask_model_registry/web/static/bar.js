@@ -9,27 +9,26 @@ import { button, h } from "./dom.js";
 export const canBeTested = ({ providers }, { model_provider: name }) =>
   providers?.find(({ id }) => id === name)?.can_be_tested !== false;
 
-/** Draw the bar for the selected models, if there are any. */
 export function draw(/** @type {Page} */ page) {
   const { t, selection } = page;
   const { element } = selection;
   const models = [...selection.models.values()];
   if (!models.length) return;
   const { activeElement: active } = page.root;
-  const isHere = element.contains(active);
+  const hasFocus = element.contains(active);
   const text = t("selected", { count: models.length });
   element.hidden = false;
   element.setAttribute("aria-label", text);
-  const able = {
+  const rules = {
     test: (model) => canBeTested(page, model),
     share_: (model) => model.is_owner,
     switch_off: (model) => model.can_edit && model.is_active,
     delete_: (model) => model.can_delete,
   };
-  const actions = Object.entries(able).map(([name, is]) => action(page, name, models.filter(is)));
+  const actions = Object.entries(rules).map(([name, is]) => action(page, name, models.filter(is)));
   actions.push(button(t("clear"), () => selection.select(false)));
   element.replaceChildren(h("span", {}, text), ...actions);
-  if (!isHere) return;
+  if (!hasFocus) return;
   const place = element.querySelector(`[data-act="${active?.getAttribute("data-act")}"]:enabled`);
   (place ?? page.title).focus();
 }

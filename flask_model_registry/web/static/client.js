@@ -3,26 +3,26 @@
 
 /** @import { ModelRegistryElement } from "./element.js" */
 
-const PATIENCE = 60_000; // milliseconds for one request
-const CODES = "urn:problem-type:model-registry:";
+const TIMEOUT = 60_000; // milliseconds for one request
+const PREFIX = "urn:problem-type:model-registry:";
 
 /** An error from the server (RFC 9457), or one of the page itself. */
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {any} told What the server sent.
+   * @param {any} body What the server sent.
    * @param {number} [wait] Seconds until the next try.
    */
-  constructor(status, told, wait = 0) {
-    const { detail, title, errors, result, type, key } = told ?? {};
+  constructor(status, body, wait = 0) {
+    const { detail, title, errors, result, type, key } = body ?? {};
     super([detail, title].find((each) => typeof each === "string") ?? "");
     this.status = status;
     this.wait = wait;
     /** The page's text for it; none for the server's messages. */
     this.key = key;
     this.result = typeof result === "string" ? result : null;
-    this.isForeign = typeof type !== "string" || type === "about:blank";
-    this.code = !this.isForeign && type.startsWith(CODES) ? type.slice(CODES.length) : null;
+    this.isFromRegistry = typeof type === "string" && type !== "about:blank";
+    this.code = this.isFromRegistry && type.startsWith(PREFIX) ? type.slice(PREFIX.length) : null;
     this.errors = Array.isArray(errors)
       ? errors.filter(
           (each) => typeof each?.field === "string" && typeof each?.message === "string",
@@ -37,13 +37,12 @@ export const problem = (key, status = 0) => new Problem(status, { key });
 export const ifMatch = (tag) => (tag ? { "If-Match": tag } : {});
 
 /** Return a list that the server sent. */
-export function listed({ content }) {
+export function asList({ content }) {
   if (!Array.isArray(content)) throw problem("unread");
   return content;
 }
 
-/** Return the message for a request that failed. */
-function failure(error) {
+function toProblem(error) {
   if (error instanceof Problem || error.name === "AbortError") return error;
   if (error.name === "TimeoutError") return problem("silent");
   if (error instanceof SyntaxError) return problem("unread");
@@ -51,7 +50,7 @@ function failure(error) {
 }
 
 /** Return the seconds of `Retry-After`, which may be a time. */
-function waiting(text) {
+function retryAfter(text) {
   if (!text) return 0;
   const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
   return Math.max(0, Math.ceil(seconds) || 0);
@@ -106,14 +105,14 @@ export class Client {
         redirect: "manual",
         signal: AbortSignal.any([
           session,
-          AbortSignal.timeout(PATIENCE),
+          AbortSignal.timeout(TIMEOUT),
           ...(signal ? [signal] : []),
         ]),
       });
       return await this.#read(response, session);
     } catch (error) {
       session.throwIfAborted();
-      throw failure(error);
+      throw toProblem(error);
     }
   }
 
@@ -124,7 +123,7 @@ export class Client {
     let query = "";
     while (query !== null) {
       const page = await this.send("GET", path + query);
-      found.push(...listed(page));
+      found.push(...asList(page));
       query = page.next;
     }
     return found;
@@ -138,7 +137,7 @@ export class Client {
   async #credentials(method, address, session) {
     const token = await this.#element.currentToken();
     session.throwIfAborted(); // a late token may be the last user's
-    this.#element.meet(token);
+    this.#element.checkUser(token);
     if (token) return { Authorization: `Bearer ${token}` };
     const isAway = new URL(address).origin !== location.origin;
     if (method === "GET" || isAway) return {};
@@ -170,11 +169,11 @@ export class Client {
     // Hosts with a login page redirect there instead of 401.
     const status = response.type === "opaqueredirect" ? 401 : response.status;
     if (status !== 401) {
-      const told = await response.json().catch(() => null);
-      return new Problem(status, told, waiting(response.headers.get("Retry-After")));
+      const body = await response.json().catch(() => null);
+      return new Problem(status, body, retryAfter(response.headers.get("Retry-After")));
     }
     session.throwIfAborted();
-    this.#element.announce("model-registry-unauthenticated");
+    this.#element.emit("model-registry-unauthenticated");
     return problem("login", 401);
   }
 }

@@ -37,7 +37,7 @@ export class Combobox {
       "aria-multiselectable": isInline ? "true" : null,
       hidden: true,
       onmousedown: (event) => event.preventDefault(), // keep the focus in the field
-      onclick: (event) => this.#click(event),
+      onclick: (event) => this.#onClick(event),
     });
     const attributes = {
       role: "combobox",
@@ -46,13 +46,13 @@ export class Combobox {
       "aria-controls": this.list.id,
     };
     for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
-    input.addEventListener("keydown", (event) => this.#press(event));
+    input.addEventListener("keydown", (event) => this.#onKeydown(event));
     input.addEventListener("input", () => {
       this.#isTyped = true;
       this.show(input.value);
     });
     if (isInline) return;
-    input.addEventListener("click", () => this.show(this.wanted));
+    input.addEventListener("click", () => this.show(this.query));
     input.addEventListener("blur", () => {
       this.hide();
       if (!leave) return;
@@ -62,7 +62,7 @@ export class Combobox {
   }
 
   /** What to search for: the typed text, unless it was chosen or the next key replaces it. */
-  get wanted() {
+  get query() {
     const { value, selectionStart, selectionEnd } = this.input;
     const isSelected = selectionStart === 0 && selectionEnd === value.length;
     return this.#isTyped && !isSelected ? value.trim() : "";
@@ -72,7 +72,6 @@ export class Combobox {
     return !this.list.hidden;
   }
 
-  /** Show the choices for a text. */
   show(text) {
     const chosen = this.#choices[this.#active]?.value;
     this.#choices = this.find(text.trim());
@@ -93,8 +92,8 @@ export class Combobox {
     );
     this.list.hidden = !this.#choices.length;
     this.input.setAttribute("aria-expanded", String(this.isOpen));
-    const place = this.#choices.findIndex(({ value }) => value === chosen);
-    this.#move(this.isInline || this.isFree || !this.#isTyped ? place : 0);
+    const index = this.#choices.findIndex(({ value }) => value === chosen);
+    this.#activate(this.isInline || this.isFree || !this.#isTyped ? index : 0);
   }
 
   hide() {
@@ -105,9 +104,9 @@ export class Combobox {
     this.input.removeAttribute("aria-activedescendant");
   }
 
-  #move(place) {
+  #activate(index) {
     const options = [...this.list.children];
-    this.#active = options[place] ? place : -1;
+    this.#active = options[index] ? index : -1;
     options.forEach((each, i) => each.classList.toggle("active", i === this.#active));
     const option = options[this.#active];
     if (!option) {
@@ -118,13 +117,13 @@ export class Combobox {
     option.scrollIntoView({ block: "nearest" });
   }
 
-  #click({ target }) {
-    const place = [...this.list.children].indexOf(target.closest("[role=option]"));
-    if (place >= 0) this.#take(place);
+  #onClick({ target }) {
+    const index = [...this.list.children].indexOf(target.closest("[role=option]"));
+    if (index >= 0) this.#pick(index);
   }
 
-  #take(place) {
-    const { value } = this.#choices[place];
+  #pick(index) {
+    const { value } = this.#choices[index];
     if (!this.isInline) {
       this.hide();
       this.#isTyped = false;
@@ -133,46 +132,46 @@ export class Combobox {
     if (this.isInline) this.show(this.input.value);
   }
 
-  #press(event) {
+  #onKeydown(event) {
     if (event.key === "ArrowDown") this.#step(event, 1);
     else if (event.key === "ArrowUp") this.#step(event, -1);
     else if (!this.isOpen) return;
     else if (event.key === "Escape" && !this.isInline) {
       event.preventDefault(); // keep the dialog
       this.hide();
-    } else if (this.#active >= 0) this.#accept(event);
-    else if (event.key === "Enter" && this.isInline) this.#takeTyped(event);
+    } else if (this.#active >= 0) this.#chooseActive(event);
+    else if (event.key === "Enter" && this.isInline) this.#chooseTyped(event);
   }
 
   /** Choose what is typed in full, or the only match; return whether there is one. */
-  takeOnly() {
-    const text = this.wanted;
+  chooseOnlyMatch() {
+    const text = this.query;
     const exact = this.#choices.findIndex(({ label }) => label === text);
-    const place = exact < 0 && this.#choices.length === 1 ? 0 : exact;
-    if (!text || place < 0 || !this.isOpen) return false;
-    this.#take(place);
+    const index = exact < 0 && this.#choices.length === 1 ? 0 : exact;
+    if (!text || index < 0 || !this.isOpen) return false;
+    this.#pick(index);
     return true;
   }
 
   /** Choose what is typed in full, before the form can be sent. */
-  #takeTyped(event) {
+  #chooseTyped(event) {
     const text = this.input.value.trim();
-    const place = this.#choices.findIndex(({ value }) => value === text && !this.isChosen(value));
-    if (place < 0) return;
+    const index = this.#choices.findIndex(({ value }) => value === text && !this.isChosen(value));
+    if (index < 0) return;
     event.preventDefault();
-    this.#take(place);
+    this.#pick(index);
   }
 
   #step(event, step) {
     event.preventDefault();
-    if (!this.isOpen) this.show(this.wanted);
+    if (!this.isOpen) this.show(this.query);
     const count = this.#choices.length;
     const from = this.#active < 0 && step < 0 ? 0 : this.#active;
-    if (count) this.#move((from + step + count) % count);
+    if (count) this.#activate((from + step + count) % count);
   }
 
-  #accept(event) {
+  #chooseActive(event) {
     if (event.key === "Enter") event.preventDefault(); // don't send the form
-    if (event.key === "Enter" || (event.key === "Tab" && !this.isInline)) this.#take(this.#active);
+    if (event.key === "Enter" || (event.key === "Tab" && !this.isInline)) this.#pick(this.#active);
   }
 }

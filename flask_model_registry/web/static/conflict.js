@@ -36,7 +36,7 @@ const valueOf = (model, name) => (name === "share_with_users" ? model.is_shared 
  * @param {Record<string, any>} mine What was typed.
  * @returns {Promise<Record<string, any> | null>} The changes to save; null to go back to the form.
  */
-export function reconcile(page, key, before, theirs, mine) {
+export function resolveConflict(page, key, before, theirs, mine) {
   const { t } = page;
   const shown = (value) => {
     if (typeof value === "boolean") return t(value ? "yes" : "no");
@@ -73,7 +73,7 @@ export function reconcile(page, key, before, theirs, mine) {
     return h("fieldset", { class: "sides" }, legend, theirChoice, myChoice);
   };
   return new Promise((resolve) => {
-    const end = (choice) => () => {
+    const finish = (choice) => () => {
       resolve(choice());
       dialog.close();
     };
@@ -81,11 +81,11 @@ export function reconcile(page, key, before, theirs, mine) {
     const buttons = [
       button(
         t("back"),
-        end(() => null),
+        finish(() => null),
       ),
       button(
         t("save_these"),
-        end(() => Object.fromEntries(Object.entries(mine).filter(isKept))),
+        finish(() => Object.fromEntries(Object.entries(mine).filter(isKept))),
         { class: "primary" },
       ),
     ];

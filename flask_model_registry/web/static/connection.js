@@ -15,36 +15,36 @@ const ENDPOINT =
 
 export class ConnectionFields {
   /** @type {any} A combobox. */ provider = null;
-  /** @type {string} */ #chosen;
+  /** @type {string} */ #chosenId;
 
   /**
    * @param {Page} page
    * @param {any} model The model to change, or null for a new one.
-   * @param {{ credentials: any[], like: any, account?: number | null }} given For a new one: the user's
-   *     credentials, the model to copy, and its credential.
-   * @param {() => void} changed Called after another provider was chosen.
+   * @param {{ credentials: any[], original: any, credentialId?: number | null }} given For a
+   *     new one: the user's credentials, the model to copy, and its credential.
+   * @param {() => void} onChange Called after another provider was chosen.
    */
-  constructor(page, model, { credentials, like, account }, changed) {
+  constructor(page, model, { credentials, original, credentialId }, onChange) {
     this.t = page.t;
     this.providers = page.providers ?? [];
     this.model = model;
     this.credentials = credentials;
-    this.source = model ?? like;
-    this.wanted = like && String(account ?? NEW); // at first
-    this.changed = changed;
+    this.source = model ?? original;
+    this.preferred = original && String(credentialId ?? NEW); // at first
+    this.onChange = onChange;
     this.categoryOf = () => model?.category;
-    this.#chosen = this.#first();
+    this.#chosenId = this.#initialProvider();
     this.fields = this.#build();
-    this.provider.input.value = this.#label(this.#chosen);
+    this.provider.input.value = this.#label(this.#chosenId);
   }
 
-  #first() {
+  #initialProvider() {
     const { model_provider: own } = this.source ?? this.credentials.at(-1) ?? {};
     if (!own) return this.providers[0]?.id ?? OTHER;
     return this.providers.some(({ id }) => id === own) ? own : OTHER;
   }
 
-  #text(value, more = {}) {
+  #textInput(value, more = {}) {
     return h("input", { type: "text", value, autocomplete: "off", spellcheck: "false", ...more });
   }
 
@@ -53,38 +53,38 @@ export class ConnectionFields {
     const { t, model, source } = this;
     const own = source ?? this.credentials.at(-1);
     const oninput = () => this.showDestination();
-    this.provider = new Combobox(this.#text("", { autofocus: !model, dir: "auto" }), {
+    this.provider = new Combobox(this.#textInput("", { autofocus: !model, dir: "auto" }), {
       label: t("providers"),
       find: (typed) => this.#find(typed),
       choose: (value) => this.#choose(value),
-      isChosen: (value) => value === this.#chosen,
+      isChosen: (value) => value === this.#chosenId,
       leave: () => this.#leave(),
     });
     this.provider.input.addEventListener("focus", () => this.provider.input.select());
-    const isKnown = this.#chosen !== OTHER;
-    const other = this.#text(isKnown ? "" : (own?.model_provider ?? ""), {
+    const isKnown = this.#chosenId !== OTHER;
+    const other = this.#textInput(isKnown ? "" : (own?.model_provider ?? ""), {
       required: true,
-      oninput: () => this.follow(),
+      oninput: () => this.update(),
     });
-    const url = this.#text(source?.base_url ?? "", {
+    const url = this.#textInput(source?.base_url ?? "", {
       inputmode: "url",
       dir: "ltr",
       oninput,
-      onchange: () => this.#cut(),
+      onchange: () => this.#cutEndpoint(),
     });
     // With `off`, browsers fill in the password of the login.
     this.key = h("input", { type: "password", autocomplete: "new-password", spellcheck: "false" });
-    this.credential = h("select", { onchange: () => this.follow() });
+    this.credentialSelect = h("select", { onchange: () => this.update() });
     this.keysPage = h("p", { class: "hint" });
     this.destination = h("p", { class: "hint" });
     this.access = h("p", { class: "hint" });
-    this.cut = h("p", { class: "notice", "aria-live": "polite" });
+    this.cutNote = h("p", { class: "notice", "aria-live": "polite" });
     const notes = [this.keysPage, this.destination, this.access];
     const fields = {
       provider: field("model_provider", t("provider"), this.provider.input),
       other: field("model_provider", t("other"), other, t("other_hint")),
-      credential: field("credential", t("credential"), this.credential),
-      base_url: field("base_url", t("address"), url, "", this.cut),
+      credential: field("credential", t("credential"), this.credentialSelect),
+      base_url: field("base_url", t("address"), url, "", this.cutNote),
       api_key: field("api_key", t("key"), this.key, "", ...notes),
     };
     this.provider.input.after(this.provider.list);
@@ -113,21 +113,21 @@ export class ConnectionFields {
   /** Choose a provider, and clear a key that was typed for another one. */
   #choose(value) {
     const before = this.entry;
-    const isSame = value === this.#chosen;
-    this.#chosen = value;
+    const isSame = value === this.#chosenId;
+    this.#chosenId = value;
     this.provider.input.value = this.#label(value);
     if (isSame) {
-      this.next.focus();
+      this.nextInput.focus();
       return;
     }
     const hadKey = this.key.value !== "";
     this.key.value = "";
-    this.changed();
+    this.onChange();
     if (hadKey) {
       const provider = before?.name ?? this.t("another");
       this.hint("api_key", this.t("key_again", { provider }));
     }
-    this.next.focus();
+    this.nextInput.focus();
     this.provider.input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
@@ -135,12 +135,12 @@ export class ConnectionFields {
   #leave() {
     const typed = this.provider.input.value.trim().toLowerCase();
     const named = this.providers.find(({ id, name }) => [id, name.toLowerCase()].includes(typed));
-    if (named && named.id !== this.#chosen) this.#choose(named.id);
-    else this.provider.input.value = this.#label(this.#chosen);
+    if (named && named.id !== this.#chosenId) this.#choose(named.id);
+    else this.provider.input.value = this.#label(this.#chosenId);
   }
 
   /** The first field that needs a value now. */
-  get next() {
+  get nextInput() {
     const { other, base_url, api_key } = this.fields;
     const empty = [other, base_url, api_key].find(
       (each) => !each.hidden && each.querySelector("[required]")?.value === "",
@@ -149,17 +149,17 @@ export class ConnectionFields {
   }
 
   get entry() {
-    return this.providers.find(({ id }) => id === this.#chosen);
+    return this.providers.find(({ id }) => id === this.#chosenId);
   }
 
   /** The id of the provider, chosen or typed. */
   get name() {
-    return this.#chosen || this.fields.other.querySelector("input").value.trim();
+    return this.#chosenId || this.fields.other.querySelector("input").value.trim();
   }
 
   /** The credential that is chosen, or null for a key that is typed. */
-  get account() {
-    return this.credentials.find(({ id }) => String(id) === this.credential.value) ?? null;
+  get credential() {
+    return this.credentials.find(({ id }) => String(id) === this.credentialSelect.value) ?? null;
   }
 
   hint(name, text) {
@@ -167,13 +167,13 @@ export class ConnectionFields {
   }
 
   /** Show the provider's fields and their hints. */
-  follow() {
+  update() {
     const { t, entry, model } = this;
     const { other, credential, base_url, api_key } = this.fields;
-    other.hidden = this.#chosen !== OTHER;
+    other.hidden = this.#chosenId !== OTHER;
     this.#fillCredentials();
-    credential.hidden = this.credential.options.length < 2;
-    base_url.hidden = api_key.hidden = this.account !== null;
+    credential.hidden = this.credentialSelect.options.length < 2;
+    base_url.hidden = api_key.hidden = this.credential !== null;
     const url = entry?.base_url;
     this.hint("base_url", url ? t("address_own", { url }) : t("address_needed"));
     base_url.querySelector("input").required = !url;
@@ -189,25 +189,25 @@ export class ConnectionFields {
   #fillCredentials() {
     const found = this.credentials.filter((each) => each.model_provider === this.name);
     const values = [...found.map(({ id }) => String(id)).toReversed(), NEW];
-    const before = [...this.credential.options].map(({ value }) => value);
+    const before = [...this.credentialSelect.options].map(({ value }) => value);
     if (String(before) === String(values) && before.length) return;
     const labels = Object.fromEntries(found.map(({ id, name }) => [`${id}`, name]));
-    this.credential.replaceChildren(
+    this.credentialSelect.replaceChildren(
       ...values.map((value) => h("option", { value }, labels[value] ?? this.t("new_key"))),
     );
-    const first = values.find((each) => each === this.wanted) ?? values[0];
-    this.credential.value = first;
-    this.wanted = null;
+    const first = values.find((each) => each === this.preferred) ?? values[0];
+    this.credentialSelect.value = first;
+    this.preferred = null;
   }
 
   /** Switch to a credential that was created with the typed key. */
-  use(credential) {
+  useCredential(credential) {
     this.credentials = [...this.credentials, credential];
     this.key.value = "";
-    this.follow();
+    this.update();
   }
 
-  /** Return a link to the page where the provider gives API keys, if there is one. */
+  /** Return a link to where the provider gives API keys, if known. */
   #keysLink() {
     const { keys_url: href, name: provider } = this.entry ?? {};
     if (!href?.startsWith("https://")) return [];
@@ -216,15 +216,14 @@ export class ConnectionFields {
   }
 
   /** Cut the endpoint off a URL, because providers document whole ones. */
-  #cut() {
+  #cutEndpoint() {
     const input = this.fields.base_url.querySelector("input");
     const [part] = ENDPOINT.exec(input.value.trim()) ?? [];
-    this.cut.textContent = part ? this.t("cut", { part }) : "";
+    this.cutNote.textContent = part ? this.t("cut", { part }) : "";
     if (part) input.value = input.value.trim().slice(0, -part.length);
     this.showDestination();
   }
 
-  /** Show where the form will send the API key. */
   showDestination() {
     const { t } = this;
     const { model_provider: provider, base_url } = this.value;
@@ -246,18 +245,18 @@ export class ConnectionFields {
 
   /** Whether the chosen provider and credential allow lists of models and tests. */
   get canBeTested() {
-    const isKey = this.account === null || this.account.kind === "key";
+    const isKey = this.credential === null || this.credential.kind === "key";
     return isKey && this.entry?.can_be_tested !== false;
   }
 
   /** The request for a list of models; null while it lacks a field. */
-  get question() {
-    const { account, entry } = this;
+  get listRequest() {
+    const { credential, entry } = this;
     if (!this.canBeTested) return null;
-    if (account) return { path: `/credentials/${account.id}/served-models` };
+    if (credential) return { path: `/credentials/${credential.id}/served-models` };
     const { model_provider: provider, base_url, api_key } = this.value;
-    const isPlace = base_url ? URL.canParse(base_url) : entry?.base_url;
-    if (!provider || !api_key || !isPlace) return null;
+    const hasUrl = base_url ? URL.canParse(base_url) : entry?.base_url;
+    if (!provider || !api_key || !hasUrl) return null;
     return {
       path: `/providers/${encodeURIComponent(provider)}/models`,
       body: { base_url, api_key },

@@ -1,8 +1,8 @@
 // @ts-check
-/** The dialog that chooses defaults. */
+/** The dialog that makes a model a default, or chooses all defaults. */
 
-import { listed } from "./client.js";
-import { closer, openDialog } from "./dialog.js";
+import { asList } from "./client.js";
+import { closeButton, openDialog } from "./dialog.js";
 import { button, field, h, options } from "./dom.js";
 import { Outcome } from "./outcome.js";
 import { SearchBox } from "./searchbox.js";
@@ -10,12 +10,11 @@ import { KINDS } from "./texts.js";
 
 /** @import { Page } from "./page.js" */
 
-const OFFERED = 20; // models
-const PAGES = 5; // to read for these, at most
+const MAX_MODELS = 20; // to offer
+const MAX_PAGES = 5; // to read for these
 
 const isTyped = ({ value, defaultValue }) => value !== defaultValue;
 
-/** Makes a model a default, or chooses all defaults by pickers; clears any. */
 export class DefaultsDialog {
   /**
    * @param {Page} page
@@ -30,7 +29,7 @@ export class DefaultsDialog {
     this.list = h("ul", { class: "grants", role: "list", "aria-label": t("defaults") });
     const scopes = options({ user: t("scope_me"), app: t("scope_everyone") });
     this.scope = h("select", { onchange: () => this.#load() }, scopes);
-    this.done = closer(t("done"), () => this.dialog);
+    this.done = closeButton(t("done"), () => this.dialog);
     this.outcome = new Outcome((control, { act }) => this.#run(control, act));
     this.box = h(
       "div",
@@ -61,7 +60,7 @@ export class DefaultsDialog {
 
   async #show() {
     const scope = this.scope.value;
-    const defaults = listed(await this.page.client.send("GET", `/defaults?scope=${scope}`));
+    const defaults = asList(await this.page.client.send("GET", `/defaults?scope=${scope}`));
     if (scope !== this.scope.value) return;
     const now = new Map(defaults.map((each) => [each.config_type, each]));
     const focused = this.page.root.activeElement?.getAttribute("data-kind");
@@ -83,7 +82,7 @@ export class DefaultsDialog {
       isChosen
         ? null
         : this.#button("use", kind, () => this.#set(scope, kind, model, isMine ? chosen : null)),
-      isMine ? this.#clearer(scope, kind, chosen) : null,
+      isMine ? this.#clearButton(scope, kind, chosen) : null,
     );
   }
 
@@ -126,7 +125,7 @@ export class DefaultsDialog {
     });
     const place = field("model", t(`kinds.${kind}`), input);
     input.after(box.list);
-    return h("li", {}, place, isMine ? this.#clearer(scope, kind, chosen) : null);
+    return h("li", {}, place, isMine ? this.#clearButton(scope, kind, chosen) : null);
   }
 
   #choice({ id, model_id: name, is_owner: isOwn }) {
@@ -138,15 +137,15 @@ export class DefaultsDialog {
     const found = [];
     /** @type {string | null} */
     let query = `?${new URLSearchParams({ category: KINDS[kind], q: typed })}`;
-    for (let i = 0; query !== null && i < PAGES && found.length < OFFERED; i += 1) {
+    for (let i = 0; query !== null && i < MAX_PAGES && found.length < MAX_MODELS; i += 1) {
       const page = await this.page.client.send("GET", `/${query}`);
-      found.push(...listed(page).filter((each) => scope === "user" || each.is_shared));
+      found.push(...asList(page).filter((each) => scope === "user" || each.is_shared));
       query = page.next;
     }
-    return found.slice(0, OFFERED);
+    return found.slice(0, MAX_MODELS);
   }
 
-  #clearer(scope, kind, chosen) {
+  #clearButton(scope, kind, chosen) {
     return this.#button("clear", kind, () => this.#set(scope, kind, null, chosen));
   }
 
@@ -174,6 +173,6 @@ export class DefaultsDialog {
       await this.#set(scope, kind, before?.model ?? null, use && { model: use }, true);
       (this.list.querySelector(`[data-kind="${kind}"]`) ?? this.done).focus();
     };
-    this.outcome.tell(t, text, isUndo ? null : { act });
+    this.outcome.show(t, text, isUndo ? null : { act });
   }
 }

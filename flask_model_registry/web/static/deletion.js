@@ -1,10 +1,9 @@
 // @ts-check
-/** What is lost by a deletion. */
+/** What is lost when models are deleted, and which credentials stay. */
 
 /** @import { Page } from "./page.js" */
 
-/** Say what is lost when models are deleted, and which credentials stay. */
-export function lossOf(/** @type {Page} */ { models: list, t }, /** @type {any[]} */ models) {
+export function deletionText(/** @type {Page} */ { models: list, t }, /** @type {any[]} */ models) {
   /** @type {Map<string | undefined, string[]>} */
   const names = new Map();
   for (const { id, model_id: name } of models) {

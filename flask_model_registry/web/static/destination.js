@@ -6,17 +6,16 @@ import { h } from "./dom.js";
 /** @import { Translate } from "./texts.js" */
 
 /** Return the origin of a URL and what comes after it, in ASCII; null if it is not a web URL. */
-function parted(text) {
+function splitURL(text) {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") return null;
   return [url.origin, (url.pathname + url.search + url.hash).replace(/\/+$/, "")];
 }
 
 /** Show a URL in full, its origin first of all, in the right order on right-to-left pages too. */
-const shownURL = (/** @type {string[]} */ [origin, path]) =>
+const urlElement = (/** @type {string[]} */ [origin, path]) =>
   h("bdi", { class: "url", dir: "ltr" }, h("strong", {}, origin), path);
 
-/** Where a model is called, and its API key sent. */
 export class Destination {
   /**
    * @param {Translate} t
@@ -29,8 +28,8 @@ export class Destination {
     const provider =
       providers.find((each) => each.id === id) ??
       providers.find((each) => each.aliases?.includes(id));
-    const own = parted(provider?.base_url);
-    this.url = given ? parted(given) : own;
+    const own = splitURL(provider?.base_url);
+    this.url = given ? splitURL(given) : own;
     this.isOwn = given ? own !== null && String(this.url) === String(own) : true;
     this.note = own && !this.isOwn ? t("not_own", { provider: provider.name }) : "";
     this.invalid = t("invalid_url");
@@ -38,6 +37,6 @@ export class Destination {
 
   /** What comes after "sent to". */
   get elements() {
-    return this.url ? [shownURL(this.url), this.note] : [this.invalid];
+    return this.url ? [urlElement(this.url), this.note] : [this.invalid];
   }
 }

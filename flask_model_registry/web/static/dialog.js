@@ -34,7 +34,7 @@ export function openDialog(page, title, key, content, loss) {
   };
   const oninput = () => (isDirty = true);
   const attributes = {
-    ...page.t.marks,
+    ...page.t.langAttributes,
     "aria-labelledby": id,
     part: "dialog",
     oninput,
@@ -51,7 +51,7 @@ export function openDialog(page, title, key, content, loss) {
 }
 
 /** Make a button that closes a dialog as Esc does. */
-export function closer(label, dialog) {
+export function closeButton(label, dialog) {
   const leave = () => {
     if (dialog().dispatchEvent(new Event("cancel", { cancelable: true }))) dialog().close();
   };
@@ -66,8 +66,8 @@ export function closer(label, dialog) {
  */
 export function confirmed(page, title, text, label, key) {
   return new Promise((resolve) => {
-    const choose = (isSure) => () => {
-      resolve(isSure);
+    const choose = (isConfirmed) => () => {
+      resolve(isConfirmed);
       dialog.close();
     };
     const buttons = [

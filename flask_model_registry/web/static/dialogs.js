@@ -18,35 +18,35 @@ export class Dialogs {
 
   // Each loads its module when the first dialog of its kind opens
 
-  async openForm(model, /** @type {any} */ like = null) {
-    const { openForm } = await loaded(this.page, import("./opening.js"));
-    await openForm(this.page, model, like);
+  async openForm(model, /** @type {any} */ original = null) {
+    const { openForm } = await loadModule(this.page, import("./opening.js"));
+    await openForm(this.page, model, original);
   }
 
   async openSharing(model) {
-    const loading = loaded(this.page, import("./sharing.js"));
+    const loading = loadModule(this.page, import("./sharing.js"));
     const { content } = await this.page.client.send("GET", `/${model.id}`);
     const { SharingDialog } = await loading;
     if (!this.isOpen) new SharingDialog(this.page, content);
   }
 
-  async openAccounts() {
-    const { AccountsDialog } = await loaded(this.page, import("./accounts.js"));
-    if (!this.isOpen) new AccountsDialog(this.page);
+  async openCredentials() {
+    const { CredentialsDialog } = await loadModule(this.page, import("./accounts.js"));
+    if (!this.isOpen) new CredentialsDialog(this.page);
   }
 
   async openExchange() {
-    const { openExchange } = await loaded(this.page, import("./exchange.js"));
+    const { openExchange } = await loadModule(this.page, import("./exchange.js"));
     await openExchange(this.page);
   }
 
   async openView(model) {
-    const { viewModel } = await loaded(this.page, import("./view.js"));
+    const { viewModel } = await loadModule(this.page, import("./view.js"));
     await viewModel(this.page, model);
   }
 
   async openDefaults(model) {
-    const { DefaultsDialog } = await loaded(this.page, import("./defaults.js"));
+    const { DefaultsDialog } = await loadModule(this.page, import("./defaults.js"));
     if (!this.isOpen) new DefaultsDialog(this.page, model);
   }
 }
@@ -60,18 +60,18 @@ export class Dialogs {
  * @param {Promise<Module>} module
  * @returns {Promise<Module>}
  */
-export function loaded({ root, t }, module) {
-  const known = Promise.all([module, dressed(root), t.complete()]).then(
+export function loadModule({ root, t }, module) {
+  const loading = Promise.all([module, addDialogStyle(root), t.loadDialogTexts()]).then(
     ([found]) => found,
     () => {
       throw problem(navigator.onLine ? "reload" : "offline");
     },
   );
-  known.catch(() => {}); // the caller reports it
-  return known;
+  loading.catch(() => {}); // the caller reports it
+  return loading;
 }
 
-async function dressed(root) {
+async function addDialogStyle(root) {
   const { DIALOG_STYLE } = await import("./dialog_style.js");
   const { adoptedStyleSheets: sheets } = root;
   if (!sheets.includes(DIALOG_STYLE)) root.adoptedStyleSheets = [...sheets, DIALOG_STYLE];

@@ -70,7 +70,6 @@ export function showError(form, name, message) {
   return true;
 }
 
-/** Remove the error of one field. */
 export function clearError(place) {
   const error = place.querySelector(".error");
   if (error) error.textContent = "";

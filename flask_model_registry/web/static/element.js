@@ -26,7 +26,7 @@ const ready = new Promise((resolve) => {
 const PROPERTIES = ["token", "getToken", "getCsrfToken", "people", "groups", "texts", "filters"];
 
 /** @type {[EventTarget, string][]} */
-const LISTENED = [
+const EVENTS = [
   [document, "keydown"],
   [document, "pointerdown"],
   [document, "visibilitychange"],
@@ -36,7 +36,6 @@ const LISTENED = [
   [window, "pageshow"],
 ];
 
-/** The element. */
 export class ModelRegistryElement extends HTMLElement {
   static observedAttributes = ["src", "token", "can-share", "user-id", "heading", "lang"];
 
@@ -47,11 +46,11 @@ export class ModelRegistryElement extends HTMLElement {
   /** @type {Supply<string[]>} */ #groups = null;
   /** @type {Text | null} */ #getCsrfToken = null;
   /** @type {object} */ #texts = {};
-  /** @type {Record<string, unknown> | null} What to show at first. */ #filters = null;
+  /** @type {Record<string, unknown> | null} */ #pendingFilters = null;
   /** @type {string | null} */ #user = null;
-  /** @type {symbol | null} */ #renewal = null;
-  #given = "null"; // the filters that the host set last
-  #told = ""; // those of the last event
+  /** @type {symbol | null} */ #tokenCheck = null;
+  #lastSet = "null"; // the filters that the host set last
+  #lastEvent = ""; // those of the last event
   #started = false;
 
   constructor() {
@@ -67,15 +66,15 @@ export class ModelRegistryElement extends HTMLElement {
       delete this[name];
       this[name] = value;
     }
-    for (const [target, name] of LISTENED) target.addEventListener(name, this);
+    for (const [target, name] of EVENTS) target.addEventListener(name, this);
     ready.then(() => {
       this.#started = true;
-      this.#begin();
+      this.#restart();
     });
   }
 
   disconnectedCallback() {
-    for (const [target, name] of LISTENED) target.removeEventListener(name, this);
+    for (const [target, name] of EVENTS) target.removeEventListener(name, this);
     this.#page.end();
   }
 
@@ -85,8 +84,8 @@ export class ModelRegistryElement extends HTMLElement {
   attributeChangedCallback(name, before, value) {
     if (before === value) return;
     if (name === "heading") this.#page.showHeading();
-    else if (name === "token") this.#renew();
-    else this.#begin();
+    else if (name === "token") this.#onNewToken();
+    else this.#restart();
   }
 
   /** Follow the window. When it comes back, it shows what the server has then. */
@@ -97,42 +96,42 @@ export class ModelRegistryElement extends HTMLElement {
     } else if (event.type === "pagehide") {
       this.#page.end(); // the browser may keep the page for "back"
     } else if (!this.#started) return;
-    else if (event.type === "online") this.#page.tryAgain();
+    else if (event.type === "online") this.#page.retryIfFailed();
     else if (event.type === "pageshow") {
-      if (event.persisted) this.#begin();
-    } else if (document.visibilityState === "visible") this.#page.lookAgain();
+      if (event.persisted) this.#restart();
+    } else if (document.visibilityState === "visible") this.#page.refreshIfIdle();
   }
 
   /** Start over, perhaps for another user, who must see nothing of the last. */
-  #begin() {
+  #restart() {
     if (!this.#started || !this.isConnected) return;
-    this.#user = this.#renewal = null; // a pending token may be the last user's
+    this.#user = this.#tokenCheck = null; // a pending token may be the last user's
     const last = this.#page;
     const page = (this.#page = new Page(this, this.#root));
     last.end(); // this removes the focus: the host may react, and begin again
-    this.#filters ??= JSON.parse(this.#given);
+    this.#pendingFilters ??= JSON.parse(this.#lastSet);
     page.start();
   }
 
   /** Continue with a new token if it is the same user's, and start over otherwise. */
-  async #renew() {
+  async #onNewToken() {
     if (!this.#started || !this.isConnected) return;
-    const renewal = (this.#renewal = Symbol("renewal"));
+    const check = (this.#tokenCheck = Symbol("check"));
     let user;
     try {
       user = identity(await this.currentToken(), this.getAttribute("user-id"));
     } catch {
       return; // the next request reports it, and checks its own token
     }
-    if (renewal !== this.#renewal) return;
-    if (user === null || user !== this.#user) this.#begin();
-    else this.#page.tryAgain();
+    if (check !== this.#tokenCheck) return;
+    if (user === null || user !== this.#user) this.#restart();
+    else this.#page.retryIfFailed();
   }
 
   /** Check a request's token. If it is another user's, start over before it is sent. */
-  meet(token) {
+  checkUser(token) {
     const user = identity(token, this.getAttribute("user-id"));
-    if (this.#user !== null && user !== this.#user) this.#begin();
+    if (this.#user !== null && user !== this.#user) this.#restart();
     this.#user = user;
   }
 
@@ -143,7 +142,7 @@ export class ModelRegistryElement extends HTMLElement {
 
   set getToken(getToken) {
     this.#getToken = getToken;
-    this.#renew();
+    this.#onNewToken();
   }
 
   /** The access token; none where the browser has a cookie. */
@@ -171,7 +170,7 @@ export class ModelRegistryElement extends HTMLElement {
 
   set people(people) {
     this.#people = people;
-    this.#page.people.renew();
+    this.#page.people.reset();
   }
 
   /** The names of groups to share with, or a function that returns them or a promise of them. */
@@ -191,29 +190,29 @@ export class ModelRegistryElement extends HTMLElement {
   set texts(texts) {
     const isSame = JSON.stringify(texts) === JSON.stringify(this.#texts);
     this.#texts = texts ?? {};
-    if (!isSame) this.#begin();
+    if (!isSame) this.#restart();
   }
 
   /** Which models are shown: `q`, `category`, `model_provider`, `ability`, `owned`, `is_active`, `sort`. */
   get filters() {
-    return this.#filters ?? this.#page.filters.values;
+    return this.#pendingFilters ?? this.#page.filters.values;
   }
 
   set filters(filters) {
     const given = JSON.stringify(filters ?? {});
     // Frameworks set their values at each rendering, although the user may have typed since.
-    const isKnown = filters && [this.#given, this.#told].includes(given);
-    this.#given = given;
+    const isKnown = filters && [this.#lastSet, this.#lastEvent].includes(given);
+    this.#lastSet = given;
     if (isKnown || given === JSON.stringify(this.filters)) return;
-    this.#told = "";
-    this.#filters = filters ?? {};
-    if (this.#started && this.isConnected) this.#page.filter();
+    this.#lastEvent = "";
+    this.#pendingFilters = filters ?? {};
+    if (this.#started && this.isConnected) this.#page.applyFilters();
   }
 
   /** Return the filters that the host has set since the last call. */
-  takeFilters() {
-    const given = this.#filters;
-    this.#filters = null;
+  takePendingFilters() {
+    const given = this.#pendingFilters;
+    this.#pendingFilters = null;
     return given;
   }
 
@@ -221,9 +220,8 @@ export class ModelRegistryElement extends HTMLElement {
     return this.#getToken ? this.#getToken() : this.getAttribute("token");
   }
 
-  /** Tell the host's page what happened here. */
-  announce(name, detail) {
-    if (name === "model-registry-filter") this.#told = JSON.stringify(detail);
+  emit(name, detail) {
+    if (name === "model-registry-filter") this.#lastEvent = JSON.stringify(detail);
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
   }
 

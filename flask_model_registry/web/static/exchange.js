@@ -13,13 +13,15 @@ import { Outcome } from "./outcome.js";
 const FIELDS = ["model_id", "category", "model_provider", "model_name", "base_url", "temperature"];
 const MORE = ["dimension", "abilities", "description", "is_active"];
 // The fields to register models with a credential.
-const SENT = [...FIELDS, ...MORE].filter((each) => !["model_provider", "is_active"].includes(each));
+const REQUEST_FIELDS = [...FIELDS, ...MORE].filter(
+  (each) => !["model_provider", "is_active"].includes(each),
+);
 const BATCH = 100; // models in one request
-const LARGEST = 5_000_000; // bytes of a file
+const MAX_SIZE = 5_000_000; // bytes of a file
 
 export class ExchangeDialog {
   /** @type {any[]} The models of the file that is chosen. */ #lines = [];
-  /** @type {Set<string>} The names of the user's own models. */ #here = new Set();
+  /** @type {Set<string>} */ #ownNames = new Set();
 
   /**
    * @param {Page} page
@@ -34,7 +36,7 @@ export class ExchangeDialog {
     const types = ".jsonl,.json,application/json,application/jsonl";
     this.file = h("input", { type: "file", accept: types, onchange: () => this.#read() });
     const names = credentials.map(({ id, name }) => [id, name]);
-    this.credential = h("select", { onchange: () => this.#offer() });
+    this.credential = h("select", { onchange: () => this.#showModels() });
     this.credential.append(...names.map(([id, name]) => h("option", { value: id }, name)));
     this.models = h("fieldset", { class: "names", hidden: true });
     this.submit = h("button", { type: "submit", class: "primary", part: "button primary" });
@@ -67,11 +69,11 @@ export class ExchangeDialog {
       ),
     );
     this.dialog = openDialog(page, t("exchange"), "exchange", this.box);
-    this.#offer();
+    this.#showModels();
   }
 
   #run(control, work) {
-    this.outcome.tell(this.t, "");
+    this.outcome.show(this.t, "");
     return this.page.run(control, work, { form: this.box, lock: this.box });
   }
 
@@ -86,37 +88,37 @@ export class ExchangeDialog {
     const url = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
     h("a", { href: url, download: "models.jsonl" }).click();
     URL.revokeObjectURL(url);
-    this.outcome.tell(this.t, this.t("exported", { count: details.length }));
+    this.outcome.show(this.t, this.t("exported", { count: details.length }));
   }
 
   #read() {
     return this.#run(this.file, async () => {
       this.#lines = [];
-      this.#offer();
+      this.#showModels();
       const [file] = this.file.files;
       if (!file) return;
-      if (file.size > LARGEST) throw problem("file");
+      if (file.size > MAX_SIZE) throw problem("file");
       const lines = linesOf(await file.text());
-      await this.#look();
+      await this.#loadOwnNames();
       this.#lines = lines;
-      this.#offer();
+      this.#showModels();
     });
   }
 
   /** Find the user's models, which cannot be registered again. */
-  async #look() {
+  async #loadOwnNames() {
     const own = await ownModels(this.page);
-    this.#here = new Set(own.map(({ model }) => model.model_id));
+    this.#ownNames = new Set(own.map(({ model }) => model.model_id));
   }
 
   /** Offer the file's models of the credential's provider, and show how many there are. */
-  #offer() {
+  #showModels() {
     const { t } = this;
     const provider = this.#chosen?.model_provider;
     const fitting = this.#lines.filter((each) => each.model_provider === provider);
     const boxes = fitting.map((line) => {
       const { model_id: model } = line;
-      const isHere = this.#here.has(model);
+      const isHere = this.#ownNames.has(model);
       const label = isHere ? t("is_here", { model }) : model;
       const box = check("models", label, !isHere, { disabled: isHere });
       box.line = line;
@@ -126,7 +128,7 @@ export class ExchangeDialog {
     const legend = h("legend", {}, this.#lines.length ? t("fitting", counts) : "");
     this.models.hidden = !this.#lines.length;
     this.models.replaceChildren(legend, ...boxes);
-    this.submit.disabled = fitting.every(({ model_id: model }) => this.#here.has(model));
+    this.submit.disabled = fitting.every(({ model_id: model }) => this.#ownNames.has(model));
   }
 
   get #chosen() {
@@ -137,16 +139,16 @@ export class ExchangeDialog {
     const { page, t } = this;
     const boxes = [...this.models.querySelectorAll("label")];
     const chosen = boxes.filter((each) => each.querySelector("input").checked);
-    const made = [];
+    const registered = [];
     for (let i = 0; i < chosen.length; i += BATCH) {
       const lines = chosen.slice(i, i + BATCH).map(({ line }) => line);
-      made.push(...(await this.#send(lines)));
+      registered.push(...(await this.#send(lines)));
     }
-    for (const { id } of made) page.changed(id);
+    for (const { id } of registered) page.changed(id);
     this.#lines = [];
     this.file.value = "";
-    this.#offer();
-    this.outcome.tell(t, t("registered_many", { count: made.length }));
+    this.#showModels();
+    this.outcome.show(t, t("registered_many", { count: registered.length }));
     await page.refresh();
     this.file.focus();
   }
@@ -156,15 +158,14 @@ export class ExchangeDialog {
       return await registerLines(this.page, this.#chosen, lines);
     } catch (error) {
       if (error.code === "model-id-taken") {
-        await this.#look();
-        this.#offer();
+        await this.#loadOwnNames();
+        this.#showModels();
       }
       throw error;
     }
   }
 }
 
-/** Open the dialog, with the credentials to choose from. */
 export async function openExchange(/** @type {Page} */ page) {
   const credentials = await page.client.all("/credentials");
   if (!page.dialogs.isOpen) new ExchangeDialog(page, credentials);
@@ -206,15 +207,15 @@ const isModel = ({ model_id: name, model_name: model, model_provider: provider }
 /** Register models, and then set what a request for several can't set. */
 async function registerLines({ client }, { id }, lines) {
   const models = lines.map((line) => {
-    const sent = SENT.filter((name) => line[name] !== undefined && line[name] !== null);
+    const sent = REQUEST_FIELDS.filter((name) => line[name] !== undefined && line[name] !== null);
     return Object.fromEntries(sent.map((name) => [name, line[name]]));
   });
   const path = `/credentials/${id}/models`;
-  const made = await client.send("POST", path, { body: { models } }).catch((error) => {
-    if (error instanceof Problem) error.errors = error.errors.map((each) => named(each, lines));
+  const registered = await client.send("POST", path, { body: { models } }).catch((error) => {
+    if (error instanceof Problem) error.errors = error.errors.map((each) => nameModel(each, lines));
     throw error;
   });
-  for (const [i, model] of made.content.entries()) {
+  for (const [i, model] of registered.content.entries()) {
     const { parameters = {}, info = {}, is_active: isActive } = lines[i];
     if (Object.keys({ ...parameters, ...info }).length) {
       await client.send("PUT", `/${model.id}/parameters`, { body: { parameters, info } });
@@ -223,11 +224,11 @@ async function registerLines({ client }, { id }, lines) {
       await client.send("PATCH", `/${model.id}`, { body: { is_active: false } });
     }
   }
-  return made.content;
+  return registered.content;
 }
 
 /** Say which model of the file an error is about. */
-function named({ field: place, message }, lines) {
+function nameModel({ field: place, message }, lines) {
   const [, number, name] = /^models\.(\d+)\.?(.*)/.exec(place) ?? [];
   if (number === undefined) return { field: place, message };
   return { field: "", message: `${lines[number]?.model_id}: ${name}: ${message}` };

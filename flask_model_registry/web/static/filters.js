@@ -6,27 +6,27 @@ import { CATEGORIES } from "./texts.js";
 
 /** @import { Translate } from "./texts.js" */
 
-const PAUSE = 250; // milliseconds after a key
+const DELAY = 250; // milliseconds after a key
 const MANY = 20; // with more models, there are more filters
 // The defaults, which are left out of events.
-const FIRST = { is_active: "all", sort: "id" };
+const DEFAULTS = { is_active: "all", sort: "id" };
 
 export class Filters {
-  #typing = 0;
-  #isMuch = false;
+  #timer = 0;
+  #hasMany = false;
   /** @type {Record<string, HTMLSelectElement>} */ #selects = {};
   /** @type {any[]} Providers, as far as they are known. */ catalogue = [];
 
   /**
    * @param {Translate} t
-   * @param {() => void} changed
+   * @param {() => void} onChange
    */
-  constructor(t, changed) {
+  constructor(t, onChange) {
     this.t = t;
-    this.changed = changed;
+    this.onChange = onChange;
     const oninput = () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(changed, PAUSE);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(onChange, DELAY);
     };
     const attributes = { name: "q", maxlength: 100, autocomplete: "off", dir: "auto", oninput };
     const categories = CATEGORIES.map((each) => [each, t(`categories.${each}`)]);
@@ -61,7 +61,7 @@ export class Filters {
   }
 
   #select(name, label, choices) {
-    const select = h("select", { name, onchange: this.changed }, options(choices));
+    const select = h("select", { name, onchange: this.onChange }, options(choices));
     this.#selects[name] = select;
     return field(name, label, select);
   }
@@ -73,19 +73,19 @@ export class Filters {
    */
   get values() {
     const entries = [...new FormData(this.element)].map(([name, value]) => [name, String(value)]);
-    return Object.fromEntries(entries.filter(([name, value]) => value !== (FIRST[name] ?? "")));
+    return Object.fromEntries(entries.filter(([name, value]) => value !== (DEFAULTS[name] ?? "")));
   }
 
   set values(/** @type {Record<string, unknown>} */ values) {
-    clearTimeout(this.#typing);
+    clearTimeout(this.#timer);
     this.element.reset();
     for (const [name, value] of Object.entries(values)) {
       const control = this.element.elements.namedItem(name);
       if (!control) continue;
-      const isOpen = name === "model_provider" || name === "ability";
-      if (isOpen) this.#offer(name, [String(value)]);
+      const isDynamic = name === "model_provider" || name === "ability";
+      if (isDynamic) this.#offer(name, [String(value)]);
       control.value = String(value);
-      if (control.value !== String(value)) control.value = FIRST[name] ?? "";
+      if (control.value !== String(value)) control.value = DEFAULTS[name] ?? "";
     }
   }
 
@@ -93,7 +93,7 @@ export class Filters {
   count(summary) {
     const { total, by_provider: providers, by_ability: abilities } = summary ?? {};
     if (!Number.isInteger(total) || !providers || !abilities) return null;
-    this.#isMuch ||= total > MANY; // filters must not vanish while they are used
+    this.#hasMany ||= total > MANY; // filters must not vanish while they are used
     this.#showMore();
     if (!this.#selects.model_provider.value) {
       const names = Object.fromEntries(this.catalogue.map(({ id, name }) => [id, name]));
@@ -106,7 +106,7 @@ export class Filters {
   #showMore() {
     for (const each of this.more) {
       const control = each.querySelector("select");
-      each.hidden = !this.#isMuch && control.value === (FIRST[control.name] ?? "");
+      each.hidden = !this.#hasMany && control.value === (DEFAULTS[control.name] ?? "");
     }
   }
 
@@ -117,7 +117,7 @@ export class Filters {
   }
 
   /** The filters for the server, which finds models by the id of their provider, not by its name. */
-  get #asked() {
+  get #params() {
     const { values } = this;
     const text = values.q?.trim().toLowerCase();
     const named = text && this.catalogue.find(({ name }) => name.toLowerCase() === text);
@@ -126,12 +126,12 @@ export class Filters {
 
   /** The query for the list. */
   get query() {
-    return `?${new URLSearchParams(this.#asked)}`;
+    return `?${new URLSearchParams(this.#params)}`;
   }
 
   /** The query for totals, without the order. */
   get countQuery() {
-    const { sort: _sort, ...asked } = this.#asked;
+    const { sort: _sort, ...asked } = this.#params;
     return `?${new URLSearchParams(asked)}`;
   }
 }

@@ -14,24 +14,24 @@ export class ModelForm {
   /**
    * @param {Page} page
    * @param {any} model The model to change, or null for a new one.
-   * @param {{ credentials?: any[], like?: any, account?: number | null }} options For a new one: the user's
-   *     credentials, the model to copy, and its credential.
+   * @param {{ credentials?: any[], original?: any, credentialId?: number | null }} options For a
+   *     new one: the user's credentials, the model to copy, and its credential.
    */
-  constructor(page, model, { credentials = [], like = null, account } = {}) {
+  constructor(page, model, { credentials = [], original = null, credentialId } = {}) {
     this.t = page.t;
     this.model = model;
-    this.source = model ?? like;
+    this.source = model ?? original;
     this.abilityControls = {};
-    const changed = () => {
-      this.picker.forget();
-      this.follow();
+    const onChange = () => {
+      this.picker.reset();
+      this.update();
     };
-    const given = { credentials, like, account };
-    this.connection = new ConnectionFields(page, model, given, changed);
+    const given = { credentials, original, credentialId };
+    this.connection = new ConnectionFields(page, model, given, onChange);
     this.connection.categoryOf = () => this.category.value;
-    this.picker = new ModelPicker(this.t, model, like);
+    this.picker = new ModelPicker(this.t, model, original);
     this.fields = this.#build(page.mayShare);
-    this.follow();
+    this.update();
     this.before = this.body;
   }
 
@@ -45,21 +45,26 @@ export class ModelForm {
     const categories = CATEGORIES.map((each) => [each, t(`categories.${each}`)]);
     this.category = h(
       "select",
-      { onchange: () => this.follow() },
+      { onchange: () => this.update() },
       options(Object.fromEntries(categories), model?.category),
     );
     this.abilities = h("div", {});
     const temperature = text("temperature", { inputmode: "decimal" });
     const dimension = text("dimension", { inputmode: "numeric" });
     const description = h("textarea", { rows: 2, dir: "auto" }, model?.description ?? "");
-    this.account = h("input", { type: "text", autocomplete: "off", required: true, dir: "auto" });
+    this.credentialName = h("input", {
+      type: "text",
+      autocomplete: "off",
+      required: true,
+      dir: "auto",
+    });
     this.shared = mayShare && check("share_with_users", t("share_with_everyone"), model?.is_shared);
     return {
       ...connection.fields,
       category: field("category", t("category"), this.category),
       model_name: picker.field,
       model_id: picker.nameField,
-      account: field("name", t("credential_name"), this.account, t("credential_hint")),
+      newCredential: field("name", t("credential_name"), this.credentialName, t("credential_hint")),
       temperature: field("temperature", t("temperature"), temperature, t("temperature_hint")),
       dimension: field("dimension", t("dimension"), dimension),
       description: field("description", t("description"), description),
@@ -68,34 +73,34 @@ export class ModelForm {
 
   /** The fields that show at first, and the rest. */
   get elements() {
-    const { provider, category, other, credential, base_url, api_key } = this.fields;
-    const { model_name, model_id, account, temperature, dimension, description } = this.fields;
+    const { provider, category, other, credential, base_url, api_key, model_name } = this.fields;
+    const { model_id, newCredential, temperature, dimension, description } = this.fields;
     const rest = [this.abilities, temperature, dimension, description, this.shared || null];
     if (this.model) {
       const first = [model_id, category, provider, other, base_url, api_key, model_name];
       return [first, rest];
     }
-    const url = this.isPlaceNeeded ? [[base_url], []] : [[], [base_url]];
-    this.inside = h("div", { class: "model" }, url[1], rest);
-    const more = h("details", { class: "giving" }, h("summary", {}, this.t("more")), this.inside);
+    const url = this.isUrlRequired ? [[base_url], []] : [[], [base_url]];
+    this.extra = h("div", { class: "model" }, url[1], rest);
+    const more = h("details", { class: "giving" }, h("summary", {}, this.t("more")), this.extra);
     const first = [provider, category, other, credential, url[0], api_key];
-    return [[...first, model_name, model_id, this.picker.names, account], [more]];
+    return [[...first, model_name, model_id, this.picker.names, newCredential], [more]];
   }
 
   /** Put the base URL in sight if it is required, and under "More" otherwise. */
-  #place() {
+  #placeUrl() {
     const { base_url, credential } = this.fields;
-    if (!this.inside || this.inside.contains(base_url) !== this.isPlaceNeeded) return;
-    if (this.isPlaceNeeded) credential.after(base_url);
-    else this.inside.prepend(base_url);
+    if (!this.extra || this.extra.contains(base_url) !== this.isUrlRequired) return;
+    if (this.isUrlRequired) credential.after(base_url);
+    else this.extra.prepend(base_url);
   }
 
-  get isPlaceNeeded() {
+  get isUrlRequired() {
     return this.fields.base_url.querySelector("input").required;
   }
 
   /** Show the fields of the category and the provider, and their hints. */
-  follow() {
+  update() {
     const category = this.category.value;
     const { temperature, dimension } = this.fields;
     temperature.hidden = !["llm", "image"].includes(category);
@@ -103,16 +108,16 @@ export class ModelForm {
     this.abilities.replaceChildren(
       (this.abilityControls[category] ??= this.#abilitiesOf(category)),
     );
-    this.connection.follow();
-    this.#place();
-    this.followChoice();
+    this.connection.update();
+    this.#placeUrl();
+    this.updateCredentialName();
   }
 
   /** Ask for a name for the credential that several models share. */
-  followChoice() {
-    const { account } = this.fields;
-    account.hidden = !this.picker.isMany || this.connection.account !== null;
-    if (!account.hidden && !this.account.value) this.account.value = this.#freeName();
+  updateCredentialName() {
+    const { newCredential } = this.fields;
+    newCredential.hidden = !this.picker.isMany || this.connection.credential !== null;
+    if (!newCredential.hidden) this.credentialName.value ||= this.#freeName();
   }
 
   #freeName() {
@@ -213,7 +218,6 @@ export class ModelForm {
     return { ...this.connection.value, ...this.picker.chosen[0], ...this.common };
   }
 
-  /** The fields that have changed. */
   get changes() {
     return Object.fromEntries(
       Object.entries(this.body).filter(

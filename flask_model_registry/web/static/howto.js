@@ -2,7 +2,7 @@
 /** Code to copy that calls a model. Names are quoted, because other users choose them. */
 
 const HELLO = [{ role: "user", content: "Hello" }];
-const ABOUT = { query: "Which is a fruit?", documents: ["An apple", "A stone"] };
+const RERANKED = { query: "Which is a fruit?", documents: ["An apple", "A stone"] };
 const SPOKEN = { voice: "alloy", input: "Hello" };
 
 /** For each kind of model, the method of OpenAI's client, the path of its API, and what is sent. */
@@ -12,7 +12,7 @@ const CALLS = {
   image: ["images.generate", "/images/generations", { prompt: "A lighthouse" }],
   tts: ["audio.speech.create", "/audio/speech", SPOKEN],
   asr: ["audio.transcriptions.create", "/audio/transcriptions", null],
-  rerank: [null, "/rerank", ABOUT],
+  rerank: [null, "/rerank", RERANKED],
 };
 
 /** Quote text for a shell. */
@@ -59,7 +59,7 @@ function curl(model, address) {
  * @param {any} model
  * @param {string} address Where it is called.
  */
-export function code(model, address) {
+export function codeSamples(model, address) {
   const base = address.replace(/\/+$/, "");
   const name = python(model.model_name);
   return {

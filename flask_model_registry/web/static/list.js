@@ -2,23 +2,23 @@
 /** The list of models, and actions on one of them. */
 
 import { Destination } from "./destination.js";
-import { loaded } from "./dialogs.js";
+import { loadModule } from "./dialogs.js";
 import { button, h } from "./dom.js";
-import { resultOf } from "./messages.js";
+import { resultMessage } from "./messages.js";
 import { stateOf } from "./state.js";
 import { KINDS } from "./texts.js";
 
 /** @import { Page } from "./page.js" */
-/** @typedef {{ text: string, look?: string, isBusy?: boolean, remedy?: any, isTest?: boolean }} Result */
+/** @typedef {{ text: string, className?: string, isBusy?: boolean, fix?: any, isTest?: boolean }} Result */
 
 export class ModelList {
   /** @type {Map<number, Result>} The results of actions, by the model's id. */
   results = new Map();
   /** @type {any[]} */ shown = [];
-  /** @type {Map<number, any>} Each model's details beyond its fields. */
+  /** @type {Map<number, any>} The server's details of each model, by its id. */
   details = new Map();
   /** @type {Map<string, number>} Where each model was seen last. */
-  #places = new Map();
+  #positions = new Map();
 
   /** @param {Page} page */
   constructor(page) {
@@ -33,7 +33,7 @@ export class ModelList {
     const opened = this.element.querySelector("details[open]")?.closest("li")?.dataset.id;
     this.shown = models;
     this.page.selection.keep(models);
-    models.forEach(({ id }, place) => this.#places.set(String(id), place));
+    models.forEach(({ id }, place) => this.#positions.set(String(id), place));
     this.element.replaceChildren(...models.map((model) => this.#row(model)));
     // The request may have been sent before the user opened this menu.
     const menu = opened && this.element.querySelector(`[data-id="${CSS.escape(opened)}"] details`);
@@ -44,9 +44,9 @@ export class ModelList {
   /** Show owners' names, once the host has supplied them. */
   async #nameOwners() {
     const { people } = this.page;
-    const { names, isAsked } = people;
+    const { names, isLoaded } = people;
     await people.load();
-    if (isAsked && people.names === names) return;
+    if (isLoaded && people.names === names) return;
     for (const model of this.shown) {
       if (!model.is_owner) this.#redraw(model.id, ".state", this.#state(model));
     }
@@ -57,25 +57,24 @@ export class ModelList {
   }
 
   /** Return the menu of the model at another's last place. */
-  near(id) {
+  neighborOf(id) {
     const rows = this.element.querySelectorAll("summary");
-    const place = this.#places.get(id);
+    const place = this.#positions.get(id);
     return place === undefined ? null : (rows[Math.min(place, rows.length - 1)] ?? null);
   }
 
-  /** Show the result of an action in a model's row. */
-  tell(model, text, look, /** @type {any} */ more = {}) {
+  showResult(model, text, className, /** @type {any} */ more = {}) {
     const { page } = this;
-    this.#put(model, { text, look, ...more });
+    this.#setResult(model, { text, className, ...more });
     this.#find(model.id)?.scrollIntoView({ block: "nearest" });
-    page.say(page.t("result_of", { model: model.model_id, result: text }), true);
+    page.notify(page.t("result_of", { model: model.model_id, result: text }), true);
   }
 
   #find(id) {
     return this.element.querySelector(`[data-id="${CSS.escape(id)}"]`);
   }
 
-  #put(model, /** @type {Result | null} */ result) {
+  #setResult(model, /** @type {Result | null} */ result) {
     if (result) this.results.set(model.id, result);
     else this.results.delete(model.id);
     this.#redraw(model.id, ".result", this.#result(model.id));
@@ -103,7 +102,7 @@ export class ModelList {
         h("h3", { part: "name", dir: "auto" }, model.model_id),
       ),
       h("p", { class: "more", dir: "auto" }, traits.join(" · ")),
-      this.#elsewhere(model),
+      this.#destinationNotice(model),
       model.description ? h("p", { class: "description", dir: "auto" }, model.description) : null,
       this.#badges(model),
       this.#state(model),
@@ -124,14 +123,14 @@ export class ModelList {
         "aria-label": t("of_model", { action: t(name), model: model.model_id }),
         ...more,
       };
-      return this.page.opener(t(name), `${model.id}:${name}`, act, attributes, model);
+      return this.page.actionButton(t(name), `${model.id}:${name}`, act, attributes, model);
     };
     const isOff = model.can_edit && !model.is_active;
     // Perhaps a gift from another user, which these accept or decline.
     const isUnused = isOff && model.can_delete && model.is_owner;
     return [
-      isOff ? action("switch_on", () => this.#do("switchOn", model)) : null,
-      isUnused ? action("delete_", () => this.#do("remove", model), { class: "danger" }) : null,
+      isOff ? action("switch_on", () => this.#run("switchOn", model)) : null,
+      isUnused ? action("delete_", () => this.#run("remove", model), { class: "danger" }) : null,
       provider?.can_be_tested === false ? null : action("test", () => this.test(model)),
       model.can_edit ? action("edit", () => this.page.dialogs.openForm(model)) : null,
       this.#menu(model),
@@ -143,7 +142,7 @@ export class ModelList {
   }
 
   /** Show where a model is called, unless at the provider's own URL. */
-  #elsewhere(model) {
+  #destinationNotice(model) {
     const destination = this.destinationOf(model);
     const text = this.page.t.parts("sends_to", { url: destination.elements });
     return destination.isOwn ? null : h("p", { class: "notice" }, text);
@@ -156,7 +155,7 @@ export class ModelList {
       model.is_owner ? null : t("with_me"),
       model.is_shared ? t("with_everyone") : null,
       model.is_active ? null : t("off"),
-      ...kinds.map((each) => t("default_for", { kind: this.kindOf(each.config_type) })),
+      ...kinds.map((each) => t("default_for", { kind: this.kindName(each.config_type) })),
       ...(model.abilities ?? []),
     ].filter(Boolean);
     if (!badges.length) return null;
@@ -174,26 +173,26 @@ export class ModelList {
     const parts = stateOf(t, this.details.get(model.id) ?? {}, {
       isTested: !this.results.get(model.id)?.isTest && provider?.can_be_tested !== false,
       needsKey: provider?.needs_key !== false,
-      names: people.isAsked ? people.names : null,
+      names: people.isLoaded ? people.names : null,
     });
-    const items = parts.map(([text, look]) => h("li", { class: look }, text));
+    const items = parts.map(([text, className]) => h("li", { class: className }, text));
     return h("ul", { class: "state", role: "list" }, items);
   }
 
-  kindOf(name) {
+  kindName(name) {
     return Object.hasOwn(KINDS, name) ? this.page.t(`kinds.${name}`) : name;
   }
 
   #menu(model) {
     const { page } = this;
     const { t } = page;
-    const fold = () => {
+    const close = () => {
       menu.open = false;
       menu.firstElementChild.focus();
     };
     const item = (name, act, attributes) => {
       const choose = () => {
-        fold();
+        close();
         page.run(menu.firstElementChild, act, { row: model });
       };
       return button(t(name), choose, { "data-key": `${model.id}:${name}`, ...attributes });
@@ -204,17 +203,17 @@ export class ModelList {
       item("duplicate", () => page.dialogs.openForm(null, model)),
       item("use_as_default", () => page.dialogs.openDefaults(model)),
       model.is_owner ? item("share_", () => page.dialogs.openSharing(model)) : null,
-      isOn ? item("switch_off", () => this.#do("switchOff", model)) : null,
-      this.#canDecline(model) ? item("remove_", () => this.#do("decline", model)) : null,
+      isOn ? item("switch_off", () => this.#run("switchOff", model)) : null,
+      this.#canDecline(model) ? item("remove_", () => this.#run("decline", model)) : null,
       model.can_delete && !(model.is_owner && !model.is_active)
-        ? item("delete_", () => this.#do("remove", model), { class: "danger" })
+        ? item("delete_", () => this.#run("remove", model), { class: "danger" })
         : null,
     ];
     const ontoggle = () => {
       if (menu.open) menu.lastElementChild.scrollIntoView({ block: "nearest" });
     };
     const onkeydown = (event) => {
-      if (event.key === "Escape" && menu.open) fold();
+      if (event.key === "Escape" && menu.open) close();
     };
     const onfocusout = ({ relatedTarget }) => {
       if (relatedTarget && !menu.contains(relatedTarget)) menu.open = false;
@@ -229,20 +228,17 @@ export class ModelList {
     return menu;
   }
 
-  // Actions on a model
-
   /** Run an action that may ask first, from a module of its own. */
-  async #do(name, model) {
-    const actions = await loaded(this.page, import("./actions.js"));
+  async #run(name, model) {
+    const actions = await loadModule(this.page, import("./actions.js"));
     if (!this.page.dialogs.isOpen) await actions[name](this.page, model);
   }
 
   /** Show an action's result, with a button to fix it. */
   #result(id) {
-    const { text, look, remedy } = this.results.get(id) ?? { text: "" };
-    const button =
-      remedy && this.page.opener(remedy.label, `${id}:remedy`, remedy.act, {}, remedy.row);
-    return h("p", { class: `result ${look ?? ""}` }, text, button ? [" ", button] : null);
+    const { text, className, fix } = this.results.get(id) ?? { text: "" };
+    const button = fix && this.page.actionButton(fix.label, `${id}:fix`, fix.act, {}, fix.row);
+    return h("p", { class: `result ${className ?? ""}` }, text, button ? [" ", button] : null);
   }
 
   /** Test a model, and show the result in its row; for a new one, only as its last test. */
@@ -250,16 +246,16 @@ export class ModelList {
     const { page } = this;
     const { id } = model;
     if (this.results.get(id)?.isBusy) return;
-    this.#put(model, { text: page.t("testing"), isBusy: true, isTest: true });
+    this.#setResult(model, { text: page.t("testing"), isBusy: true, isTest: true });
     try {
       const { content } = await page.client.send("POST", `/${id}/test`);
-      const [text, look] = resultOf(page.t, content);
+      const [text, className] = resultMessage(page.t, content);
       const details = this.details.get(id);
       if (details) details.test = { ...content, at: new Date().toISOString() };
-      if (isNew) this.#put(model, null);
-      else this.tell(model, text, look, { isTest: true });
+      if (isNew) this.#setResult(model, null);
+      else this.showResult(model, text, className, { isTest: true });
     } catch (error) {
-      this.#put(model, null);
+      this.#setResult(model, null);
       throw error;
     }
   }

@@ -16,24 +16,23 @@ export class Messages {
   constructor(page) {
     this.page = page;
     this.alert = h("p", { role: "alert" });
-    this.again = button("", () => page.refresh(), { hidden: true });
+    this.retryButton = button("", () => page.refresh(), { hidden: true });
     this.outcome = new Outcome((control, { act, row }) => page.run(control, act, { row }));
-    this.waiting = h("p", { class: "hint", hidden: true });
+    this.loadingText = h("p", { class: "hint", hidden: true });
     const dismiss = () => {
-      this.say("");
+      this.notify("");
       page.title.focus();
     };
     this.dismiss = button("×", dismiss, { hidden: true });
     this.outcome.element.append(this.dismiss);
-    const failure = h("div", {}, this.alert, this.again);
-    const content = [failure, this.outcome.element, this.waiting, page.selection.element];
+    const failure = h("div", {}, this.alert, this.retryButton);
+    const content = [failure, this.outcome.element, this.loadingText, page.selection.element];
     this.element = h("div", { class: "messages", part: "messages" }, content);
   }
 
-  /** Translate the texts. */
   translate() {
-    this.again.textContent = this.page.t("try_again");
-    this.waiting.textContent = this.page.t("loading");
+    this.retryButton.textContent = this.page.t("try_again");
+    this.loadingText.textContent = this.page.t("loading");
     this.dismiss.setAttribute("aria-label", this.page.t("dismiss"));
   }
 
@@ -42,25 +41,25 @@ export class Messages {
     if (this.hasFailed !== isLoaded) return;
     this.alert.textContent = "";
     this.hasFailed = false;
-    this.again.hidden = true;
+    this.retryButton.hidden = true;
   }
 
   /** Show and announce a message; if quiet, only to screen readers. */
-  say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
+  notify(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
     this.dismiss.hidden = isQuiet || !text;
     this.outcome.element.classList.toggle("quiet", isQuiet);
-    this.outcome.tell(this.page.t, text, undo);
+    this.outcome.show(this.page.t, text, undo);
   }
 
   /** Show why the list is missing, and offer to try again. */
-  fail(error) {
-    this.alert.textContent = this.words(error);
+  showLoadError(error) {
+    this.alert.textContent = this.textFor(error);
     this.hasFailed = true;
-    this.again.hidden = error.status === 401;
+    this.retryButton.hidden = error.status === 401;
   }
 
   /** Return the message for a problem. */
-  words({ key, result, code, message, status, wait }) {
+  textFor({ key, result, code, message, status, wait }) {
     const { t } = this.page;
     const paths = [`problems.${key}`, `results.${result}`, `errors.${code}`];
     const path = paths.find((each) => t.has(each));
@@ -77,52 +76,51 @@ export class Messages {
   async report(error, { form, row }) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
-    const told = error instanceof Problem ? error : problem("unread");
-    if (form?.isConnected) this.#tellForm(form, told);
-    else if (told.status === 401) this.page.lock(told);
-    else if (row) await this.#tellRow(row, told);
-    else this.#warn(this.words(told));
+    const shown = error instanceof Problem ? error : problem("unread");
+    if (form?.isConnected) this.#showInForm(form, shown);
+    else if (shown.status === 401) this.page.showLoggedOut(shown);
+    else if (row) await this.#showInRow(row, shown);
+    else this.#showAlert(this.textFor(shown));
   }
 
-  /** Show an error in place of the last message. */
-  #warn(text) {
-    this.say("");
+  #showAlert(text) {
+    this.notify("");
     this.alert.textContent = text;
   }
 
-  #tellForm(form, told) {
+  #showInForm(form, shown) {
     const { t } = this.page;
     const isTaken =
-      told.code === "model-id-taken" &&
-      !told.errors.length &&
+      shown.code === "model-id-taken" &&
+      !shown.errors.length &&
       form.querySelector("[data-field=model_id]");
-    const errors = isTaken ? [{ field: "model_id", message: t("taken") }] : told.errors;
-    showErrors(form, errors, t("problems.fields"), this.words(told));
+    const errors = isTaken ? [{ field: "model_id", message: t("taken") }] : shown.errors;
+    showErrors(form, errors, t("problems.fields"), this.textFor(shown));
   }
 
-  async #tellRow(row, told) {
+  async #showInRow(row, shown) {
     const { models, t } = this.page;
-    const result = this.words(told);
-    if (told.status === 404) await this.page.refresh(); // the model may be gone or hidden
+    const result = this.textFor(shown);
+    if (shown.status === 404) await this.page.refresh(); // the model may be gone or hidden
     if (this.hasFailed) return;
-    if (models.has(row.id)) models.tell(row, result, "bad");
-    else this.#warn(t("result_of", { model: row.model_id, result }));
+    if (models.has(row.id)) models.showResult(row, result, "bad");
+    else this.#showAlert(t("result_of", { model: row.model_id, result }));
   }
 }
 
 /** Return a test's result in words. */
-export function wordOf(t, { result }) {
+export function resultLabel(t, { result }) {
   const path = `results.${result}`;
   return t.has(path) ? t(path) : String(result);
 }
 
 /** Return a test's result and time in words, and its style. */
-export function resultOf(t, { result, latency_ms: latency, key_checked: isChecked }) {
-  const word = wordOf(t, { result });
+export function resultMessage(t, { result, latency_ms: latency, key_checked: isChecked }) {
+  const word = resultLabel(t, { result });
   const text = isChecked === false ? t("unchecked", { result: word }) : word;
-  const look = result === "ok" ? "ok" : "bad";
-  if (typeof latency !== "number") return [t("result", { result: text }), look];
+  const className = result === "ok" ? "ok" : "bad";
+  if (typeof latency !== "number") return [t("result", { result: text }), className];
   const format = new Intl.NumberFormat(t.lang, { style: "unit", unit: "millisecond" });
   const time = format.format(latency);
-  return [t("result_in", { result: text, time }), look];
+  return [t("result_in", { result: text, time }), className];
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Loads what a form needs, and opens it. */
 
-import { listed } from "./client.js";
+import { asList } from "./client.js";
 import { FormDialog } from "./edit.js";
 
 /** @import { Page } from "./page.js" */
@@ -11,15 +11,15 @@ import { FormDialog } from "./edit.js";
  *
  * @param {Page} page
  * @param {any} model The model to change, or null.
- * @param {any} like The model to copy, or null.
+ * @param {any} original The model to copy, or null.
  */
-export async function openForm(page, model, like) {
-  page.providers ??= listed(await page.client.send("GET", "/providers"));
+export async function openForm(page, model, original) {
+  page.providers ??= asList(await page.client.send("GET", "/providers"));
   if (!model) {
     const given = {
       credentials: await credentialsOf(page),
-      like,
-      account: await ofModel(page, like),
+      original,
+      credentialId: await credentialIdOf(page, original),
     };
     if (!page.dialogs.isOpen) new FormDialog(page, null, null, given);
     return;
@@ -38,9 +38,9 @@ async function credentialsOf(page) {
   }
 }
 
-/** Return the id of the credential of the user's model, if it has one. */
-async function ofModel(page, like) {
-  if (!like?.is_owner) return null;
-  const { content } = await page.client.send("GET", `/${like.id}/credential`);
+/** Return the id of the credential of the user's model, if any. */
+async function credentialIdOf(page, original) {
+  if (!original?.is_owner) return null;
+  const { content } = await page.client.send("GET", `/${original.id}/credential`);
   return content.credential;
 }

@@ -17,7 +17,7 @@ export class Outcome {
   }
 
   /** Show and announce a message. It replaces the last one and its undo. */
-  tell(t, text, /** @type {Undo | null} */ undo = null) {
+  show(t, text, /** @type {Undo | null} */ undo = null) {
     this.status.textContent = text;
     this.#undo = undo;
     this.button.hidden = !undo;

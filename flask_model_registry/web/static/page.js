@@ -1,7 +1,7 @@
 // @ts-check
 /** The page. */
 
-import { Client, listed, problem } from "./client.js";
+import { asList, Client, problem } from "./client.js";
 import { Dialogs } from "./dialogs.js";
 import { button, clearErrors, h } from "./dom.js";
 import { Filters } from "./filters.js";
@@ -15,7 +15,7 @@ import { languageOf, listTexts, texts } from "./texts.js";
 /** @import { Undo } from "./outcome.js" */
 
 const SLOW = 300; // milliseconds until a message says that the page loads
-const WAIT = 300; // the longest wait in seconds for a retry
+const MAX_WAIT = 300; // the longest wait in seconds for a retry
 
 /** What an element shows to one user: the list of models, and dialogs over it. Another user gets another page. */
 export class Page {
@@ -37,11 +37,11 @@ export class Page {
   list = this.models.element;
   messages = new Messages(this);
   title = h("h2", { id: "title", tabindex: "-1", dir: "auto", part: "heading" });
-  filters = new Filters(this.t, () => this.#restart());
+  filters = new Filters(this.t, () => this.#onFilter());
   nav = h("nav");
 
   /** @type {AbortController | undefined} */ #loading;
-  #retry = 0;
+  #retryTimer = 0;
   #isBuilt = false;
 
   /**
@@ -64,21 +64,21 @@ export class Page {
     this.place = h("span", {});
     const turning = [this.previous, this.place, this.next];
     this.nav = h("nav", { "aria-label": t("pages"), hidden: true }, turning);
-    this.filters = new Filters(t, () => this.#restart());
-    const openers = [
-      this.opener(t("test_all"), "test-all", () => this.selection.run("test_all")),
-      this.opener(t("exchange"), "exchange", () => this.dialogs.openExchange()),
-      this.opener(t("credentials"), "credentials", () => this.dialogs.openAccounts()),
-      this.opener(t("defaults"), "defaults", () => this.dialogs.openDefaults(null)),
-      this.opener(t("register_model"), "register", () => this.dialogs.openForm(null), {
+    this.filters = new Filters(t, () => this.#onFilter());
+    const buttons = [
+      this.actionButton(t("test_all"), "test-all", () => this.selection.run("test_all")),
+      this.actionButton(t("exchange"), "exchange", () => this.dialogs.openExchange()),
+      this.actionButton(t("credentials"), "credentials", () => this.dialogs.openCredentials()),
+      this.actionButton(t("defaults"), "defaults", () => this.dialogs.openDefaults(null)),
+      this.actionButton(t("register_model"), "register", () => this.dialogs.openForm(null), {
         class: "primary",
       }),
     ];
-    const header = h("header", {}, this.title, openers);
+    const header = h("header", {}, this.title, buttons);
     const parts = [header, this.filters.element, this.messages.element];
     const shown = [this.selection.header, this.list, this.nav];
     this.root.replaceChildren(
-      h("section", { ...t.marks, "aria-labelledby": "title", part: "page" }, parts, shown),
+      h("section", { ...t.langAttributes, "aria-labelledby": "title", part: "page" }, parts, shown),
     );
   }
 
@@ -100,7 +100,7 @@ export class Page {
   /** Show and send nothing more, so that pending actions don't run for the next user. */
   end() {
     this.client.end();
-    clearTimeout(this.#retry);
+    clearTimeout(this.#retryTimer);
     this.root.replaceChildren();
   }
 
@@ -112,13 +112,12 @@ export class Page {
     this.t = texts(lang, this.element.texts, table);
     this.#build();
     this.#isBuilt = true;
-    await this.filter();
+    await this.applyFilters();
   }
 
-  /** Apply the host's filters, if any; load. */
-  async filter() {
+  async applyFilters() {
     if (!this.#isBuilt) return;
-    const given = this.element.takeFilters();
+    const given = this.element.takePendingFilters();
     if (given) this.filters.values = given;
     this.pages = [""];
     await this.refresh();
@@ -128,21 +127,21 @@ export class Page {
   async refresh() {
     if (!this.#isBuilt) return; // start() loads all
     this.#loading?.abort();
-    clearTimeout(this.#retry);
+    clearTimeout(this.#retryTimer);
     this.messages.clear();
     const loading = (this.#loading = new AbortController());
     this.list.setAttribute("aria-busy", "true");
-    const slow = setTimeout(() => (this.messages.waiting.hidden = false), SLOW);
+    const slow = setTimeout(() => (this.messages.loadingText.hidden = false), SLOW);
     try {
       const page = await this.#load(loading);
-      if (this.#loading === loading && page) this.#show(listed(page), page.next);
+      if (this.#loading === loading && page) this.#show(asList(page), page.next);
     } catch (error) {
-      await this.#readyToSay(error);
-      if (this.#loading === loading) this.#fail(error);
+      await this.#loadErrorTexts(error);
+      if (this.#loading === loading) this.#onLoadError(error);
     } finally {
       clearTimeout(slow);
       if (this.#loading === loading) {
-        this.messages.waiting.hidden = true;
+        this.messages.loadingText.hidden = true;
         this.list.removeAttribute("aria-busy");
       }
     }
@@ -152,7 +151,7 @@ export class Page {
   async #load(loading) {
     const { filters } = this;
     const get = (path) => this.client.send("GET", path, { signal: loading.signal });
-    if (filters.values.q) this.providers ??= listed(await get("/providers")); // q may name one
+    if (filters.values.q) this.providers ??= asList(await get("/providers")); // q may name one
     filters.catalogue = this.providers ?? [];
     const query = this.pages.at(-1) || filters.query;
     // Models load without defaults too.
@@ -161,43 +160,42 @@ export class Page {
       return error;
     };
     const [providers, page, summary, defaults] = await Promise.all([
-      this.providers ?? get("/providers").then(listed),
+      this.providers ?? get("/providers").then(asList),
       get(`/details${query}`),
       get(`/summary${filters.countQuery}`).catch(() => null),
-      get("/defaults").then(listed).catch(orProblem),
+      get("/defaults").then(asList).catch(orProblem),
     ]);
     if (this.#loading !== loading) return null;
     this.messages.clear(true);
     this.providers = filters.catalogue = providers;
     this.total = filters.count(summary?.content);
     if (Array.isArray(defaults)) this.defaults = defaults;
-    else this.#fail(problem("defaults"));
+    else this.#onLoadError(problem("defaults"));
     return page;
   }
 
-  #fail(error) {
+  #onLoadError(error) {
     if (error.name === "AbortError") return;
-    if (error.status === 401) this.lock(error);
-    else this.messages.fail(error);
-    if (0 < error.wait && error.wait <= WAIT) {
-      this.#retry = setTimeout(() => this.refresh(), error.wait * 1000);
+    if (error.status === 401) this.showLoggedOut(error);
+    else this.messages.showLoadError(error);
+    if (0 < error.wait && error.wait <= MAX_WAIT) {
+      this.#retryTimer = setTimeout(() => this.refresh(), error.wait * 1000);
     }
   }
 
   /** Clear the page, because no user is logged in. */
-  lock(error) {
-    this.messages.fail(error);
+  showLoggedOut(error) {
+    this.messages.showLoadError(error);
     this.models.show([]);
     this.nav.hidden = true;
   }
 
-  /** Load again what failed to load. */
-  tryAgain() {
+  retryIfFailed() {
     if (this.messages.hasFailed) this.refresh();
   }
 
   /** Show what the server has now, unless a dialog or a menu is open. */
-  lookAgain() {
+  refreshIfIdle() {
     if (!this.root.querySelector("dialog[open], details[open]")) this.refresh();
   }
 
@@ -211,14 +209,14 @@ export class Page {
   // Messages
 
   /** Show and announce what was done; if quiet, only to screen readers. It may offer an undo. */
-  say(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
-    this.messages.say(text, isQuiet, undo);
+  notify(text, isQuiet = false, /** @type {Undo | null} */ undo = null) {
+    this.messages.notify(text, isQuiet, undo);
   }
 
   /** Tell the host of a change to a model or to what several use. */
   changed(/** @type {number | undefined} */ id = undefined) {
     if (id !== undefined) this.models.results.delete(id);
-    this.element.announce("model-registry-change", { id });
+    this.element.emit("model-registry-change", { id });
   }
 
   isBusy(lock) {
@@ -235,11 +233,11 @@ export class Page {
     try {
       await work();
     } catch (error) {
-      await this.#readyToSay(error);
+      await this.#loadErrorTexts(error);
       if (this.client.session.aborted) return;
       this.messages.report(error, { form, row });
       // The host may check something else, such as CSRF, before it checks the login.
-      if (error.isForeign && [400, 403].includes(error.status)) this.#askWhoIsThere();
+      if (!error.isFromRegistry && [400, 403].includes(error.status)) this.#checkLogin();
     } finally {
       this.busy.delete(lock);
       control.removeAttribute("aria-busy");
@@ -247,13 +245,13 @@ export class Page {
   }
 
   /** Load the texts of error codes. If they fail, the server's message is shown. */
-  async #readyToSay({ code }) {
-    if (typeof code === "string") await this.t.complete().catch(() => {});
+  async #loadErrorTexts({ code }) {
+    if (typeof code === "string") await this.t.loadDialogTexts().catch(() => {});
   }
 
-  async #askWhoIsThere() {
-    const told = await this.client.send("GET", "/providers").catch((error) => error);
-    if (told.status === 401) this.lock(told);
+  async #checkLogin() {
+    const result = await this.client.send("GET", "/providers").catch((error) => error);
+    if (result.status === 401) this.showLoggedOut(result);
   }
 
   /** Focus the element with this key, even after a redraw, or its neighbor if it is gone. */
@@ -261,16 +259,16 @@ export class Page {
     if (this.client.session.aborted) return; // the root shows another page now
     const find = (each) => this.root.querySelector(`[data-key="${CSS.escape(each)}"]`);
     const [id] = key.split(":");
-    (find(key) ?? find(`${id}:more`) ?? this.models.near(id) ?? this.title).focus();
+    (find(key) ?? find(`${id}:more`) ?? this.models.neighborOf(id) ?? this.title).focus();
   }
 
   // The list
 
-  #restart() {
+  #onFilter() {
     if (this.client.session.aborted) return;
     this.pages = [""];
     this.refresh();
-    this.element.announce("model-registry-filter", this.filters.values);
+    this.element.emit("model-registry-filter", this.filters.values);
   }
 
   #turn(step) {
@@ -298,16 +296,16 @@ export class Page {
     const place = isOne ? [] : [this.t("page", { page: this.pages.length })];
     if (this.total !== null) place.push(this.t("total", { count: this.total }));
     this.place.textContent = place.join(" · ");
-    if (!models.length) this.list.append(h("li", { class: "empty" }, this.#nothing()));
+    if (!models.length) this.list.append(h("li", { class: "empty" }, this.#emptyText()));
     if (key) this.focus(key);
   }
 
-  #nothing() {
+  #emptyText() {
     return this.t(!Object.keys(this.filters.values).length ? "none_yet" : "none_like");
   }
 
   /** Make a button for an action that may fail, on all models or on the one of a row. */
-  opener(label, key, act, attributes = {}, row = null) {
+  actionButton(label, key, act, attributes = {}, row = null) {
     const onclick = (event) => this.run(event.currentTarget, act, { row });
     return button(label, onclick, { "data-key": key, ...attributes });
   }

@@ -4,27 +4,27 @@
 /** @import { ModelRegistryElement } from "./element.js" */
 
 /** Return the host's list, which may be the result of a function of a text, or a promise. */
-export const supplied = async (source, text = "") =>
+export const resolveList = async (source, text = "") =>
   (typeof source === "function" ? await source(text) : source) ?? [];
 
 /** Return names by key. An ambiguous name includes its key; in doubt, all names do. */
-export function distinct(people) {
+export function distinctNames(people) {
   const named = people.map(({ key, name }) => [String(key), String(name ?? key)]);
-  const meant = (word) => named.filter((each) => each.includes(word)).length;
+  const matches = (word) => named.filter((each) => each.includes(word)).length;
   const withKey = ([key, name]) => (key === name ? key : `${name} (${key})`);
-  const labels = named.map((each) => (meant(each[1]) === 1 ? each[1] : withKey(each)));
-  const isClear = labels.every((label, i) => label === named[i][1] || meant(label) === 0);
+  const labels = named.map((each) => (matches(each[1]) === 1 ? each[1] : withKey(each)));
+  const isClear = labels.every((label, i) => label === named[i][1] || matches(label) === 0);
   return new Map(named.map((each, i) => [each[0], isClear ? labels[i] : withKey(each)]));
 }
 
-/** Those whom the host has named so far. */
+/** The people that the host has named so far. */
 export class People {
-  /** @type {Map<string, any>} */ #known = new Map();
-  /** @type {Promise<string[]> | null} */ #first = null;
+  /** @type {Map<string, any>} */ #people = new Map();
+  /** @type {Promise<string[]> | null} */ #initial = null;
   /** Whether the host has named people before anything is typed. */
-  isAsked = false;
+  isLoaded = false;
   hasFailed = false;
-  names = distinct([]);
+  names = distinctNames([]);
 
   /** @param {ModelRegistryElement} element */
   constructor(element) {
@@ -32,31 +32,31 @@ export class People {
   }
 
   /** Ask again when needed, because the host may name others now. */
-  renew() {
-    this.#known = new Map();
-    this.#first = null;
+  reset() {
+    this.#people = new Map();
+    this.#initial = null;
     this.hasFailed = false;
   }
 
   /** Ask the host once for people before anything is typed; return their keys. */
   load() {
-    if (this.#first) return this.#first;
-    const first = this.find("").catch(() => {
-      if (first !== this.#first) return [];
+    if (this.#initial) return this.#initial;
+    const initial = this.find("").catch(() => {
+      if (initial !== this.#initial) return [];
       this.hasFailed = true;
-      this.names = distinct([]);
+      this.names = distinctNames([]);
       return [];
     });
-    first.then(() => (this.isAsked ||= first === this.#first));
-    return (this.#first = first);
+    initial.then(() => (this.isLoaded ||= initial === this.#initial));
+    return (this.#initial = initial);
   }
 
   /** Return the keys of the people for a text. The host may ignore it, and name all. */
   async find(/** @type {string} */ text) {
-    const known = this.#known;
-    const found = await supplied(this.element.people, text);
-    for (const each of found) known.set(String(each.key), each);
-    if (known === this.#known) this.names = distinct([...known.values()]);
+    const people = this.#people;
+    const found = await resolveList(this.element.people, text);
+    for (const each of found) people.set(String(each.key), each);
+    if (people === this.#people) this.names = distinctNames([...people.values()]);
     return found.map(({ key }) => String(key));
   }
 }

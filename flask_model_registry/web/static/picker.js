@@ -7,7 +7,7 @@ import { clearError, field, h, newId } from "./dom.js";
 /** @import { Translate } from "./texts.js" */
 
 /** Return a name in NFC, because some keyboards write letters in parts. */
-const named = (/** @type {string} */ text) => text.trim().normalize();
+const normalized = (/** @type {string} */ text) => text.trim().normalize();
 
 /** Chooses one model, or several to register, by clicks or by typing an unlisted name. */
 export class ModelPicker {
@@ -22,19 +22,19 @@ export class ModelPicker {
   /**
    * @param {Translate} t
    * @param {any} model The model to change, or null for new ones.
-   * @param {any} [like] The model to copy.
+   * @param {any} [original] The model to copy.
    */
-  constructor(t, model, like = null) {
+  constructor(t, model, original = null) {
     this.t = t;
     this.isNew = model === null;
-    this.#isNamed = !this.isNew || like !== null;
-    const id = model?.model_id ?? (like ? `${like.model_id}-2` : "");
+    this.#isNamed = !this.isNew || original !== null;
+    const id = model?.model_id ?? (original ? `${original.model_id}-2` : "");
     const text = (value, more) =>
       h("input", { type: "text", autocomplete: "off", spellcheck: "false", value, ...more });
-    this.input = text((model ?? like)?.model_name ?? "", { required: true, dir: "auto" });
+    this.input = text((model ?? original)?.model_name ?? "", { required: true, dir: "auto" });
     this.input.addEventListener("input", () => {
       this.#isSearched = false;
-      this.#follow();
+      this.#update();
     });
     this.name = text(id, { required: true, dir: "auto" });
     this.name.addEventListener("input", () => (this.#isNamed = this.name.value !== ""));
@@ -54,10 +54,10 @@ export class ModelPicker {
   }
 
   /** Say why there is nothing to choose from. */
-  tell(text, isBad = false) {
+  showNote(text, isBad = false) {
     this.#note = text;
     this.count.classList.toggle("bad", isBad);
-    this.#follow();
+    this.#update();
   }
 
   /** Offer a provider's models; null while unknown. */
@@ -68,11 +68,11 @@ export class ModelPicker {
     this.combobox.show(this.input.value);
     const hint = this.isNew && this.combobox.isOpen ? "models_hint" : "model_hint";
     this.field.querySelector(".hint").textContent = this.t(hint);
-    this.#follow();
+    this.#update();
   }
 
   /** Forget another provider's models. */
-  forget() {
+  reset() {
     this.#chosen.clear();
     this.offer(null);
   }
@@ -96,7 +96,7 @@ export class ModelPicker {
       this.#chosen.set(value, null);
       if (!this.served?.includes(value)) this.input.value = "";
     }
-    this.#follow();
+    this.#update();
     this.input.dispatchEvent(new Event("input", { bubbles: true }));
     this.#isSearched = true;
   }
@@ -108,7 +108,7 @@ export class ModelPicker {
   }
 
   /** Choose what is typed, if the provider serves it. */
-  settle() {
+  chooseTyped() {
     if (this.served?.includes(this.unchosen)) this.#choose(this.unchosen);
   }
 
@@ -118,10 +118,10 @@ export class ModelPicker {
     if (models.length > 1) {
       return models.map((each) => ({
         model_name: each,
-        model_id: named(this.#chosen.get(each) ?? each),
+        model_id: normalized(this.#chosen.get(each) ?? each),
       }));
     }
-    return [{ model_name: models[0], model_id: named(this.name.value) }];
+    return [{ model_name: models[0], model_id: normalized(this.name.value) }];
   }
 
   get isMany() {
@@ -129,7 +129,7 @@ export class ModelPicker {
   }
 
   /** Show the chosen models' names, which default to their own. */
-  #follow() {
+  #update() {
     this.#fillName();
     this.input.required = !this.#chosen.size;
     if (this.#chosen.size) clearError(this.field);

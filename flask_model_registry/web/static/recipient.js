@@ -5,7 +5,7 @@ import { check } from "./checks.js";
 import { problem } from "./client.js";
 import { confirmed } from "./dialog.js";
 import { field, h, options } from "./dom.js";
-import { supplied } from "./people.js";
+import { resolveList } from "./people.js";
 import { SearchBox } from "./searchbox.js";
 
 /** @import { Page } from "./page.js" */
@@ -30,7 +30,7 @@ export class Recipient {
     this.input = h("input", { type: "text", autocomplete: "off", required: true, dir: "auto" });
     const box = new SearchBox(this.input, {
       label: t("suggestions"),
-      search: (text) => (this.#isUser ? this.#people(text) : this.#grouped(text)),
+      search: (text) => (this.#isUser ? this.#findPeople(text) : this.#findGroups(text)),
       choose: (value) => this.#pick(value),
       isFree: true,
     });
@@ -42,13 +42,13 @@ export class Recipient {
       ...(groups && { groups: t("a_group") }),
       ...(hasEveryone && { everyone: t("scope_everyone") }),
     };
-    this.kind = h("select", { onchange: () => this.#follow() }, options(kinds));
+    this.kind = h("select", { onchange: () => this.#update() }, options(kinds));
     this.rights = [check("", t("may_edit")), check("", t("may_delete"))];
     const row = h("div", { class: "row" }, field("kind", t("with"), this.kind), this.who);
     this.element = hasGroups ? h("div", {}, row, h("div", {}, this.rights)) : this.who;
-    if (hasGroups && groups) this.#groups = supplied(groups);
+    if (hasGroups && groups) this.#groups = resolveList(groups);
     this.#groups.catch(() => {}); // then choose() asks about any group
-    this.#advise();
+    this.#showHint();
   }
 
   get #isUser() {
@@ -56,32 +56,32 @@ export class Recipient {
   }
 
   /** Say what to type if the host names no one. */
-  async #advise() {
+  async #showHint() {
     const { people } = this.page;
     await people.load();
     const text = people.hasFailed ? "who_failed" : people.names.size ? "" : "who_key";
     this.hint.textContent = text && this.#isUser ? this.t(text) : "";
   }
 
-  #follow() {
+  #update() {
     const isEveryone = this.kind.value === "everyone";
     this.who.hidden = isEveryone;
     for (const each of this.rights) each.hidden = isEveryone;
     this.clear();
-    this.#advise();
+    this.#showHint();
   }
 
-  async #people(text) {
+  async #findPeople(text) {
     const { people } = this.page;
     const [found, first] = await Promise.all([people.find(text), people.load()]);
     const choices = found.map((key) => ({ value: key, label: people.names.get(key) ?? key }));
     const isSearch = String(found) !== String(first);
-    return isSearch ? choices : like(choices, text);
+    return isSearch ? choices : matching(choices, text);
   }
 
-  async #grouped(text) {
+  async #findGroups(text) {
     const groups = await this.#groups;
-    return like(
+    return matching(
       groups.map((each) => ({ value: each, label: each })),
       text,
     );
@@ -103,17 +103,17 @@ export class Recipient {
    * Return who was chosen or typed; null if the user doesn't confirm a group that the host doesn't list.
    *
    * @param {string} models What is shared, in words.
-   * @param {string} place Where the focus goes after a question.
+   * @param {string} focusKey Where the focus goes after a question.
    * @returns {Promise<Chosen | null>}
    */
-  async choose(models, place) {
+  async choose(models, focusKey) {
     const kind = this.kind.value;
     const [can_edit, can_delete] = this.rights.map((each) => each.querySelector("input").checked);
     const rights = { can_edit, can_delete };
     if (kind === "everyone") return { kind, key: "", name: this.t("scope_everyone"), rights };
-    const key = this.#isUser ? await this.#keyOf() : this.input.value.trim();
+    const key = this.#isUser ? await this.#personKey() : this.input.value.trim();
     if (!key) throw problem("who");
-    if (!this.#isUser && !(await this.#isMeant(key, models, place))) return null;
+    if (!this.#isUser && !(await this.#confirmGroup(key, models, focusKey))) return null;
     return { kind, key, name: this.nameOf(kind, key), rights };
   }
 
@@ -123,7 +123,7 @@ export class Recipient {
   }
 
   /** Return a person's key: the typed text if it is one, or else the key of that name. */
-  async #keyOf() {
+  async #personKey() {
     const typed = this.input.value.trim();
     const { people } = this.page;
     await people.load();
@@ -131,21 +131,21 @@ export class Recipient {
     if (key !== undefined && label === typed) return key;
     if (typed && !people.names.has(typed)) await people.find(typed).catch(() => {});
     if (people.names.has(typed)) return typed;
-    const known = [...people.names];
-    if (known.some(([key, name]) => name === `${typed} (${key})`)) throw problem("ambiguous");
-    return known.find(([, name]) => name === typed)?.[0] ?? typed;
+    const names = [...people.names];
+    if (names.some(([key, name]) => name === `${typed} (${key})`)) throw problem("ambiguous");
+    return names.find(([, name]) => name === typed)?.[0] ?? typed;
   }
 
-  async #isMeant(group, models, place) {
+  async #confirmGroup(group, models, focusKey) {
     const groups = await this.#groups.catch(() => /** @type {string[]} */ ([]));
     if (groups.includes(group)) return true;
     const { t, page } = this;
     const text = t("unknown_group_why", { group, models });
-    return confirmed(page, t("unknown_group", { group }), text, t("share"), place);
+    return confirmed(page, t("unknown_group", { group }), text, t("share"), focusKey);
   }
 }
 
-function like(choices, text) {
+function matching(choices, text) {
   const word = text.toLowerCase();
   return choices.filter(({ label }) => label.toLowerCase().includes(word));
 }

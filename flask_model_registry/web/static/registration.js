@@ -2,51 +2,51 @@
 /** Tests and registers models with their own key, a credential, or a new credential for all. */
 
 import { Problem } from "./client.js";
-import { resultOf } from "./messages.js";
+import { resultMessage } from "./messages.js";
 
 /** @import { ModelForm } from "./form.js" */
 /** @import { Page } from "./page.js" */
 
 // Results of a test whose provider responds and accepts the key.
-const GOOD = ["ok", "not_listed", "no_list"];
-// Errors that the form shows at fields, and missing logins.
-const MEANT = [0, 400, 401, 413, 415, 422];
+const PASSED = ["ok", "not_listed", "no_list"];
+// Statuses that say nothing about the model: wrong input, no login, no network.
+const OTHER_ERRORS = [0, 400, 401, 413, 415, 422];
 
 /**
- * Test what is to be registered; return an objection, or null.
+ * Test what will be registered. Return the message of a failure, or null.
  *
  * @param {Page} page
  * @param {ModelForm} form
  */
-export async function objection(page, form) {
-  const { account, canBeTested } = form.connection;
+export async function testFailure(page, form) {
+  const { credential, canBeTested } = form.connection;
   if (!canBeTested) return null;
   try {
-    const { content } = await ask(page, form, account);
-    return GOOD.includes(content?.result) ? null : resultOf(page.t, content)[0];
+    const { content } = await ask(page, form, credential);
+    return PASSED.includes(content?.result) ? null : resultMessage(page.t, content)[0];
   } catch (error) {
     // A 403 from the host's own code may mean that the user is not logged in.
-    const isMeant = error.isForeign && error.status === 403;
-    if (!(error instanceof Problem) || isMeant || MEANT.includes(error.status)) throw error;
-    return page.messages.words(error);
+    const isLogout = !error.isFromRegistry && error.status === 403;
+    if (!(error instanceof Problem) || isLogout || OTHER_ERRORS.includes(error.status)) throw error;
+    return page.messages.textFor(error);
   }
 }
 
-function ask(page, form, account) {
-  const { model_name } = untested(form);
-  const body = account ? { model_name } : { ...form.connection.value, model_name };
-  const path = account ? `/credentials/${account.id}/test` : "/test-connection";
+function ask(page, form, credential) {
+  const { model_name } = modelToTest(form);
+  const body = credential ? { model_name } : { ...form.connection.value, model_name };
+  const path = credential ? `/credentials/${credential.id}/test` : "/test-connection";
   return page.client.send("POST", path, { body });
 }
 
-/** Return the model to test: one that the provider has not listed, if there is one. */
-function untested({ picker }) {
+/** Prefer a model that the provider has not listed. */
+function modelToTest({ picker }) {
   const { chosen, served } = picker;
   return chosen.find(({ model_name: name }) => !served?.includes(name)) ?? chosen[0];
 }
 
 /**
- * Register what was chosen; return the models.
+ * Register the chosen models; return them.
  *
  * @param {Page} page
  * @param {ModelForm} form
@@ -55,14 +55,14 @@ function untested({ picker }) {
 export async function register(page, form) {
   const { connection, picker, common } = form;
   const { chosen } = picker;
-  if (!connection.account && chosen.length === 1) {
+  if (!connection.credential && chosen.length === 1) {
     const { content } = await page.client.send("POST", "/register", { body: form.body });
     return [content];
   }
-  if (!connection.account) connection.use(await makeCredential(page, form));
+  if (!connection.credential) connection.useCredential(await makeCredential(page, form));
   const models = chosen.map((each) => ({ ...common, ...each }));
   try {
-    const path = `/credentials/${connection.account.id}/models`;
+    const path = `/credentials/${connection.credential.id}/models`;
     const { content } = await page.client.send("POST", path, { body: { models } });
     if (!Array.isArray(content)) throw new Problem(0, { key: "unread" });
     return content;
@@ -70,15 +70,16 @@ export async function register(page, form) {
     if (!(error instanceof Problem)) throw error;
     const isTaken = error.code === "model-id-taken";
     error.errors = isTaken
-      ? await taken(page, chosen)
-      : error.errors.map((each) => placed(each, chosen.length > 1));
+      ? await takenErrors(page, chosen)
+      : error.errors.map((each) => toFormError(each, chosen.length > 1));
     throw error;
   }
 }
 
 async function makeCredential(page, form) {
   const { model_provider, base_url, api_key } = form.connection.value;
-  const body = { name: form.account.value.trim(), model_provider, base_url, secret: { api_key } };
+  const name = form.credentialName.value.trim();
+  const body = { name, model_provider, base_url, secret: { api_key } };
   try {
     const { content } = await page.client.send("POST", "/credentials", { body });
     return content;
@@ -96,7 +97,7 @@ async function makeCredential(page, form) {
 }
 
 /** Return an error at a model's own field, or at one that all models have in common. */
-function placed({ field, message }, areMany) {
+function toFormError({ field, message }, areMany) {
   const [, number, name] = /^models\.(\d+)\.(\w+)/.exec(field) ?? [];
   if (!name) return { field, message };
   const isOwn = name === "model_id" || name === "model_name";
@@ -104,7 +105,7 @@ function placed({ field, message }, areMany) {
 }
 
 /** Return an error at each taken name. The server only lists them in a sentence. */
-async function taken(page, chosen) {
+async function takenErrors(page, chosen) {
   const isTaken = async ({ model_id: id }) => {
     const path = `/by-id/${encodeURIComponent(id).replaceAll("%2F", "/")}`;
     const { content } = await page.client.send("GET", path);

@@ -1,24 +1,24 @@
 // @ts-check
 /** Shows new models in the list, at their place in the chosen order. */
 
-import { listed } from "./client.js";
+import { asList } from "./client.js";
 
 /** @import { Page } from "./page.js" */
 
-const PAGES = 40; // to look through, at most
+const MAX_PAGES = 40; // to look through
 
 /**
  * Redraw the list at the page with the first of the new models, and test them all.
  *
  * @param {Page} page
  * @param {any[]} models
- * @param {object} how
- * @param {string} how.text The message of the registration, which also says if the filters hide them.
- * @param {boolean} how.canBeTested
+ * @param {object} options
+ * @param {string} options.text The message of the registration, which also says if the filters hide them.
+ * @param {boolean} options.canBeTested
  */
 export async function reveal(page, models, { text, canBeTested }) {
   const isShown = await turnTo(page, models[0].id);
-  if (!isShown) page.say(`${text} ${page.t("filtered_out")}`);
+  if (!isShown) page.notify(`${text} ${page.t("filtered_out")}`);
   if (canBeTested) testAll(page, models);
 }
 
@@ -31,7 +31,7 @@ async function testAll(page, models) {
   }
 }
 
-/** Redraw the list at the page with a model; return whether the current filters show it. */
+/** Turn to the page with a model; return whether the filters show it. */
 async function turnTo(page, id) {
   await page.refresh();
   if (!page.models.has(id) && !page.messages.hasFailed) {
@@ -49,9 +49,9 @@ async function turnTo(page, id) {
 async function pagesTo(page, id) {
   const pages = [""];
   let { query } = page.filters;
-  while (pages.length <= PAGES) {
+  while (pages.length <= MAX_PAGES) {
     const found = await page.client.send("GET", `/details${query}`);
-    if (listed(found).some(({ model }) => model.id === id)) return pages;
+    if (asList(found).some(({ model }) => model.id === id)) return pages;
     if (!found.next) return null;
     query = found.next;
     pages.push(query);

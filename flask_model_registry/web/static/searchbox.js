@@ -5,11 +5,11 @@ import { Combobox } from "./combobox.js";
 
 /** @import { Choice } from "./combobox.js" */
 
-const PAUSE = 200; // milliseconds after a key
+const DELAY = 200; // milliseconds after a key
 
 export class SearchBox {
-  #typing = 0;
-  #text = ""; // the last search
+  #timer = 0;
+  #lastQuery = ""; // the last search
   /** @type {Choice[]} */ #found = [];
   /** @type {symbol | null} */ #searching = null;
 
@@ -28,7 +28,7 @@ export class SearchBox {
     this.search = search;
     this.combobox = new Combobox(input, {
       label,
-      find: (text) => this.#offered(text),
+      find: (text) => this.#matches(text),
       choose,
       isChosen,
       isFree: true,
@@ -37,36 +37,36 @@ export class SearchBox {
     this.list = this.combobox.list;
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.defaultPrevented) return;
-      if (!isFree) this.#takeOnly();
-      else if (!this.#isInFull && this.combobox.takeOnly()) event.preventDefault();
+      if (!isFree) this.#chooseOnlyMatch();
+      else if (!this.#isExact && this.combobox.chooseOnlyMatch()) event.preventDefault();
     });
-    input.addEventListener("focus", () => this.#ask(this.combobox.wanted));
-    input.addEventListener("click", () => this.#show(this.combobox.wanted));
+    input.addEventListener("focus", () => this.#ask(this.combobox.query));
+    input.addEventListener("click", () => this.#show(this.combobox.query));
     input.addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => input.isConnected && this.#show(input.value.trim()), PAUSE);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => input.isConnected && this.#show(input.value.trim()), DELAY);
     });
   }
 
   /** Until the search for a text is done, offer the last results that match it. */
-  #offered(text) {
-    if (!text || text === this.#text) return this.#found;
+  #matches(text) {
+    if (!text || text === this.#lastQuery) return this.#found;
     const word = text.toLowerCase();
     return this.#found.filter(({ label }) => label.toLowerCase().includes(word));
   }
 
   /** Whether the text is one of the results, so that nothing needs to be chosen. */
-  get #isInFull() {
+  get #isExact() {
     const text = this.input.value.trim();
     return this.#found.some(({ value, label }) => value === text || label === text);
   }
 
   /** Choose the only result, once the search for the text is done. */
-  async #takeOnly() {
-    const text = this.combobox.wanted;
-    clearTimeout(this.#typing);
-    if (text && text !== this.#text) await this.#show(text);
-    if (text === this.combobox.wanted) this.combobox.takeOnly();
+  async #chooseOnlyMatch() {
+    const text = this.combobox.query;
+    clearTimeout(this.#timer);
+    if (text && text !== this.#lastQuery) await this.#show(text);
+    if (text === this.combobox.query) this.combobox.chooseOnlyMatch();
   }
 
   async #ask(text) {
@@ -74,7 +74,7 @@ export class SearchBox {
     const found = await this.search(text).catch(() => []); // the typed text counts
     if (this.#searching !== searching) return false;
     this.#found = found;
-    this.#text = text;
+    this.#lastQuery = text;
     return true;
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The selected models. */
 
-import { loaded } from "./dialogs.js";
+import { loadModule } from "./dialogs.js";
 import { h } from "./dom.js";
 
 /** @import { Page } from "./page.js" */
@@ -55,7 +55,7 @@ export class Selection {
     all.checked = size === count;
     all.indeterminate = size > 0 && size < count;
     if (size) {
-      loaded(page, import("./bar.js")).then(
+      loadModule(page, import("./bar.js")).then(
         ({ draw }) => draw(page),
         (error) => page.messages.report(error, {}),
       );
@@ -69,7 +69,7 @@ export class Selection {
 
   /** Run an action on models one by one: on these, or on all that are shown. */
   async run(name, models = this.page.models.shown) {
-    const { doAll } = await loaded(this.page, import("./several.js"));
+    const { doAll } = await loadModule(this.page, import("./several.js"));
     if (!this.page.dialogs.isOpen) await doAll(this.page, name, models);
   }
 }

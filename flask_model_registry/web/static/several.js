@@ -2,8 +2,8 @@
 /** Actions on several models, one after the other. */
 
 import { canBeTested } from "./bar.js";
-import { lossOf } from "./deletion.js";
-import { closer, confirmed, openDialog } from "./dialog.js";
+import { deletionText } from "./deletion.js";
+import { closeButton, confirmed, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { ifMatch } from "./client.js";
 import { Recipient } from "./recipient.js";
@@ -16,13 +16,13 @@ import { Recipient } from "./recipient.js";
  * @param {Page} page
  * @param {boolean} [isForm] Whether a form shows the error if all fail.
  */
-async function each(page, action, models, act, isForm = false) {
+async function runEach(page, action, models, act, isForm = false) {
   const { t } = page;
   const count = models.length;
   const done = [];
   const failed = [];
   for (const [i, model] of models.entries()) {
-    page.say(t("doing", { action, place: i + 1, count }));
+    page.notify(t("doing", { action, place: i + 1, count }));
     try {
       const result = await act(model);
       page.selection.models.delete(model.id);
@@ -33,7 +33,7 @@ async function each(page, action, models, act, isForm = false) {
     }
   }
   if (isForm && !done.length) {
-    page.say("");
+    page.notify("");
     throw failed[0][1];
   }
   await page.refresh();
@@ -41,7 +41,7 @@ async function each(page, action, models, act, isForm = false) {
   return done;
 }
 
-const told = (page, action, done, models) =>
+const summary = (page, action, done, models) =>
   page.t(done.length ? "did" : "did_none", { action, place: done.length, count: models.length });
 
 /** Share, test, switch off or delete models. */
@@ -55,12 +55,12 @@ export async function doAll(/** @type {Page} */ page, name, models) {
     await doAll(page, "test", models.filter(isAble));
     return;
   }
-  if (name === "delete_" && !(await isSure(page, models))) return;
+  if (name === "delete_" && !(await confirmDeletion(page, models))) return;
   const action = page.t(name === "delete_" ? "delete" : name);
-  const done = await each(page, action, models, ACTIONS[name](page));
+  const done = await runEach(page, action, models, ACTIONS[name](page));
   const isUndoable = name === "switch_off" && done.length > 0;
   const undo = isUndoable ? { act: () => switchOn(page, done) } : null;
-  page.say(told(page, action, done, models), false, undo);
+  page.notify(summary(page, action, done, models), false, undo);
 }
 
 const ACTIONS = {
@@ -69,10 +69,10 @@ const ACTIONS = {
     await page.client.send("DELETE", `/${model.id}`);
     page.changed(model.id);
   },
-  switch_off: (page) => (model) => put(page, model, false),
+  switch_off: (page) => (model) => setActive(page, model, false),
 };
 
-async function put(page, { id }, isActive, tag = null) {
+async function setActive(page, { id }, isActive, tag = null) {
   const body = { is_active: isActive };
   const response = await page.client.send("PATCH", `/${id}`, { body, headers: ifMatch(tag) });
   page.changed(id);
@@ -84,19 +84,18 @@ async function switchOn(page, done) {
   const tags = new Map(done.map(({ model, result }) => [model.id, result]));
   const models = done.map(({ model }) => model);
   const action = page.t("switch_on");
-  const on = await each(page, action, models, (model) =>
-    put(page, model, true, tags.get(model.id)),
+  const on = await runEach(page, action, models, (model) =>
+    setActive(page, model, true, tags.get(model.id)),
   );
-  page.say(told(page, action, on, models));
+  page.notify(summary(page, action, on, models));
 }
 
-function isSure(page, models) {
+function confirmDeletion(page, models) {
   const { t } = page;
   const title = t("delete_many", { count: models.length });
-  return confirmed(page, title, lossOf(page, models), t("delete"), "selection:delete_");
+  return confirmed(page, title, deletionText(page, models), t("delete"), "selection:delete_");
 }
 
-/** Ask whom to share models with, and share them. */
 async function shareAll(/** @type {Page} */ page, models) {
   const { t } = page;
   const title = t("share_many", { count: models.length });
@@ -107,8 +106,9 @@ async function shareAll(/** @type {Page} */ page, models) {
   const work = async () => {
     const chosen = await recipient.choose(names, "selection:share_");
     if (!chosen) return;
-    const done = await each(page, t("share"), models, (model) => share(page, model, chosen), true);
-    page.say(t("shared_many", { who: chosen.name, place: done.length, count: models.length }));
+    const act = (model) => share(page, model, chosen);
+    const done = await runEach(page, t("share"), models, act, true);
+    page.notify(t("shared_many", { who: chosen.name, place: done.length, count: models.length }));
     dialog.close();
   };
   const onsubmit = (event) => {
@@ -124,7 +124,7 @@ async function shareAll(/** @type {Page} */ page, models) {
     h(
       "footer",
       {},
-      closer(t("cancel"), () => dialog),
+      closeButton(t("cancel"), () => dialog),
       submit,
     ),
   );

@@ -1,15 +1,14 @@
 // @ts-check
-/** The dialog that shares a model, or gives it away. */
+/** The dialog that shares a model with users, groups or everyone, or gives it away. */
 
 import { check } from "./checks.js";
-import { closer, confirmed, openDialog } from "./dialog.js";
+import { closeButton, confirmed, openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
 import { Outcome } from "./outcome.js";
 import { Recipient } from "./recipient.js";
 
 /** @import { Page } from "./page.js" */
 
-/** Share a model with users and groups, or with everyone, or give it away. */
 export class SharingDialog {
   /**
    * @param {Page} page
@@ -21,31 +20,31 @@ export class SharingDialog {
     this.model = model;
     const { t } = this;
     this.grants = h("ul", { class: "grants", role: "list", "aria-label": t("shared_with") });
-    this.whom = new Recipient(page, { hasGroups: true });
-    this.heir = new Recipient(page, { label: "new_owner" });
+    this.recipient = new Recipient(page, { hasGroups: true });
+    this.newOwner = new Recipient(page, { label: "new_owner" });
     this.outcome = new Outcome((control, undo) => this.#run(control, undo.act));
     const content = [
-      ...[page.mayShare ? this.#everyone() : null, this.grants],
-      this.#newGrant(),
+      ...[page.mayShare ? this.#everyoneBox() : null, this.grants],
+      this.#grantForm(),
       h("p", { role: "alert", tabindex: "-1" }),
       this.outcome.element,
-      this.#away(),
+      this.#transferForm(),
       h(
         "footer",
         {},
-        closer(t("done"), () => this.dialog),
+        closeButton(t("done"), () => this.dialog),
       ),
     ];
     this.box = h("div", {}, content);
     const title = t("share_what", { model: model.model_id });
-    const typed = () => [this.whom, this.heir].some(({ input }) => input.value);
+    const typed = () => [this.recipient, this.newOwner].some(({ input }) => input.value);
     const loss = () => (typed() ? t("leave_why") : "");
     this.dialog = openDialog(page, title, `${model.id}:more`, this.box, loss);
     this.#load();
   }
 
-  #tell(text, /** @type {(() => Promise<unknown>) | null} */ act = null) {
-    this.outcome.tell(this.t, text, act && { act });
+  #showResult(text, /** @type {(() => Promise<unknown>) | null} */ act = null) {
+    this.outcome.show(this.t, text, act && { act });
   }
 
   /** Do one thing at a time, and clear the last result. */
@@ -63,14 +62,14 @@ export class SharingDialog {
     return check("", label, checked, { onclick, onchange, ...attributes });
   }
 
-  #everyone() {
+  #everyoneBox() {
     return this.#box(this.t("share_with_everyone"), this.model.is_shared, async (box) => {
       const body = { share_with_users: box.checked };
       try {
         const { content } = await this.page.client.send("PATCH", `/${this.model.id}`, { body });
         this.model = content;
         this.page.changed(this.model.id);
-        this.#tell(this.t(this.model.is_shared ? "now_everyone" : "now_not_everyone"));
+        this.#showResult(this.t(this.model.is_shared ? "now_everyone" : "now_not_everyone"));
       } finally {
         box.checked = this.model.is_shared;
       }
@@ -78,37 +77,37 @@ export class SharingDialog {
     });
   }
 
-  #newGrant() {
-    const { t, whom } = this;
+  #grantForm() {
+    const { t, recipient } = this;
     const work = async () => {
-      const chosen = await whom.choose(this.model.model_id, `${this.model.id}:more`);
+      const chosen = await recipient.choose(this.model.model_id, `${this.model.id}:more`);
       if (chosen) {
         await this.#put(this.#path(chosen.kind, chosen.key), chosen.rights);
-        this.#tell(t("now_shared", { who: chosen.name }));
-        whom.clear();
+        this.#showResult(t("now_shared", { who: chosen.name }));
+        recipient.clear();
       }
-      whom.input.focus();
+      recipient.input.focus();
     };
-    return this.#form(work, t("share"), {}, whom.element);
+    return this.#form(work, t("share"), {}, recipient.element);
   }
 
-  #away() {
-    const { page, model, t, heir } = this;
+  #transferForm() {
+    const { page, model, t, newOwner } = this;
     const work = async () => {
-      const place = `${model.id}:more`;
-      const chosen = await heir.choose(model.model_id, place);
+      const focusKey = `${model.id}:more`;
+      const chosen = await newOwner.choose(model.model_id, focusKey);
       if (!chosen) return;
       const { key } = chosen;
       const title = t("give_what", { who: page.people.names.get(key) ?? t("user", { user: key }) });
       const text = t("give_why", { model: model.model_id });
-      if (!(await confirmed(page, title, text, t("give"), place))) return;
+      if (!(await confirmed(page, title, text, t("give"), focusKey))) return;
       await page.client.send("POST", `/${model.id}/transfer`, { body: { user: key } });
       page.changed(model.id);
-      page.say(t("given", { model: model.model_id }));
+      page.notify(t("given", { model: model.model_id }));
       await page.refresh();
       this.dialog.close();
     };
-    const form = this.#form(work, t("give"), { class: "danger" }, heir.element);
+    const form = this.#form(work, t("give"), { class: "danger" }, newOwner.element);
     return h("details", { class: "giving" }, h("summary", {}, t("give_it")), form);
   }
 
@@ -156,20 +155,20 @@ export class SharingDialog {
       ...content.groups.map((each) => this.#line("groups", each.group, each)),
     );
     if (!focused) return;
-    const place = this.grants.querySelector(`[aria-label="${CSS.escape(focused)}"]`);
-    (place ?? this.whom.input).focus();
+    const control = this.grants.querySelector(`[aria-label="${CSS.escape(focused)}"]`);
+    (control ?? this.recipient.input).focus();
   }
 
   #line(kind, key, { can_edit, can_delete }) {
     const { t } = this;
     const path = this.#path(kind, key);
-    const who = this.whom.nameOf(kind, key);
+    const who = this.recipient.nameOf(kind, key);
     const given = { can_edit, can_delete };
     const put = async () => {
       const [edit, remove] = boxes.map((each) => each.querySelector("input").checked);
       await this.#put(path, { can_edit: edit, can_delete: remove });
       const rights = [edit && t("can_edit"), remove && t("can_delete")].filter(Boolean);
-      this.#tell(t("now_rights", { who, rights: t.list.format(rights) || t("only_use") }));
+      this.#showResult(t("now_rights", { who, rights: t.list.format(rights) || t("only_use") }));
     };
     const right = (name) =>
       this.#box(t(name), given[name], put, {
@@ -178,13 +177,13 @@ export class SharingDialog {
     const boxes = [right("can_edit"), right("can_delete")];
     const undo = async () => {
       await this.#put(path, given);
-      this.#tell(t("now_shared", { who }));
-      this.whom.input.focus();
+      this.#showResult(t("now_shared", { who }));
+      this.recipient.input.focus();
     };
     const work = async () => {
       await this.page.client.send("DELETE", path);
       await this.#show();
-      this.#tell(t("now_removed", { who }), undo);
+      this.#showResult(t("now_removed", { who }), undo);
       this.#redraw();
     };
     const remove = button(t("remove"), () => this.#run(remove, work), {

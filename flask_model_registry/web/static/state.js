@@ -1,7 +1,7 @@
 // @ts-check
-/** A model's details beyond its fields: its last test, its key, its owner and its grants. */
+/** A model's last test, API key, owner and grants, in words. */
 
-import { wordOf } from "./messages.js";
+import { resultLabel } from "./messages.js";
 
 /** @import { Translate } from "./texts.js" */
 
@@ -15,11 +15,11 @@ const UNITS = [
   ["second", 1],
 ];
 
-const secondsTo = (at) => (Date.parse(at) - Date.now()) / 1000;
+const secondsUntil = (at) => (Date.parse(at) - Date.now()) / 1000;
 
 /** Return a time in words, relative to now. */
-export function relative(t, at) {
-  const seconds = secondsTo(at);
+export function relativeTime(t, at) {
+  const seconds = secondsUntil(at);
   if (!Number.isFinite(seconds)) return String(at);
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ["second", 1];
   const format = new Intl.RelativeTimeFormat(t.lang, { numeric: "auto" });
@@ -28,12 +28,12 @@ export function relative(t, at) {
 
 /** Return whether a key has expired, or will soon; null if neither. */
 export function expiry(at) {
-  const left = at ? secondsTo(at) : SOON;
+  const left = at ? secondsUntil(at) : SOON;
   return left < 0 ? "expired" : left < SOON ? "expires" : null;
 }
 
 /** Return how many users and groups have it, in words; null if none. */
-export function granted(/** @type {Translate} */ t, grants) {
+export function grantCounts(/** @type {Translate} */ t, grants) {
   const counts = [
     grants?.users ? t("users", { count: grants.users }) : "",
     grants?.groups ? t("groups", { count: grants.groups }) : "",
@@ -46,25 +46,25 @@ export function granted(/** @type {Translate} */ t, grants) {
  *
  * @param {Translate} t
  * @param {any} details
- * @param {object} known
- * @param {boolean} known.isTested Whether to say what the last test found.
- * @param {boolean} known.needsKey Whether calls need a key.
- * @param {Map<string, string> | null} known.names People's names by key; null until known.
+ * @param {object} options
+ * @param {boolean} options.isTested Whether to say what the last test found.
+ * @param {boolean} options.needsKey Whether calls need a key.
+ * @param {Map<string, string> | null} options.names People's names by key; null until known.
  * @returns {[string, string][]}
  */
 export function stateOf(t, details, { isTested, needsKey, names }) {
   const { model, owner, test, key, grants } = details;
-  const shared = granted(t, grants);
+  const shared = grantCounts(t, grants);
   const tested = isTested ? lastTest(t, test) : null;
   const whose = { who: names?.get(owner) ?? t("user", { user: owner }) };
   // A gift arrives switched off. Nothing records that it is one.
-  const isPerhapsGiven = model.is_owner && !model.is_active;
+  const mayBeGift = model.is_owner && !model.is_active;
   const all = [
     tested,
     keyState(t, key, needsKey),
     model.is_owner || !names ? null : [t("from", whose), ""],
     shared ? [t("shared_with_", { who: shared }), ""] : null,
-    isPerhapsGiven ? [t("if_given", { accept: t("switch_on"), decline: t("delete_") }), ""] : null,
+    mayBeGift ? [t("if_given", { accept: t("switch_on"), decline: t("delete_") }), ""] : null,
   ];
   return /** @type {[string, string][]} */ (all.filter(Boolean));
 }
@@ -72,12 +72,12 @@ export function stateOf(t, details, { isTested, needsKey, names }) {
 /** Return what the last test found, and when. */
 function lastTest(t, test) {
   if (!test) return [t("untested"), ""];
-  const text = t("tested", { result: wordOf(t, test), when: relative(t, test.at) });
+  const text = t("tested", { result: resultLabel(t, test), when: relativeTime(t, test.at) });
   return [text, test.result === "ok" ? "ok" : "bad"];
 }
 
 function keyState(t, key, needsKey) {
   if (!key?.is_set) return needsKey ? [t("no_key"), "bad"] : null;
   const state = expiry(key.expires_at);
-  return state && [t(`key_${state}`, { when: relative(t, key.expires_at) }), "bad"];
+  return state && [t(`key_${state}`, { when: relativeTime(t, key.expires_at) }), "bad"];
 }

@@ -60,7 +60,7 @@ async function translation(lang, languages) {
 export const listTexts = (lang) => translation(lang, LIST).catch(() => ({}));
 
 /** Return the entry at a path in a table, which may be the host's. */
-const found = (table, path) =>
+const entry = (table, path) =>
   path
     .split(".")
     .reduce((at, name) => (at && Object.hasOwn(at, name) ? at[name] : undefined), table);
@@ -68,20 +68,20 @@ const found = (table, path) =>
 /**
  * Return the function that looks up a text: `t("total", { count: 3 })`.
  *
- * @param {string} asked The language around the page. Without texts in it, the page is in English.
+ * @param {string} pageLang The language around the page. Without texts in it, the page is in English.
  * @param {object} own The host's texts, which are in that language.
  * @param {...object} tables Tables to search next, in order.
  */
-export function texts(asked, own = {}, ...tables) {
-  const isForeign = !Object.hasOwn(LIST, baseOf(asked)) && !Object.keys(own).length;
-  const lang = isForeign ? "en" : asked;
+export function texts(pageLang, own = {}, ...tables) {
+  const isUntranslated = !Object.hasOwn(LIST, baseOf(pageLang)) && !Object.keys(own).length;
+  const lang = isUntranslated ? "en" : pageLang;
   /** Attributes for elements whose language differs from the one around them. */
-  const marks = isForeign ? { lang, dir: "ltr" } : {};
+  const langAttributes = isUntranslated ? { lang, dir: "ltr" } : {};
   tables.unshift(own);
   const plurals = new Intl.PluralRules(lang);
   const numbers = new Intl.NumberFormat(lang);
   const shown = (value) => (typeof value === "number" ? numbers.format(value) : value);
-  const find = (path) => tables.map((each) => found(each, path)).find((each) => each !== undefined);
+  const find = (path) => tables.map((each) => entry(each, path)).find((each) => each !== undefined);
   /** Return a text in parts: strings, and values that may be elements. */
   const parts = (/** @type {string} */ path, /** @type {any} */ values = {}) => {
     const text = find(path) ?? path;
@@ -94,15 +94,15 @@ export function texts(asked, own = {}, ...tables) {
     parts(path, values).join("");
   const list = new Intl.ListFormat(lang, { type: "unit" });
   /** @type {Promise<unknown> | null} */
-  let adding = null;
+  let loading = null;
   /** Add the texts of dialogs and error codes, before the first is shown. */
-  const complete = () => {
-    adding ??= translation(lang, DIALOGS).then((table) => tables.push(table));
-    adding.catch(() => (adding = null));
-    return adding;
+  const loadDialogTexts = () => {
+    loading ??= translation(lang, DIALOGS).then((table) => tables.push(table));
+    loading.catch(() => (loading = null));
+    return loading;
   };
   const has = (path) => find(path) !== undefined;
-  return Object.assign(t, { parts, has, lang, marks, numbers, list, complete });
+  return Object.assign(t, { parts, has, lang, langAttributes, numbers, list, loadDialogTexts });
 }
 
 /** Return the language that a host's page gives an element. */

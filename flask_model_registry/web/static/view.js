@@ -3,20 +3,19 @@
 
 import { openDialog } from "./dialog.js";
 import { button, h } from "./dom.js";
-import { code } from "./howto.js";
-import { wordOf } from "./messages.js";
-import { expiry, granted, relative } from "./state.js";
+import { codeSamples } from "./howto.js";
+import { resultLabel } from "./messages.js";
+import { expiry, grantCounts, relativeTime } from "./state.js";
 
 /** @import { Page } from "./page.js" */
 
-const UNKNOWN = "https://models.example.com/v1"; // for a provider no longer known
+const UNKNOWN_URL = "https://models.example.com/v1"; // for a provider no longer known
 
-/** Show all of a model to anyone who sees it. */
 class ViewDialog {
   /**
    * @param {Page} page
    * @param {any} model
-   * @param {any} details Its details beyond its fields; null if they did not load.
+   * @param {any} details The server's details of it; null if they did not load.
    */
   constructor(page, model, details) {
     this.page = page;
@@ -24,8 +23,8 @@ class ViewDialog {
     this.details = details;
     const { t } = page;
     const provider = page.providers?.find(({ id }) => id === model.model_provider);
-    this.address = details?.address ?? model.base_url ?? provider?.base_url ?? UNKNOWN;
-    const [[app, inApp], ...others] = Object.entries(code(model, this.address));
+    this.address = details?.address ?? model.base_url ?? provider?.base_url ?? UNKNOWN_URL;
+    const [[app, inApp], ...others] = Object.entries(codeSamples(model, this.address));
     this.status = h("p", { class: "result", role: "status" });
     this.box = h(
       "div",
@@ -55,7 +54,7 @@ class ViewDialog {
       model: model.model_name,
       category: t.has(category) ? t(category) : model.category,
       address:
-        this.address === UNKNOWN ? null : h("bdi", { class: "url", dir: "ltr" }, this.address),
+        this.address === UNKNOWN_URL ? null : h("bdi", { class: "url", dir: "ltr" }, this.address),
       abilities: model.abilities?.length ? t.list.format(model.abilities) : null,
       temperature: shown(model.temperature),
       dimension: shown(model.dimension),
@@ -71,22 +70,22 @@ class ViewDialog {
   #state(needsKey) {
     const { t } = this;
     const { test, key, grants, groups } = this.details;
-    const warning = this.#ofKey(key, needsKey);
+    const warning = this.#keyWarning(key, needsKey);
     const ofGroups = groups?.map((group) => t("the_group", { group })) ?? [];
     return {
-      last_test: test ? this.#tested(test) : null,
+      last_test: test ? this.#lastTest(test) : null,
       key: warning ? h("span", { class: "bad" }, warning) : null,
       credential: key.credential?.name,
-      shared_with: granted(t, grants) ?? (ofGroups.length ? t.list.format(ofGroups) : null),
+      shared_with: grantCounts(t, grants) ?? (ofGroups.length ? t.list.format(ofGroups) : null),
     };
   }
 
-  #tested(test) {
+  #lastTest(test) {
     const { t } = this;
     const { latency_ms: latency } = test;
     const format = new Intl.NumberFormat(t.lang, { style: "unit", unit: "millisecond" });
     const time = typeof latency === "number" ? format.format(latency) : "";
-    return [wordOf(t, test), time, relative(t, test.at)].filter(Boolean).join(" · ");
+    return [resultLabel(t, test), time, relativeTime(t, test.at)].filter(Boolean).join(" · ");
   }
 
   /** Show its owner, and what the user may do with it. */
@@ -111,8 +110,7 @@ class ViewDialog {
     };
   }
 
-  /** Return a warning about a key, if there is one. */
-  #ofKey({ is_set: isSet, expires_at: at }, needsKey) {
+  #keyWarning({ is_set: isSet, expires_at: at }, needsKey) {
     const { t } = this;
     if (!isSet) return needsKey ? t("key_missing") : null;
     const state = expiry(at);
