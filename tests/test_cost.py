@@ -182,13 +182,13 @@ def test_a_list_that_is_too_long_is_not_loaded(alice, calls, ability):
 
 def test_the_description_is_made_once_wherever_it_is_asked_for(host, calls):
     description._description.cache_clear()
-    counted = calls(openapi, "described")
+    counted = calls(openapi, "openapi_document")
     client = host.client()
 
     texts = {client.get(f"{PREFIX}/openapi.json").text for _ in range(3)}
     moved = client.get(f"{PREFIX}/openapi.json", environ_overrides={"SCRIPT_NAME": "/app"}).json
 
-    assert (len(texts), counted["described"]) == (1, 1)
+    assert (len(texts), counted["openapi_document"]) == (1, 1)
     assert moved["servers"] == [{"url": f"/app{PREFIX}"}]
     assert description._description.cache_info().currsize == 1
 

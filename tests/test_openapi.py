@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from flask_model_registry import __version__
 from flask_model_registry.schemas import credentials, details, requests, responses, secrets
-from flask_model_registry.web.openapi import shape_name
+from flask_model_registry.web.openapi import schema_name
 from flask_model_registry.web.openapi_examples import EXAMPLES, REQUESTS, RESPONSES
 from flask_model_registry.web.views import ROUTES
 from tests.hosts import CANARY, PREFIX, create_app, declare, granted, model, register
@@ -93,7 +93,7 @@ def test_each_example_is_valid(name):
     shape = SHAPES[name.removesuffix("Changes")](partial=partial)
 
     assert shape.validate(EXAMPLES[name]) == {}
-    assert shape_name(shape) == name
+    assert schema_name(shape) == name
 
 
 def test_each_body_has_an_example(description):

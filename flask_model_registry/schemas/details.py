@@ -8,26 +8,26 @@ from marshmallow.validate import OneOf
 from ..providers.client import RESULTS
 from .fields import about
 from .requests import ModelParameters
-from .responses import Growing, ModelRepresentation, Timestamp
+from .responses import ModelRepresentation, ResponseSchema, Timestamp
 
 _OF_CALLS = ModelParameters().fields
 
 
-class Parameters(Growing):
+class Parameters(ResponseSchema):
     """The parameters sent with each call to a model, and facts about the model."""
 
     parameters = fields.Dict(required=True, metadata=_OF_CALLS["parameters"].metadata)
     info = fields.Dict(required=True, metadata=_OF_CALLS["info"].metadata)
 
 
-class UsedCredential(Growing):
+class UsedCredential(ResponseSchema):
     """The credential that a model uses."""
 
     id = fields.Integer(required=True)
     name = fields.String(required=True)
 
 
-class KeyDetails(Growing):
+class KeyDetails(ResponseSchema):
     """Facts about an API key that need no decryption."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether the model has an API key."))
@@ -45,7 +45,7 @@ class KeyDetails(Growing):
     )
 
 
-class LastTest(Growing):
+class LastTest(ResponseSchema):
     """The result of the last connection test."""
 
     result = fields.String(required=True, validate=OneOf(RESULTS))
@@ -53,7 +53,7 @@ class LastTest(Growing):
     at = Timestamp(required=True)
 
 
-class GrantCounts(Growing):
+class GrantCounts(ResponseSchema):
     """How many users and groups a model is granted to."""
 
     users = fields.Integer(required=True)

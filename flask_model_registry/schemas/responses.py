@@ -18,15 +18,15 @@ from .requests import ModelUpdate
 
 _MAY_EDIT = about("Whether the grantee may change the model.")
 _MAY_DELETE = about("Whether the grantee may delete the model.")
-_SENT = ModelUpdate().fields
+_REQUEST_FIELDS = ModelUpdate().fields
 
 
-def _as_sent(name: str) -> dict[str, Any]:
+def _metadata(name: str) -> dict[str, Any]:
     """Return the metadata of the same field in a request."""
-    return {**_SENT[name].metadata}
+    return {**_REQUEST_FIELDS[name].metadata}
 
 
-class Growing(Schema):
+class ResponseSchema(Schema):
     """Base class of the schemas of responses. They may get more fields, which clients ignore."""
 
     class Meta(Schema.Meta):  # noqa: D106
@@ -40,30 +40,30 @@ class Timestamp(fields.AwareDateTime):
         return value if isinstance(value, str) else super()._serialize(value, *args, **options)
 
 
-class ModelRepresentation(Growing):
+class ModelRepresentation(ResponseSchema):
     """The published response: a model as its reader sees it."""
 
     id = fields.Integer(required=True, metadata=about("The integer id, which URLs use."))
-    model_id = fields.String(required=True, metadata=_as_sent("model_id"))
+    model_id = fields.String(required=True, metadata=_metadata("model_id"))
     category = fields.String(
-        required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
+        required=True, validate=OneOf(CATEGORIES), metadata=_metadata("category")
     )
-    model_provider = fields.String(required=True, metadata=_as_sent("model_provider"))
-    model_name = fields.String(required=True, metadata=_as_sent("model_name"))
-    base_url = fields.String(required=True, allow_none=True, metadata=_as_sent("base_url"))
-    temperature = fields.Float(required=True, allow_none=True, metadata=_as_sent("temperature"))
-    dimension = fields.Integer(required=True, allow_none=True, metadata=_as_sent("dimension"))
+    model_provider = fields.String(required=True, metadata=_metadata("model_provider"))
+    model_name = fields.String(required=True, metadata=_metadata("model_name"))
+    base_url = fields.String(required=True, allow_none=True, metadata=_metadata("base_url"))
+    temperature = fields.Float(required=True, allow_none=True, metadata=_metadata("temperature"))
+    dimension = fields.Integer(required=True, allow_none=True, metadata=_metadata("dimension"))
     abilities = fields.List(
-        fields.String(), required=True, allow_none=True, metadata=_as_sent("abilities")
+        fields.String(), required=True, allow_none=True, metadata=_metadata("abilities")
     )
-    description = fields.String(required=True, allow_none=True, metadata=_as_sent("description"))
+    description = fields.String(required=True, allow_none=True, metadata=_metadata("description"))
     created_at = Timestamp(required=True, allow_none=True, metadata=about("In UTC (RFC 3339)."))
     updated_at = Timestamp(
         required=True,
         allow_none=True,
         metadata=about("In UTC (RFC 3339); null until the first change."),
     )
-    is_active = fields.Boolean(required=True, metadata=_as_sent("is_active"))
+    is_active = fields.Boolean(required=True, metadata=_metadata("is_active"))
     is_owner = fields.Boolean(required=True, metadata=about("Whether you own the model."))
     can_edit = fields.Boolean(required=True, metadata=about("Whether you may change the model."))
     can_delete = fields.Boolean(required=True, metadata=about("Whether you may delete the model."))
@@ -74,7 +74,7 @@ def _counts() -> fields.Dict:
     return fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
 
 
-class Summary(Growing):
+class Summary(ResponseSchema):
     """How many models there are."""
 
     total = fields.Integer(required=True)
@@ -83,7 +83,7 @@ class Summary(Growing):
     by_ability = _counts()
 
 
-class CredentialState(Growing):
+class CredentialState(ResponseSchema):
     """The state of an API key."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether the model has an API key."))
@@ -107,7 +107,7 @@ class CredentialState(Growing):
     )
 
 
-class CredentialRepresentation(Growing):
+class CredentialRepresentation(ResponseSchema):
     """A credential, as its owner sees it."""
 
     id = fields.Integer(required=True)
@@ -133,7 +133,7 @@ class CredentialRepresentation(Growing):
     secret_updated_at = Timestamp(required=True)
 
 
-class AccountSecretState(Growing):
+class AccountSecretState(ResponseSchema):
     """The state of a credential's secret."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether the credential has a secret."))
@@ -143,7 +143,7 @@ class AccountSecretState(Growing):
     updated_at = Timestamp(required=True)
 
 
-class UserGrant(Growing):
+class UserGrant(ResponseSchema):
     """A grant to a user."""
 
     user = fields.String(required=True, metadata=about("The user's primary key, as a string."))
@@ -151,7 +151,7 @@ class UserGrant(Growing):
     can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
 
 
-class GroupGrant(Growing):
+class GroupGrant(ResponseSchema):
     """A grant to a group."""
 
     group = fields.String(required=True, metadata=about("The name of the group."))
@@ -159,14 +159,14 @@ class GroupGrant(Growing):
     can_delete = fields.Boolean(required=True, metadata=_MAY_DELETE)
 
 
-class Grants(Growing):
+class Grants(ResponseSchema):
     """The grants of a model to users and groups."""
 
     users = fields.List(fields.Nested(UserGrant), required=True)
     groups = fields.List(fields.Nested(GroupGrant), required=True)
 
 
-class DefaultModel(Growing):
+class DefaultModel(ResponseSchema):
     """A default that applies."""
 
     config_type = fields.String(required=True, validate=OneOf([*CONFIG_TYPES]))
@@ -178,14 +178,14 @@ class DefaultModel(Growing):
     model = fields.Nested(ModelRepresentation, required=True)
 
 
-class KindField(Growing):
+class KindField(ResponseSchema):
     """A field of a secret, or a setting."""
 
     name = fields.String(required=True)
     required = fields.Boolean(required=True, metadata=about("Whether credentials need this field."))
 
 
-class KindEntry(Growing):
+class KindEntry(ResponseSchema):
     """A kind of secret that a provider takes."""
 
     kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
@@ -199,7 +199,7 @@ class KindEntry(Growing):
     )
 
 
-class ProviderEntry(Growing):
+class ProviderEntry(ResponseSchema):
     """A known provider."""
 
     id = fields.String(required=True)
@@ -238,7 +238,7 @@ class ProviderEntry(Growing):
     )
 
 
-class ProbeResult(Growing):
+class ProbeResult(ResponseSchema):
     """The result of a connection test."""
 
     result = fields.String(
@@ -260,13 +260,13 @@ class ProbeResult(Growing):
     )
 
 
-class ServedModels(Growing):
+class ServedModels(ResponseSchema):
     """The names of the models that a provider serves."""
 
     models = fields.List(fields.String(), required=True)
 
 
-class OpenAIModel(Growing):
+class OpenAIModel(ResponseSchema):
     """A model in the format of OpenAI's list."""
 
     id = fields.String(required=True)
@@ -274,18 +274,18 @@ class OpenAIModel(Growing):
     created = fields.Integer(required=True)
     owned_by = fields.String(required=True, metadata=about("The provider."))
     category = fields.String(
-        required=True, validate=OneOf(CATEGORIES), metadata=_as_sent("category")
+        required=True, validate=OneOf(CATEGORIES), metadata=_metadata("category")
     )
 
 
-class OpenAIModels(Growing):
+class OpenAIModels(ResponseSchema):
     """A list in OpenAI's format."""
 
     object = fields.String(required=True, validate=OneOf(["list"]))
     data = fields.List(fields.Nested(OpenAIModel), required=True)
 
 
-class OpenAPIDocument(Growing):
+class OpenAPIDocument(ResponseSchema):
     """A description of this API."""
 
     openapi = fields.String(required=True)
@@ -293,14 +293,14 @@ class OpenAPIDocument(Growing):
     paths = fields.Dict(required=True)
 
 
-class FieldError(Growing):
+class FieldError(ResponseSchema):
     """A field and its problem."""
 
     field = fields.String(required=True)
     message = fields.String(required=True)
 
 
-class OpenAIError(Growing):
+class OpenAIError(ResponseSchema):
     """What happened, in OpenAI's format."""
 
     message = fields.String(required=True)
@@ -309,7 +309,7 @@ class OpenAIError(Growing):
     code = fields.String(required=True, allow_none=True)
 
 
-class Problem(Growing):
+class Problem(ResponseSchema):
     """Problem details (RFC 9457)."""
 
     type = fields.String(

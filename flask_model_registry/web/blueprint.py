@@ -49,9 +49,9 @@ _WITH_BODY = {
     for method, operation in route.operations.items()
     if operation.body is not None
 }
-_EXPOSED = "ETag, Link, Location, Retry-After"
+_EXPOSED_HEADERS = "ETag, Link, Location, Retry-After"
 _NO_QUERY = NoQuery()
-_READING = frozenset({"GET", "HEAD"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 _VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 _UNKNOWN = "/<path:rest>"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -174,9 +174,9 @@ class _Requests:
                 return _options(allowed)
             if method not in operations:
                 raise MethodNotAllowedError(allowed)
-            for of_parent in path.keys() - variables:  # variables in the rule of a parent blueprint
-                del path[of_parent]
-            return self._respond(operations[method], path, commit=method not in _READING)
+            for parent_variable in path.keys() - variables:
+                del path[parent_variable]
+            return self._respond(operations[method], path, commit=method not in _SAFE_METHODS)
 
         view_function.__name__ = name
         return view_function
@@ -222,14 +222,14 @@ class _Requests:
 
 
 def _unknown(**_path: str) -> Response:
-    return _nothing(NotFoundError())
+    return _raise_unless_preflight(NotFoundError())
 
 
 def _openai_unknown(**_path: str) -> Response:
-    return _nothing(NotFoundError(NO_PROXY))
+    return _raise_unless_preflight(NotFoundError(NO_PROXY))
 
 
-def _nothing(error: NotFoundError) -> Response:
+def _raise_unless_preflight(error: NotFoundError) -> Response:
     """Raise the error, except for a CORS preflight, so that scripts can read the error later."""
     if request.method == "OPTIONS":
         return _options(["OPTIONS"])
@@ -243,7 +243,7 @@ def _options(allowed: list[str]) -> Response:
 def _with_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     # For scripts of other origins that the host allows. Browsers merge this with the host's header.
-    response.headers.add("Access-Control-Expose-Headers", _EXPOSED)
+    response.headers.add("Access-Control-Expose-Headers", _EXPOSED_HEADERS)
     if response.status_code >= 400 or not (request.endpoint or "").endswith(f".{STATIC}"):
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -38,7 +38,7 @@ _TAG = "(?![\\x00-\\uffff\\x00-\U000dffff])[\\x00-\U000e007f]"
 _SAFE = UNSAFE.replace(r"\ud800-\udfff\U000e0000-\U000e007f", "")
 _CLASS = re.compile(rf"\[\^{re.escape(UNSAFE)}([^\]]*)\]")
 # 405, because a path can match another route: /defaults/test is not /{id}/test.
-_OF_ALL, _OF_USERS, _WITH_BODY = {405, 422}, {401, 503, 507}, (400, 413, 415)
+_COMMON_ERRORS, _LOGIN_ERRORS, _BODY_ERRORS = {405, 422}, {401, 503, 507}, (400, 413, 415)
 _ABOUT_CONDITIONS = {
     "If-Match": "The `ETag` that you expect. The request returns 412 if the tag has changed.",
     "If-None-Match": "An `ETag`. The request returns 412 if the tag hasn't changed.",
@@ -82,7 +82,7 @@ _TAGS: Mapping[str, str] = {
 }
 
 
-def described(
+def openapi_document(
     routes: Mapping[str, Route], prefix: str, login: Mapping[str, Any], *, largest_page: int
 ) -> dict[str, Any]:
     """Return the OpenAPI description of these routes.
@@ -92,7 +92,7 @@ def described(
         login: How users log in, from :mod:`.login_schemes`.
         largest_page: The largest ``limit`` of a list.
     """
-    plugin = MarshmallowPlugin(schema_name_resolver=shape_name)
+    plugin = MarshmallowPlugin(schema_name_resolver=schema_name)
     about = _about(prefix, login)
     spec = APISpec("Model registry", __version__, "3.1.0", plugins=[plugin], **about)
     converter: Any = plugin.converter
@@ -109,9 +109,9 @@ def described(
     for status in sorted(set().union(*starmap(_errors, served))):
         spec.components.response(f"Error{status}", _error(status))
     links = _links(served)
-    for rule, of_methods in routes.values():
+    for rule, by_method in routes.values():
         operations = {
-            method.lower(): _operation(rule, each, links) for method, each in of_methods.items()
+            method.lower(): _operation(rule, each, links) for method, each in by_method.items()
         }
         for method, operation in operations.items():
             needed = login["needed"][method.upper()]
@@ -123,8 +123,8 @@ def described(
     return spec.to_dict()
 
 
-def shape_name(schema: Any) -> str:
-    """Return the name of a shape in the description."""
+def schema_name(schema: Any) -> str:
+    """Return the name of a schema in the description."""
     name = schema.__name__ if isinstance(schema, type) else type(schema).__name__
     return f"{name}Changes" if getattr(schema, "partial", None) else name
 
@@ -142,7 +142,7 @@ def _about(prefix: str, login: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variables(rule: str) -> list[dict[str, Any]]:
-    shapes: Mapping[str, Any] = {
+    schemas: Mapping[str, Any] = {
         "id": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
         "credential": {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
         "model_id": {"type": "string", "pattern": _ecma(MODEL_ID.pattern + r"\Z")},
@@ -157,7 +157,7 @@ def _variables(rule: str) -> list[dict[str, Any]]:
             "name": name,
             "required": True,
             "description": _ABOUT_VARIABLES[name],
-            "schema": shapes[name],
+            "schema": schemas[name],
         }
         for name in _VARIABLE.findall(rule)
     ]
@@ -182,8 +182,8 @@ def _operation(rule: str, operation: Operation, links: Mapping[str, Any]) -> dic
         "parameters": [*_parameters(operation)],
         "responses": {
             **{
-                str(status): _response(status, shape, links)
-                for status, shape in operation.responses.items()
+                str(status): _response(status, schema, links)
+                for status, schema in operation.responses.items()
             },
             **{str(status): f"Error{status}" for status in sorted(_errors(rule, operation))},
         },
@@ -219,45 +219,45 @@ def _header(text: str) -> dict[str, Any]:
 
 def _errors(rule: str, operation: Operation) -> set[int]:
     if operation.is_public:
-        return _OF_ALL
-    with_body = _WITH_BODY if operation.body is not None else ()
+        return _COMMON_ERRORS
+    with_body = _BODY_ERRORS if operation.body is not None else ()
     absent = (404,) if "<" in rule else ()
     stale = (412,) if operation.is_conditional else ()
-    return {*_OF_ALL, *_OF_USERS, *with_body, *absent, *stale, *operation.errors}
+    return {*_COMMON_ERRORS, *_LOGIN_ERRORS, *with_body, *absent, *stale, *operation.errors}
 
 
 def _response(
-    status: int, shape: marshmallow.Schema | None, links: Mapping[str, Any]
+    status: int, schema: marshmallow.Schema | None, links: Mapping[str, Any]
 ) -> dict[str, Any]:
-    response = _said(status)
-    if shape is not None:
-        response["content"] = _content(shape)
-    if isinstance(shape, (ModelRepresentation, CredentialRepresentation, Parameters)):
+    response = _bare_response(status)
+    if schema is not None:
+        response["content"] = _content(schema)
+    if isinstance(schema, (ModelRepresentation, CredentialRepresentation, Parameters)):
         is_new = status == HTTPStatus.CREATED
-        of_one, of_many = [] if isinstance(shape, ModelDetails) else ["ETag"], ["Link"]
+        of_one, of_many = [] if isinstance(schema, ModelDetails) else ["ETag"], ["Link"]
         if is_new:  # it has no pages
             of_one, of_many = ["Location", "ETag"], []
-        response["headers"] = _headers(of_many if shape.many else of_one)
-        if isinstance(shape, ModelRepresentation) and not shape.many:
+        response["headers"] = _headers(of_many if schema.many else of_one)
+        if isinstance(schema, ModelRepresentation) and not schema.many:
             response["links"] = links
     return response
 
 
 def _error(status: int) -> dict[str, Any]:
-    return {**_said(status), "content": {"application/problem+json": {"schema": Problem}}}
+    return {**_bare_response(status), "content": {"application/problem+json": {"schema": Problem}}}
 
 
-def _said(status: int) -> dict[str, Any]:
+def _bare_response(status: int) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if status in _HEADERS:
         response["headers"] = _headers(_HEADERS[status])
     return response
 
 
-def _content(shape: marshmallow.Schema) -> dict[str, Any]:
-    media: dict[str, Any] = {"schema": shape}
-    if (example := EXAMPLES.get(shape_name(shape))) is not None:
-        media["example"] = [example] if shape.many else example
+def _content(schema: marshmallow.Schema) -> dict[str, Any]:
+    media: dict[str, Any] = {"schema": schema}
+    if (example := EXAMPLES.get(schema_name(schema))) is not None:
+        media["example"] = [example] if schema.many else example
     return {"application/json": media}
 
 

@@ -1,4 +1,4 @@
-"""Examples of the bodies of requests and responses, by the names of their shapes."""
+"""Examples of the bodies of requests and responses, by the names of their schemas."""
 
 from __future__ import annotations
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from flask import Blueprint, Response
 
 MIMETYPE = "application/problem+json"
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 OPENAI_MODEL, OPENAI_UNKNOWN = "openai_model", "openai_unknown"
-_FOR_OPENAI = {OPENAI_UNKNOWN} | {
+_OPENAI_ENDPOINTS = {OPENAI_UNKNOWN} | {
     name
     for name, route in ROUTES.items()
     if all(each.is_for_openai for each in route.operations.values())
@@ -51,16 +51,16 @@ def problem_response(error: RegistryError) -> Response:
     Example:
         >>> app.register_error_handler(RegistryError, problem_response)
     """
-    error = sayable(error)
+    error = public_error(error)
     body = json.dumps(error.problem()) + "\n"
-    headers = {**_ALWAYS, **error.headers}
+    headers = {**_COMMON_HEADERS, **error.headers}
     return current_app.response_class(body, error.status, headers, mimetype=MIMETYPE)
 
 
 def add_error_handlers(blueprint: Blueprint) -> None:
     """Have a blueprint return errors of the registry, the database and Flask as problem details."""
     blueprint.register_error_handler(RegistryError, _registry_problem)
-    blueprint.register_error_handler(MissingKeysError, _keys_missing)
+    blueprint.register_error_handler(MissingKeysError, _missing_keys_problem)
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
@@ -71,7 +71,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
 
 
 def _registry_problem(error: RegistryError) -> Response:
-    return _problem(sayable(error))
+    return _problem(public_error(error))
 
 
 def _problem(error: RegistryError) -> Response:
@@ -79,12 +79,12 @@ def _problem(error: RegistryError) -> Response:
 
 
 def _as_response(problem: dict[str, Any], headers: Mapping[str, str]) -> Response:
-    if (name := endpoint_name()) in _FOR_OPENAI:
+    if (name := endpoint_name()) in _OPENAI_ENDPOINTS:
         problem["error"] = error_object(problem, is_of_model=name == OPENAI_MODEL)
     return json_response(problem, problem["status"], headers, MIMETYPE)
 
 
-def _keys_missing(error: MissingKeysError) -> Response:
+def _missing_keys_problem(error: MissingKeysError) -> Response:
     """Log one line, because a traceback for each request would flood the log."""
     current_app.logger.error(
         "model registry: encryption key missing: %s", error, extra=facts("key-missing")
@@ -133,7 +133,7 @@ def _data_problem(_error: Exception) -> Response:
     return _problem(ValidationError([("", "The database cannot hold this text.")]))
 
 
-def sayable(error: RegistryError) -> RegistryError:
+def public_error(error: RegistryError) -> RegistryError:
     """Return the error without details for the operator, which a secret box may have added."""
     if isinstance(error, UnreadableCredentialError):
         return UnreadableCredentialError("The model has no readable API key. Enter one.")

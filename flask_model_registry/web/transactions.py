@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..policy import Actor
 
 TRIES = 4  # attempts at a transaction, in total
-_PATIENCE = 2.0  # seconds after which nothing is retried
+_RETRY_SECONDS = 2.0  # seconds after which nothing is retried
 
 
 def run(
@@ -60,7 +60,7 @@ def run(
             raise
         failures.append(error)
     # Few requests fail, and entering Tenacity costs as many function calls as a query.
-    for attempt in retrying(tries, _PATIENCE + started - monotonic()) if failures else ():
+    for attempt in retrying(tries, _RETRY_SECONDS + started - monotonic()) if failures else ():
         with attempt:
             if failures:  # which counts as the first attempt
                 raise failures.pop()
@@ -131,18 +131,18 @@ def keep(session: Any, call: Callable[[], Any]) -> None:
         )
 
 
-def retrying(most: int, patience: float = _PATIENCE) -> Retrying:
+def retrying(max_attempts: int, seconds: float = _RETRY_SECONDS) -> Retrying:
     """Return a loop of attempts at a transaction, which continues after transient failures."""
     return Retrying(
         retry=retry_if_exception(is_transient),
-        stop=stop_after_attempt(most) | stop_after_delay(patience),
+        stop=stop_after_attempt(max_attempts) | stop_after_delay(seconds),
         wait=wait_random_exponential(multiplier=0.02, max=0.25),
-        before_sleep=_say_so,
+        before_sleep=_log_retry,
         reraise=True,
     )
 
 
-def _say_so(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = cast("BaseException", state.outcome and state.outcome.exception())
     kind = cast("Failure", failure_of(error)).value  # only a transient failure leads to a retry
     current_app.logger.warning(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flask_model_registry.web.login_schemes import jwt_login
-from flask_model_registry.web.openapi import described
+from flask_model_registry.web.openapi import openapi_document
 from flask_model_registry.web.views import ROUTES
 from tests.doc_runner import ROOT
 from tests.hosts import CANARY, PREFIX
@@ -105,7 +105,7 @@ def token(server, name):
 def test_a_linter_finds_no_error(folder, command):
     name, *arguments = command.format(CLIENTS).split()
     login = jwt_login(EVERY_LOCATION)
-    every = described(ROUTES, "/models", login, largest_page=20)
+    every = openapi_document(ROUTES, "/models", login, largest_page=20)
     (folder / "every.json").write_text(json.dumps(every))
 
     run(

@@ -40,7 +40,7 @@ def description_of(services: Services, prefix: str) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _description(login: str, largest_page: int) -> dict[str, Any]:
     """Return the description without its base path; cached, because building it is slow."""
-    from ..openapi import described  # imported late, because few processes need it
+    from ..openapi import openapi_document  # imported late, because few processes need it
     from . import ROUTES
 
-    return described(ROUTES, "", json.loads(login), largest_page=largest_page)
+    return openapi_document(ROUTES, "", json.loads(login), largest_page=largest_page)
