@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MINUTE = 60.0
-_TOO_SHORT_TO_TELL = 10.0  # seconds before the time left is estimated
+_ESTIMATE_AFTER = 10.0  # seconds before the time left is estimated
 
 
 def find_services() -> Services:
@@ -165,7 +165,7 @@ def show_progress(
         if now < shown + _MINUTE and not (tenths and tenths_now > tenth):
             return
         text = f"{processed} of {total} looked at"
-        if now > start + _TOO_SHORT_TO_TELL:
+        if now > start + _ESTIMATE_AFTER:
             rows_a_second = speed(processed)
             minutes = max(total - processed, 0) / rows_a_second / _MINUTE
             text += f", {rows_a_second:,.0f} a second, {math.ceil(minutes)} minutes left"

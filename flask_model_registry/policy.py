@@ -85,7 +85,7 @@ _REQUIRED = {
     Action.DELETE: "Only the owner, and users with a can_delete grant, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
-_NAMED = 10  # how many models a message names
+_MAX_NAMED = 10  # how many models a message names
 _SHARING = "You need permission to share models with everyone."
 _SHARED = (
     "The model is shared with everyone. You need the right to share before you can switch it on or "
@@ -199,7 +199,7 @@ def check_unused(models: Sequence[Mapping[Any, Any]]) -> None:
         raise CredentialInUseError(_used_by(models))
 
 
-def check_none_elsewhere(models: Sequence[Mapping[Any, Any]]) -> None:
+def check_same_path(models: Sequence[Mapping[Any, Any]]) -> None:
     """Check that all models have the credential's path, because they move together with it."""
     if models:
         raise CredentialInUseError(
@@ -209,8 +209,8 @@ def check_none_elsewhere(models: Sequence[Mapping[Any, Any]]) -> None:
 
 
 def _used_by(models: Sequence[Mapping[Any, Any]]) -> str:
-    names = ", ".join(model["model_id"] for model in models[:_NAMED])
-    more = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
+    names = ", ".join(model["model_id"] for model in models[:_MAX_NAMED])
+    more = f" and {len(models) - _MAX_NAMED} more" if len(models) > _MAX_NAMED else ""
     return f"{len(models)} models use it: {names}{more}."
 
 

@@ -19,15 +19,15 @@ LINES = rf"([\n\r\t]|[^{UNSAFE}])*\Z"
 NAME = re.compile(rf"(?!\s)[^{UNSAFE}]{{1,255}}(?<!\s)\Z")
 
 # Letters, letters that are numbers (such as U+3007), marks and digits of all scripts.
-_MARKS = {"Mn", "Mc"}
-_IN_WORDS = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Nd"} | _MARKS
+_MARK_CATEGORIES = {"Mn", "Mc"}
+_WORD_CATEGORIES = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Nd"} | _MARK_CATEGORIES
 # The invisible characters among them (Unicode's Default_Ignorable_Code_Point).
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # Unicode's tags for a variant form of a letter. <compat> is left out, because it also tags letters
 # that have no other form, such as Thai's U+0E33.
-_FORMS = tuple(f"<{each}>" for each in "font wide narrow initial medial final isolated".split())
+_STYLED = tuple(f"<{each}>" for each in "font wide narrow initial medial final isolated".split())
 
 
 def is_name(text: Any) -> bool:
@@ -46,11 +46,11 @@ def problem_of_script(text: str) -> str | None:
     before = ""
     for each in text:
         kind = category(each)
-        if not each.isascii() and (kind not in _IN_WORDS or _UNSEEN.match(each)):
+        if not each.isascii() and (kind not in _WORD_CATEGORIES or _INVISIBLE.match(each)):
             return "Must have no characters beyond ASCII except letters, digits and their marks."
-        if kind in _MARKS and before not in _IN_WORDS:
+        if kind in _MARK_CATEGORIES and before not in _WORD_CATEGORIES:
             return "Must have accents and other marks only after a letter or digit."
-        if decomposition(each).startswith(_FORMS):
+        if decomposition(each).startswith(_STYLED):
             return (
                 "Must use letters and digits in their usual form, not full-width, half-width or "
                 "styled."

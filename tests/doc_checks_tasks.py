@@ -27,10 +27,10 @@ from flask_model_registry.cli import model_registry
 from flask_model_registry.litellm_config import PROVIDERS
 from flask_model_registry.schemas import ModelRepresentation
 from flask_model_registry.schemas.parameters import (
-    MOST_BYTES,
-    MOST_LEVELS,
-    OF_THE_CALLER,
-    OF_THE_CLIENT,
+    CALLER_PARAMETERS,
+    CLIENT_PARAMETERS,
+    MAX_BYTES,
+    MAX_LEVELS,
     SECRETS,
 )
 from tests.doc_runner import ROOT, reads
@@ -402,10 +402,10 @@ def parameters(page, world):
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     named = [{*re.findall(r"`(\w+)`", row)} for row in rows]
     assert {name for row in named for name in row} >= {*shown}
-    assert OF_THE_CALLER in named
-    assert OF_THE_CLIENT in named
+    assert CALLER_PARAMETERS in named
+    assert CLIENT_PARAMETERS in named
     assert {"api_key", "authorization", "password", "access_token"} <= SECRETS
-    assert (f"| {MOST_BYTES} bytes" in text, f"| {MOST_LEVELS} levels" in text) == (True, True)
+    assert (f"| {MAX_BYTES} bytes" in text, f"| {MAX_LEVELS} levels" in text) == (True, True)
 
 
 @reads("models.md", "Query your users' models")

@@ -6,10 +6,10 @@ import pytest
 
 from flask_model_registry import ForbiddenError, NotFoundError, ValidationError, signals
 from flask_model_registry.schemas.parameters import (
-    MOST_BYTES,
-    MOST_LEVELS,
-    OF_THE_CALLER,
-    OF_THE_CLIENT,
+    CALLER_PARAMETERS,
+    CLIENT_PARAMETERS,
+    MAX_BYTES,
+    MAX_LEVELS,
     SECRETS,
 )
 from tests.conftest import traces
@@ -95,9 +95,12 @@ NOT_SECRET = "Is not encrypted, so it can't hold API keys, passwords or tokens."
 REFUSED = [
     *(
         ({name: 1}, f"parameters.{name}", "The caller sends this.")
-        for name in sorted(OF_THE_CALLER)
+        for name in sorted(CALLER_PARAMETERS)
     ),
-    *(({name: "x"}, f"parameters.{name}", "Says where or how") for name in sorted(OF_THE_CLIENT)),
+    *(
+        ({name: "x"}, f"parameters.{name}", "Says where or how")
+        for name in sorted(CLIENT_PARAMETERS)
+    ),
     # Servers in Go ignore case.
     ({"MODEL": "x"}, "parameters.model", "The caller sends this."),
     ({"\u017ftream": 1}, "parameters.stream", "The caller sends this."),
@@ -112,8 +115,8 @@ REFUSED = [
     ({"a": {"\udfff": 1}}, "parameters", JSON_ONLY),
     ({"a": 2**63}, "parameters", JSON_ONLY),
     ({"a": -(10**400)}, "parameters", JSON_ONLY),
-    (nested(MOST_LEVELS + 1), "parameters", TOO_DEEP),
-    ({"a": "é" * (MOST_BYTES // 2)}, "parameters", TOO_LONG),
+    (nested(MAX_LEVELS + 1), "parameters", TOO_DEEP),
+    ({"a": "é" * (MAX_BYTES // 2)}, "parameters", TOO_LONG),
     ([], "parameters", JSON_ONLY),
     ("x", "parameters", JSON_ONLY),
     (None, "parameters", "Field may not be null."),
@@ -157,9 +160,7 @@ def test_both_are_replaced_so_both_are_required(alice, body):
     assert put(alice, row_id, body).status_code == 422
 
 
-@pytest.mark.parametrize(
-    "value", [nested(MOST_LEVELS), {"a": "x" * (MOST_BYTES - len('{"a":""}'))}]
-)
+@pytest.mark.parametrize("value", [nested(MAX_LEVELS), {"a": "x" * (MAX_BYTES - len('{"a":""}'))}])
 def test_the_largest_are_stored(alice, value):
     (row_id,) = register(alice, "m")
 

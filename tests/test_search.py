@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from flask_model_registry import ValidationError
 from flask_model_registry.schemas import search_text
-from flask_model_registry.schemas.limits import LONGEST_SEARCH_TEXT, MOST_SEARCHED, MOST_WORDS
+from flask_model_registry.schemas.limits import (
+    MAX_SEARCH_TEXT_LENGTH,
+    MAX_WORDS,
+    SEARCHED_DESCRIPTION_LENGTH,
+)
 from tests.hosts import PREFIX, register
 
 
@@ -161,7 +165,7 @@ def test_characters_that_no_text_may_hold_are_refused_in_a_search(alice, text):
     assert alice.get(f"{PREFIX}/", query_string={"q": text}).status_code == 422
 
 
-MANY = " ".join(map(str, range(1000, 1000 + MOST_WORDS)))
+MANY = " ".join(map(str, range(1000, 1000 + MAX_WORDS)))
 
 
 @pytest.mark.parametrize("path", ["/", "/summary", "/details"])
@@ -177,7 +181,7 @@ def test_a_search_takes_a_limited_number_of_words(alice, path):
         422,
     ]
     assert answer(hundred).json["errors"] == [
-        {"field": "q", "message": f"Must be at most {MOST_WORDS} words."}
+        {"field": "q", "message": f"Must be at most {MAX_WORDS} words."}
     ]
 
 
@@ -196,7 +200,7 @@ def test_a_search_from_python_takes_a_limited_number_of_words(host, alice):
 def test_the_longest_model_is_found_by_all_but_its_last_words(alice):
     """32 abilities and 512 characters of a description stand in the text, in common letters."""
     abilities = [f"{number:02}" + "a" * 62 for number in range(32)]
-    description = "d" * (MOST_SEARCHED - 3) + "end" + "late"
+    description = "d" * (SEARCHED_DESCRIPTION_LENGTH - 3) + "end" + "late"
     register(alice, "m" * 255, model_name="n" * 255, model_provider="openai", abilities=abilities,
              description=description)  # fmt: skip
 
@@ -222,6 +226,6 @@ def test_a_text_holds_each_of_its_words_in_any_case(before, word):
 
 
 def test_the_text_has_a_bound(host, alice):
-    assert len(search_text("\ufdfa" * 4096)) == LONGEST_SEARCH_TEXT
+    assert len(search_text("\ufdfa" * 4096)) == MAX_SEARCH_TEXT_LENGTH
     register(alice, "m", model_name="\ufdfa" * 255, description="\ufdfa" * 4096)
     assert found(alice, "صلى") == ["m"]

@@ -290,7 +290,7 @@ def test_looking_up_an_invalid_name_finds_nothing():
 
 
 def test_the_number_of_look_ups_at_once_is_limited(monkeypatch):
-    monkeypatch.setattr("flask_model_registry.providers.transport._LOOK_UPS", 2)
+    monkeypatch.setattr("flask_model_registry.providers.transport._MAX_LOOK_UPS", 2)
     asked, go_on = [], threading.Event()
 
     def slow(host, port):

@@ -143,9 +143,9 @@ class Groups(Enum):
 
 # A number is how many paths the statement has, each to the grants of one group.
 GroupPaths: TypeAlias = int | Groups
-MOST_GROUPS = 64
+MAX_GROUPS = 64
 _FEW_GROUPS = 8  # each path adds 50 KiB to a statement
-_GROUP_PARAMETERS = tuple(f"actor_group_{number}" for number in range(MOST_GROUPS))
+_GROUP_PARAMETERS = tuple(f"actor_group_{number}" for number in range(MAX_GROUPS))
 
 
 def paths_for(
@@ -163,14 +163,14 @@ def paths_for(
     if count == 0:
         return 0, parameters
     # Without LATERAL, the grants to more groups than this are looked for together.
-    most = MOST_GROUPS
-    if key is not None and not (key.is_cut and key.sort == "id"):
-        most = 0
+    max_paths = MAX_GROUPS
+    if key is not None and not (key.has_limit and key.sort == "id"):
+        max_paths = 0
     elif key is not None and not {*key.given} <= {"is_active"}:
-        most = _FEW_GROUPS  # because other filters make many more statements
-    if dialect.name == "postgresql" and most:
+        max_paths = _FEW_GROUPS  # because other filters make many more statements
+    if dialect.name == "postgresql" and max_paths:
         return Groups.EACH, {**parameters, "actor_group_array": [*actor.groups]}
-    if count > most:
+    if count > max_paths:
         return Groups.TOGETHER, parameters
     paths = 1 << (count - 1).bit_length()
     return paths, {**parameters, **dict(zip_longest(_GROUP_PARAMETERS[:paths], actor.groups))}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .declare import Tables
     from .queries import Lookup, Queries
 
-_KEPT = 256  # the number of statements, as for the list of models
+_CACHE_SIZE = 256  # the number of statements, as for the list of models
 
 
 class DetailQueries:
@@ -34,7 +34,7 @@ class DetailQueries:
         self.one = _DetailLookup(queries.access)
         self._queries, self._tables = queries, tables
         self.page: Callable[[QueryKey, GroupPaths], sa.Select[Any]]
-        self.page = lru_cache(_KEPT)(self._page)
+        self.page = lru_cache(_CACHE_SIZE)(self._page)
         grants = tables.grants.c
         of_models = grants.model_row_id.in_(sa.bindparam("ids", expanding=True))
         granted = (each for each in access_paths(queries.access) if each.relation.is_granted)

@@ -18,7 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ..schemas.fields import NOT_SEARCHED
 from ..schemas.filters import WORDS
-from ..schemas.limits import MOST_SEARCHED
+from ..schemas.limits import SEARCHED_DESCRIPTION_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .declare import Tables
 
-_MOST: sa.ColumnClause[int] = sa.literal_column(str(MOST_SEARCHED))
+_SEARCHED: sa.ColumnClause[int] = sa.literal_column(str(SEARCHED_DESCRIPTION_LENGTH))
 _FIRST: sa.ColumnClause[int] = sa.literal_column("1")
 # MariaDB searches bytes in linear time (Boyer-Moore) if a pattern has no escape, and no wildcard
 # except one "%" at each end. So search_text, and the words to look for, contain neither.
@@ -50,8 +50,10 @@ class Holds(FunctionElement[bool]):
         super().__init__(text, word)
 
 
-def _is_found(place: sa.ColumnElement[int], compiler: SQLCompiler, options: dict[str, Any]) -> str:
-    return f"({compiler.process(place, **options)} > 0)"
+def _is_found(
+    position: sa.ColumnElement[int], compiler: SQLCompiler, options: dict[str, Any]
+) -> str:
+    return f"({compiler.process(position, **options)} > 0)"
 
 
 @compiles(Holds)
@@ -93,7 +95,7 @@ def _holds(name: str, tables: Tables) -> sa.ColumnElement[bool]:
     models = tables.models.c
     # Computed for rows without search_text, which an older release wrote.
     description = sa.func.coalesce(models.description, sa.literal_column("''"))
-    joined: sa.ColumnElement[str] = sa.func.substr(description, _FIRST, _MOST)
+    joined: sa.ColumnElement[str] = sa.func.substr(description, _FIRST, _SEARCHED)
     for column in (models.model_id, models.model_name, models.model_provider):
         joined = joined.concat(sa.literal_column("' '")).concat(column)
     for character, other in NOT_SEARCHED.items():

@@ -18,7 +18,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from ..schemas.limits import LONGEST_SEARCH_TEXT
+from ..schemas.limits import MAX_SEARCH_TEXT_LENGTH
 from .columns import (
     NAME,
     UtcDateTime,
@@ -129,7 +129,7 @@ class Model(Registered):
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
         """Return the columns of the API key, and those that only a search reads."""
         # Like the abilities, this is derived from other columns. NULL in rows of 0.1.0.
-        search_text = sa.Column("search_text", text(LONGEST_SEARCH_TEXT))
+        search_text = sa.Column("search_text", text(MAX_SEARCH_TEXT_LENGTH))
         return {**sealed_columns(18), 27: search_text}
 
     @declared_attr.directive

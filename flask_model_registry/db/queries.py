@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..schemas.filters import QueryKey
     from .access import AccessConditions, AccessPath, GroupPaths
 
-_KEPT = 256  # how many statements of each kind to keep; enough for all that one user needs
+_CACHE_SIZE = 256  # how many statements of each kind to keep; enough for all that one user needs
 _LIMIT = Limit(sa.bindparam("limit", type_=sa.Integer()))
 _ONE: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer())
 
@@ -132,9 +132,9 @@ class Queries:
         self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
         self.rename_grants = _renaming(access.tables.grants)
         #: Returns the statement for a page and an actor with these paths to grants.
-        self.page = lru_cache(_KEPT)(self._page)
+        self.page = lru_cache(_CACHE_SIZE)(self._page)
         #: Returns the statements for a summary, given the same arguments.
-        self.facets = lru_cache(_KEPT)(self._facets)
+        self.facets = lru_cache(_CACHE_SIZE)(self._facets)
         self.deletions = [
             sa.delete(table).where(row_id == sa.bindparam("row_id"))
             for table, row_id in access.tables.by_model()
@@ -212,7 +212,7 @@ class Queries:
         merged = merged.group_by(row_id)
         values = [sa.func.max(union.c.sort_value).label("sort_value")] if key.sort != "id" else []
         merged = merged.add_columns(*values)
-        if key.is_cut:
+        if key.has_limit:
             merged = merged.order_by(*in_order(key, *values, row_id)).limit(_LIMIT)
         page = merged.subquery()
         rights = {name: page.c[name] == 1 for name in ACCESS_FLAGS}
@@ -233,7 +233,7 @@ class Queries:
         if key.sort != "id":
             value = sort_value(self._tables, key, is_grouped=not path.is_ordered)
             part = part.add_columns(value.label("sort_value"))
-        if not key.is_cut or ("model_id" in key.given and path.finds_one):
+        if not key.has_limit or ("model_id" in key.given and path.finds_one):
             return part
         if key.sort == "id":
             return path.limited(part, _LIMIT, descending=key.descending)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 
-_MOST_DIGITS = 1000  # PostgreSQL's limit; other databases have lower ones
+_MAX_DIGITS = 1000  # PostgreSQL's limit; other databases have lower ones
 
 
 def _decimal(text: str) -> Decimal:
     """Parse a decimal, but refuse one that is too large, because drivers write out all digits."""
     number = Decimal(text)
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+    if not number.is_finite() or abs(number.adjusted()) > _MAX_DIGITS:
         raise ValueError("no decimal column holds this")
     return number
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     ClientOpener = Callable[..., Any]
 
-_ALIKE = 0.75  # difflib's ratio; a lower one would suggest names that have little in common
+_SIMILAR = 0.75  # difflib's ratio; a lower one would suggest names that have little in common
 
 
 class Catalogue(dict[str, Provider]):
@@ -57,7 +57,7 @@ class Catalogue(dict[str, Provider]):
     def like(self, name: str) -> str | None:
         """Return the id or alias that was probably meant by an unknown name."""
         known = [*self, *self._aliases]
-        return next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
+        return next(iter(get_close_matches(name, known, 1, _SIMILAR)), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # the name of a header, by RFC 9110
 _VISIBLE = re.compile(r"[ -~]*")
 _LIST_PATH = re.compile(r"/[!-~]*")
-_OF_THE_TRANSPORT = frozenset(
+_TRANSPORT_HEADERS = frozenset(
     "accept-encoding connection content-length host transfer-encoding".split()
 )
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -306,7 +306,7 @@ def _check_list_api(api: ListApi) -> None:
     headers = {api.header: api.scheme, **api.more}
     names = {name.lower() for name in headers}
     are_distinct = len(names) == 1 + len(api.more)
-    if not are_distinct or names & _OF_THE_TRANSPORT or not all(map(_TOKEN.fullmatch, names)):
+    if not are_distinct or names & _TRANSPORT_HEADERS or not all(map(_TOKEN.fullmatch, names)):
         raise ConfigError(
             "the header and more of a ListApi must be valid, distinct names of headers, "
             "and not of headers that the HTTP client sets"

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     LookUp = Callable[[str, int], Sequence[str]]
 
 _HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
-_PIECES = 20_000
-_LOOK_UPS = 32  # at once
+_MAX_CHUNKS = 20_000
+_MAX_LOOK_UPS = 32  # at once
 #: How many IP addresses of a name are tried, because a DNS response may hold thousands.
-MOST_ADDRESSES = 8
-_PACE = 1.0  # seconds
+MAX_ADDRESSES = 8
+_STEP = 1.0  # seconds, which the time of a failed fetch is a multiple of
 # The statuses whose bodies are read. Some servers refuse an API key with 400. Other errors may be
 # about the model.
-_READ = {"GET": {200, 400}, "POST": {200, 400, 403, 404, 422}}
+_STATUSES_WITH_BODY = {"GET": {200, 400}, "POST": {200, 400, 403, 404, 422}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Transport:
         self._policy = policy
         self._network = network
         self._timeout = timeout
-        self._look_ups = threading.BoundedSemaphore(_LOOK_UPS)
+        self._look_ups = threading.BoundedSemaphore(_MAX_LOOK_UPS)
         filter_logs()
 
     def deadline(self) -> float:
@@ -127,7 +127,7 @@ class Transport:
             if error.result == "unreachable":
                 # Refused, unknown and forbidden hosts look alike, so the time must not differ
                 # either.
-                self._network.sleep(min(limits.left, (begun - self._network.clock()) % _PACE))
+                self._network.sleep(min(limits.left, (begun - self._network.clock()) % _STEP))
             raise
 
     def backend(self, timeout: float) -> _Backend:
@@ -184,7 +184,7 @@ class Transport:
         sent = connection.stream(method, url, headers=headers, content=content)
         try:
             with connection, sent as response:
-                is_read = response.status in _READ[method]
+                is_read = response.status in _STATUSES_WITH_BODY[method]
                 return response.status, _body(response, backend.limits) if is_read else b""
         except httpcore.TimeoutException:
             result = "timeout"
@@ -264,7 +264,7 @@ class _Backend(httpcore.NetworkBackend):
         """Return the first addresses of a host, if all of its addresses are allowed."""
         addresses = self._look_up(host, port, self.limits)
         if all(self._policy.permits(host, ip_address(each)) for each in addresses):
-            return addresses[:MOST_ADDRESSES]
+            return addresses[:MAX_ADDRESSES]
         return ()
 
     def forbids(self, host: str, port: int) -> bool:
@@ -320,9 +320,9 @@ def _body(response: httpcore.Response, limits: _Limits) -> bytes:
     if encodings - {b"", b"identity"}:
         raise UpstreamError("bad_response")
     limits.allow_body()
-    pieces = []
-    for piece in response.iter_stream():
-        pieces.append(piece)
-        if len(pieces) > _PIECES:  # many small chunks take time
+    chunks = []
+    for chunk in response.iter_stream():
+        chunks.append(chunk)
+        if len(chunks) > _MAX_CHUNKS:  # many small chunks take time
             raise UpstreamError("too_large")
-    return b"".join(pieces)
+    return b"".join(chunks)

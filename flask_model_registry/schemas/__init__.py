@@ -52,7 +52,7 @@ __all__ = [
     "search_text",
 ]
 
-MOST_ERRORS = 50
+MAX_ERRORS = 50
 # Clients choose the names of unknown fields, so errors only repeat what looks like a name.
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.([a-z][a-z0-9_]{0,31}|[0-9]{1,5})){0,3}")
 
@@ -106,7 +106,7 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
     """
     is_dict, outer = isinstance(given, dict), sys.exc_info()[1]
     try:
-        if is_dict and len(given) > len(schema.load_fields) + MOST_ERRORS:
+        if is_dict and len(given) > len(schema.load_fields) + MAX_ERRORS:
             return schema.load(_with_few_unknown(schema, given))
         return schema.load(given)
     except BaseException as error:
@@ -125,7 +125,7 @@ def load(schema: marshmallow.Schema, given: Any) -> Any:
 def _with_few_unknown(schema: marshmallow.Schema, given: dict[str, Any]) -> dict[str, Any]:
     """Leave out unknown fields that no error would name, because refusing thousands is slow."""
     known = {field.data_key or name for name, field in schema.load_fields.items()}
-    unknown = islice((name for name in given if name not in known), MOST_ERRORS)
+    unknown = islice((name for name in given if name not in known), MAX_ERRORS)
     return {name: given[name] for name in [*known.intersection(given), *unknown]}
 
 
@@ -136,7 +136,7 @@ def _validation_error(
     known = {field.data_key or name for name, field in schema.fields.items()}
     problems = _flattened(error.messages)
     errors = [(path if path in known else shown_name(path), text) for path, text in problems]
-    return ValidationError(errors[:MOST_ERRORS])
+    return ValidationError(errors[:MAX_ERRORS])
 
 
 def _flattened(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:

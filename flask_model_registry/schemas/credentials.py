@@ -35,7 +35,7 @@ _RFC_3339 = re.compile(
     r"(Z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,  # RFC 3339 allows t and z
 )
-_HOW_MANY = Length(1, 100)  # models to register at once
+_MODELS_AT_ONCE = Length(1, 100)  # models to register at once
 
 
 class Moment(fields.AwareDateTime):
@@ -181,7 +181,7 @@ class ModelList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no 
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         if isinstance(value, list):
-            _HOW_MANY(value)
+            _MODELS_AT_ONCE(value)
         return super()._deserialize(value, *args, **options)
 
 
@@ -191,7 +191,7 @@ class NewModels(StrictSchema):
     models = ModelList(
         fields.Nested(NewModelOfAccount),
         required=True,
-        validate=_HOW_MANY,
+        validate=_MODELS_AT_ONCE,
         metadata=about("The fields of `/register`, but without `model_provider` and `api_key`."),
     )
 

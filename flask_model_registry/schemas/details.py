@@ -10,14 +10,14 @@ from .fields import about
 from .requests import ModelParameters
 from .responses import ModelRepresentation, ResponseSchema, Timestamp
 
-_OF_CALLS = ModelParameters().fields
+_PARAMETER_FIELDS = ModelParameters().fields
 
 
 class Parameters(ResponseSchema):
     """The parameters sent with each call to a model, and facts about the model."""
 
-    parameters = fields.Dict(required=True, metadata=_OF_CALLS["parameters"].metadata)
-    info = fields.Dict(required=True, metadata=_OF_CALLS["info"].metadata)
+    parameters = fields.Dict(required=True, metadata=_PARAMETER_FIELDS["parameters"].metadata)
+    info = fields.Dict(required=True, metadata=_PARAMETER_FIELDS["info"].metadata)
 
 
 class UsedCredential(ResponseSchema):

@@ -14,7 +14,7 @@ from ..providers.kinds import REQUIRED_KEY
 from ..secret import Hidden, Secret
 from ..text import LINE, LINES, problem_of_script
 from .categories import ABILITIES, FIELD_CATEGORIES
-from .limits import LONGEST_SEARCH_TEXT, MODEL_ID
+from .limits import MAX_SEARCH_TEXT_LENGTH, MODEL_ID
 
 TEXT = Regexp(
     LINES,
@@ -73,7 +73,7 @@ API_KEY = [
     Regexp(r"(?!.*(\*{2}|\.{3})|[*.xX]{3,}\Z)", error="This is a mask, not a key."),
 ]
 NO_KEY: dict[str, Any] = {"required": REQUIRED_KEY}
-_LONGEST_KEY = 8192
+_MAX_KEY_LENGTH = 8192
 CURSOR = Regexp(r"[A-Za-z0-9_=-]{1,1440}\Z", error="Must come from a Link header.")
 
 
@@ -108,7 +108,7 @@ def search_text(*texts: str) -> str:
     """
     folded = unicodedata.normalize("NFKD", "\n".join(texts)).casefold()
     text = unicodedata.normalize("NFKC", folded).replace("i\u0307", "i")
-    return text.translate(NOT_SEARCHED)[:LONGEST_SEARCH_TEXT]
+    return text.translate(NOT_SEARCHED)[:MAX_SEARCH_TEXT_LENGTH]
 
 
 class Schema(marshmallow.Schema):
@@ -124,7 +124,7 @@ class ApiKey(fields.String):
     def deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         """Return a :class:`Secret`. Python code may also pass one."""
         given = value.reveal() if isinstance(value, Hidden) else value
-        if isinstance(given, str) and len(given) <= _LONGEST_KEY:  # longer text is refused below
+        if isinstance(given, str) and len(given) <= _MAX_KEY_LENGTH:  # longer text is refused below
             for pattern, message in _PASTED_KEYS.items():
                 if pattern.match(given):
                     raise ValidationError(message)

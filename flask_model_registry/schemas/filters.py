@@ -16,7 +16,7 @@ from ..errors import ValidationError
 from ..text import UNSAFE
 from .categories import CATEGORIES
 from .fields import ABILITY, CURSOR, MODEL_ID_FORMAT, PROVIDER, TEXT, about, search_text
-from .limits import MAX_ID, MODEL_ID, MOST_SEARCHED, MOST_SOUGHT, MOST_WORDS
+from .limits import MAX_ID, MAX_QUERY_LENGTH, MAX_WORDS, MODEL_ID, SEARCHED_DESCRIPTION_LENGTH
 from .requests import StrictSchema
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ TIMES = frozenset({"updated_at", "tested_at"})
 _RFC_3339 = "%Y-%m-%dT%H:%M:%S.%fZ"
 _FIRST_YEAR = 1000  # the first that MariaDB supports
 # The parameters that hold the words of a search.
-WORDS = tuple(f"word_{number}" for number in range(MOST_WORDS))
+WORDS = tuple(f"word_{number}" for number in range(MAX_WORDS))
 # The filters that are a condition on a model.
 CONDITIONS = ("model_id", "category", "model_provider", "is_active", "ability")
 # The type of each filter, or the pattern of a string, and the message of an error. Drivers refuse
@@ -43,8 +43,8 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     **dict.fromkeys(("is_active", "owned", "descending"), (bool, "Must be a boolean.")),
     **dict.fromkeys(("after", "limit"), (int, f"Must be a whole number from 1 to {MAX_ID}.")),
     "q": (
-        re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MOST_SOUGHT}}}"),
-        f"Must be a string of up to {MOST_SOUGHT} visible characters.",
+        re.compile(rf"([\n\r\t]|[^{UNSAFE}]){{0,{MAX_QUERY_LENGTH}}}"),
+        f"Must be a string of up to {MAX_QUERY_LENGTH} visible characters.",
     ),
     "category": (re.compile("|".join(CATEGORIES)), f"Must be one of: {', '.join(CATEGORIES)}."),
     "sort": (re.compile("|".join(SORTS)), f"Must be one of: {', '.join(SORTS)}."),
@@ -57,7 +57,7 @@ class QueryKey(NamedTuple):
     Attributes:
         given: The names of the conditions that narrow the list.
         is_after: Whether the page begins after a row. Always false unless sorted by id.
-        is_cut: Whether there is a limit.
+        has_limit: Whether there is a limit.
     """
 
     given: tuple[str, ...]
@@ -65,12 +65,12 @@ class QueryKey(NamedTuple):
     sort: str
     descending: bool
     is_after: bool
-    is_cut: bool
+    has_limit: bool
 
     @property
     def in_ranges(self) -> bool:
         """Whether the page can be read as the first rows of index ranges, sorted by id."""
-        return self.is_cut and self.sort == "id"
+        return self.has_limit and self.sort == "id"
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class Filters:
         is_later = self.after is not None or self.after_value is not None
         if is_later and not _is_value(self.sort, self.after_value):
             yield "after_value", "Must be the value of the sort field in the last model."
-        if self.q is not None and len(_words(self.q)) > MOST_WORDS:
-            yield "q", f"Must be at most {MOST_WORDS} words."
+        if self.q is not None and len(_words(self.q)) > MAX_WORDS:
+            yield "q", f"Must be at most {MAX_WORDS} words."
 
 
 def _is_value(sort: str, value: Any) -> bool:
@@ -258,11 +258,11 @@ class ModelFilter(StrictSchema):
         metadata=about("`true`: only your own models; `false`: only other users' models."),
     )
     q = fields.String(
-        validate=[Length(max=MOST_SOUGHT), TEXT],
+        validate=[Length(max=MAX_QUERY_LENGTH), TEXT],
         metadata=about(
-            f"Up to {MOST_WORDS} words, in any order, script and case. Each word must be in the "
+            f"Up to {MAX_WORDS} words, in any order, script and case. Each word must be in the "
             "`model_id`, the `model_name`, the provider, an ability or the first "
-            f"{MOST_SEARCHED} characters of the description."
+            f"{SEARCHED_DESCRIPTION_LENGTH} characters of the description."
         ),
     )
 

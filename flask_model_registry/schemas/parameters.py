@@ -12,14 +12,14 @@ from marshmallow import ValidationError, fields
 from ..text import LINES
 from .fields import about
 
-MOST_BYTES = 8192
-MOST_LEVELS = 8
+MAX_BYTES = 8192
+MAX_LEVELS = 8
 _TEXT = re.compile(LINES)
 _LARGEST = 2**63
 # Parameters with these names would replace what the caller sends.
-OF_THE_CALLER = frozenset(("input", "messages", "model", "prompt", "stream"))
+CALLER_PARAMETERS = frozenset(("input", "messages", "model", "prompt", "stream"))
 # A gateway behind the base URL, such as LiteLLM's, may read these: they say where and how to call.
-OF_THE_CLIENT = frozenset(
+CLIENT_PARAMETERS = frozenset(
     "api_base api_version aws_bedrock_runtime_endpoint aws_profile_name aws_role_name "
     "aws_sts_endpoint aws_web_identity_token azure_endpoint base_url custom_llm_provider "
     "default_headers deployment_url endpoint extra_body extra_headers extra_query headers "
@@ -33,8 +33,8 @@ SECRETS = frozenset(
     "proxy_authorization secret_access_key vertex_credentials x_api_key x_goog_api_key".split()
 )
 _NOT_JSON = "Must be an object of JSON values: numbers of up to 64 bits, and valid text."
-_TOO_DEEP = f"Must have at most {MOST_LEVELS} levels of objects and lists."
-_TOO_LONG = f"Must be at most {MOST_BYTES} bytes of JSON."
+_TOO_DEEP = f"Must have at most {MAX_LEVELS} levels of objects and lists."
+_TOO_LONG = f"Must be at most {MAX_BYTES} bytes of JSON."
 _SECRET = "Is not encrypted, so it can't hold API keys, passwords or tokens."  # noqa: S105
 
 
@@ -50,7 +50,7 @@ class JsonObject(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 has n
                 raise ValidationError(_NOT_JSON)
             _check(value, 1)
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            if len(text.encode()) > MOST_BYTES:
+            if len(text.encode()) > MAX_BYTES:
                 raise ValidationError(_TOO_LONG)
             return json.loads(text) or None
         finally:
@@ -64,8 +64,8 @@ class ParametersObject(JsonObject):
         parameters = super()._deserialize(value, *args, **options)
         # Servers written in Go ignore the case of a name.
         names = {_folded(name) for name in parameters or ()}
-        refused = {name: ["The caller sends this."] for name in OF_THE_CALLER & names}
-        for name in OF_THE_CLIENT & names:
+        refused = {name: ["The caller sends this."] for name in CALLER_PARAMETERS & names}
+        for name in CLIENT_PARAMETERS & names:
             refused[name] = ["Says where or how to call, so it can't be a parameter."]
         if refused:
             raise ValidationError(refused)
@@ -79,7 +79,7 @@ def _folded(name: str) -> str:
 def _check(value: Any, level: int) -> None:
     """Check a value and everything in it."""
     if isinstance(value, (dict, list, tuple)):
-        if level > MOST_LEVELS:
+        if level > MAX_LEVELS:
             raise ValidationError(_TOO_DEEP)
         if isinstance(value, dict):
             _check_names(value)

@@ -16,9 +16,9 @@ from . import parse_json
 from .fields import ABOUT_KEY, API_KEY, ONE_LINE, ApiKey, about
 from .requests import StrictSchema
 
-MOST_HEADERS = 16
+MAX_HEADERS = 16
 # MariaDB's BLOB holds 64 KiB, and JSON and encryption make the headers longer.
-MOST_HEADER_BYTES = 16_384
+MAX_HEADER_BYTES = 16_384
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?")
 _REFUSED_HEADERS = frozenset(
@@ -26,8 +26,8 @@ _REFUSED_HEADERS = frozenset(
 ) | {dialect.header.lower() for dialect in DIALECTS.values()}
 _REFUSED_PREFIXES = ("content-", "proxy-")
 _HEADERS = (
-    f"Must be an object of up to {MOST_HEADERS} header names and values in visible ASCII, of up to "
-    f"{MOST_HEADER_BYTES} characters in total. Headers that carry API keys, or that say where a "
+    f"Must be an object of up to {MAX_HEADERS} header names and values in visible ASCII, of up to "
+    f"{MAX_HEADER_BYTES} characters in total. Headers that carry API keys, or that say where a "
     "request goes or how it is read, are refused."
 )
 _SETTING = Regexp(r"[\x21-\x7e]{1,255}\Z", error="Must be 1 to 255 visible ASCII characters.")
@@ -35,7 +35,7 @@ _SETTING = Regexp(r"[\x21-\x7e]{1,255}\Z", error="Must be 1 to 255 visible ASCII
 _NO_ACCOUNT = "Must be the JSON key of a service account, as an object or a string."
 _TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # not a password
 _UNIVERSE = "googleapis.com"
-_LONGEST_ACCOUNT = 16_384
+_MAX_ACCOUNT_LENGTH = 16_384
 _MEMBERS = {
     "client_email": re.compile(r"[A-Za-z0-9._%+-]{1,128}@[A-Za-z0-9.-]{1,128}"),
     "private_key_id": re.compile(r"[A-Za-z0-9_-]{1,128}"),
@@ -68,7 +68,7 @@ class SecretHeaders(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 ha
 
     def _deserialize(self, value: Any, *_args: Any, **_options: Any) -> dict[str, Secret | None]:
         try:
-            if not isinstance(value, dict) or len(value) > MOST_HEADERS:
+            if not isinstance(value, dict) or len(value) > MAX_HEADERS:
                 raise ValidationError(_HEADERS)
             headers = {name: self._hidden(name, each) for name, each in value.items()}
         finally:
@@ -100,7 +100,7 @@ def check_headers(headers: dict[str, Secret]) -> None:
         marshmallow.ValidationError: There are too many, or they are too long.
     """
     size = sum(len(name) + len(value.reveal()) for name, value in headers.items())
-    if len(headers) > MOST_HEADERS or size > MOST_HEADER_BYTES:
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
         raise ValidationError(_HEADERS)
 
 
@@ -141,7 +141,7 @@ class ServiceAccount(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 h
 
 def _parsed(text: str) -> Any:
     try:
-        return parse_json(text.encode()) if len(text) <= _LONGEST_ACCOUNT else None
+        return parse_json(text.encode()) if len(text) <= _MAX_ACCOUNT_LENGTH else None
     except (MalformedRequestError, UnicodeEncodeError):
         pass  # such as the path of a file
     finally:

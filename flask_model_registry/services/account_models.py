@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..policy import check_none_elsewhere, check_shared_key
+from ..policy import check_same_path, check_shared_key
 from .rows import UNTESTED, LockedModel
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class AccountModels:
         models = self.lock(actor, locked)
         elsewhere = [each.row for each in models if each.row["base_url"] != locked.row["base_url"]]
         if moved:
-            check_none_elsewhere(elsewhere)
+            check_same_path(elsewhere)
         destination = {name: new[name] for name in ("model_provider", "base_url")}
         destination["updated_at"] = now
         here = (each for each in models if each.row["base_url"] == locked.row["base_url"])

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from .. import signals
 from ..errors import ConflictError, ModelIdTakenError, NotFoundError, ValidationError
 from ..policy import Action, check_change, check_sharing
-from ..schemas import MOST_ERRORS
+from ..schemas import MAX_ERRORS
 from ..schemas.categories import problems
 from .rows import LockedModel, ModelRef
 
@@ -139,7 +139,7 @@ class Attachments:
             problems = self._problems(credential, rows[-1])
             found += [(f"models.{number}.{name}", problem) for name, problem in problems]
         if found:
-            raise ValidationError(found[:MOST_ERRORS])
+            raise ValidationError(found[:MAX_ERRORS])
         return rows
 
     def _problems(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..users import Users
     from .key_check import EncryptionKeys
 
-_NAMED = 20  # the number of models that a finding names
+_MAX_NAMED = 20  # the number of models that a finding names
 _BATCH = 10_000  # the number of models that one statement reads
 
 
@@ -45,7 +45,7 @@ def findings(
         if connection.dialect.name == "sqlite":
             yield from _foreign_keys(connection, tables)
         yield from _uuids(connection, tables)
-        yield from _scripts(connection, tables)
+        yield from _charsets(connection, tables)
     if missing:
         return
     if not users.knows_who_shares:
@@ -93,10 +93,10 @@ def _foreign_keys(connection: sa.Connection, tables: Tables) -> Iterator[Finding
             f"foreign keys cascade ({', '.join(dict.fromkeys(cascading))}), so a migration that "
             "rebuilds the users' table can delete all models; docs/upgrading.md has the remedy",
         )
-    yield from _left_behind(connection, tables)
+    yield from _orphaned_rows(connection, tables)
 
 
-def _left_behind(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+def _orphaned_rows(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     users = {
         "models": tables.models.c.owner_id,
         "credentials": tables.credentials.c.owner_id,
@@ -124,9 +124,10 @@ def _uuids(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         return
     models = tables.models.c
     copied = sa.select(sa.func.min(models.id)).group_by(models.uuid).having(sa.func.count() > 1)
-    copied = copied.order_by(sa.func.min(models.id)).limit(_NAMED + 1)
+    copied = copied.order_by(sa.func.min(models.id)).limit(_MAX_NAMED + 1)
     if ids := connection.scalars(copied).all():
-        named = ", ".join(map(str, ids[:_NAMED])) + (" and more" if len(ids) > _NAMED else "")
+        more = " and more" if len(ids) > _MAX_NAMED else ""
+        named = ", ".join(map(str, ids[:_MAX_NAMED])) + more
         yield Finding(
             "error",
             f"these models have the same uuid as others: {named}; the rows "
@@ -136,7 +137,7 @@ def _uuids(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         yield Finding("warning", "nothing keeps the uuid of models unique; run 'flask db migrate'")
 
 
-def _scripts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+def _charsets(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     # Only MySQL and MariaDB have charsets, and Alembic doesn't compare them.
     columns = sa.inspect(connection).get_columns(tables.models.name, tables.models.schema)
     if any(
@@ -183,7 +184,7 @@ def _models(connection: sa.Connection, tables: Tables, providers: Providers) -> 
         text = f"{count} credentials have no secret; their owners can add one"
         yield Finding("warning", text)
     found: dict[str, tuple[int, int]] = {}
-    for provider, base_url, count, first in _places(connection, tables):
+    for provider, base_url, count, first in _destinations(connection, tables):
         for _field, problem in providers.problems(provider, base_url):
             counted, least = found.get(problem, (0, first))
             found[problem] = (counted + count, least)
@@ -204,7 +205,7 @@ def _stored(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         )
 
 
-def _places(
+def _destinations(
     connection: sa.Connection, tables: Tables
 ) -> Iterator[tuple[str, str | None, int, int]]:
     """Yield each provider and base URL with the number of its models and the id of the first.

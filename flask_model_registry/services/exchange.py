@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 CONFLICTS = ("error", "skip", "update")
 _BOM = b"\xef\xbb\xbf"
-_OF_LINES = ("owner", "type")
+_LINE_FIELDS = ("owner", "type")
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def _is_credential(line: Line) -> bool:
 
 def _without_names(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a line that the services take."""
-    return {name: value for name, value in fields.items() if name not in _OF_LINES}
+    return {name: value for name, value in fields.items() if name not in _LINE_FIELDS}
 
 
 def _text(number: int, line: Hidden[bytes]) -> bytes:

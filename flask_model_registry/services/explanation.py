@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .encryption import CredentialService
     from .rows import Rows
 
-_AT_MOST = 10  # the number of models that are named
+_MAX_NAMED = 10  # the number of models that are named
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Explainer:
     def _same_model_id(self, actor: Actor, row: Mapping[Any, Any]) -> tuple[int, ...]:
         is_same = (self._models.model_id == row["model_id"]) & (self._models.id != row["id"])
         statement = sa.select(self._models.id).where(is_same, self._access.where(Action.USE))
-        statement = statement.order_by(self._models.id).limit(_AT_MOST)
+        statement = statement.order_by(self._models.id).limit(_MAX_NAMED)
         return tuple(self._rows.connect().scalars(statement, parameters_of(actor)))
 
     def _problems(self, row: Mapping[Any, Any]) -> Iterator[str]:
@@ -146,4 +146,4 @@ class Explainer:
         except NotFoundError:
             return ()
         statement = sa.select(self._models.id).where(column == ref).order_by(self._models.id)
-        return self._rows.connect().scalars(statement.limit(_AT_MOST)).all()
+        return self._rows.connect().scalars(statement.limit(_MAX_NAMED)).all()

@@ -15,7 +15,7 @@ from ..policy import Action, check_active, check_change, check_sharing, needs_re
 from ..schemas.categories import problems
 from ..schemas.fields import search_text
 from ..schemas.filters import cursor_after, query_key
-from ..schemas.limits import MOST_SEARCHED
+from ..schemas.limits import SEARCHED_DESCRIPTION_LENGTH
 from .account_secrets import is_set, with_credential
 from .rows import LockedModel
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from .rows import ModelRef, Rows
 
 # The columns that are copied unchanged from a request's fields.
-_PLAIN = (
+_COPIED = (
     "model_id category model_name base_url temperature dimension abilities description is_active "
     "parameters info"
 ).split()
 _KEY = {"ciphertext", "credential_id"}
-_SILENT = {"shared_model_id", "search_text", "key_id", *_KEY}
+_UNANNOUNCED = {"shared_model_id", "search_text", "key_id", *_KEY}
 
 
 class ModelService:
@@ -205,7 +205,7 @@ class ModelService:
             if changed:
                 locked = self._write(locked, changed)
         if changed:
-            names = {*changed} - _SILENT | ({"api_key"} if changed.keys() & _KEY else set())
+            names = {*changed} - _UNANNOUNCED | ({"api_key"} if changed.keys() & _KEY else set())
             self._rows.send_signal(signals.updated, actor, locked.row, changed=sorted(names))
             if "is_shared" in changed:
                 signal = signals.shared if changed["is_shared"] else signals.unshared
@@ -243,7 +243,7 @@ class ModelService:
     def merged(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row with fields of a request."""
         new = dict(row)
-        for name in _PLAIN:
+        for name in _COPIED:
             if name in fields:
                 new[name] = fields[name]
         # Unchanged values stay as stored, even if a new model would be saved in another form.
@@ -254,7 +254,7 @@ class ModelService:
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
-        described = (new["description"] or "")[:MOST_SEARCHED]
+        described = (new["description"] or "")[:SEARCHED_DESCRIPTION_LENGTH]
         names = (new["model_id"], new["model_name"], new["model_provider"])
         new["search_text"] = search_text(*names, *(new["abilities"] or ()), described)
         return new

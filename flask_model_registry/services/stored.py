@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..db.declare import Tables
 
-_OF_MODELS, _OF_CREDENTIALS = ("abilities", "parameters", "info"), ("settings",)
+_MODEL_COLUMNS, _CREDENTIAL_COLUMNS = ("abilities", "parameters", "info"), ("settings",)
 _BATCH = 10_000  # rows that are in memory at once
 
 
@@ -38,15 +38,15 @@ def check_stored(row: Mapping[Any, Any]) -> None:
 
 def unreadable(row: Mapping[Any, Any]) -> list[str]:
     """Return the names of the columns of a model's or credential's row that can't be read."""
-    names = (each for each in (*_OF_MODELS, *_OF_CREDENTIALS) if each in row)
+    names = (each for each in (*_MODEL_COLUMNS, *_CREDENTIAL_COLUMNS) if each in row)
     return [each for each in names if not is_readable(each, row[each])]
 
 
 def unreadable_rows(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, str, int]]:
     """Yield the kind of row, the column, and the row's id, for each column that can't be read."""
     for what, table, names in (
-        ("models", tables.models, _OF_MODELS),
-        ("credentials", tables.credentials, _OF_CREDENTIALS),
+        ("models", tables.models, _MODEL_COLUMNS),
+        ("credentials", tables.credentials, _CREDENTIAL_COLUMNS),
     ):
         is_set = sa.or_(*(table.c[name].is_not(None) for name in names))
         page = sa.select(table.c.id, *table.c[names]).order_by(table.c.id).limit(_BATCH)

@@ -26,7 +26,7 @@ from ..errors import (
     UnsupportedMediaTypeError,
     ValidationError,
 )
-from ..schemas import MOST_ERRORS, load, parse_json, shown_name
+from ..schemas import MAX_ERRORS, load, parse_json, shown_name
 from ..secret import Hidden, clear_frames
 from ..services.rows import ModelRef
 from .tags import lists
@@ -79,7 +79,7 @@ class RequestReader:
                 if len(request.args.getlist(name)) > 1
             ]
             if problems:
-                raise ValidationError(problems[:MOST_ERRORS])
+                raise ValidationError(problems[:MAX_ERRORS])
             return load(schema, query)
         finally:
             query.clear()  # users paste API keys there too, and a traceback would show them

@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from flask_model_registry.schemas.categories import ABILITIES, FIELD_CATEGORIES
 from flask_model_registry.schemas.fields import ApiKey, search_text
 from flask_model_registry.schemas.filters import cursor
-from flask_model_registry.schemas.limits import MOST_WORDS
+from flask_model_registry.schemas.limits import MAX_WORDS
 from flask_model_registry.text import problem_of_script
 from tests.hosts import CANARY
 from tests.reliability.sizes import SEEDS
@@ -76,7 +76,7 @@ def before_call(context, case, **kwargs):
             case.body.setdefault("api_key", CANARY)  # the address may be another one
     if case.query and "model_id" in case.query and problem_of_script(case.query["model_id"]):
         case.query["model_id"] = "seed-30"
-    if case.query and len(search_text(case.query.get("q", "")).split()) > MOST_WORDS:
+    if case.query and len(search_text(case.query.get("q", "")).split()) > MAX_WORDS:
         case.query["q"] = "seed"
     if case.query and "after" in case.query:
         sort = case.query.get("sort", "id")
