@@ -66,19 +66,19 @@ def fill(keys, rows):
             for i in range(start, min(start + 10_000, rows))
         ]
         secret = Secret("sk-" + "x" * 48)
-        values = [{**row, **keys.credentials.seal(row, secret)} for row in made]
+        values = [{**row, **keys.credentials.encrypt(row, secret)} for row in made]
         db.session.execute(statement, values)
         db.session.commit()
 
 
 def rotate(app, _keys, _worker, _workers):
-    """Rotate as the command does; return how many rows were sealed."""
+    """Rotate as the command does; return how many rows were encrypted."""
     with db.engine.connect() as connection:
         services = registry._app_services[app].keys
         rotation = Rotation(connection, services, batch_size=BATCH, tries=retrying(TRIES, math.inf))
         for progress in rotation.rotate():
             last = progress
-    return last.sealed
+    return last.encrypted
 
 
 def plain_loop(_app, keys, worker, workers):

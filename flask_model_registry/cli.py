@@ -136,7 +136,7 @@ def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"{progress.readable} API keys would be encrypted with {newest}.")
     else:
-        click.echo(f"{progress.sealed} API keys were encrypted again, with {newest}.")
+        click.echo(f"{progress.encrypted} API keys were encrypted again, with {newest}.")
     report(progress.problems)
 
 

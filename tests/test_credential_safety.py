@@ -573,14 +573,14 @@ def test_a_time_beyond_all_calendars_is_refused(alice, moment):
 def test_a_credential_that_is_not_locked_after_all_is_not_overwritten(host, alice, monkeypatch):
     """Such as on a connection that commits by itself."""
     made = create(alice)
-    seal = account_credentials.seal
+    encrypted_columns = account_credentials.encrypted_columns
 
     def meanwhile(*arguments):
         table = host.registry.tables.credentials
         host.db.session.execute(sa.update(table).values(version=table.c.version + 1))
-        return seal(*arguments)
+        return encrypted_columns(*arguments)
 
-    monkeypatch.setattr(account_credentials, "seal", meanwhile)
+    monkeypatch.setattr(account_credentials, "encrypted_columns", meanwhile)
     response = alice.put(f"{ACCOUNTS}/{made['id']}/secret", json={"api_key": CANARY})
 
     assert response.status_code == 409

@@ -242,7 +242,7 @@ def test_nothing_is_decrypted_and_no_ciphertext_is_read(host, alice, monkeypatch
     register(alice, "n")
     alice.put(f"{PREFIX}/{row_id}/credential", json={"credential": account(alice)})
     credentials = host.services.keys.credentials
-    monkeypatch.setattr(type(credentials), "open", None)
+    monkeypatch.setattr(type(credentials), "decrypt", None)
     host.execute(sa.update(host.registry.tables.models).values(key_id="gone"))
 
     assert len(alice.get(f"{PREFIX}/details").json) == 2

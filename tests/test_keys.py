@@ -449,8 +449,8 @@ def test_two_rotations_share_the_rows(process, boxed, monkeypatch):
             box.happens, mine = seal_a_batch, progress
         theirs = next(filter(None, reversed(ended)))
 
-    assert mine.sealed + theirs.sealed == count
-    assert mine.sealed >= count // 3
+    assert mine.encrypted + theirs.encrypted == count
+    assert mine.encrypted >= count // 3
     assert opened(process(NEW), *map("m{}".format, range(count))) == [CANARY] * count
 
 
@@ -463,7 +463,7 @@ def test_a_later_pass_counts_on_from_what_is_done(process):
     with walking(process(NEW, OLD)) as rotation:
         *_, last = rotation.rotate()
 
-    assert (last.processed, last.sealed, last.problems.count) == (5, 4, 1)
+    assert (last.processed, last.encrypted, last.problems.count) == (5, 4, 1)
 
 
 @contextlib.contextmanager

@@ -149,10 +149,10 @@ def test_an_api_key_stays_with_its_base_url_and_otherwise_follows_the_provider()
             "id model_id category model_name temperature dimension abilities parameters info".split()
         )
         row |= {"uuid": "u", "model_provider": "acme", "base_url": base_url}
-        row |= before.seal(row, Secret(CANARY))
-        called[base_url] = after.resolved(row).openai_kwargs()
+        row |= before.encrypt(row, Secret(CANARY))
+        called[base_url] = after.resolve(row).openai_kwargs()
         with pytest.raises(UnreadableCredentialError):
-            after.open({**row, "base_url": "https://new.example/v1"})
+            after.decrypt({**row, "base_url": "https://new.example/v1"})
 
     assert called == {
         None: {"api_key": CANARY, "base_url": "https://new.example/v1"},

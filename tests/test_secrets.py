@@ -62,7 +62,7 @@ def test_an_old_row_can_still_be_decrypted(base_url, tag):
         AesGcmBox(KEYS), None, Providers(Catalogue(()), AddressPolicy(), client=None)
     )
 
-    assert credentials.open(row).reveal() == "sk-known"
+    assert credentials.decrypt(row).reveal() == "sk-known"
     assert credentials.key_id == row["key_id"]
 
 

@@ -32,7 +32,7 @@ from .columns import (
     text,
     unique,
 )
-from .registered import SEALED, Referred, Registered, sealed_columns, to_user
+from .registered import SECRET_COLUMNS, Referred, Registered, secret_columns, to_user
 
 
 def _to_model() -> Any:
@@ -64,12 +64,12 @@ class Credential(Registered):
 
     owner: Mapped[Any] = to_user("owner_id")
 
-    __mapper_args__: ClassVar = {"exclude_properties": SEALED}
+    __mapper_args__: ClassVar = {"exclude_properties": SECRET_COLUMNS}
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
         """Return the columns of the secret."""
-        return sealed_columns(9)
+        return secret_columns(9)
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805
@@ -123,14 +123,14 @@ class Model(Registered):
 
     owner: Mapped[Any] = to_user("owner_id")
 
-    __mapper_args__: ClassVar = {"exclude_properties": [*SEALED, "search_text"]}
+    __mapper_args__: ClassVar = {"exclude_properties": [*SECRET_COLUMNS, "search_text"]}
 
     @classmethod
     def _hidden_columns(cls) -> dict[int, sa.Column[Any]]:
         """Return the columns of the API key, and those that only a search reads."""
         # Like the abilities, this is derived from other columns. NULL in rows of 0.1.0.
         search_text = sa.Column("search_text", text(MAX_SEARCH_TEXT_LENGTH))
-        return {**sealed_columns(18), 27: search_text}
+        return {**secret_columns(18), 27: search_text}
 
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805

@@ -43,16 +43,16 @@ class Registered:
 
 
 # Not mapped, so that no query of the host, and no dump of an object, loads an encrypted API key.
-SEALED = ["uuid", "ciphertext", "key_id"]
+SECRET_COLUMNS = ["uuid", "ciphertext", "key_id"]
 
 
-def sealed_columns(place: int) -> dict[int, sa.Column[Any]]:
+def secret_columns(position: int) -> dict[int, sa.Column[Any]]:
     """Return the columns of an encrypted key, at this position in the table."""
     return {
         # Random, never changed, never shown. Encrypted API keys are bound to it.
         1: sa.Column("uuid", ascii_text(32), nullable=False),
-        place: sa.Column("ciphertext", Blob()),
-        place + 1: sa.Column("key_id", ascii_text(255)),
+        position: sa.Column("ciphertext", Blob()),
+        position + 1: sa.Column("key_id", ascii_text(255)),
     }
 
 

@@ -20,10 +20,10 @@ from ..schemas.limits import MAX_ID
 from .account_models import AccountModels, LockedCredential
 from .account_secrets import (
     AccountSecret,
-    bound,
+    encrypted_columns,
+    encryption_row,
     merged_secret,
     merged_settings,
-    seal,
     secret_state,
     without_secret,
 )
@@ -134,7 +134,7 @@ class AccountCredentials:
                 models = self._account_models.move(actor, locked, new, moved=moved, now=now)
             new = self._write(locked, changed) if changed else dict(old)
             if "settings" in changed:
-                self._account_models.forget_tests(locked)
+                self._account_models.clear_tests(locked)
         self._send_updated(actor, new, changed)
         for each in models:
             self._rows.send_signal(signals.updated, actor, each.row, changed=address)
@@ -193,7 +193,7 @@ class AccountCredentials:
             if merge and "reference" not in fields:
                 if locked.row["reference"] is not None:
                     raise ConflictError(_NOT_MERGED)
-                old = AccountSecret.of(self._secrets.open(bound(locked.row)), kind)
+                old = AccountSecret.of(self._secrets.decrypt(encryption_row(locked.row)), kind)
                 given = {"secret": merged_secret(old, fields)}
             elif "reference" not in fields:
                 given = {"secret": AccountSecret.from_fields(kind, fields)}
@@ -229,10 +229,10 @@ class AccountCredentials:
         Raises:
             UnreadableCredentialError: The model has no API key that can be decrypted.
         """
-        secret = AccountSecret.of_key(self._secrets.open(model.row))
+        secret = AccountSecret.of_key(self._secrets.decrypt(model.row))
         row = self._new_row(model.actor, fields)
         row |= {name: model.row[name] for name in ("model_provider", "base_url")}
-        row |= seal(self._secrets, row, secret)
+        row |= encrypted_columns(self._secrets, row, secret)
         row["id"] = self._insert(model.connection, row)
         return row
 
@@ -284,7 +284,7 @@ class AccountCredentials:
         secret = fields.get("secret")
         if isinstance(secret, dict):
             secret = AccountSecret.from_fields(row["kind"], secret, "secret.")
-        return seal(self._secrets, row, secret)
+        return encrypted_columns(self._secrets, row, secret)
 
     def _find(
         self, connection: sa.Connection, actor: Actor, ref: Any, *, lock: bool = False

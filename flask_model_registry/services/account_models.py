@@ -82,7 +82,7 @@ class AccountModels:
         here = (each for each in models if each.row["base_url"] == locked.row["base_url"])
         return [each.write(destination) for each in here]
 
-    def forget_tests(self, locked: LockedCredential) -> None:
+    def clear_tests(self, locked: LockedCredential) -> None:
         """Forget the last tests of the models that use a credential.
 
         Their tags stay, because nothing that the models show has changed.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .rows import Rows
 
 
-_WHOLE = AccountSecretFields()
+_SCHEMA = AccountSecretFields()
 _NOT_VALID = "The stored secret isn't valid. Set a new one."
 
 
@@ -110,11 +110,11 @@ class AccountSecret:
     def _of_cloud(cls, kind: str, parts: dict[str, Any]) -> AccountSecret:
         # As strict as when it was written, because the host's own box may return something else.
         with suppress(ValidationError, LookupError):
-            return cls.from_fields(kind, load(_WHOLE, parts))
+            return cls.from_fields(kind, load(_SCHEMA, parts))
         raise UnreadableCredentialError(_NOT_VALID)
 
 
-def bound(
+def encryption_row(
     credential: Mapping[Any, Any], destination: Mapping[Any, Any] | None = None
 ) -> dict[str, Any]:
     """Return the row that a credential's secret is encrypted for.
@@ -126,12 +126,12 @@ def bound(
         destination: The row of the model to call; the credential itself by default. For a model at
             another origin, the secret can't be decrypted.
     """
-    place = credential if destination is None else destination
+    target = credential if destination is None else destination
     return {
         "what": f"credential {credential.get('id')}",  # in the log
         "uuid": f"credential {credential['uuid']}",
-        "model_provider": place["model_provider"],
-        "base_url": place["base_url"],
+        "model_provider": target["model_provider"],
+        "base_url": target["base_url"],
         "ciphertext": credential["ciphertext"],
         "key_id": credential["key_id"],
     }
@@ -152,14 +152,14 @@ def with_credential(
     return {**row, "credential": found.mappings().first()}
 
 
-def seal(
+def encrypted_columns(
     credentials: CredentialService, credential: Mapping[Any, Any], secret: AccountSecret | None
 ) -> dict[str, Any]:
     """Return the columns that hold a new secret for a credential, or none."""
     if secret is None:
         return without_secret(None)
-    row = bound({**credential, "ciphertext": None, "key_id": None})
-    columns = credentials.seal(row, secret.document())
+    row = encryption_row({**credential, "ciphertext": None, "key_id": None})
+    columns = credentials.encrypt(row, secret.document())
     return {**columns, "secret_names": secret.names(), "reference": None}
 
 

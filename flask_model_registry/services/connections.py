@@ -20,7 +20,7 @@ from ..errors import (
 from ..policy import Action, check_active, check_allowed, needed_for_test
 from ..providers.calls import CALLED, CalledModel
 from ..secret import Secret
-from .account_secrets import AccountSecret, bound, with_credential
+from .account_secrets import AccountSecret, encryption_row, with_credential
 from .last_test import keep_test
 from .stored import check_stored
 
@@ -168,7 +168,7 @@ class ConnectionService:
 
     def _account(self, actor: Actor, credential_id: int | str) -> dict[str, Any]:
         row = self._accounts.get(actor, credential_id)
-        return {**bound(row), "credential": row}
+        return {**encryption_row(row), "credential": row}
 
     def _readable(self, row: Mapping[Any, Any]) -> AccountSecret:
         try:

@@ -160,7 +160,7 @@ class Defaults:
         try:
             if row["credential_id"] is not None:
                 row = with_credential(self._rows, row)
-            resolved = self._credentials.resolved(row)
+            resolved = self._credentials.resolve(row)
         except ConflictError:
             return None
         return Default(config_type, _SOURCES[row["rank"]], row, resolved)

@@ -23,7 +23,7 @@ from ..errors import (
     UnreadableCredentialError,
 )
 from ..secret import clear_frames
-from .account_secrets import AccountSecret, bound
+from .account_secrets import AccountSecret, encryption_row
 from .resolved_model import ResolvedModel, Secret
 from .secret_box import REASONS, CannotOpenError, ChangedError, FormatError, UnknownKeyError
 from .stored import check_stored
@@ -75,8 +75,8 @@ class AesGcmBox:
             name = self._newest.encode("ascii")
             header = bytes([_FORMAT, len(name)]) + name
             nonce = self._random(_NONCE_BYTES)
-            bound, cipher = header + context.encode(), self._ciphers[self._newest]
-            return header + nonce + cipher.encrypt(nonce, _encoded(plaintext), bound)
+            associated_data, cipher = header + context.encode(), self._ciphers[self._newest]
+            return header + nonce + cipher.encrypt(nonce, _encoded(plaintext), associated_data)
         finally:
             del plaintext  # or a traceback would show it
 
@@ -124,7 +124,7 @@ class CredentialService:
             return key_id
         return _checked(key_id)
 
-    def seal(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
+    def encrypt(self, row: Mapping[str, Any], api_key: Secret | None) -> dict[str, Any]:
         """Return the columns that hold a new API key, or none, for the row."""
         if api_key is None:
             return {"ciphertext": None, "key_id": None}
@@ -139,7 +139,7 @@ class CredentialService:
             raise
         return {"ciphertext": ciphertext, "key_id": key_id}
 
-    def open(self, row: Mapping[str, Any], *, is_logged: bool = True) -> Secret:
+    def decrypt(self, row: Mapping[str, Any], *, is_logged: bool = True) -> Secret:
         """Return the API key of the row.
 
         Args:
@@ -175,19 +175,19 @@ class CredentialService:
             f"The stored API key can't be decrypted: {problem}. Undo that, or set a new API key."
         )
 
-    def reseal(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
+    def reencrypt(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:
         """Return the columns with the row's API key, encrypted again and decrypted as a check.
 
         Raises:
             ConfigError: The new result can't be decrypted.
         """
-        columns = self.seal(row, api_key)
+        columns = self.encrypt(row, api_key)
         with suppress(UnreadableCredentialError):
-            if self.open({**row, **columns}) == api_key:
+            if self.decrypt({**row, **columns}) == api_key:
                 return columns
         raise ConfigError("the secret_box can't decrypt what it encrypted; the row was not changed")
 
-    def resolved(self, row: Mapping[str, Any]) -> ResolvedModel:
+    def resolve(self, row: Mapping[str, Any]) -> ResolvedModel:
         """Return what is needed to call the model of the row.
 
         Raises:
@@ -206,7 +206,9 @@ class CredentialService:
         ):
             check_stored(row)
         base_url = self._providers.base_url(row)
-        found = self._of_account(row) if "credential" in row else {"api_key": self.open(row)}
+        found = (
+            self._from_credential(row) if "credential" in row else {"api_key": self.decrypt(row)}
+        )
         # The providers' own base URLs were checked when the app was made.
         if row["base_url"] is not None and (problem := self._providers.problem(base_url)):
             raise BlockedAddressError(problem)
@@ -237,7 +239,7 @@ class CredentialService:
         vars(resolved).update(found)
         return resolved
 
-    def _of_account(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _from_credential(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes of a resolved model that come from its credential."""
         secret, credential = self.secret(row), row["credential"]
         check_stored(row)
@@ -258,12 +260,12 @@ class CredentialService:
             UnreadableCredentialError: There is none, or it can't be decrypted for this row.
         """
         if "credential" not in row:
-            return AccountSecret.of_key(self.open(row, is_logged=is_logged))
+            return AccountSecret.of_key(self.decrypt(row, is_logged=is_logged))
         if row["credential"] is None:
             raise UnreadableCredentialError("The model has no API key. Set one.")
         if row["credential"]["reference"] is not None:
             return self.secret_source.secret(row["credential"], row)
-        document = self.open(bound(row["credential"], row), is_logged=is_logged)
+        document = self.decrypt(encryption_row(row["credential"], row), is_logged=is_logged)
         return AccountSecret.of(document, row["credential"]["kind"])
 
     def _context(self, row: Mapping[str, Any], key_id: str | None) -> str:

@@ -23,7 +23,7 @@ from ..errors import (
 from ..schemas import load, parse_json
 from ..schemas.exchange import ExchangedCredential, ExchangedModel
 from ..secret import Hidden
-from .account_secrets import AccountSecret, bound, with_credential
+from .account_secrets import AccountSecret, encryption_row, with_credential
 from .rows import ModelRef
 
 if TYPE_CHECKING:
@@ -164,7 +164,9 @@ class Import:
 
     def _has_secret(self, own: Mapping[Any, Any], secret: Mapping[str, Any]) -> bool:
         try:
-            stored = AccountSecret.of(self._services.keys.credentials.open(bound(own)), own["kind"])
+            stored = AccountSecret.of(
+                self._services.keys.credentials.decrypt(encryption_row(own)), own["kind"]
+            )
         except UnreadableCredentialError:
             return False
         return stored == AccountSecret.from_fields(own["kind"], secret)
@@ -281,7 +283,7 @@ class Import:
             if own.get("credential") and own["credential"]["reference"] is not None:
                 return False  # don't ask the secret_source, because locks may be held
         try:
-            return bool(self._services.keys.credentials.open(own) == fields["api_key"])
+            return bool(self._services.keys.credentials.decrypt(own) == fields["api_key"])
         except UnreadableCredentialError:
             return False
 

@@ -130,7 +130,7 @@ class Explainer:
         if not row["is_active"]:
             yield "The model is inactive; set is_active."
         try:
-            self._credentials.resolved(row)
+            self._credentials.resolve(row)
         except RegistryError as error:
             yield error.detail
 

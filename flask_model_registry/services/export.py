@@ -15,7 +15,7 @@ from ..db.users import Person, find_user
 from ..errors import UnreadableCredentialError
 from ..providers.app_providers import Catalogue
 from ..secret import Hidden
-from .account_secrets import AccountSecret, bound
+from .account_secrets import AccountSecret, encryption_row
 from .details import parameters_to_dict
 from .stored import unreadable
 
@@ -142,7 +142,8 @@ class Export:
         if with_secrets and row["ciphertext"] is not None:
             try:
                 secret = AccountSecret.of(
-                    self._services.keys.credentials.open(bound(row), is_logged=False), row["kind"]
+                    self._services.keys.credentials.decrypt(encryption_row(row), is_logged=False),
+                    row["kind"],
                 )
                 line["secret"] = Hidden(secret.revealed())
             except UnreadableCredentialError as error:
@@ -164,7 +165,7 @@ class Export:
             return _line(line, what, problems)
         if with_secrets:
             try:
-                line["api_key"] = self._services.keys.credentials.open(row, is_logged=False)
+                line["api_key"] = self._services.keys.credentials.decrypt(row, is_logged=False)
                 line["base_url"] = self._base_url(row)
             except UnreadableCredentialError as error:
                 problems.append(error.detail)

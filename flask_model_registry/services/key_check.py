@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .encryption import CredentialService
 
 _log = logging.getLogger("flask_model_registry")
-_CURES = {
+_FIXES = {
     True: "put it back, or set MODEL_REGISTRY_KEY_CHECK to 'warning' to go on without them",
     False: "put it back, or ask the owners to enter these API keys again",
 }
@@ -50,12 +50,12 @@ class EncryptionKeys:
         self.is_strict = is_strict
         self.are_checked = False  # in this process, by the first request that needs them
         # All tables that hold something encrypted.
-        self.sealed_tables = (tables.models, tables.credentials)
+        self.encrypted_tables = (tables.models, tables.credentials)
         self._first = self._least(lambda _key_id: sa.true())
         self._next = self._least(lambda key_id: key_id > sa.bindparam("last"))
         used = (
             sa.exists().where(each.c.key_id == sa.bindparam("key"), each.c.ciphertext.is_not(None))
-            for each in self.sealed_tables
+            for each in self.encrypted_tables
         )
         self._is_used_by_any = sa.select(sa.or_(*used))
 
@@ -65,7 +65,7 @@ class EncryptionKeys:
         """Return the least key id that meets a condition, by one look-up in each table's index."""
         least = (
             sa.select(sa.func.min(each.c.key_id).label("key_id")).where(condition(each.c.key_id))
-            for each in self.sealed_tables
+            for each in self.encrypted_tables
         )
         return sa.select(sa.func.min(sa.union_all(*least).subquery().c.key_id))
 
@@ -99,10 +99,10 @@ class EncryptionKeys:
     def counts(self, connection: sa.Connection) -> list[KeyCount]:
         """Count the API keys of each encryption key, configured ones first. Reads all such rows."""
         counts: Counter[str | None] = Counter()
-        for table in self.sealed_tables:
+        for table in self.encrypted_tables:
             key_id = table.c.key_id
-            sealed = sa.select(key_id, sa.func.count()).where(table.c.ciphertext.is_not(None))
-            counts.update(dict(map(tuple, connection.execute(sealed.group_by(key_id)))))
+            encrypted = sa.select(key_id, sa.func.count()).where(table.c.ciphertext.is_not(None))
+            counts.update(dict(map(tuple, connection.execute(encrypted.group_by(key_id)))))
         configured = self.credentials.key_ids or filter(None, [self.credentials.key_id])
         return [
             self._counted(key_id, counts[key_id])
@@ -134,4 +134,4 @@ class EncryptionKeys:
                     f"{what}, but {bare!r} has other bytes now, {other!r}; "
                     "put the old ones back, and give new ones another id"
                 )
-        return f"{what}, an encryption key that is not configured; {_CURES[self.is_strict]}"
+        return f"{what}, an encryption key that is not configured; {_FIXES[self.is_strict]}"

@@ -83,7 +83,7 @@ class ModelService:
             raise ValidationError(found)
         if row["is_shared"]:
             check_sharing(actor)
-        row |= self._credentials.seal(row, fields["api_key"])
+        row |= self._credentials.encrypt(row, fields["api_key"])
         row["credential_updated_at"] = row["created_at"]
         with self._rows.write_transaction(actor.key) as connection:
             result = connection.execute(self._queries.insert, row)
@@ -163,7 +163,7 @@ class ModelService:
         check_active(row)
         if row["credential_id"] is not None:
             row = with_credential(self._rows, row)
-        model = self._credentials.resolved(row)
+        model = self._credentials.resolve(row)
         if signals.resolved.receivers:  # few apps have one, and this runs for each call to a model
             self._rows.send_signal(signals.resolved, actor, row)
         return model
@@ -217,10 +217,10 @@ class ModelService:
     ) -> dict[str, Any]:
         """Return the columns of the API key that change."""
         changed: dict[str, Any] = {}
-        sealed = self._credentials.seal(new, api_key)
-        if sealed["ciphertext"] != locked.row["ciphertext"]:
+        encrypted = self._credentials.encrypt(new, api_key)
+        if encrypted["ciphertext"] != locked.row["ciphertext"]:
             # Include an unchanged key id, because without row locks a rotation may change it.
-            changed |= sealed
+            changed |= encrypted
         if locked.row["credential_id"] is not None:
             changed["credential_id"] = None
         return changed

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ..db.failures import failure_of, is_transient
 from ..errors import ConfigError, UnreadableCredentialError
-from .account_secrets import bound
+from .account_secrets import encryption_row
 from .problems import Problems
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ class Progress:
     Attributes:
         processed: Rows read in this pass, and rows encrypted or skipped in earlier ones.
         problems: Which of them can't be decrypted or changed, and why.
-        sealed: Rows encrypted with the newest encryption key, in all passes.
+        encrypted: Rows encrypted with the newest encryption key, in all passes.
         skipped: Rows that another transaction changed between the read and the write.
     """
 
     processed: int = 0
     problems: Problems = field(default_factory=Problems)
-    sealed: int = 0
+    encrypted: int = 0
     skipped: int = 0
 
     @property
@@ -50,21 +50,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class _Sealed:
+class _EncryptedTable:
     """The rows of a table that hold something encrypted.
 
     Attributes:
         what: The word for a row in messages.
         name: The column with its owner's name for it.
-        bound: Returns the row that the value is encrypted for.
-        called: Returns the row in the form from which a call gets its secret.
-        more: Other columns that ``called`` needs.
+        encryption_row: Returns the row that the value is encrypted for.
+        call_row: Returns the row in the form from which a call gets its secret.
+        more: Other columns that ``call_row`` needs.
     """
 
     what: str
     name: sa.Column[str]
-    bound: Callable[[Row], Row] = lambda row: row
-    called: Callable[[Row], Row] = lambda row: row
+    encryption_row: Callable[[Row], Row] = lambda row: row
+    call_row: Callable[[Row], Row] = lambda row: row
     more: tuple[sa.Column[Any], ...] = ()
 
     @property
@@ -119,12 +119,12 @@ class Rotation:
         self._credentials = keys.credentials
         models, credentials = keys.tables.models, keys.tables.credentials
         self._batch_size = batch_size
-        self._sealed = (
-            _Sealed("model", models.c.model_id),
-            _Sealed(
+        self._tables = (
+            _EncryptedTable("model", models.c.model_id),
+            _EncryptedTable(
                 "credential",
                 credentials.c.name,
-                bound,
+                encryption_row,
                 lambda row: {**row, "credential": row},
                 (credentials.c.kind, credentials.c.reference),
             ),
@@ -141,10 +141,10 @@ class Rotation:
         With ``only_old``, only decrypt those that an older encryption key has encrypted.
         """
         progress = Progress()
-        read = self._opened if only_old else self._secret_for_call
-        for sealed, batch in self._old(progress) if only_old else self._batches(progress):
+        read = self._decrypt if only_old else self._secret_for_call
+        for table, batch in self._old(progress) if only_old else self._batches(progress):
             for row in batch:
-                self._read_secret(sealed, row, progress, read)
+                self._read_secret(table, row, progress, read)
             yield progress
 
     def rotate(self) -> Iterator[Progress]:
@@ -159,15 +159,15 @@ class Rotation:
         """
         progress, is_done = Progress(), False
         while not is_done:
-            changed = progress.sealed + progress.skipped
+            changed = progress.encrypted + progress.skipped
             progress.processed = changed
             progress.problems.clear()
-            for sealed, batch in self._old(progress):
-                self._reseal(sealed, batch, progress)
+            for table, batch in self._old(progress):
+                self._reencrypt(table, batch, progress)
                 yield progress
-            is_done = changed == progress.sealed + progress.skipped
+            is_done = changed == progress.encrypted + progress.skipped
 
-    def _old(self, progress: Progress) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
+    def _old(self, progress: Progress) -> Iterator[tuple[_EncryptedTable, Sequence[Row]]]:
         newest = self._credentials.key_id
         if newest is None:
             raise ConfigError(
@@ -180,19 +180,19 @@ class Rotation:
 
     def _batches(
         self, progress: Progress, *key_ids: str | None
-    ) -> Iterator[tuple[_Sealed, Sequence[Row]]]:
+    ) -> Iterator[tuple[_EncryptedTable, Sequence[Row]]]:
         """Yield all rows, or those of one encryption key, in the order of their ids.
 
         Where another rotation is changing the same rows, it continues at a random later place, so
         that the two share the work. The next pass finds the rows that were left out.
         """
-        for sealed in self._sealed:
-            on_key = [sealed.columns.key_id == each for each in key_ids]
-            statement, last = sealed.batch(self._batch_size).where(*on_key), 0
-            greatest = sa.select(sa.func.max(sealed.columns.id)).where(*on_key)
+        for table in self._tables:
+            conditions = [table.columns.key_id == each for each in key_ids]
+            statement, last = table.batch(self._batch_size).where(*conditions), 0
+            greatest = sa.select(sa.func.max(table.columns.id)).where(*conditions)
             while batch := self._read(statement, last):
                 skipped = progress.skipped
-                yield sealed, batch
+                yield table, batch
                 last = batch[-1]["id"]
                 if progress.skipped - skipped > len(batch) // 2:
                     last = randint(last, max(last, self._read_end(greatest)))  # noqa: S311  # no secret
@@ -203,48 +203,53 @@ class Rotation:
     def _read_end(self, greatest: sa.Select[Any]) -> int:
         return self._transact(lambda each: each.scalar(greatest) or 0)
 
-    def _opened(self, sealed: _Sealed, row: Row) -> Secret:
-        return self._credentials.open(sealed.bound(row), is_logged=False)
+    def _decrypt(self, table: _EncryptedTable, row: Row) -> Secret:
+        return self._credentials.decrypt(table.encryption_row(row), is_logged=False)
 
-    def _secret_for_call(self, sealed: _Sealed, row: Row) -> Secret:
-        return self._credentials.secret(sealed.called(row), is_logged=False).api_key
+    def _secret_for_call(self, table: _EncryptedTable, row: Row) -> Secret:
+        return self._credentials.secret(table.call_row(row), is_logged=False).api_key
 
     @staticmethod
     def _read_secret(
-        sealed: _Sealed, row: Row, progress: Progress, read: Callable[[_Sealed, Row], Secret]
+        table: _EncryptedTable,
+        row: Row,
+        progress: Progress,
+        read: Callable[[_EncryptedTable, Row], Secret],
     ) -> Secret | None:
         progress.processed += 1
         try:
-            return read(sealed, row)
+            return read(table, row)
         except UnreadableCredentialError as error:
-            progress.problems.add(f"{sealed.describe(row)}: {error.detail}")
+            progress.problems.add(f"{table.describe(row)}: {error.detail}")
             return None
 
-    def _reseal(self, sealed: _Sealed, batch: Sequence[Row], progress: Progress) -> None:
+    def _reencrypt(self, table: _EncryptedTable, batch: Sequence[Row], progress: Progress) -> None:
         changes: list[_Change] = []
         try:
             for row in batch:
-                secret = self._read_secret(sealed, row, progress, self._opened)
+                secret = self._read_secret(table, row, progress, self._decrypt)
                 if secret is not None:
-                    columns = self._credentials.reseal(sealed.bound(row), secret)
+                    columns = self._credentials.reencrypt(table.encryption_row(row), secret)
                     changes.append((row, columns))
         finally:  # also write what was encrypted before the backend failed
-            self._write(sealed, changes, progress)
+            self._write(table, changes, progress)
 
-    def _write(self, sealed: _Sealed, changes: Sequence[_Change], progress: Progress) -> None:
+    def _write(
+        self, table: _EncryptedTable, changes: Sequence[_Change], progress: Progress
+    ) -> None:
         """Change rows in one transaction, or each in its own if one of them is refused."""
         if not changes:
             return
         reason = ""
         try:
-            stored = self._transact(lambda each: self._replace(sealed, changes, each))
+            stored = self._transact(lambda each: self._replace(table, changes, each))
         except sa.exc.DBAPIError as error:
             is_one = len(changes) == 1
             if failure_of(error) and (is_one or not is_transient(error)):
                 raise
             if not is_one:
                 for each in changes:
-                    self._write(sealed, [each], progress)
+                    self._write(table, [each], progress)
                 return
             stored = {row["id"]: row["ciphertext"] for row, _ in changes}
             reason = f": {str(error.orig)[:500]!r}"
@@ -252,23 +257,23 @@ class Rotation:
             now = stored.get(row["id"])
             if now == row["ciphertext"]:
                 text = f"the database does not let it be changed{reason}"
-                progress.problems.add(f"{sealed.describe(row)}: {text}")
+                progress.problems.add(f"{table.describe(row)}: {text}")
             else:
-                progress.sealed += now == columns["ciphertext"]
+                progress.encrypted += now == columns["ciphertext"]
                 progress.skipped += now != columns["ciphertext"]
 
     @staticmethod
     def _replace(
-        sealed: _Sealed, changes: Sequence[_Change], connection: sa.Connection
+        table: _EncryptedTable, changes: Sequence[_Change], connection: sa.Connection
     ) -> dict[int, bytes]:
         """Change the rows that are still as they were read. Return the present values of all."""
         parameters = [
             {"row_id": row["id"], "old": row["ciphertext"], **columns} for row, columns in changes
         ]
-        connection.execute(sealed.replace_if_unchanged(), parameters)
+        connection.execute(table.replace_if_unchanged(), parameters)
         # Drivers disagree about how many rows a list of executions has changed.
         ids = [row["id"] for row, _ in changes]
-        return dict(map(tuple, connection.execute(sealed.stored(ids))))
+        return dict(map(tuple, connection.execute(table.stored(ids))))
 
     def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         result: T = self._tries(self._once, work)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..users import Users
 
 _log = logging.getLogger("flask_model_registry")
-_WHOLE = AccountSecretFields()
+_SCHEMA = AccountSecretFields()
 _NO_SOURCE = "This app keeps no secrets elsewhere. Send the secret instead."
 # The same message for an unknown name and for another user's.
 _REFUSED = "Must name a secret that you may use with this provider and base URL."
@@ -89,10 +89,10 @@ class SecretSource:
         """
         given = self._given(credential, destination)
         try:
-            return AccountSecret.from_fields(credential["kind"], load(_WHOLE, given.reveal()))
+            return AccountSecret.from_fields(credential["kind"], load(_SCHEMA, given.reveal()))
         except ValidationError as error:
             # The name of an unknown field could be a secret in the wrong place.
-            known = [each for each in error.errors if each[0].partition(".")[0] in _WHOLE.fields]
+            known = [each for each in error.errors if each[0].partition(".")[0] in _SCHEMA.fields]
             problem = str(ValidationError(known)) if known else "it has unknown members"
         raise self._failed(f"returned a secret that isn't valid: {problem.rstrip('.')}")
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..db.session import NO_TABLES
 from ..errors import UnreadableCredentialError
 from ..policy import Actor
-from ..services.account_secrets import bound
+from ..services.account_secrets import encryption_row
 from ..web.views import ROUTES
 from .canary import listening
 from .exercise import exercise
@@ -202,11 +202,14 @@ def _roles(fixture: Fixture, requester: str) -> tuple[UserClient, UserClient]:
 def _unreadable(host: Host) -> Iterator[str]:
     models, credentials = host.tables.models, host.tables.credentials
     with host.connected() as connection:
-        for table, name, row_of in ((models, "model_id", dict), (credentials, "name", bound)):
-            sealed = sa.select(table).where(table.c.ciphertext.is_not(None)).order_by(table.c.id)
-            for row in connection.execute(sealed).mappings():
+        for table, name, row_of in (
+            (models, "model_id", dict),
+            (credentials, "name", encryption_row),
+        ):
+            encrypted = sa.select(table).where(table.c.ciphertext.is_not(None)).order_by(table.c.id)
+            for row in connection.execute(encrypted).mappings():
                 try:
-                    host.services.keys.credentials.open(row_of(row))
+                    host.services.keys.credentials.decrypt(row_of(row))
                 except UnreadableCredentialError as error:
                     what = "model" if table is models else "credential"
                     yield f"{what} {row['id']} {row[name]!r}: {error.detail}"
