@@ -255,8 +255,8 @@ class AccessPath:
         """
         if not self.relation.is_granted:
             return self.tables.models
-        is_its = self.tables.models.c.id == self.id + sa.literal_column("0")
-        return self.tables.grants.join(self.tables.models, is_its)
+        is_model = self.tables.models.c.id == self.id + sa.literal_column("0")
+        return self.tables.grants.join(self.tables.models, is_model)
 
     def after(self, is_beyond: Condition) -> Condition:
         """Return the condition on rows beyond an id."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 _CREDENTIAL_NAME = "model_registry_uq_credentials_owner_name"
-REFUSED = "The database refused the model; its owner may be gone."
+REFUSED_BY_DATABASE = "The database refused the model; its owner may be gone."
 
 
 def conflict_of(error: sa.exc.DBAPIError, tables: Tables) -> ConflictError:
@@ -25,4 +25,4 @@ def conflict_of(error: sa.exc.DBAPIError, tables: Tables) -> ConflictError:
         return ModelIdTakenError("A model with this model_id is already shared with everyone.")
     if violated_constraint(error, tables.credentials) == _CREDENTIAL_NAME:
         return CredentialNameTakenError("The owner already has a credential with this name.")
-    return ConflictError(REFUSED)
+    return ConflictError(REFUSED_BY_DATABASE)

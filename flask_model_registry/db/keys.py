@@ -37,7 +37,7 @@ def _uses(
     """Return the condition that a model refers to a credential that meets ``condition``."""
     models = tables.models
     # The owner too, because SQL may have made a model refer to another user's credential.
-    is_it = (credentials.c.id == models.c.credential_id) & (
+    is_used = (credentials.c.id == models.c.credential_id) & (
         credentials.c.owner_id == models.c.owner_id
     )
-    return sa.exists().where(is_it, condition).correlate(models)
+    return sa.exists().where(is_used, condition).correlate(models)

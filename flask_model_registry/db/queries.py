@@ -72,8 +72,8 @@ class ModelLookup:
         return self._by_model_id(access, group_paths, lookup)
 
     def _by_id(self, access: AccessConditions) -> sa.Select[Any]:
-        is_it = access.tables.models.c.id == sa.bindparam("ref")
-        return sa.select(*self._columns(access)).where(is_it, access.where(Action.USE))
+        is_model = access.tables.models.c.id == sa.bindparam("ref")
+        return sa.select(*self._columns(access)).where(is_model, access.where(Action.USE))
 
     def _by_model_id(
         self, access: AccessConditions, group_paths: GroupPaths, lookup: Lookup
@@ -122,15 +122,15 @@ class Queries:
         self.locked = {False: row.with_for_update(), True: row.with_for_update(read=True)}
         self.grants_of_actor = self._grants_of_actor()
         credentials = self._tables.credentials
-        is_it = credentials.c.id == sa.bindparam("credential_id")
+        is_credential = credentials.c.id == sa.bindparam("credential_id")
         # The owner too, because SQL may have made the model refer to another user's credential.
-        is_theirs = credentials.c.owner_id == sa.bindparam(
+        is_owner = credentials.c.owner_id == sa.bindparam(
             "owner_id", type_=credentials.c.owner_id.type
         )
-        self.credential = sa.select(*readable_columns(credentials)).where(is_it, is_theirs)
+        self.credential = sa.select(*readable_columns(credentials)).where(is_credential, is_owner)
         self.insert = sa.insert(models)
-        self.insert_ability, self.delete_ability = _ability_writers(access.tables.abilities)
-        self.rename_grants = _renaming(access.tables.grants)
+        self.insert_ability, self.delete_ability = _ability_statements(access.tables.abilities)
+        self.rename_grants = _rename_statement(access.tables.grants)
         #: Returns the statement for a page and an actor with these paths to grants.
         self.page = lru_cache(_CACHE_SIZE)(self._page)
         #: Returns the statements for a summary, given the same arguments.
@@ -152,8 +152,8 @@ class Queries:
         own, app, models = self._tables.defaults, self._tables.app_defaults, self._tables.models
         is_own = own.c.user_id == sa.bindparam("actor", type_=own.c.user_id.type)
         chosen = sa.union_all(
-            sa.select(sa.literal_column("0").label("rank"), *_choice(own)).where(is_own),
-            sa.select(sa.literal_column("1").label("rank"), *_choice(app)),
+            sa.select(sa.literal_column("0").label("rank"), *_default_columns(own)).where(is_own),
+            sa.select(sa.literal_column("1").label("rank"), *_default_columns(app)),
         ).subquery()
         return (
             sa.select(*_secret(self.access), chosen.c.config_type, chosen.c.rank)
@@ -227,7 +227,7 @@ class Queries:
         if not path.is_ordered:
             rights = [sa.func.max(right) for right in rights]
         columns = (right.label(name) for right, name in zip(rights, ACCESS_FLAGS, strict=True))
-        part = self._narrowed(path, key, *columns)
+        part = self._filtered(path, key, *columns)
         if not path.is_ordered:
             part = part.group_by(path.id)
         if key.sort != "id":
@@ -253,7 +253,7 @@ class Queries:
 
     def _visible(self, key: QueryKey, groups: GroupPaths, *columns: sa.Column[Any]) -> sa.Subquery:
         """Return each visible model once, with its id and these columns."""
-        parts = (self._narrowed(each, key, *columns) for each in self._paths(key, groups))
+        parts = (self._filtered(each, key, *columns) for each in self._paths(key, groups))
         return sa.union(*parts).subquery()
 
     def _paths(self, key: QueryKey, group_paths: GroupPaths) -> list[AccessPath]:
@@ -263,10 +263,10 @@ class Queries:
             if key.owned in {None, path.relation is Relation.OWNER}
         ]
 
-    def _narrowed(
+    def _filtered(
         self, path: AccessPath, key: QueryKey, *columns: sa.ColumnElement[Any]
     ) -> sa.Select[Any]:
-        """Return a path narrowed by the filters."""
+        """Return the rows of a path that meet the filters."""
         after = sa.bindparam("after", type_=sa.BigInteger())
         conditions = [CONDITIONS[name](self._tables) for name in key.given]
         if key.owned is False:
@@ -313,18 +313,18 @@ def _secret(access: AccessConditions) -> list[sa.ColumnElement[Any]]:
     ]
 
 
-def _choice(defaults: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
+def _default_columns(defaults: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
     return defaults.c.config_type, defaults.c.model_row_id
 
 
-def _ability_writers(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
+def _ability_statements(abilities: sa.Table) -> tuple[sa.Insert, sa.Delete]:
     row_id: sa.BindParameter[int] = sa.bindparam("row_id")
     ability: sa.BindParameter[str] = sa.bindparam("the_ability")
-    is_it = (abilities.c.model_row_id == row_id) & (abilities.c.ability == ability)
+    is_ability = (abilities.c.model_row_id == row_id) & (abilities.c.ability == ability)
     values = {"model_row_id": row_id, "ability": ability}
-    return sa.insert(abilities).values(values), sa.delete(abilities).where(is_it)
+    return sa.insert(abilities).values(values), sa.delete(abilities).where(is_ability)
 
 
-def _renaming(grants: sa.Table) -> sa.Update:
+def _rename_statement(grants: sa.Table) -> sa.Update:
     of_model = grants.c.model_row_id == sa.bindparam("row_id")
     return sa.update(grants).where(of_model).values(model_id=sa.bindparam("the_model_id"))

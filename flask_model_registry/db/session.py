@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 # False while any failure would roll back the whole transaction.
 needs_savepoints: ContextVar[bool] = ContextVar("needs_savepoints", default=True)
-_ENFORCED = "model_registry_foreign_keys"
-INSERTED = "model_registry_user_inserted"  # the trigger that is made last
+_FOREIGN_KEYS_INFO = "model_registry_foreign_keys"
+INSERTION_TRIGGER = "model_registry_user_inserted"  # the trigger that is made last
 # Whether a connection has the triggers, and whether both tables exist.
-_STATE = (
+_TRIGGER_STATE = (
     "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name = ?), "
     "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?) "
     "AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)"
 )
-_TABLES = "model_registry_"  # the prefix of all names
+_TABLE_PREFIX = "model_registry_"  # the prefix of all names
 NO_TABLES = (
     "the registry's tables are missing or of another version; "
     "run db.create_all() or 'flask db upgrade'"
@@ -96,10 +96,10 @@ def enforces_foreign_keys(connection: sa.Connection) -> bool:
     """Return whether foreign keys are enforced; SQLite sets that for each connection."""
     if connection.dialect.name != "sqlite":
         return True
-    enforced = connection.info.get(_ENFORCED)
+    enforced = connection.info.get(_FOREIGN_KEYS_INFO)
     if enforced is None:  # asked once for each connection to the file
         pragma = connection.exec_driver_sql("PRAGMA foreign_keys")
-        enforced = connection.info[_ENFORCED] = bool(pragma.scalar())
+        enforced = connection.info[_FOREIGN_KEYS_INFO] = bool(pragma.scalar())
     return bool(enforced)
 
 
@@ -118,18 +118,18 @@ def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool
     # Don't look for the users' table if it is in another file.
     users = tables.user_key.table if tables.user_key.table.schema is None else tables.models
     # As plain strings, because for SQLAlchemy's own type the driver looks for an adapter first.
-    names = (INSERTED, str(users.name), str(tables.models.name))
+    names = (INSERTION_TRIGGER, str(users.name), str(tables.models.name))
     try:  # without SQLAlchemy, because each transaction asks for this
         dbapi_connection: Any = connection.connection.dbapi_connection
-        is_followed, has_tables = dbapi_connection.execute(_STATE, names).fetchone()
+        has_triggers, has_tables = dbapi_connection.execute(_TRIGGER_STATE, names).fetchone()
     except Exception:  # again, so that SQLAlchemy wraps the error
-        is_followed, has_tables = connection.exec_driver_sql(_STATE, names).one()
-    return bool(is_followed), bool(has_tables)
+        has_triggers, has_tables = connection.exec_driver_sql(_TRIGGER_STATE, names).one()
+    return bool(has_triggers), bool(has_tables)
 
 
 def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
     """Return whether the registry's own statement failed, not one of the host's callbacks."""
-    return _TABLES in (error.statement or "")
+    return _TABLE_PREFIX in (error.statement or "")
 
 
 def upsert(

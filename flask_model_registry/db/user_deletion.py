@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from .session import INSERTED, enforces_foreign_keys, trigger_state
+from .session import INSERTION_TRIGGER, enforces_foreign_keys, trigger_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from .declare import Tables
 
 TRIGGER = "model_registry_user_deleted"
-UNFOLLOWED = (
+FOREIGN_KEYS_OFF = (
     "foreign keys are off, so DELETE on the users' table leaves models behind; run PRAGMA "
     "foreign_keys=ON for each connection, as configure_sqlite(db.engine) does"
 )
-_CHANGED = (
+_CHANGE_ERROR = (
     "the primary key of a user who has models, credentials, grants or defaults cannot change, "
     "nor can another user get it"
 )
-_UPDATED = "model_registry_user_changed"
+_CHANGE_TRIGGER = "model_registry_user_changed"
 _log = logging.getLogger("flask_model_registry")
 
 
@@ -43,25 +43,25 @@ def deletions(tables: Tables, user: sa.ColumnElement[Any]) -> list[sa.Update | s
 
 
 def deletions_where(
-    tables: Tables, is_theirs: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]
+    tables: Tables, is_user: Callable[[sa.Column[Any]], sa.ColumnElement[bool]]
 ) -> list[sa.Update | sa.Delete]:
     """Return the statements that delete all rows of the users who meet a condition on their key."""
     models = tables.models.c
-    owned = sa.select(models.id).where(is_theirs(models.owner_id))
+    owned = sa.select(models.id).where(is_user(models.owner_id))
     users = ((tables.grants, "user_id"), (tables.defaults, "user_id"))
     return [
-        *(sa.delete(table).where(is_theirs(table.c[name])) for table, name in users),
+        *(sa.delete(table).where(is_user(table.c[name])) for table, name in users),
         *(sa.delete(table).where(row_id.in_(owned)) for table, row_id in tables.by_model()[:-1]),
-        sa.delete(tables.models).where(is_theirs(models.owner_id)),
+        sa.delete(tables.models).where(is_user(models.owner_id)),
         # A reference that was made in SQL would prevent their deletion.
-        detachment(tables, is_theirs(tables.credentials.c.owner_id)),
-        sa.delete(tables.credentials).where(is_theirs(tables.credentials.c.owner_id)),
+        detachment(tables, is_user(tables.credentials.c.owner_id)),
+        sa.delete(tables.credentials).where(is_user(tables.credentials.c.owner_id)),
     ]
 
 
-def detachment(tables: Tables, is_meant: sa.ColumnElement[bool]) -> sa.Update:
+def detachment(tables: Tables, condition: sa.ColumnElement[bool]) -> sa.Update:
     """Return the statement that detaches all models from the credentials to be deleted."""
-    credentials = sa.select(tables.credentials.c.id).where(is_meant)
+    credentials = sa.select(tables.credentials.c.id).where(condition)
     models = tables.models
     return (
         sa.update(models).where(models.c.credential_id.in_(credentials)).values(credential_id=None)
@@ -92,13 +92,13 @@ def cascade_user_deletion(user_model: type, tables: Tables) -> None:
             connection.execute(statement, {"user": sa.inspect(user).identity[0]})
 
     sa.event.listen(user_model, "before_delete", before_delete, propagate=True)
-    _follow_replacements(user_model, tables, by_key)
-    _refuse_inheritance(user_model, tables, by_key)
+    _handle_replacements(user_model, tables, by_key)
+    _delete_leftovers(user_model, tables, by_key)
     if tables.user_key.table.schema is None:  # triggers only reach tables of the same file
-        _follow_by_trigger(tables)
+        _add_trigger(tables)
 
 
-def _follow_replacements(
+def _handle_replacements(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
     """Handle, on every database, a flush that replaces a user by a new one with the same key.
@@ -121,11 +121,11 @@ def _follow_replacements(
     sa.event.listen(user_model, "before_insert", before_insert, propagate=True)
 
 
-def _refuse_inheritance(
+def _delete_leftovers(
     user_model: type, tables: Tables, by_key: list[sa.Update | sa.Delete]
 ) -> None:
     """Keep a new user from inheriting from an earlier one with the same primary key."""
-    is_left = sa.or_(
+    has_rows = sa.or_(
         *(
             sa.exists().where(column == sa.bindparam("user", type_=tables.user_key.type))
             for column in _columns_of_users(tables)
@@ -141,7 +141,7 @@ def _refuse_inheritance(
         ):
             return
         key = {"user": mapper.primary_key_from_instance(user)[0]}
-        if not connection.scalar(sa.select(is_left), key):
+        if not connection.scalar(sa.select(has_rows), key):
             return
         for statement in by_key:
             connection.execute(statement, key)
@@ -163,10 +163,10 @@ def _columns_of_users(tables: Tables) -> list[sa.Column[Any]]:
     ]
 
 
-def _follow_by_trigger(tables: Tables) -> None:
+def _add_trigger(tables: Tables) -> None:
     def after_create(_table: object, connection: sa.Connection, **_options: Any) -> None:
         if connection.dialect.name == "sqlite":
-            trigger = _of_deletion(tables, connection.dialect, TRIGGER)
+            trigger = _deletion_trigger(tables, connection.dialect, TRIGGER)
             connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {trigger}")
 
     def before_drop(_table: object, connection: sa.Connection, **_options: Any) -> None:
@@ -184,16 +184,16 @@ def has_trigger(connection: sa.Connection, tables: Tables) -> bool:
     return connection.scalar(trigger, parameters) is not None
 
 
-class Departures:
-    """Follows the users whom SQL deletes or inserts, on each connection that the registry uses."""
+class TemporaryTriggers:
+    """Temporary triggers on SQLite, for users whom SQL deletes or inserts."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._has_warned = False
         self._triggers: dict[bool, list[str]] = {}
 
-    def follow(self, connection: sa.Connection) -> None:
-        """Make temporary triggers on this connection to SQLite, if they don't exist.
+    def create(self, connection: sa.Connection) -> None:
+        """Create the triggers on this connection, if they don't exist.
 
         They disappear with a rollback of the transaction that made them, or with the users' table.
         """
@@ -201,61 +201,61 @@ class Departures:
             if not enforces_foreign_keys(connection):
                 self._warn_once()
             return
-        is_followed, has_tables = trigger_state(connection, self._tables)
-        if is_followed and not has_tables:  # the tables were dropped, so the triggers would fail
-            for name in (f"{TRIGGER}_here", _UPDATED, INSERTED):
+        has_triggers, has_tables = trigger_state(connection, self._tables)
+        if has_triggers and not has_tables:  # the tables were dropped, so the triggers would fail
+            for name in (f"{TRIGGER}_here", _CHANGE_TRIGGER, INSERTION_TRIGGER):
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS temp.{name}")
-        if is_followed or not has_tables:
+        if has_triggers or not has_tables:
             return
         enforced = enforces_foreign_keys(connection)
         if not (enforced or self._has_warned or has_trigger(connection, self._tables)):
             self._warn_once()
-        for trigger in self._made(connection.dialect, enforced=enforced):
+        for trigger in self._statements(connection.dialect, enforced=enforced):
             connection.exec_driver_sql(f"CREATE TEMP TRIGGER IF NOT EXISTS {trigger}")
 
     def _warn_once(self) -> None:
         if not self._has_warned:
             _log.warning(
                 "model registry: %s",
-                UNFOLLOWED,
+                FOREIGN_KEYS_OFF,
                 extra={"model_registry_kind": "foreign-keys-off"},
             )
             self._has_warned = True
 
-    def _made(self, dialect: sa.Dialect, *, enforced: bool) -> list[str]:
+    def _statements(self, dialect: sa.Dialect, *, enforced: bool) -> list[str]:
         if enforced not in self._triggers:
-            makers = [_of_change, _of_insertion] if enforced else _MAKERS
-            self._triggers[enforced] = [make(self._tables, dialect) for make in makers]
+            triggers = [_change_trigger, _insertion_trigger] if enforced else _ALL_TRIGGERS
+            self._triggers[enforced] = [trigger(self._tables, dialect) for trigger in triggers]
         return self._triggers[enforced]
 
 
-def _of_deletion(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_here") -> str:
+def _deletion_trigger(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_here") -> str:
     """Delete what belongs to a user who is deleted."""
-    body = _bodies(deletions(tables, _of_row("OLD", tables, dialect)), dialect)
+    body = _bodies(deletions(tables, _key_of_row("OLD", tables, dialect)), dialect)
     return f"{name} AFTER DELETE ON {_users(tables, dialect)} BEGIN {body}; END"
 
 
-def _of_change(tables: Tables, dialect: sa.Dialect) -> str:
+def _change_trigger(tables: Tables, dialect: sa.Dialect) -> str:
     """Refuse to change the primary key of a user who owns rows, as a foreign key would."""
-    old, new = (_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
+    old, new = (_key_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
     # The new key may have rows too, after UPDATE OR REPLACE or a deletion that no trigger followed.
     has_any = sa.or_(
         *(sa.exists().where((each == old) | (each == new)) for each in _columns_of_users(tables))
     )
-    refuse: sa.Select[Any] = sa.select(sa.literal_column(f"RAISE(ABORT, '{_CHANGED}')")).where(
+    refuse: sa.Select[Any] = sa.select(sa.literal_column(f"RAISE(ABORT, '{_CHANGE_ERROR}')")).where(
         old != new, has_any
     )
     column = dialect.identifier_preparer.quote(tables.user_key.name)
     when = f"BEFORE UPDATE OF {column} ON {_users(tables, dialect)}"
-    return f"{_UPDATED} {when} BEGIN {_body(refuse, dialect)}; END"
+    return f"{_CHANGE_TRIGGER} {when} BEGIN {_body(refuse, dialect)}; END"
 
 
-def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
+def _insertion_trigger(tables: Tables, dialect: sa.Dialect) -> str:
     """Delete the rows that a former user has left under a new user's primary key.
 
     An existing user who is replaced keeps all rows.
     """
-    key, new = tables.user_key, _of_row("NEW", tables, dialect)
+    key, new = tables.user_key, _key_of_row("NEW", tables, dialect)
     # The key that SQLite gives to a user who is inserted without one.
     next_key = sa.select(
         sa.func.coalesce(sa.func.max(sa.type_coerce(key, sa.Integer)), 0) + 1
@@ -264,20 +264,20 @@ def _of_insertion(tables: Tables, dialect: sa.Dialect) -> str:
     is_integer = isinstance(getattr(key.type, "impl_instance", key.type), sa.Integer)
     user_missing = orphans(tables)
 
-    def is_left(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    def is_leftover(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
         is_next = column == next_key if is_integer else sa.false()
         return ((column == new) | is_next) & user_missing(column)
 
-    body = _bodies(deletions_where(tables, is_left), dialect)
+    body = _bodies(deletions_where(tables, is_leftover), dialect)
     when = f"BEFORE INSERT ON {_users(tables, dialect)}"
-    return f"{INSERTED} {when} BEGIN {body}; END"
+    return f"{INSERTION_TRIGGER} {when} BEGIN {body}; END"
 
 
 # If the last one exists, all do.
-_MAKERS = [_of_deletion, _of_change, _of_insertion]
+_ALL_TRIGGERS = [_deletion_trigger, _change_trigger, _insertion_trigger]
 
 
-def _of_row(row: str, tables: Tables, dialect: sa.Dialect) -> sa.ColumnElement[Any]:
+def _key_of_row(row: str, tables: Tables, dialect: sa.Dialect) -> sa.ColumnElement[Any]:
     name = dialect.identifier_preparer.quote(tables.user_key.name)
     return sa.literal_column(f"{row}.{name}", tables.user_key.type)
 

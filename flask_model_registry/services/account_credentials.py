@@ -84,9 +84,9 @@ class AccountCredentials:
         self, actor: Actor, *, after: int = 0, limit: int | None = None
     ) -> Sequence[types.Credential]:
         """Return the actor's credentials, ordered by id."""
-        is_theirs = (self._table.c.owner_id == actor.key) & (self._table.c.id > after)
+        condition = (self._table.c.owner_id == actor.key) & (self._table.c.id > after)
         shown = (each for each in self._columns if each.name != "ciphertext")  # may be long
-        statement = sa.select(*shown).where(is_theirs).order_by(self._table.c.id).limit(limit)
+        statement = sa.select(*shown).where(condition).order_by(self._table.c.id).limit(limit)
         rows = self._rows.connect().execute(statement).mappings()
         return [credential_to_dict(row) for row in rows]
 
@@ -158,10 +158,10 @@ class AccountCredentials:
             now = self._clock()
             times = {"updated_at": now, "credential_updated_at": now}
             detached = [each.write({"credential_id": None, **times}) for each in models]
-            is_it = self._table.c.id == locked.row["id"]
+            is_credential = self._table.c.id == locked.row["id"]
             # A model that 0.1.0 or SQL gave to another owner may still refer to the credential.
-            locked.connection.execute(detachment(self._tables, is_it))
-            locked.connection.execute(sa.delete(self._table).where(is_it))
+            locked.connection.execute(detachment(self._tables, is_credential))
+            locked.connection.execute(sa.delete(self._table).where(is_credential))
         for each in detached:
             self._rows.send_signal(signals.updated, actor, each.row, changed=["api_key"])
         self.send(signals.credential_deleted, actor, locked.row)
@@ -291,8 +291,8 @@ class AccountCredentials:
     ) -> Mapping[Any, Any]:
         if not isinstance(ref, int) or isinstance(ref, bool) or not 0 < ref <= MAX_ID:
             raise NotFoundError
-        is_theirs = (self._table.c.id == ref) & (self._table.c.owner_id == actor.key)
-        statement = sa.select(*self._columns).where(is_theirs)
+        condition = (self._table.c.id == ref) & (self._table.c.owner_id == actor.key)
+        statement = sa.select(*self._columns).where(condition)
         row = connection.execute(statement).mappings().first()
         if lock and row is not None:
             # Only now, because on MariaDB other users would wait for the lock too, which reveals
@@ -304,9 +304,9 @@ class AccountCredentials:
 
     def _write(self, locked: LockedCredential, changed: Mapping[str, Any]) -> dict[str, Any]:
         version = locked.row["version"]
-        is_still = (self._table.c.id == locked.row["id"]) & (self._table.c.version == version)
+        is_unchanged = (self._table.c.id == locked.row["id"]) & (self._table.c.version == version)
         values = {**changed, "version": version + 1, "updated_at": self._clock()}
-        change = sa.update(self._table).where(is_still)
+        change = sa.update(self._table).where(is_unchanged)
         if locked.connection.execute(change, values).rowcount != 1:
             raise ConflictError("The credential was changed at the same time. Fetch it and retry.")
         return {**locked.row, **values}

@@ -68,8 +68,8 @@ class Attachments:
                 if row["credential_id"] == credential["id"] and row["ciphertext"] is None:
                     return
                 check_change(actor, locked.actions, row, row, changed={"api_key"}, moved=False)
-                given = self._use(locked, credential)
-        self._rows.send_signal(signals.updated, actor, given.row, changed=["api_key"])
+                changed_model = self._use(locked, credential)
+        self._rows.send_signal(signals.updated, actor, changed_model.row, changed=["api_key"])
 
     def create_from(self, actor: Actor, fields: Mapping[str, Any]) -> Mapping[Any, Any]:
         """Turn a model's own API key into a credential that it uses, and return the new row.
@@ -86,9 +86,9 @@ class Attachments:
                 raise ConflictError("The model already uses a credential.")
             # The locks are in the wrong order, but no other transaction can see the new credential.
             credential = self._accounts.insert_for(locked, fields)
-            given = self._use(locked, credential)
+            changed_model = self._use(locked, credential)
         self._accounts.send(signals.credential_created, actor, credential)
-        self._rows.send_signal(signals.updated, actor, given.row, changed=["api_key"])
+        self._rows.send_signal(signals.updated, actor, changed_model.row, changed=["api_key"])
         return credential
 
     def register(
@@ -104,7 +104,7 @@ class Attachments:
                 ``model_id``.
         """
         with self._accounts.lock(actor, target) as locked:
-            rows = self._rows_of(actor, locked.row, models)
+            rows = self._new_rows(actor, locked.row, models)
             if any(row["is_shared"] for row in rows):
                 check_sharing(actor)
             connection = locked.connection
@@ -116,7 +116,7 @@ class Attachments:
                 self._rows.send_signal(signals.shared, actor, each.row)
         return [each.shown().representation for each in created]
 
-    def _rows_of(
+    def _new_rows(
         self, actor: Actor, credential: Mapping[Any, Any], models: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         """Return the rows to insert, each checked."""
@@ -156,8 +156,8 @@ class Attachments:
     ) -> None:
         """Name all taken ids in one error, because the constraint alone would not name them."""
         models = self._rows.queries.access.tables.models.c
-        is_it = (models.owner_id == actor.key) & models.model_id.in_(model_ids)
-        if names := sorted(connection.scalars(sa.select(models.model_id).where(is_it))):
+        is_taken = (models.owner_id == actor.key) & models.model_id.in_(model_ids)
+        if names := sorted(connection.scalars(sa.select(models.model_id).where(is_taken))):
             raise ModelIdTakenError(f"You already have models called: {', '.join(names)}.")
 
     def _insert(self, connection: sa.Connection, actor: Actor, row: dict[str, Any]) -> LockedModel:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ..db.keys import has_key
 from ..db.session import NO_TABLES, enforces_foreign_keys
-from ..db.user_deletion import UNFOLLOWED, has_trigger, orphans
+from ..db.user_deletion import FOREIGN_KEYS_OFF, has_trigger, orphans
 from .stored import unreadable_rows
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _foreign_keys(connection: sa.Connection, tables: Tables) -> Iterator[Finding
     elif has_trigger(connection, tables):
         yield Finding("ok", "foreign keys are off; a trigger follows the deletion of users")
     else:
-        yield Finding("warning", UNFOLLOWED)
+        yield Finding("warning", FOREIGN_KEYS_OFF)
     if cascading := [
         table.name
         for table in filter(partial(_has, connection), tables.all())
@@ -164,8 +164,8 @@ def _counts(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 def _grants(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     models, grants = tables.models, tables.grants
-    is_theirs = (models.c.id == grants.c.model_row_id) & (models.c.model_id == grants.c.model_id)
-    stale = sa.select(sa.func.count()).select_from(grants).where(~sa.exists().where(is_theirs))
+    is_model = (models.c.id == grants.c.model_row_id) & (models.c.model_id == grants.c.model_id)
+    stale = sa.select(sa.func.count()).select_from(grants).where(~sa.exists().where(is_model))
     if count := connection.scalar(stale):
         yield Finding(
             "warning",
@@ -214,7 +214,7 @@ def _destinations(
     base URL again if a later batch has it too.
     """
     models, credentials = tables.models, tables.credentials
-    some = (
+    batch = (
         sa.select(*models.c["id", "model_provider", "base_url", "credential_id"])
         .where(models.c.id > sa.bindparam("last"))
         .order_by(models.c.id)
@@ -222,11 +222,11 @@ def _destinations(
         .subquery()
     )
     # Join outside of the batch. Otherwise a database may join all models for each batch.
-    joined = some.outerjoin(credentials, credentials.c.id == some.c.credential_id)
-    place = (some.c.model_provider, some.c.base_url, credentials.c.kind)
-    first, end = sa.func.min(some.c.id), sa.func.max(some.c.id)
-    statement = sa.select(*place, sa.func.count(), first, end).select_from(joined)
-    statement, last = statement.group_by(*place).order_by(first), 0
+    joined = batch.outerjoin(credentials, credentials.c.id == batch.c.credential_id)
+    columns = (batch.c.model_provider, batch.c.base_url, credentials.c.kind)
+    first, end = sa.func.min(batch.c.id), sa.func.max(batch.c.id)
+    statement = sa.select(*columns, sa.func.count(), first, end).select_from(joined)
+    statement, last = statement.group_by(*columns).order_by(first), 0
     while rows := connection.execute(statement, {"last": last}).all():
         for provider, base_url, kind, count, first_id, last_id in rows:
             last = max(last, last_id)

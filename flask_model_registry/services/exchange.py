@@ -262,10 +262,10 @@ class Import:
         return self._first(credentials, actor, credentials.c.name == name)
 
     def _first(
-        self, table: sa.Table, actor: Actor, is_it: sa.ColumnElement[bool]
+        self, table: sa.Table, actor: Actor, condition: sa.ColumnElement[bool]
     ) -> Mapping[Any, Any] | None:
         statement = sa.select(*readable_columns(table))
-        statement = statement.where(table.c.owner_id == actor.key, is_it)
+        statement = statement.where(table.c.owner_id == actor.key, condition)
         return self._services.rows.connect().execute(statement).mappings().first()
 
     def _is_moved(self, own: Mapping[Any, Any], fields: Mapping[str, Any]) -> bool:

@@ -28,9 +28,11 @@ def keep_test(
         at: When its API key was read. A secret that is newer was not tested.
     """
     models = rows.queries.access.tables.models
-    is_still = (models.c.id == model["id"]) & (models.c.version == model["version"])
+    is_unchanged = (models.c.id == model["id"]) & (models.c.version == model["version"])
     # Rows that refer to the model, such as grants, may be written in the meantime.
-    free = sa.select(models.c.id).where(is_still).with_for_update(key_share=True, skip_locked=True)
+    free = (
+        sa.select(models.c.id).where(is_unchanged).with_for_update(key_share=True, skip_locked=True)
+    )
     columns = {
         "test_result": outcome["result"],
         "test_latency_ms": outcome["latency_ms"],
@@ -38,7 +40,7 @@ def keep_test(
     }
     with rows.write_transaction(connection=rows.connect(to_write=True, check_keys=False)) as writer:
         if writer.execute(free).first() is not None and _has_settings(rows, writer, model):
-            writer.execute(sa.update(models).where(is_still), columns)
+            writer.execute(sa.update(models).where(is_unchanged), columns)
 
 
 def _has_settings(rows: Rows, connection: sa.Connection, model: Mapping[Any, Any]) -> bool:

@@ -92,9 +92,11 @@ class Ownership:
             changes = gift(key, keep_active=keep_active)
             if without_key:
                 changes |= {**_NO_KEY, "credential_updated_at": self._clock()}
-            given = self._given(locked, changes, keep_grants=keep_grants)
+            transferred = self._give(locked, changes, keep_grants=keep_grants)
         former_owner = locked.row["owner_id"]
-        self._rows.send_signal(signals.transferred, actor, given.row, former_owner=former_owner)
+        self._rows.send_signal(
+            signals.transferred, actor, transferred.row, former_owner=former_owner
+        )
 
     def user_left(
         self,
@@ -131,9 +133,9 @@ class Ownership:
                 self._users.check_recipient(new_owner, user)
                 self._check_new_owner(connection, user, new_owner)
                 changes = gift(new_owner, keep_active=keep_active)
-                owned = [self._given(each, changes, keep_grants=keep_grants) for each in owned]
-                given = sa.update(self._tables.credentials).filter_by(owner_id=user)
-                connection.execute(given.values(owner_id=new_owner))
+                owned = [self._give(each, changes, keep_grants=keep_grants) for each in owned]
+                change = sa.update(self._tables.credentials).filter_by(owner_id=user)
+                connection.execute(change.values(owner_id=new_owner))
         facts = {} if new_owner is None else {"former_owner": user}
         for locked in owned:
             signal = signals.deleted if new_owner is None else signals.transferred
@@ -145,10 +147,10 @@ class Ownership:
         # One by one, because MariaDB would lock whole tables to find the rows of all of them.
         for statement in self._rows.queries.deletions if owned else ():
             connection.execute(statement, [{"row_id": locked.row["id"]} for locked in owned])
-        is_it = self._tables.credentials.c.id == sa.bindparam("row_id")
+        is_credential = self._tables.credentials.c.id == sa.bindparam("row_id")
         for change in (
-            detachment(self._tables, is_it),
-            sa.delete(self._tables.credentials).where(is_it),
+            detachment(self._tables, is_credential),
+            sa.delete(self._tables.credentials).where(is_credential),
         ):
             for row_id in credentials:
                 connection.execute(change, {"row_id": row_id})
@@ -156,8 +158,8 @@ class Ownership:
     def _check_new_owner(self, connection: sa.Connection, user: Any, new_owner: Any) -> None:
         """Name all conflicts in one error. Constraints alone would already prevent a loss."""
         models, credentials = self._tables.models, self._tables.credentials
-        model_ids = self._of_both(connection, models, "model_id", (user, new_owner))
-        names = self._of_both(connection, credentials, "name", (user, new_owner))
+        model_ids = self._names_of_both(connection, models, "model_id", (user, new_owner))
+        names = self._names_of_both(connection, credentials, "name", (user, new_owner))
         problems = [
             f"Both users have {what} called: {', '.join(each)}."
             for what, each in (("models", model_ids), ("credentials", names))
@@ -168,7 +170,7 @@ class Ownership:
             raise error(" ".join(problems))
 
     @staticmethod
-    def _of_both(
+    def _names_of_both(
         connection: sa.Connection, table: sa.Table, name: str, users: tuple[Any, Any]
     ) -> list[str]:
         """Return the names that both users use, sorted."""
@@ -180,12 +182,12 @@ class Ownership:
             )
         )
 
-    def _given(
+    def _give(
         self, locked: LockedModel, changes: dict[str, Any], *, keep_grants: bool
     ) -> LockedModel:
-        given = locked.write({**changes, "updated_at": self._clock()})
+        transferred = locked.write({**changes, "updated_at": self._clock()})
         to = {"user_id": changes["owner_id"]} if keep_grants else {}
         dropped = {"model_row_id": locked.row["id"], **to}
         locked.connection.execute(sa.delete(self._tables.grants).filter_by(**dropped))
-        self._defaults.clear_invisible(given)
-        return given
+        self._defaults.clear_invisible(transferred)
+        return transferred

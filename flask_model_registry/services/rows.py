@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from ..db.access import parameters_of, paths_for
 from ..db.columns import NOT_JSON, readable
-from ..db.conflicts import REFUSED, conflict_of
+from ..db.conflicts import REFUSED_BY_DATABASE, conflict_of
 from ..db.failures import breaks_a_constraint
 from ..db.queries import Lookup
 from ..db.registered import Registered
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
 from ..db.session import savepoint, trigger_state, user_missing
-from ..db.user_deletion import Departures
+from ..db.user_deletion import TemporaryTriggers
 from ..errors import ConflictError, NotFoundError
 from ..policy import Action, allowed_actions, check_allowed
 from ..schemas.limits import MAX_ID, MODEL_ID
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _public_values = itemgetter(*PUBLIC_FIELDS)
 # A connection test depends on these columns, so a change of one of them clears the last test.
 # Only a billed test depends on category and parameters, but the row doesn't record that.
-_TESTED = frozenset(
+_TESTED_COLUMNS = frozenset(
     "owner_id model_provider base_url model_name category parameters ciphertext "
     "credential_id".split()
 )
@@ -91,7 +91,7 @@ class LockedModel:
         """Change the row, and return it with the changes."""
         version = self.row["version"]
         values = {**columns, "version": version + 1}
-        if not _TESTED.isdisjoint(columns):
+        if not _TESTED_COLUMNS.isdisjoint(columns):
             values |= UNTESTED
         # Compare the version, because on a connection in autocommit the lock may be gone.
         sent = {**values, "row_id": self.row["id"], "the_version": version}
@@ -116,7 +116,7 @@ class Rows:
         self._access = queries.access
         self._sender = sender
         self._keys = keys
-        self._departures = Departures(queries.access.tables)
+        self._temporary_triggers = TemporaryTriggers(queries.access.tables)
         # A statement that a session with read replicas sends to the primary.
         self._change = sa.update(queries.access.tables.models)
         self._writing: WeakSet[Any] = WeakSet()  # the transactions of sessions that write
@@ -144,9 +144,9 @@ class Rows:
             self._keys.check(connection)
             self._keys.are_checked = True
         if connection.dialect.name == "sqlite":
-            is_followed, has_tables = trigger_state(connection, self._access.tables)
-            if is_followed != has_tables or self._access.tables.models.schema is not None:
-                self._departures.follow(connection)
+            has_triggers, has_tables = trigger_state(connection, self._access.tables)
+            if has_triggers != has_tables or self._access.tables.models.schema is not None:
+                self._temporary_triggers.create(connection)
         return connection
 
     def check_keys(self) -> None:
@@ -176,7 +176,7 @@ class Rows:
         lookups = (None,) if kind_of_ref(ref) is int else (Lookup.ACTIVE, Lookup.ANY)
         connection = connection or self.connect()
         for lookup in lookups:
-            row = _found(connection, references, actor, ref, lookup=lookup)
+            row = _find_row(connection, references, actor, ref, lookup=lookup)
             if row is not None:
                 return row
         raise NotFoundError
@@ -195,10 +195,10 @@ class Rows:
         if isinstance(ref, int):
             return self.find_model(visible, actor, ref, connection)
         kind_of_ref(ref)  # raises NotFoundError if no model can have it
-        row = _found(connection, visible, actor, ref, lookup=Lookup.ANY)
+        row = _find_row(connection, visible, actor, ref, lookup=Lookup.ANY)
         if row is None:
             raise NotFoundError
-        if not row.is_active and _found(
+        if not row.is_active and _find_row(
             connection, visible, actor, ref, lookup=Lookup.OTHER, besides=row.id
         ):
             raise ConflictError(
@@ -221,7 +221,7 @@ class Rows:
         try:
             with savepoint(connection):
                 if user is not None and user_missing(connection, self._access.tables, user):
-                    raise ConflictError(REFUSED)
+                    raise ConflictError(REFUSED_BY_DATABASE)
                 yield connection
         except sa.exc.DBAPIError as error:
             if not breaks_a_constraint(error):
@@ -303,7 +303,7 @@ class Rows:
         return locked
 
 
-def _found(
+def _find_row(
     connection: sa.Connection,
     references: ModelLookup,
     actor: Actor,
