@@ -289,13 +289,13 @@ def _register(
 
     def work() -> tuple[list[ImportResult], bool]:
         results = Import(services, owner=owner, on_conflict=on_conflict).results(lines)
-        return results, not dry_run and all(result.act != "fail" for result in results)
+        return results, not dry_run and all(result.action != "fail" for result in results)
 
     results, is_kept = write(services, work)
     for result in results:
         click.echo(result)
-    counts = Counter(result.act for result in results)
-    counted = ", ".join(f"{count} {act}" for act, count in sorted(counts.items())) or "no models"
+    counts = Counter(result.action for result in results)
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no models"
     click.echo(counted + ("" if is_kept else "; nothing was changed"))
     exit_if(bool(counts["fail"]))
 

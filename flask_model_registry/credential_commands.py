@@ -132,8 +132,8 @@ def _owner_of(services: Services, credential_id: int) -> Actor:
 
 
 def _setting(text: str) -> tuple[str, str]:
-    name, is_there, value = text.partition("=")
-    if not is_there:
+    name, separator, value = text.partition("=")
+    if not separator:
         raise click.BadParameter("write NAME=VALUE", param_hint="--setting")
     return name, value
 

@@ -48,7 +48,7 @@ _FLAGS = ("is_active", "is_authenticated")
 _ABSENT, _VISITOR = object(), object()
 # What an invalid token raises. The last two come from user loaders, such as int(claims["sub"]), or
 # a lookup of a number that is too large for SQLite.
-_UNUSABLE = (JWTExtendedException, PyJWTError, ValueError, OverflowError)
+_TOKEN_ERRORS = (JWTExtendedException, PyJWTError, ValueError, OverflowError)
 
 
 def jwt_user() -> Any:
@@ -72,7 +72,7 @@ def jwt_user() -> Any:
         verify_jwt_in_request(locations=locations)
     except NoAuthorizationError:
         raise AuthenticationError("Send an access token.") from None
-    except _UNUSABLE as error:  # their messages may name the subject
+    except _TOKEN_ERRORS as error:  # their messages may name the subject
         current_app.logger.info(
             "model registry: token refused: %s",
             type(error).__name__,
@@ -122,7 +122,7 @@ class Users:
         """
         if user is not UNSET:
             hint = ", or leave 'user' out to act for the user of the request"
-            user = self._given(user, "user", hint)
+            user = self._require_user(user, "user", hint)
             key = self._key_of(user)
             # The host's code may act for any user, but is_active must still be a boolean.
             with suppress(DetachedInstanceError, ObjectDeletedError):  # the key is known anyway
@@ -199,7 +199,7 @@ class Users:
             MissingUserError: The user is ``None``, or a visitor who is not logged in.
             ConfigError: It is not one of the host's users.
         """
-        return self._key_of(self._given(user, argument, hint))
+        return self._key_of(self._require_user(user, argument, hint))
 
     def _groups_of(self, user: Any) -> tuple[str, ...]:
         groups = None if self._groups is None else self._groups(user)
@@ -223,7 +223,7 @@ class Users:
             return _is_true(self._can_share(user), "the result of can_share")
         return _all_true(user, "is_admin", default=False, fix="; or pass can_share")
 
-    def _given(self, user: Any, argument: str, hint: str = "") -> Any:
+    def _require_user(self, user: Any, argument: str, hint: str = "") -> Any:
         user = self._unwrapped(user)
         if user is None or user is _VISITOR:
             what = "None" if user is None else "a visitor who is not logged in"
@@ -297,13 +297,13 @@ def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bo
             # Most users have none of the flags, and getattr_static takes ten times as long as
             # looking at the classes. getattr_static only finds more if the class has a
             # __getattribute__ of its own.
-            is_there = False
+            is_defined = False
             for each in type(user).__mro__:
-                is_there = is_there or name in each.__dict__
+                is_defined = is_defined or name in each.__dict__
             own: Any = type(user).__getattribute__
-            if not is_there and own is not object.__getattribute__:
-                is_there = inspect.getattr_static(user, name, _ABSENT) is not _ABSENT
-            if is_there:
+            if not is_defined and own is not object.__getattribute__:
+                is_defined = inspect.getattr_static(user, name, _ABSENT) is not _ABSENT
+            if is_defined:
                 # The property's own code failed. Treating that as a missing attribute would let
                 # everyone in.
                 raise ConfigError(

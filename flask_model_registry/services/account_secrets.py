@@ -16,7 +16,7 @@ from ..providers.kinds import secret_problems, settings_problems
 from ..schemas import load
 from ..schemas.secrets import AccountSecretFields, check_headers, is_header
 from ..secret import NoSecret, Secret
-from .client_methods import refused
+from .client_methods import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class AccountSecret:
         """The API key. For other kinds, revealing it raises :exc:`UnsupportedClientError`."""
         if self.kind == "key":
             return self.parts["api_key"]
-        return NoSecret(partial(refused, self.kind, "API key"))
+        return NoSecret(partial(unsupported, self.kind, "API key"))
 
     def revealed(self) -> dict[str, Any]:
         """Return all parts in the clear, as the fields of a request."""

@@ -120,7 +120,7 @@ class Attachments:
         self, actor: Actor, credential: Mapping[Any, Any], models: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         """Return the rows to insert, each checked."""
-        place = {name: credential[name] for name in ("model_provider", "base_url")}
+        destination = {name: credential[name] for name in ("model_provider", "base_url")}
         rows: list[dict[str, Any]] = []
         found: list[tuple[str, str]] = []
         for number, fields in enumerate(models):
@@ -135,7 +135,7 @@ class Attachments:
                 "credential_id": credential["id"],
                 "credential_updated_at": now,
             }
-            rows.append(self._models.merged(new, {**place, **fields}))
+            rows.append(self._models.merged(new, {**destination, **fields}))
             problems = self._problems(credential, rows[-1])
             found += [(f"models.{number}.{name}", problem) for name, problem in problems]
         if found:
@@ -146,8 +146,8 @@ class Attachments:
         self, credential: Mapping[Any, Any], row: Mapping[str, Any]
     ) -> Iterator[tuple[str, str]]:
         yield from problems(row)
-        place = (row["model_provider"], row["base_url"])
-        yield from self._providers.problems(*place, credential["kind"])
+        destination = (row["model_provider"], row["base_url"])
+        yield from self._providers.problems(*destination, credential["kind"])
         if self._providers.is_moved(credential, row):
             yield "base_url", "Must be at the origin of the credential."
 

@@ -10,16 +10,16 @@ from ..providers.catalogue import PROVIDERS
 if TYPE_CHECKING:
     from .resolved_model import ResolvedModel
 
-_EVERY = ("openai_kwargs", "litellm_kwargs", "llamaindex_kwargs")
-_KNOWN = {each.base_url for each in PROVIDERS}
+_COMMON_METHODS = ("openai_kwargs", "litellm_kwargs", "llamaindex_kwargs")
+_PROVIDER_URLS = {each.base_url for each in PROVIDERS}
 # Clients that work with one dialect only.
-_OWN = {
+_METHODS_BY_DIALECT = {
     "anthropic": "anthropic_kwargs",
     "azure-openai": "azure_kwargs",
     "gemini": "google_kwargs",
     "ollama": "ollama_kwargs",
 }
-_OF_CLOUDS = {
+_CLOUD_METHODS = {
     "aws": ("boto3_kwargs", "litellm_kwargs"),
     "google": ("google_kwargs", "litellm_kwargs"),
 }
@@ -32,28 +32,28 @@ def require(model: ResolvedModel, method: str) -> None:
         UnsupportedClientError: It lacks the method; the message names those that it has.
     """
     if model.kind != "key":
-        if method not in _OF_CLOUDS[model.kind]:
-            raise refused(model.kind, f"{method}()")
+        if method not in _CLOUD_METHODS[model.kind]:
+            raise unsupported(model.kind, f"{method}()")
         return
-    own = _OWN.get(model.dialect or "")
+    own = _METHODS_BY_DIALECT.get(model.dialect or "")
     # A server of the user's own, such as a gateway, may have other APIs too.
-    is_own_server = model.dialect == "openai" and model.base_url not in _KNOWN
-    if method != own and not (is_own_server and method in _OWN.values()):
-        has = ", ".join(f"{each}()" for each in (*_EVERY, own) if each)
+    is_own_server = model.dialect == "openai" and model.base_url not in _PROVIDER_URLS
+    if method != own and not (is_own_server and method in _METHODS_BY_DIALECT.values()):
+        has = ", ".join(f"{each}()" for each in (*_COMMON_METHODS, own) if each)
         raise UnsupportedClientError(
             f"A model of the dialect {model.dialect or 'None'} has no {method}(); it has {has}."
         )
 
 
-def refused(kind: str, what: str) -> UnsupportedClientError:
+def unsupported(kind: str, what: str) -> UnsupportedClientError:
     """Return the error for a method that a model with a cloud credential lacks."""
-    has = " and ".join(f"{each}()" for each in _OF_CLOUDS[kind])
+    has = " and ".join(f"{each}()" for each in _CLOUD_METHODS[kind])
     return UnsupportedClientError(
         f"A model whose credential is of the kind {kind} has no {what}; it has {has}."
     )
 
 
-def made_by_hand() -> ConfigError:
+def unresolved() -> ConfigError:
     """Return the error for a model that no registry has resolved."""
     return ConfigError(
         "this model was made by hand, so no address policy applies to it; take an HTTP client from "

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .encryption import CredentialService
     from .rows import Rows
 
-    # The rest of a test, without a connection to the database.
-    Rest: TypeAlias = Callable[[], dict[str, Any]]
+    # Asks a provider, without a connection to the database.
+    ProviderRequest: TypeAlias = Callable[[], dict[str, Any]]
 
 
 # Headers by setting. https://platform.openai.com/docs/api-reference/authentication
@@ -52,7 +52,7 @@ class SavedTest:
             another model was tested.
     """
 
-    run: Rest
+    run: ProviderRequest
     keep: Callable[[Mapping[str, Any]], None] | None
 
 
@@ -86,7 +86,7 @@ class ConnectionService:
         self._running: Counter[Any] = Counter()
         self._lock = Lock()
 
-    def of_saved(
+    def saved_test(
         self, actor: Actor, ref: int | str, *, model_name: str | None = None, billed: bool = False
     ) -> SavedTest:
         """Test a model with its stored secret, at its stored base URL.
@@ -106,8 +106,8 @@ class ConnectionService:
         at = self._clock()
         is_other = model_name is not None
         action = needed_for_test(is_other_model=is_other, is_billed=billed)
-        row = self._saved(actor, ref, action)
-        secret = self._readable(row)
+        row = self._saved_row(actor, ref, action)
+        secret = self._readable_secret(row)
         if billed:
             self._check_callable(row)
         called = CalledModel(model_name or row["model_name"], row["category"])
@@ -116,7 +116,7 @@ class ConnectionService:
         test = partial(self._probe, actor, row, secret, called, billed=billed)
         return SavedTest(test, None if is_other else partial(keep_test, self._rows, row, at=at))
 
-    def names_of_saved(self, actor: Actor, ref: int | str) -> Rest:
+    def names_for_model(self, actor: Actor, ref: int | str) -> ProviderRequest:
         """Ask the provider of a model which models it serves, with the stored secret.
 
         Raises:
@@ -124,12 +124,12 @@ class ConnectionService:
             ForbiddenError: The actor may not edit the model.
             RegistryError: The same errors as for a test.
         """
-        row = self._saved(actor, ref, Action.EDIT)
-        return partial(self._names, actor, row, self._readable(row))
+        row = self._saved_row(actor, ref, Action.EDIT)
+        return partial(self._names, actor, row, self._readable_secret(row))
 
-    def of_credential(
+    def credential_test(
         self, actor: Actor, credential_id: int | str, called: CalledModel, *, billed: bool = False
-    ) -> Rest:
+    ) -> ProviderRequest:
         """Test whether the actor's credential can reach a model.
 
         Args:
@@ -140,23 +140,23 @@ class ConnectionService:
             UnreadableCredentialError: Its secret can't be decrypted.
             ConflictError: Its provider cannot be tested, or the category cannot be called.
         """
-        row = self._account(actor, credential_id)
-        secret = self._readable(row)
+        row = self._credential_row(actor, credential_id)
+        secret = self._readable_secret(row)
         if billed:
             self._check_callable({**row, "category": called.category})
         return partial(self._probe, actor, row, secret, called, billed=billed)
 
-    def names_of_credential(self, actor: Actor, credential_id: int | str) -> Rest:
+    def names_for_credential(self, actor: Actor, credential_id: int | str) -> ProviderRequest:
         """Ask the provider of the actor's credential which models it serves.
 
         Raises:
             NotFoundError: The actor has no such credential.
             RegistryError: The same errors as for a test.
         """
-        row = self._account(actor, credential_id)
-        return partial(self._names, actor, row, self._readable(row))
+        row = self._credential_row(actor, credential_id)
+        return partial(self._names, actor, row, self._readable_secret(row))
 
-    def _saved(self, actor: Actor, ref: int | str, action: Action) -> Mapping[Any, Any]:
+    def _saved_row(self, actor: Actor, ref: int | str, action: Action) -> Mapping[Any, Any]:
         row: Mapping[Any, Any]
         row = self._rows.find_model(self._rows.queries.secret, actor, ref)._mapping
         allowed = {each for name, each in ACCESS_FLAGS.items() if row[name]}
@@ -166,11 +166,11 @@ class ConnectionService:
             row = with_credential(self._rows, row)
         return row
 
-    def _account(self, actor: Actor, credential_id: int | str) -> dict[str, Any]:
+    def _credential_row(self, actor: Actor, credential_id: int | str) -> dict[str, Any]:
         row = self._accounts.get(actor, credential_id)
         return {**encryption_row(row), "credential": row}
 
-    def _readable(self, row: Mapping[Any, Any]) -> AccountSecret:
+    def _readable_secret(self, row: Mapping[Any, Any]) -> AccountSecret:
         try:
             secret = self._credentials.secret(row)
         except UnreadableCredentialError:  # only the operator learns why
@@ -193,7 +193,7 @@ class ConnectionService:
         if not self._client.can_call(row["model_provider"], category):
             raise ConflictError(f"This provider has no API to call {category} models.")
 
-    def of_submitted(self, actor: Actor, fields: Mapping[str, Any]) -> Rest:
+    def submitted_test(self, actor: Actor, fields: Mapping[str, Any]) -> ProviderRequest:
         """Test the submitted model, which need not be saved.
 
         Raises:
@@ -203,7 +203,7 @@ class ConnectionService:
         called = CalledModel(fields["model_name"])
         return partial(self._probe, actor, fields, AccountSecret.of_key(fields["api_key"]), called)
 
-    def names(self, actor: Actor, fields: Mapping[str, Any]) -> Rest:
+    def names(self, actor: Actor, fields: Mapping[str, Any]) -> ProviderRequest:
         """Ask a provider which models it serves.
 
         Raises:
@@ -225,37 +225,39 @@ class ConnectionService:
     def _probe(
         self,
         actor: Actor,
-        place: Mapping[str, Any],
+        destination: Mapping[str, Any],
         secret: AccountSecret,
         called: CalledModel,
         *,
         billed: bool = False,
     ) -> dict[str, Any]:
         with self._slot(actor):
-            where = (place["model_provider"], place["base_url"])
-            sent = self._with_settings(place, secret)
+            target = (destination["model_provider"], destination["base_url"])
+            sent = self._with_settings(destination, secret)
             if billed:
-                return asdict(self._client.call(*where, called, **sent.revealed()))
-            return asdict(self._client.probe(*where, called.model_name, **sent.revealed()))
+                return asdict(self._client.call(*target, called, **sent.revealed()))
+            return asdict(self._client.probe(*target, called.model_name, **sent.revealed()))
 
     def _names(
-        self, actor: Actor, place: Mapping[str, Any], secret: AccountSecret
+        self, actor: Actor, destination: Mapping[str, Any], secret: AccountSecret
     ) -> dict[str, Any]:
         with self._slot(actor):
-            where = (place["model_provider"], place["base_url"])
-            sent = self._with_settings(place, secret)
-            return {"models": self._client.names(*where, **sent.revealed())}
+            target = (destination["model_provider"], destination["base_url"])
+            sent = self._with_settings(destination, secret)
+            return {"models": self._client.names(*target, **sent.revealed())}
 
-    def _with_settings(self, place: Mapping[str, Any], secret: AccountSecret) -> AccountSecret:
+    def _with_settings(
+        self, destination: Mapping[str, Any], secret: AccountSecret
+    ) -> AccountSecret:
         """Return the secret with the headers that OpenAI's SDK sends for ``openai_kwargs()``."""
-        settings = (place.get("credential") or {}).get("settings") or {}
-        if self._providers.catalogue[place["model_provider"]].dialect != "openai":
+        settings = (destination.get("credential") or {}).get("settings") or {}
+        if self._providers.catalogue[destination["model_provider"]].dialect != "openai":
             return secret
-        chosen = {name.lower() for name in secret.headers}
+        present = {name.lower() for name in secret.headers}
         added = {
             header: Secret(settings[name])
             for name, header in _OPENAI_HEADERS.items()
-            if name in settings and header.lower() not in chosen
+            if name in settings and header.lower() not in present
         }
         return replace(secret, headers={**added, **secret.headers})
 

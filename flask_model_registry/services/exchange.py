@@ -45,17 +45,17 @@ class ImportResult:
     """The result of a line.
 
     Attributes:
-        act: ``create``, ``update``, ``skip``, ``keep`` (the same exists already) or ``fail``.
-        about: The ``model_id`` or the name of the credential, if the line has one, and the
+        action: ``create``, ``update``, ``skip``, ``keep`` (the same exists already) or ``fail``.
+        detail: The ``model_id`` or the name of the credential, if the line has one, and the
             problem.
     """
 
     number: int
-    act: str
-    about: str
+    action: str
+    detail: str
 
     def __str__(self) -> str:
-        return f"{self.number:>6}  {self.act:<6}  {self.about}"
+        return f"{self.number:>6}  {self.action:<6}  {self.detail}"
 
 
 class Import:
@@ -78,7 +78,7 @@ class Import:
         self._credential_names = ExchangedCredential(only=["name", "owner"], unknown=EXCLUDE)
         self._model, self._credential = ExchangedModel(), ExchangedCredential()
         self._users: dict[str, Actor] = {}
-        self._brought: set[int] = set()  # the credentials whose line had the secret
+        self._with_new_secret: set[int] = set()  # the credentials whose line had the secret
 
     def results(self, lines: Iterable[Hidden[bytes]]) -> list[ImportResult]:
         """Return the result of each line, except blank ones.
@@ -91,38 +91,38 @@ class Import:
             if not _text(number, text).strip():
                 continue
             try:
-                line = Hidden(self._owned(parse_json(_text(number, text))))
+                line = Hidden(self._with_owner(parse_json(_text(number, text))))
             except RegistryError as error:
                 results.append(ImportResult(number, "fail", str(error)))
                 continue
             if _is_credential(line):
-                results.append(self._result(number, line, self._of_credential))
+                results.append(self._result(number, line, self._import_credential))
             else:
                 models.append((number, line))
-        results += [self._result(number, line, self._of_model) for number, line in models]
+        results += [self._result(number, line, self._import_model) for number, line in models]
         return sorted(results, key=attrgetter("number"))
 
     def _result(
-        self, number: int, line: Line, of_line: Callable[[Line, list[str]], str]
+        self, number: int, line: Line, import_line: Callable[[Line, list[str]], str]
     ) -> ImportResult:
-        about: list[str] = []
+        label: list[str] = []
         try:
-            act = of_line(line, about)
-            return ImportResult(number, act, *about)
+            action = import_line(line, label)
+            return ImportResult(number, action, *label)
         except UnavailableError:
             raise  # the other lines would fail too
         except RegistryError as error:
-            return ImportResult(number, "fail", ": ".join([*about, str(error)]))
+            return ImportResult(number, "fail", ": ".join([*label, str(error)]))
 
-    def _owned(self, line: Any) -> Any:
+    def _with_owner(self, line: Any) -> Any:
         """Return the line with the requested owner."""
         if self._owner is None or not isinstance(line, dict):
             return line
         return {**line, "owner": self._owner}
 
-    def _of_credential(self, line: Line, about: list[str]) -> str:
+    def _import_credential(self, line: Line, label: list[str]) -> str:
         names = load(self._credential_names, copy(line.reveal()))
-        about.append(f"credential {names['name']!r}")
+        label.append(f"credential {names['name']!r}")
         actor = self._actor(names["owner"])
         own = self._own_credential(actor, names["name"])
         if own is not None and self._on_conflict == "skip":
@@ -133,15 +133,15 @@ class Import:
                 "The owner has this credential already; see --on-conflict."
             )
         if own is None:
-            new, act = self._services.accounts.create(actor, fields), "create"
+            new, action = self._services.accounts.create(actor, fields), "create"
         else:
-            new = self._updated(actor, own, fields)
-            act = "keep" if new["version"] == own["version"] else "update"
+            new = self._update_credential(actor, own, fields)
+            action = "keep" if new["version"] == own["version"] else "update"
         if "secret" in fields or "reference" in fields:
-            self._brought.add(new["id"])
-        return act
+            self._with_new_secret.add(new["id"])
+        return action
 
-    def _updated(
+    def _update_credential(
         self, actor: Actor, own: Mapping[Any, Any], fields: Mapping[str, Any]
     ) -> Mapping[Any, Any]:
         """Update a credential from a line. Missing fields get defaults, but the secret stays."""
@@ -152,12 +152,14 @@ class Import:
             )
         # What stays unchanged isn't checked again: this app may allow less than when it was stored.
         provider = self._services.providers.catalogue.canonical(change["model_provider"])
-        is_there = provider == own["model_provider"] and change["base_url"] == own["base_url"]
-        if is_there:
+        is_same_destination = (
+            provider == own["model_provider"] and change["base_url"] == own["base_url"]
+        )
+        if is_same_destination:
             del change["model_provider"], change["base_url"]
-        if is_there and "secret" in change and self._has_secret(own, change["secret"]):
+        if is_same_destination and "secret" in change and self._has_secret(own, change["secret"]):
             del change["secret"]
-        if is_there and change.get("reference") == own["reference"]:
+        if is_same_destination and change.get("reference") == own["reference"]:
             change.pop("reference", None)
         change["settings"] = {**dict.fromkeys(own["settings"]), **change["settings"]}
         return self._services.accounts.update(actor, ModelRef(own["id"]), change)
@@ -171,28 +173,28 @@ class Import:
             return False
         return stored == AccountSecret.from_fields(own["kind"], secret)
 
-    def _of_model(self, line: Line, about: list[str]) -> str:
+    def _import_model(self, line: Line, label: list[str]) -> str:
         names = load(self._model_names, copy(line.reveal()))
-        about.append(names["model_id"])
+        label.append(names["model_id"])
         actor = self._actor(names["owner"])
-        own = self._own(actor, names["model_id"])
+        own = self._own_model(actor, names["model_id"])
         if own is not None and self._on_conflict == "skip":
             return "skip"  # whatever else the line says
         fields = _without_names(load(self._model, line.reveal()))
-        credential = self._used(actor, fields)
+        credential = self._named_credential(actor, fields)
         if own is None:
-            return self._created(actor, fields, credential)
+            return self._create(actor, fields, credential)
         if self._on_conflict == "error":
             raise ModelIdTakenError("The owner has this model already; see --on-conflict.")
         if credential is not None:
-            return self._attached(actor, own, fields, credential)
+            return self._update_with_credential(actor, own, fields, credential)
         _check_not_accepted(own, fields, has_new_key="api_key" in fields)
         if self._has_key(own, fields):
             del fields["api_key"]
         model = self._services.models.update(actor, ModelRef(own["id"]), fields)
         return "keep" if model.version == own["version"] else "update"
 
-    def _used(self, actor: Actor, fields: dict[str, Any]) -> Mapping[Any, Any] | None:
+    def _named_credential(self, actor: Actor, fields: dict[str, Any]) -> Mapping[Any, Any] | None:
         """Return the credential that a line names, and leave its name out of the fields."""
         name = fields.pop("credential", None)
         if name is None:
@@ -204,7 +206,7 @@ class Import:
             raise ValidationError([("credential", "Is for another provider or origin.")])
         return credential
 
-    def _created(
+    def _create(
         self, actor: Actor, fields: Mapping[str, Any], credential: Mapping[Any, Any] | None
     ) -> str:
         try:
@@ -224,7 +226,7 @@ class Import:
             ) from None
         return "create"
 
-    def _attached(
+    def _update_with_credential(
         self,
         actor: Actor,
         own: Mapping[Any, Any],
@@ -233,7 +235,7 @@ class Import:
     ) -> str:
         """Update a model from a line, with a credential."""
         is_attached = own["ciphertext"] is None and own["credential_id"] == credential["id"]
-        is_new = not is_attached or credential["id"] in self._brought
+        is_new = not is_attached or credential["id"] in self._with_new_secret
         _check_not_accepted(own, fields, has_new_key=is_new)
         is_empty = credential["ciphertext"] is None and credential["reference"] is None
         if own["ciphertext"] is not None and is_empty:
@@ -253,7 +255,7 @@ class Import:
             self._users[owner] = self._services.actor_of(owner)
         return self._users[owner]
 
-    def _own(self, actor: Actor, model_id: str) -> Mapping[Any, Any] | None:
+    def _own_model(self, actor: Actor, model_id: str) -> Mapping[Any, Any] | None:
         models = self._services.rows.queries.access.tables.models
         return self._first(models, actor, models.c.model_id == model_id)
 

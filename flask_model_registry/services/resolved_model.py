@@ -113,7 +113,7 @@ class ResolvedModel:
             raise client_methods.refused(self.kind, "http_client()")
         open_client: Callable[..., Any] | None = vars(self)["_open_client"]
         if open_client is None:
-            raise client_methods.made_by_hand()
+            raise client_methods.unresolved()
         return open_client(
             self.base_url,
             self.api_key,

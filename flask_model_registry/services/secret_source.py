@@ -36,7 +36,7 @@ _NO_SOURCE = "This app keeps no secrets elsewhere. Send the secret instead."
 _REFUSED = "Must name a secret that you may use with this provider and base URL."
 # A failure of the database is passed on, because the rest of the transaction would fail too. Other
 # errors of SQLAlchemy's, such as NoResultFound, mean that the name is unknown.
-_PASSED_ON = (UnavailableError, DBAPIError, PoolTimeoutError, PendingRollbackError)
+_RERAISED = (UnavailableError, DBAPIError, PoolTimeoutError, PendingRollbackError)
 
 
 class SecretSource:
@@ -87,16 +87,16 @@ class SecretSource:
         Raises:
             UnreadableCredentialError: There is no source, or it returns no valid secret.
         """
-        given = self._given(credential, destination)
+        fetched = self._fetch(credential, destination)
         try:
-            return AccountSecret.from_fields(credential["kind"], load(_SCHEMA, given.reveal()))
+            return AccountSecret.from_fields(credential["kind"], load(_SCHEMA, fetched.reveal()))
         except ValidationError as error:
             # The name of an unknown field could be a secret in the wrong place.
             known = [each for each in error.errors if each[0].partition(".")[0] in _SCHEMA.fields]
             problem = str(ValidationError(known)) if known else "it has unknown members"
-        raise self._failed(f"returned a secret that isn't valid: {problem.rstrip('.')}")
+        raise self._log_failure(f"returned a secret that isn't valid: {problem.rstrip('.')}")
 
-    def _given(
+    def _fetch(
         self, credential: Mapping[Any, Any], destination: Mapping[Any, Any]
     ) -> Hidden[dict[str, Any]]:
         """Ask the source for the secret, and return it as a dict that loading may empty."""
@@ -107,31 +107,31 @@ class SecretSource:
         owner = self._users.find(credential["owner_id"])
         if owner is None:
             raise UnreadableCredentialError("The owner of the credential is gone.")
-        about = {
+        arguments = {
             "owner": owner,
             "provider": destination["model_provider"],
             "origin": self._providers.call_origin(destination),
         }
         outer = sys.exc_info()[1]
         try:
-            return _as_dict(self._source(credential["reference"], **about))
+            return _as_dict(self._source(credential["reference"], **arguments))
         except _RefusedError as error:
             problem = str(error)
         except BaseException as error:
-            place = _place(error.__traceback__)
+            location = _location(error.__traceback__)
             clear_frames(error, outer)  # the host's frames may hold the secret
-            if not isinstance(error, Exception) or isinstance(error, _PASSED_ON):
+            if not isinstance(error, Exception) or isinstance(error, _RERAISED):
                 raise
-            problem = f"raised {type(error).__name__}{place}"
+            problem = f"raised {type(error).__name__}{location}"
         if not problem:
             raise UnreadableCredentialError(
                 "The secret_source returned no secret for this reference, owner, provider and "
                 "origin."
             )
-        raise self._failed(problem)
+        raise self._log_failure(problem)
 
     @staticmethod
-    def _failed(problem: str) -> UnreadableCredentialError:
+    def _log_failure(problem: str) -> UnreadableCredentialError:
         """Log why a source failed, for its developer, and return the error."""
         _log.warning(
             "model registry: the secret_source %s",
@@ -159,7 +159,7 @@ def _as_dict(given: Any) -> Hidden[dict[str, Any]]:
     raise _RefusedError(problem)
 
 
-def _place(tb: TracebackType | None) -> str:
+def _location(tb: TracebackType | None) -> str:
     """Return where in the source an exception was raised; its message may hold a secret."""
     if tb is None or tb.tb_next is None:
         return ""

@@ -145,10 +145,10 @@ def test_credential(
 ) -> Returned:
     """Test with a credential's stored secret whether its provider lists or serves a model."""
     called = CalledModel(body["model_name"], body["category"])
-    rest = services.connections.of_credential(
+    test = services.connections.credential_test(
         actor, model_ref(credential), called, billed=body["billed_call"]
     )
-    return after_commit(rest)
+    return after_commit(test)
 
 
 @routes.post(
@@ -165,7 +165,7 @@ def served_to_credential(
     body: dict[str, Any],  # noqa: ARG001  # always empty
 ) -> Returned:
     """Ask the provider of a credential which models it serves, with the stored secret."""
-    return after_commit(services.connections.names_of_credential(actor, model_ref(credential)))
+    return after_commit(services.connections.names_for_credential(actor, model_ref(credential)))
 
 
 def _tagged(row: Mapping[Any, Any]) -> dict[str, str]:

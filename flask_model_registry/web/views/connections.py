@@ -41,7 +41,7 @@ def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str
 @returns({200: ProbeResult()}, errors=(429,))
 def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
     """Test a model, registered or not, with the API key in the request."""
-    return after_commit(services.connections.of_submitted(actor, body))
+    return after_commit(services.connections.submitted_test(actor, body))
 
 
 @routes.post("/<id>/test", name="testModel")
@@ -53,7 +53,7 @@ def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) 
     Only users who may edit the model can test another ``model_name``, or ask for a
     ``billed_call``. The result is stored with the model, unless another ``model_name`` was tested.
     """
-    test = services.connections.of_saved(
+    test = services.connections.saved_test(
         actor, model_ref(id), model_name=body.get("model_name"), billed=body["billed_call"]
     )
     return after_commit(test.run, test.keep)
@@ -69,4 +69,4 @@ def served_models(
     body: dict[str, Any],  # noqa: ARG001  # always empty
 ) -> Returned:
     """Ask a model's provider which models it serves. You must be able to edit the model."""
-    return after_commit(services.connections.names_of_saved(actor, model_ref(id)))
+    return after_commit(services.connections.names_for_model(actor, model_ref(id)))
