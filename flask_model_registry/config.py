@@ -25,7 +25,7 @@ _NAMES = (
     "PROXY PROBE_TIMEOUT PROBE_CONCURRENCY MAX_BODY_BYTES MAX_PAGE_SIZE SECURITY_SCHEMES"
 ).split()
 KEY_BYTES = 32  # AES-256
-_CURE = "make one with 'flask model-registry generate-key'"
+_KEY_HINT = "make one with 'flask model-registry generate-key'"
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _SCHEME_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]+\.)*[a-z_-][a-z0-9_-]*")
@@ -72,13 +72,13 @@ class EncryptionKey:
         """
         try:
             with ClearedFrames():
-                key_id, secret = _parted(entry)
+                key_id, secret = _split_entry(entry)
         finally:
             del entry  # even an invalid entry is nearly an encryption key
         if key_id is None or len(secret.reveal()) != KEY_BYTES:
-            raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_CURE}")
+            raise ConfigError(f"{name} must be 'id:base64 of {KEY_BYTES} bytes'; {_KEY_HINT}")
         if len(set(secret.reveal())) < KEY_BYTES // 4:
-            raise ConfigError(f"{name} is not random; {_CURE}")
+            raise ConfigError(f"{name} is not random; {_KEY_HINT}")
         return cls(key_id, secret.reveal())
 
     if TYPE_CHECKING:
@@ -203,15 +203,15 @@ def _positive(config: Mapping[str, Any], name: str, default: int) -> int:
 
 def _security_schemes(config: Mapping[str, Any]) -> dict[str, Any]:
     schemes = config.get(PREFIX + "SECURITY_SCHEMES") or {}
-    is_good = isinstance(schemes, dict) and all(
+    is_valid = isinstance(schemes, dict) and all(
         _SCHEME_NAME.fullmatch(str(name)) and isinstance(scheme, dict) and "type" in scheme
         for name, scheme in schemes.items()
     )
     try:
         copy: dict[str, Any] = json.loads(json.dumps(schemes))
     except (TypeError, ValueError):
-        is_good = False
-    if not is_good:  # outside the except block, because a JSON error may quote a value
+        is_valid = False
+    if not is_valid:  # outside the except block, because a JSON error may quote a value
         raise ConfigError(
             f"{PREFIX}SECURITY_SCHEMES must be OpenAPI security schemes by name, such as "
             "{'key': {'type': 'apiKey', 'in': 'header', 'name': 'X-API-Key'}}"
@@ -257,12 +257,12 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:
     numbered = enumerate(entries, 1)
     keys = tuple(EncryptionKey.parse(entry, f"{name}, entry {i},") for i, entry in numbered)
     if not keys:
-        raise ConfigError(f"{name} is not set, or empty; {_CURE}")
+        raise ConfigError(f"{name} is not set, or empty; {_KEY_HINT}")
     if len({key.id for key in keys}) < len(keys) or len({key.reveal() for key in keys}) < len(keys):
         raise ConfigError(f"{name} holds the same id or the same key twice; remove an entry")
     for host_name, host_secret in _host_secrets(config):
         if any(_is_same_secret(key.reveal(), host_secret) for key in keys):
-            raise ConfigError(f"{name} holds the value of {host_name}; {_CURE}")
+            raise ConfigError(f"{name} holds the value of {host_name}; {_KEY_HINT}")
     return keys
 
 
@@ -293,11 +293,11 @@ def _entries(config: Mapping[str, Any], name: str) -> list[str]:
     return [entry.strip() for entry in entries]
 
 
-def _parted(entry: str) -> tuple[str | None, Hidden[bytes]]:
+def _split_entry(entry: str) -> tuple[str | None, Hidden[bytes]]:
     """Return an entry's id, or ``None`` if it isn't valid, and the entry's bytes."""
     key_id, separator, encoded = entry.strip().partition(":")
-    is_good = separator and KEY_ID.fullmatch(key_id)
-    return key_id if is_good else None, Hidden(_decode(encoded))
+    is_valid = separator and KEY_ID.fullmatch(key_id)
+    return key_id if is_valid else None, Hidden(_decode(encoded))
 
 
 def _decode(encoded: str) -> bytes:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from .config import EXTENSION
-from .db.failures import misses_a_table
+from .db.failures import is_missing_table
 from .db.session import NO_TABLES
 from .errors import ConfigError, RegistryError
 from .web.transactions import TRIES, retrying, send_signals, transaction
@@ -189,6 +189,6 @@ def exit_if(is_bad: bool) -> None:  # noqa: FBT001  # a condition
 
 
 def _description(error: sa.exc.SQLAlchemyError) -> str:
-    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
+    if isinstance(error, sa.exc.DBAPIError) and is_missing_table(error):
         return NO_TABLES
     return f"the database failed: {str(getattr(error, 'orig', error))[:500]!r}; nothing is lost"

@@ -71,7 +71,7 @@ def create_credential(
     fields = {**given, "model_provider": provider, "settings": dict(map(_setting, settings))}
 
     def work() -> tuple[int, bool]:
-        loaded = load(NewCredential(), {**fields, **_of_request(secret)})
+        loaded = load(NewCredential(), {**fields, **_to_fields(secret)})
         row = services.accounts.create(services.actor_of(owner), loaded)
         return row["id"], True
 
@@ -138,7 +138,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _of_request(secret: Hidden[dict[str, Any]]) -> dict[str, Any]:
+def _to_fields(secret: Hidden[dict[str, Any]]) -> dict[str, Any]:
     """Return a secret, or a reference to one, as fields of a request to create a credential."""
     is_reference = "reference" in secret.reveal()
     return dict(secret.reveal()) if is_reference else {"secret": dict(secret.reveal())}
@@ -157,12 +157,12 @@ def _read(file: BinaryIO, reference: str | None) -> Hidden[dict[str, Any]]:
             is_account = given.reveal().get("type") == "service_account"  # Google's file
             return Hidden({"service_account": given.reveal()}) if is_account else given
         try:
-            return Hidden({"api_key": Secret(_line(text))})
+            return Hidden({"api_key": Secret(_without_line_break(text))})
         except UnicodeDecodeError:
             pass  # the error holds the text of the file
     raise click.ClickException("the secret is not text in UTF-8")
 
 
-def _line(text: Hidden[bytes]) -> str:
+def _without_line_break(text: Hidden[bytes]) -> str:
     """Return the text of a file without the line break that editors and shells end it with."""
     return text.reveal().decode().removesuffix("\n").removesuffix("\r")

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 # LiteLLM's name for each provider, and the registry's. Other providers have no API key to import,
 # or have an API of their own.
-_SAME = (
+_SAME_NAMES = (
     "anthropic cerebras cohere dashscope deepinfra deepseek gemini groq meta minimax mistral "
     "modelscope moonshot nebius novita ollama openai openrouter perplexity sambanova volcengine "
     "voyage xai xinference zai"
 )
-PROVIDERS = {each: each for each in _SAME.split()} | {
+PROVIDERS = {each: each for each in _SAME_NAMES.split()} | {
     "azure": "azure-openai",
     "cohere_chat": "cohere",
     "custom_openai": "openai-compatible",
@@ -62,15 +62,15 @@ _CATEGORIES = {
 _NEEDS_A_MODE = re.compile(r"embed|rerank|whisper|transcri|tts|dall-e|image|moderation", re.I)
 _NO_KEY = "none"
 _KEYLESS = {each.id for each in catalogue.PROVIDERS if not each.needs_key}
-_HONOURED = {"api_base", "api_key", "base_url", "model", "temperature"}
+_IMPORTED_PARAMS = {"api_base", "api_key", "base_url", "model", "temperature"}
 # Settings for a proxy's load and budget. None of them changes what is sent, or to whom.
-_OF_THE_PROXY = set(
+_PROXY_PARAMS = set(
     "additional_drop_params budget_duration cooldown_time drop_params input_cost_per_second "
     "input_cost_per_token itpm max_budget max_parallel_requests max_retries num_retries order otpm "
     "output_cost_per_second output_cost_per_token rpd rpm stream_timeout tags timeout tpd tpm "
     "weight".split()
 )
-_ENTRY = {"model_name", "litellm_params", "model_info"}
+_ENTRY_FIELDS = {"model_name", "litellm_params", "model_info"}
 _SECTIONS = {
     "general_settings": set(
         "alerting alerting_threshold database_connection_pool_limit database_url "
@@ -88,7 +88,7 @@ _SECTIONS = {
         "redis_password redis_port retry_after routing_strategy timeout".split()
     ),
 }
-_REFERENCE = "os.environ/"
+_ENVIRON_PREFIX = "os.environ/"
 # Other names for a provider in environment variables.
 _STEMS = {"COHERE": "CO", "VOLCENGINE": "ARK"}
 
@@ -158,9 +158,9 @@ def with_credentials(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
         taken[provider] += 1
         number = f"-{taken[provider]}" if taken[provider] > 1 else ""
         name = f"litellm-{provider}{number}"
-        place = {"model_provider": provider, "base_url": base_url}
+        fields = {"model_provider": provider, "base_url": base_url}
         secret = {"api_key": api_key}
-        credentials.append({"type": "credential", "name": name, **place, "secret": secret})
+        credentials.append({"type": "credential", "name": name, **fields, "secret": secret})
         for line in group:
             del line["api_key"]
             line["credential"] = name
@@ -182,9 +182,9 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
         or not isinstance(entry.get("litellm_params"), dict)
     ):
         raise LiteLLMError("must have litellm_params, and a model_name that is a string")
-    if unknown := sorted(map(str, {*entry} - _ENTRY)):
+    if unknown := sorted(map(str, {*entry} - _ENTRY_FIELDS)):
         raise LiteLLMError(f"{unknown[0]} is unknown; remove it")
-    params = _resolved(entry["litellm_params"], environ)
+    params = _imported_params(entry["litellm_params"], environ)
     prefix, upstream = _upstream(params.get("model"))
     if "*" in f"{entry['model_name']}{upstream}":
         raise LiteLLMError("a wildcard is not a model; list the models that are used")
@@ -207,19 +207,19 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     return {field: value for field, value in line.items() if value is not None}
 
 
-def _resolved(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _imported_params(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters that the import follows, with values from the environment."""
-    resolved = {}
+    imported = {}
     for field, value in params.items():
-        if field not in _HONOURED | _OF_THE_PROXY:
+        if field not in _IMPORTED_PARAMS | _PROXY_PARAMS:
             raise LiteLLMError(
                 f"litellm_params.{field} is not imported, and may change where or how the model is "
                 "called. Remove it, or register this model by hand"
             )
-        if field not in _HONOURED or value is None:
+        if field not in _IMPORTED_PARAMS or value is None:
             continue
-        if isinstance(value, str) and value.startswith(_REFERENCE):
-            variable = value.removeprefix(_REFERENCE)
+        if isinstance(value, str) and value.startswith(_ENVIRON_PREFIX):
+            variable = value.removeprefix(_ENVIRON_PREFIX)
             if not environ.get(variable):
                 raise LiteLLMError(f"litellm_params.{field}: {variable} is not set")
             value = environ[variable]
@@ -227,8 +227,8 @@ def _resolved(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str
             value = _number(value)
         elif not isinstance(value, str) or not value.strip():
             raise LiteLLMError(f"litellm_params.{field} must be text")
-        resolved[field] = value
-    return resolved
+        imported[field] = value
+    return imported
 
 
 def _number(value: Any) -> float:

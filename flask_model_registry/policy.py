@@ -75,19 +75,19 @@ ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
 # Only the owner may change these fields, and also the provider and the base URL's origin.
 OWNER_ONLY = frozenset({"model_id", "is_shared"})
 # The fields of a shared model that decide what everyone calls, and on which server.
-RELIED_ON = frozenset(
+SHARER_ONLY = frozenset(
     {"model_id", "model_name", "model_provider", "base_url", "api_key", "parameters"}
 )
 FIXED_WHILE_SHARED = frozenset({"category", "abilities"})
 
-_REQUIRED = {
+_DENIED = {
     Action.EDIT: "Only the owner, and users with a can_edit grant, may do this.",
     Action.DELETE: "Only the owner, and users with a can_delete grant, may do this.",
     Action.SHARE: "Only the owner may do this.",
 }
 _MAX_NAMED = 10  # how many models a message names
-_SHARING = "You need permission to share models with everyone."
-_SHARED = (
+_SHARING_REQUIRED = "You need permission to share models with everyone."
+_SHARED_MODEL = (
     "The model is shared with everyone. You need the right to share before you can switch it on or "
     "change its model_id, model_name, model_provider, base_url, api_key or parameters. "
     "The owner can un-share it first."
@@ -139,7 +139,7 @@ def check_allowed(action: Action, actions: Collection[Action]) -> None:
     if Action.USE not in actions:
         raise NotFoundError
     if action not in actions:
-        raise ForbiddenError(_REQUIRED[action])
+        raise ForbiddenError(_DENIED[action])
 
 
 def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
@@ -147,7 +147,7 @@ def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
     return Action.EDIT if is_other_model or is_billed else Action.USE
 
 
-def check_sharing(actor: Actor, message: str = _SHARING) -> None:
+def check_sharing(actor: Actor, message: str = _SHARING_REQUIRED) -> None:
     """Check that the actor may share, or choose defaults, for everyone."""
     if not actor.can_share():
         raise ForbiddenError(message)
@@ -178,8 +178,8 @@ def check_change(
     if not old["is_shared"]:
         check_sharing(actor)
         return
-    if names & RELIED_ON or (new["is_active"] and not old["is_active"]):
-        check_sharing(actor, _SHARED)
+    if names & SHARER_ONLY or (new["is_active"] and not old["is_active"]):
+        check_sharing(actor, _SHARED_MODEL)
     if names & FIXED_WHILE_SHARED:
         raise ConflictError("The category and abilities of a shared model can't change.")
 

@@ -16,7 +16,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationE
 from jwt import PyJWTError
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
 
-from .db.failures import refuses_a_lookup
+from .db.failures import is_bad_lookup
 from .errors import (
     AuthenticationError,
     ConfigError,
@@ -134,7 +134,7 @@ class Users:
             try:
                 user = self._unwrapped(self.load_user())
             except (sa.exc.DBAPIError, OverflowError) as error:
-                if refuses_a_lookup(error):  # no user has such a key, e.g. a NUL in PostgreSQL
+                if is_bad_lookup(error):  # no user has such a key, e.g. a NUL in PostgreSQL
                     raise AuthenticationError(token_was_sent=True) from error
                 raise
             if user is None or user is False or user is _VISITOR:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from flask_model_registry.providers.calls import CALLED
+from flask_model_registry.providers.calls import CALLABLE_CATEGORIES
 from flask_model_registry.providers.catalogue import PROVIDERS
 from tests.accounts import ACCOUNTS, add, create
 from tests.conftest import traces
@@ -487,7 +487,7 @@ def test_a_credential_is_called_for_three_categories(alice, stub):
     def ask(category):
         return alice.post(path, json={"model_name": "m", "category": category, **BILLED})
 
-    assert [ask(each).json["result"] for each in CALLED] == ["ok"] * 3
+    assert [ask(each).json["result"] for each in CALLABLE_CATEGORIES] == ["ok"] * 3
     for category in ("image", "speech", "x", None, 1):
         refused = ask(category)
         assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "category")
@@ -573,7 +573,7 @@ def test_every_provider_that_can_be_tested_can_be_called_for_what_it_serves(host
     left = {
         (provider.id, category)
         for provider in PROVIDERS
-        for category in {*provider.categories} & {*CALLED}
+        for category in {*provider.categories} & {*CALLABLE_CATEGORIES}
         if provider.dialect is not None and not client.can_call(provider.id, category)
     }
 

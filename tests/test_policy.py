@@ -298,7 +298,7 @@ def test_the_page_has_every_field_of_a_shared_model():
 
     assert named == {*ModelUpdate().fields, *ModelParameters().fields} | {"DELETE"}
     assert {field for field, *_ in SHARED_CASES} == {*CHANGES}
-    assert fields_in("403", "yes") - {"is_active"} == policy.RELIED_ON
+    assert fields_in("403", "yes") - {"is_active"} == policy.SHARER_ONLY
     assert fields_in("409", "409") == policy.FIXED_WHILE_SHARED
 
 

@@ -61,11 +61,11 @@ _CODES: dict[Any, Failure | None] = {
     "SQLITE_IOERR_WRITE": Failure.FULL,
     "attempt to write a readonly database": Failure.READ_ONLY,
 }
-_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_AWAY_ERRORS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 # pg8000 raises one class for all errors. For these classes of SQLSTATEs, and when the server ends a
 # session, other drivers raise OperationalError or report that the connection is closed.
-_CLASSES_AWAY = {"08", "40", "53", "54", "55", "57", "58"}
-_ENDED = {"FATAL", "PANIC"}
+_AWAY_CLASSES = {"08", "40", "53", "54", "55", "57", "58"}
+_FATAL = {"FATAL", "PANIC"}
 _BAD_VALUE, _BROKEN_CONSTRAINT = "22", "23"
 # MySQL's: ER_CANT_AGGREGATE_2COLLATIONS, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD
 _BAD_VALUES = {1267, 1366}
@@ -82,12 +82,12 @@ def failure_of(error: BaseException) -> Failure | None:
     for code in _codes(error):
         if code in _CODES:
             return _CODES[code]
-    is_away = isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False)
+    is_away = isinstance(error, _AWAY_ERRORS) or getattr(error, "connection_invalidated", False)
     if (
         is_away
-        or _is_of_mysql_connector(error)
-        or _class(error) in _CLASSES_AWAY
-        or _fields(error).get("V") in _ENDED
+        or _is_from_mysql_connector(error)
+        or _sqlstate_class(error) in _AWAY_CLASSES
+        or _fields(error).get("V") in _FATAL
     ):
         return Failure.AWAY
     return None
@@ -95,12 +95,12 @@ def failure_of(error: BaseException) -> Failure | None:
 
 def driver_failure(error: BaseException) -> sa.exc.DBAPIError | None:
     """Return SQLAlchemy's error for a socket error that a driver such as pg8000 didn't wrap."""
-    if isinstance(error, OSError) and _is_of_the_driver(error):
+    if isinstance(error, OSError) and _is_from_driver(error):
         return sa.exc.OperationalError(None, None, error)
     return None
 
 
-def _is_of_the_driver(error: BaseException) -> bool:
+def _is_from_driver(error: BaseException) -> bool:
     # Only the driver runs below a method of SQLAlchemy's dialect, never the host's code.
     selves = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
     return any(isinstance(each, sa.Dialect) for each in selves)
@@ -111,7 +111,7 @@ def is_transient(error: BaseException) -> bool:
     return failure_of(error) in _TRANSIENT
 
 
-def misses_a_table(error: sa.exc.DBAPIError) -> bool:
+def is_missing_table(error: sa.exc.DBAPIError) -> bool:
     """Return whether a table or a column is missing."""
     codes = _codes(error)
     return not _MISSING.isdisjoint(codes) or any(
@@ -119,23 +119,25 @@ def misses_a_table(error: sa.exc.DBAPIError) -> bool:
     )
 
 
-def refuses_a_value(error: BaseException) -> bool:
+def is_bad_value(error: BaseException) -> bool:
     """Return whether the database cannot store a value, or cannot even compare with it."""
-    is_bad = isinstance(error, sa.exc.DataError) or _class(error) == _BAD_VALUE
+    is_bad = isinstance(error, sa.exc.DataError) or _sqlstate_class(error) == _BAD_VALUE
     return is_bad or not _BAD_VALUES.isdisjoint(_codes(error))
 
 
-def refuses_a_lookup(error: BaseException) -> bool:
+def is_bad_lookup(error: BaseException) -> bool:
     """Return whether a query looked for a value that the database cannot hold, so no row has it."""
     if isinstance(error, OverflowError):  # of SQLite's integers; SQLAlchemy doesn't wrap it
-        return _is_of_the_driver(error)
+        return _is_from_driver(error)
     statement = getattr(error, "statement", None) or ""  # a write may have failed, as in a flush
-    return refuses_a_value(error) and _QUERY.match(statement) is not None
+    return is_bad_value(error) and _QUERY.match(statement) is not None
 
 
-def breaks_a_constraint(error: BaseException) -> bool:
+def is_constraint_violation(error: BaseException) -> bool:
     """Return whether the database refused a row because of its constraints."""
-    is_broken = isinstance(error, sa.exc.IntegrityError) or _class(error) == _BROKEN_CONSTRAINT
+    is_broken = (
+        isinstance(error, sa.exc.IntegrityError) or _sqlstate_class(error) == _BROKEN_CONSTRAINT
+    )
     return is_broken or not _BROKEN_CHECKS.isdisjoint(_codes(error))
 
 
@@ -163,7 +165,7 @@ def _codes(error: BaseException) -> list[str | int]:
     return sorted(codes, key=lambda each: isinstance(each, str))
 
 
-def _is_of_mysql_connector(error: BaseException) -> bool:
+def _is_from_mysql_connector(error: BaseException) -> bool:
     """Return whether MySQL Connector raised its base class with an error number.
 
     It does so if the SQLSTATE only says "general error". PyMySQL mostly raises OperationalError for
@@ -178,6 +180,6 @@ def _fields(error: BaseException) -> dict[str, str]:
     return first if isinstance(first, dict) else {}
 
 
-def _class(error: BaseException) -> str:
+def _sqlstate_class(error: BaseException) -> str:
     """Return the class of the SQLSTATE in these fields, or an empty string."""
     return _fields(error).get("C", "")[:2]

@@ -127,7 +127,7 @@ def trigger_state(connection: sa.Connection, tables: Tables) -> tuple[bool, bool
     return bool(has_triggers), bool(has_tables)
 
 
-def is_of_the_registry(error: sa.exc.DBAPIError) -> bool:
+def is_from_registry(error: sa.exc.DBAPIError) -> bool:
     """Return whether the registry's own statement failed, not one of the host's callbacks."""
     return _TABLE_PREFIX in (error.statement or "")
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ..errors import NotFoundError
-from .failures import refuses_a_value
+from .failures import is_bad_value
 from .session import user_missing
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _decimal(text: str) -> Decimal:
     return number
 
 
-_READERS: dict[type, Callable[[str], Any]] = {
+_PARSERS: dict[type, Callable[[str], Any]] = {
     str: str,
     UUID: UUID,
     int: int,
@@ -67,7 +67,7 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
         NotFoundError: There is no such user.
     """
     if person.key is None:
-        key = _looked_up(connection, tables.user_key, person)
+        key = _find_key(connection, tables.user_key, person)
     else:
         key = None if user_missing(connection, tables, person.key) else person.key
     if key is None:
@@ -75,17 +75,17 @@ def find_user(connection: sa.Connection, tables: Tables, person: Person) -> Any:
     return key
 
 
-def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
+def _find_key(connection: sa.Connection, column: sa.Column[Any], person: Person) -> Any:
     """Return the primary key that is exactly this text. Databases may ignore case or blanks."""
     text = person.text
-    for column_type, read in _ways_to_compare(column.type):
+    for column_type, parse in _comparisons(column.type):
         # With a type, because PostgreSQL doesn't compare numbers or dates with text.
         key = sa.bindparam("key", type_=column_type)
         statement = sa.select(column).where(sa.type_coerce(column, column_type) == key)
         try:
-            found = connection.execute(statement, {"key": read(text)}).scalar()
+            found = connection.execute(statement, {"key": parse(text)}).scalar()
         except sa.exc.DBAPIError as error:
-            if not refuses_a_value(error):
+            if not is_bad_value(error):
                 raise
             return None
         except (sa.exc.StatementError, TypeError, ValueError, ArithmeticError, LookupError):
@@ -94,7 +94,7 @@ def _looked_up(connection: sa.Connection, column: sa.Column[Any], person: Person
     return None
 
 
-def _ways_to_compare(
+def _comparisons(
     column_type: sa.types.TypeEngine[Any],
 ) -> list[tuple[sa.types.TypeEngine[Any], Callable[[str], Any]]]:
     """Return types to compare a column as, each with a function that turns a string into a key.
@@ -103,14 +103,14 @@ def _ways_to_compare(
     UUIDs for bytes, dates for integers, or objects of the host's classes. The type that it is
     stored as comes last.
     """
-    readers = [*_READERS.values()]
+    parsers = [*_PARSERS.values()]
     with suppress(NotImplementedError):
         kind = column_type.python_type
         if issubclass(kind, Enum):
-            readers = [{str(each): each for each in kind}.__getitem__]
-        elif kind in _READERS:
-            readers = [_READERS[kind]]
-    ways = [(column_type, read) for read in readers]
+            parsers = [{str(each): each for each in kind}.__getitem__]
+        elif kind in _PARSERS:
+            parsers = [_PARSERS[kind]]
+    comparisons = [(column_type, parse) for parse in parsers]
     if isinstance(column_type, sa.TypeDecorator):
-        ways += _ways_to_compare(column_type.impl_instance)
-    return ways
+        comparisons += _comparisons(column_type.impl_instance)
+    return comparisons

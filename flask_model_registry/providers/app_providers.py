@@ -77,8 +77,8 @@ class Providers:
             ConfigError: The settings do not allow the base URL of a provider.
         """
         policy = AddressPolicy(settings.allowed_hosts, settings.allowed_networks)
-        opening = partial(_transport, policy, settings.probe_timeout, settings.proxy)
-        client = ProviderClient(catalogue, policy, opening)
+        open_transport = partial(_transport, policy, settings.probe_timeout, settings.proxy)
+        client = ProviderClient(catalogue, policy, open_transport)
         providers = cls(catalogue, policy, client, settings.proxy)
         for provider in catalogue.values():
             if provider.base_url and (problem := providers.problem(provider.base_url)):
@@ -107,18 +107,18 @@ class Providers:
             if problem := self.problem(base_url):  # a copied model may have another base URL
                 raise BlockedAddressError(problem)
             destination = Destination(parse_base_url(base_url), parse_base_url(alias), api_key)
-            ours = None if self.policy.allows(destination.endpoint.host) else self.proxy
+            app_proxy = None if self.policy.allows(destination.endpoint.host) else self.proxy
             with ClearedFrames():  # the proxy's URL may hold a password
                 return open_client(
                     self._call_transport,
                     destination,
-                    proxy=ours.reveal() if ours and proxy is None else proxy,
+                    proxy=app_proxy.reveal() if app_proxy and proxy is None else proxy,
                     **options,
                 )
 
         return open_client
 
-    def described(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """Return the known providers as plain data."""
         return [provider.shown() for provider in self.catalogue.values()]
 

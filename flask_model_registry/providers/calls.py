@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from .catalogue import Provider
 
 #: Categories whose calls cost next to nothing, and take seconds.
-CALLED = ("llm", "embedding", "rerank")
+CALLABLE_CATEGORIES = ("llm", "embedding", "rerank")
 _TOKENS = 16  # some models refuse a lower limit
 _TEXT = "Hi"
 _MESSAGES = [{"role": "user", "content": _TEXT}]
 _LIMITS = ("max_tokens", "max_completion_tokens")
 # Parameters that a call sets itself, because they make the response longer or change its form.
-_OURS = {"stream", "stream_options", "n", "thinking", *_LIMITS}
+_RESERVED = {"stream", "stream_options", "n", "thinking", *_LIMITS}
 #: How many bytes of an error are read, because a server may send far more than the error itself.
-LOOKED_AT = 4096
+MAX_ERROR_BYTES = 4096
 
 # How servers name a model that isn't there, whatever the status.
 _NO_MODEL = re.compile(
@@ -89,7 +89,7 @@ class Call:
     def with_other_limit(self, status: int, body: bytes) -> Call | None:
         """Return the call with the other parameter for the limit, if the response refuses this."""
         used = [name for name in _LIMITS if name in self.body]
-        error = body[:LOOKED_AT]
+        error = body[:MAX_ERROR_BYTES]
         names = any(name.encode() in error for name in _LIMITS)
         if status not in {400, 422} or not used or not names or _CUT_OFF.search(error):
             return None
@@ -101,7 +101,7 @@ class Call:
         """Return the result that a response's body shows; ``None`` if the status is enough."""
         if status == 200:
             return "ok" if self._is_filled(body) else "bad_response"
-        error = body[:LOOKED_AT]
+        error = body[:MAX_ERROR_BYTES]
         if _CUT_OFF.search(error):
             return "ok"
         if _NO_CREDIT.search(error):
@@ -153,19 +153,19 @@ def can_call(provider: Provider, category: str) -> bool:
 
 
 def _allowed(model: CalledModel) -> dict[str, Any]:
-    """Return the registered parameters except ``_OURS``, ignoring case as servers in Go do."""
+    """Return the registered parameters except ``_RESERVED``, ignoring case as servers in Go do."""
     given = model.parameters.items()
-    return {name: value for name, value in given if name.casefold() not in _OURS}
+    return {name: value for name, value in given if name.casefold() not in _RESERVED}
 
 
-def _limited(model: CalledModel) -> dict[str, Any]:
+def _chat(model: CalledModel) -> dict[str, Any]:
     names = {each.casefold() for each in model.parameters}
     limit = "max_completion_tokens" if "max_completion_tokens" in names else "max_tokens"
     return {**_allowed(model), "model": model.model_name, "messages": _MESSAGES, limit: _TOKENS}
 
 
-def _of_anthropic(model: CalledModel) -> dict[str, Any]:
-    body = {name: value for name, value in _limited(model).items() if name not in _LIMITS}
+def _anthropic_chat(model: CalledModel) -> dict[str, Any]:
+    body = {name: value for name, value in _chat(model).items() if name not in _LIMITS}
     return {**body, "max_tokens": _TOKENS}
 
 
@@ -184,60 +184,60 @@ def _renamed(model: CalledModel, **names: str) -> dict[str, Any]:
     return {new: given[old] for old, new in names.items() if old in given}
 
 
-def _generate(model: CalledModel) -> dict[str, Any]:
+def _gemini_chat(model: CalledModel) -> dict[str, Any]:
     config = {"maxOutputTokens": _TOKENS, **_renamed(model, temperature="temperature")}
     return {"contents": [{"parts": [{"text": _TEXT}]}], "generationConfig": config}
 
 
-def _embed_content(model: CalledModel) -> dict[str, Any]:
+def _gemini_embedding(model: CalledModel) -> dict[str, Any]:
     size = _renamed(model, dimensions="outputDimensionality")
     return {"content": {"parts": [{"text": _TEXT}]}, **size}
 
 
-def _of_cohere(model: CalledModel) -> dict[str, Any]:
+def _cohere_chat(model: CalledModel) -> dict[str, Any]:
     own = {"model": model.model_name, "messages": _MESSAGES, "max_tokens": _TOKENS}
     return {**own, **_renamed(model, temperature="temperature")}
 
 
-def _embed_of_cohere(model: CalledModel) -> dict[str, Any]:
+def _cohere_embedding(model: CalledModel) -> dict[str, Any]:
     own = {"model": model.model_name, "texts": [_TEXT], "input_type": "search_query"}
     return {**own, "embedding_types": ["float"], **_renamed(model, dimensions="output_dimension")}
 
 
-def _rerank_of_cohere(model: CalledModel) -> dict[str, Any]:
+def _cohere_rerank(model: CalledModel) -> dict[str, Any]:
     return {"model": model.model_name, "query": _TEXT, "documents": [_TEXT]}
 
 
-def _of_ollama(model: CalledModel) -> dict[str, Any]:
+def _ollama_chat(model: CalledModel) -> dict[str, Any]:
     options = {"num_predict": _TOKENS, **_renamed(model, temperature="temperature")}
     own = {"model": model.model_name, "messages": _MESSAGES}
     return {**own, "stream": False, "options": options}
 
 
-def _embed_of_ollama(model: CalledModel) -> dict[str, Any]:
+def _ollama_embedding(model: CalledModel) -> dict[str, Any]:
     own = {"model": model.model_name, "input": _TEXT}
     return {**own, **_renamed(model, dimensions="dimensions")}
 
 
 # From the API reference of each, as of 2026; the path after the root, or after the base URL.
 _OPENAI: Mapping[str, _Api] = {
-    "llm": _Api("/chat/completions", _limited, ("choices",)),
+    "llm": _Api("/chat/completions", _chat, ("choices",)),
     "embedding": _Api("/embeddings", _embedding, ("data",)),
     "rerank": _Api("/rerank", _rerank, ("results", "data")),
 }
 _APIS: Mapping[str, Mapping[str, _Api]] = {
-    "anthropic": {"llm": _Api("/v1/messages", _of_anthropic, ("content",))},
+    "anthropic": {"llm": _Api("/v1/messages", _anthropic_chat, ("content",))},
     "gemini": {
-        "llm": _Api("/models/{}:generateContent", _generate, ("candidates",)),
-        "embedding": _Api("/models/{}:embedContent", _embed_content, ("embedding",)),
+        "llm": _Api("/models/{}:generateContent", _gemini_chat, ("candidates",)),
+        "embedding": _Api("/models/{}:embedContent", _gemini_embedding, ("embedding",)),
     },
     "cohere": {
-        "llm": _Api("/v2/chat", _of_cohere, ("message",)),
-        "embedding": _Api("/v2/embed", _embed_of_cohere, ("embeddings",)),
-        "rerank": _Api("/v2/rerank", _rerank_of_cohere, ("results",)),
+        "llm": _Api("/v2/chat", _cohere_chat, ("message",)),
+        "embedding": _Api("/v2/embed", _cohere_embedding, ("embeddings",)),
+        "rerank": _Api("/v2/rerank", _cohere_rerank, ("results",)),
     },
     "ollama": {
-        "llm": _Api("/api/chat", _of_ollama, ("message",)),
-        "embedding": _Api("/api/embed", _embed_of_ollama, ("embeddings",)),
+        "llm": _Api("/api/chat", _ollama_chat, ("message",)),
+        "embedding": _Api("/api/embed", _ollama_embedding, ("embeddings",)),
     },
 }

@@ -17,7 +17,7 @@ from ..errors import UpstreamError
 from ..secret import ClearedFrames
 from ..text import is_name
 from .base_urls import BadAddressError, parse_base_url
-from .calls import LOOKED_AT, call_of, can_call
+from .calls import MAX_ERROR_BYTES, call_of, can_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ RESULTS = (
     "ok auth_failed model_not_found not_listed no_list rate_limited unavailable bad_response "
     "unreachable tls_error timeout blocked_address too_large"
 ).split()
-_MEANINGS = {
+_RESULTS_BY_STATUS = {
     401: "auth_failed",
     403: "auth_failed",
     402: "rate_limited",  # the account has no credit left
@@ -49,9 +49,9 @@ _REFUSED_KEY = re.compile(
     re.IGNORECASE,
 )
 # Limits for a list, because a server may send pages without end.
-_PAGES = 10
+_MAX_PAGES = 10
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_NAMES = 20_000
+_MAX_NAMES = 20_000
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class ProviderClient:
     def _probe(
         self, provider: str, address: str, model_name: str, *, api_key: str, dialect: ListApi
     ) -> ConnectionResult:
-        begun, deadline = self._clock(), self._transport.deadline()
+        started, deadline = self._clock(), self._transport.deadline()
         result, is_route = "not_listed", False
         for names, is_last in self._pages(dialect, address, api_key, deadline):
             if dialect.lists_deployable:
@@ -201,7 +201,7 @@ class ProviderClient:
             is_route = is_route or model_name.rpartition(":")[0] in names  # such as model:nitro
             if is_last and not is_route and self._catalogue[provider].list_is_complete:
                 result = "model_not_found"
-        latency_ms = self._latency_ms(begun)
+        latency_ms = self._latency_ms(started)
         key_checked = self._is_key_checked(
             provider, address, api_key=api_key, dialect=dialect, deadline=deadline
         )
@@ -212,21 +212,21 @@ class ProviderClient:
     ) -> ConnectionResult:
         known = self._catalogue[provider]
         call = call_of(known, dialect, address, model, api_key=api_key)
-        begun, deadline = self._clock(), self._transport.deadline()
+        started, deadline = self._clock(), self._transport.deadline()
         response = self._transport.post(call.url, call.headers, call.content(), deadline)
         if other := call.with_other_limit(*response):
             response = self._transport.post(call.url, call.headers, other.content(), deadline)
         result = call.result(*response)
         if result is None:
             raise _refusal(*response)
-        latency_ms = self._latency_ms(begun)
+        latency_ms = self._latency_ms(started)
         # A provider's own server runs no model without an API key. A user's server may.
         own = known.base_url and parse_base_url(known.base_url).origin
         is_checked = known.needs_key and own == parse_base_url(address).origin
         return ConnectionResult(result, latency_ms, True if is_checked else None)
 
-    def _latency_ms(self, begun: float) -> int:
-        return round((self._clock() - begun) * 100) * 10
+    def _latency_ms(self, started: float) -> int:
+        return round((self._clock() - started) * 100) * 10
 
     def _pages(
         self, dialect: ListApi, address: str, api_key: str, deadline: float
@@ -234,7 +234,7 @@ class ProviderClient:
         """Yield the names on each page of a list, and whether it is the last page."""
         url, headers = dialect.url(address), dialect.headers(api_key)
         query, count = "", 0
-        for _ in range(_PAGES):
+        for _ in range(_MAX_PAGES):
             separator = "&" if "?" in url else "?"
             body = self._get(f"{url}{separator}{query}" if query else url, headers, deadline)
             try:
@@ -245,7 +245,7 @@ class ProviderClient:
                 raise UpstreamError("bad_response")
             yield names, not query
             count += len(names)
-            if not query or count > _NAMES:
+            if not query or count > _MAX_NAMES:
                 return
 
     def _get(self, url: str, headers: dict[str, str], deadline: float) -> bytes:
@@ -289,10 +289,10 @@ class ProviderClient:
 
 
 def _refusal(status: int, body: bytes) -> UpstreamError:
-    if status == 400 and _REFUSED_KEY.search(body, 0, LOOKED_AT):
+    if status == 400 and _REFUSED_KEY.search(body, 0, MAX_ERROR_BYTES):
         return UpstreamError("auth_failed")
     unknown = "unavailable" if status >= 500 else "bad_response"
-    return UpstreamError(_MEANINGS.get(status, unknown))
+    return UpstreamError(_RESULTS_BY_STATUS.get(status, unknown))
 
 
 def _failure(error: UpstreamError) -> ConnectionResult:

@@ -80,7 +80,7 @@ class Destination:
     def _headers(self, raw: RawHeaders, environ: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """Return headers with only the model's API key, and without those of the environment."""
         key = self.api_key.reveal().encode()
-        foreign = _of_environment(environ)
+        from_environment = _environment_headers(environ)
         sent = [(b"Host", self.endpoint.netloc.encode())]
         replaced, has_key = b"", False
         for name, value in raw:
@@ -89,7 +89,8 @@ class Destination:
                 # Every server with an API like OpenAI's or Anthropic's reads Authorization.
                 replaced = name if lower == "authorization" else replaced or name
             elif lower not in {"host", "proxy-authorization"} and (
-                lower in _PROTOCOL or (lower, value.decode("utf-8", "replace")) not in foreign
+                lower in _PROTOCOL
+                or (lower, value.decode("utf-8", "replace")) not in from_environment
             ):
                 sent.append((name, value))
                 has_key = has_key or lower in _CREDENTIALS
@@ -103,13 +104,13 @@ def headers_for(url: str, headers: Mapping[str, str]) -> list[tuple[bytes, bytes
     """Return the headers for the registry's own request."""
     # Not httpcore's own Host: that has no brackets around IPv6 (RFC 9110, section 7.2).
     host = url.partition("://")[2].partition("/")[0]
-    ours = {"Host": host, "User-Agent": "flask-model-registry", "Accept-Encoding": "identity"}
+    own = {"Host": host, "User-Agent": "flask-model-registry", "Accept-Encoding": "identity"}
     # A credential's header replaces one that differs in case only, as it does in SDKs.
-    sent = {name.lower(): (name, value) for name, value in {**ours, **headers}.items()}
+    sent = {name.lower(): (name, value) for name, value in {**own, **headers}.items()}
     return [(name.encode(), value.encode()) for name, value in sent.values()]
 
 
-def _of_environment(environ: Mapping[str, str]) -> set[tuple[str, str]]:
+def _environment_headers(environ: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return the headers that SDKs take from the environment."""
     lines = [f"{header}:{environ.get(name, '')}" for name, header in _ENVIRONMENT.items()]
     for name in _CUSTOM_HEADERS:

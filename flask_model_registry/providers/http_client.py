@@ -35,7 +35,7 @@ _UNREACHABLE = (
     "The model's host can't be reached, or isn't at a public address. If it belongs to a private "
     "network, the operator can add it to MODEL_REGISTRY_ALLOWED_HOSTS."
 )
-_ELSEWHERE = "This client only calls the server of its own model; make another for each model."
+_WRONG_SERVER = "This client only calls the server of its own model; make another for each model."
 _TLS = "The TLS connection to the model's host failed, or its certificate isn't valid."
 
 
@@ -60,7 +60,7 @@ def open_client(
     pool = _pool(transport, destination, is_async=is_async, proxy=_proxy(module, proxy))
     name = "AsyncClient" if is_async else "Client"
     kind = _AsyncTransport if is_async else _SyncTransport
-    return _class(module, name)(
+    return _subclass(module, name)(
         transport=kind(module, destination, pool), trust_env=False, follow_redirects=False
     )
 
@@ -192,8 +192,8 @@ class _Transport:
 
     def _check(self, request: Any) -> None:
         if not self._destination.has(request.url):
-            cause = UpstreamError("blocked_address", _ELSEWHERE)
-            raise self._library.ConnectError(_ELSEWHERE) from cause
+            cause = UpstreamError("blocked_address", _WRONG_SERVER)
+            raise self._library.ConnectError(_WRONG_SERVER) from cause
 
     def _response(self, response: httpcore.Response, stream: str) -> Any:
         # Without cookies, because the jar of a shared client would mix those of its users.
@@ -204,7 +204,7 @@ class _Transport:
         return self._library.Response(
             response.status,
             headers=headers,
-            stream=_class(self._library, stream)(self._library, response.stream),
+            stream=_subclass(self._library, stream)(self._library, response.stream),
             extensions=extensions,
         )
 
@@ -253,14 +253,14 @@ class _Stream:
 
 class _SyncStream(_Stream):
     def __iter__(self) -> Iterator[bytes]:
-        pieces = Hidden(iter(self._stream.reveal()))
-        # Once for each piece, because other code, with its own errors, runs between two pieces.
-        while (piece := self._next(pieces)) is not None:
-            yield piece
+        chunks = Hidden(iter(self._stream.reveal()))
+        # Once for each chunk, because other code, with its own errors, runs between two chunks.
+        while (chunk := self._next(chunks)) is not None:
+            yield chunk
 
-    def _next(self, pieces: Hidden[Iterator[bytes]]) -> bytes | None:
+    def _next(self, chunks: Hidden[Iterator[bytes]]) -> bytes | None:
         with _errors_as(self._library), ClearedFrames():
-            return next(pieces.reveal(), None)
+            return next(chunks.reveal(), None)
 
     def close(self) -> None:
         self._stream.reveal().close()
@@ -268,13 +268,13 @@ class _SyncStream(_Stream):
 
 class _AsyncStream(_Stream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = Hidden(aiter(self._stream.reveal()))
-        while (piece := await self._next(pieces)) is not None:
-            yield piece
+        chunks = Hidden(aiter(self._stream.reveal()))
+        while (chunk := await self._next(chunks)) is not None:
+            yield chunk
 
-    async def _next(self, pieces: Hidden[AsyncIterator[bytes]]) -> bytes | None:
+    async def _next(self, chunks: Hidden[AsyncIterator[bytes]]) -> bytes | None:
         with _errors_as(self._library), ClearedFrames():
-            return await anext(pieces.reveal(), None)
+            return await anext(chunks.reveal(), None)
 
     async def aclose(self) -> None:
         await self._stream.reveal().aclose()
@@ -314,7 +314,7 @@ class _AsyncClient:
         return await self._transport.handle_async_request(request)  # type: ignore[attr-defined]
 
 
-_OURS: dict[str, type] = {
+_MIXINS: dict[str, type] = {
     "Client": _SyncClient,
     "AsyncClient": _AsyncClient,
     "SyncByteStream": _SyncStream,
@@ -323,6 +323,6 @@ _OURS: dict[str, type] = {
 
 
 @cache
-def _class(library: Any, name: str) -> Any:
+def _subclass(library: Any, name: str) -> Any:
     """Return a subclass of the library's class, because SDKs check for that class."""
-    return type(name, (_OURS[name], getattr(library, name)), {})
+    return type(name, (_MIXINS[name], getattr(library, name)), {})

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}")
-_PLACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 # Prefixes of the regions in AWS's other partitions, from botocore's partitions.json.
 _AWS_DOMAINS = {
     "cn-": "amazonaws.com.cn",
@@ -39,7 +39,7 @@ class Kind:
 
 #: The error for a missing API key.
 REQUIRED_KEY = "Required. If the server needs no API key, send any string, such as none."
-_PLACE_FORMAT = (_PLACE, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
+_NAME_FORMAT = (_NAME, "Must be 1 to 40 of a-z 0-9 - without - at either end.")
 #: The only kinds. None lets users make a server use its own identity, or read a file.
 KINDS: Mapping[str, Kind] = {
     "key": Kind(
@@ -55,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "google": Kind(
         {"service_account": True},
         {"project": True, "location": True},
-        {"project": _PLACE_FORMAT, "location": _PLACE_FORMAT},
+        {"project": _NAME_FORMAT, "location": _NAME_FORMAT},
     ),
 }
 
@@ -93,7 +93,7 @@ def cloud_url(kind: str, settings: Mapping[str, str]) -> str:
     """
     if kind == "aws":
         region = settings["region"]
-        domains = (domain for begin, domain in _AWS_DOMAINS.items() if region.startswith(begin))
+        domains = (domain for prefix, domain in _AWS_DOMAINS.items() if region.startswith(prefix))
         return f"https://bedrock-runtime.{region}.{next(domains, 'amazonaws.com')}"
     location = settings["location"]
     if location == "global":

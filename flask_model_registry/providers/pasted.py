@@ -83,5 +83,5 @@ def _completed(origin: str, path: str, provider: Provider) -> str:
         is_local = provider.dialect is not None and not provider.needs_key
         return origin + "/v1" if is_local and path in {"", "/"} else origin + path
     start = path.rstrip("/") + "/"
-    is_begun = own.startswith(f"{origin.lower()}/") and f"{own}/".startswith(origin.lower() + start)
-    return own if is_begun else origin + path
+    is_start = own.startswith(f"{origin.lower()}/") and f"{own}/".startswith(origin.lower() + start)
+    return own if is_start else origin + path

@@ -115,8 +115,8 @@ class Transport:
         deadline: float | None,
         content: bytes | None = None,
     ) -> tuple[int, bytes]:
-        begun = self._network.clock()
-        backend = self.backend(self._timeout if deadline is None else deadline - begun)
+        started = self._network.clock()
+        backend = self.backend(self._timeout if deadline is None else deadline - started)
         limits = backend.limits
         try:
             with without_log():
@@ -127,7 +127,7 @@ class Transport:
             if error.result == "unreachable":
                 # Refused, unknown and forbidden hosts look alike, so the time must not differ
                 # either.
-                self._network.sleep(min(limits.left, (begun - self._network.clock()) % _STEP))
+                self._network.sleep(min(limits.left, (started - self._network.clock()) % _STEP))
             raise
 
     def backend(self, timeout: float) -> _Backend:

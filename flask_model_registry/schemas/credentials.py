@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length, OneOf
 
-from ..providers.calls import CALLED
+from ..providers.calls import CALLABLE_CATEGORIES
 from ..providers.kinds import secret_problems, settings_problems
 from .fields import (
     ABOUT_BASE_URL,
@@ -214,7 +214,7 @@ class TestedModel(StrictSchema):
     category = fields.String(
         load_default="llm",
         validate=OneOf(
-            CALLED,
+            CALLABLE_CATEGORIES,
             error="Must be llm, embedding or rerank. Calls to others cost too much for a test.",
         ),
         metadata=about("What the model is for, which decides how a `billed_call` calls it."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 # LiteLLM prefers these to the access key that it is given, and no argument prevents that.
-_REDIRECTING = ("AWS_PROFILE_NAME", "AWS_ROLE_NAME", "AWS_WEB_IDENTITY_TOKEN")
+_OVERRIDING = ("AWS_PROFILE_NAME", "AWS_ROLE_NAME", "AWS_WEB_IDENTITY_TOKEN")
 
 
 def for_boto3(model: ResolvedModel, config: Any) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def for_litellm(model: ResolvedModel) -> dict[str, Any]:
             "vertex_credentials": model.secrets["service_account"].reveal(),
             "api_base": model.base_url,
         }
-    if redirecting := [name for name in _REDIRECTING if name in os.environ]:
+    if overriding := [name for name in _OVERRIDING if name in os.environ]:
         raise ConfigError(
-            f"LiteLLM would use {redirecting[0]} from the environment instead of the stored access "
+            f"LiteLLM would use {overriding[0]} from the environment instead of the stored access "
             "key; unset it, or call the model with boto3_kwargs()"
         )
     # For chats, name the route too, because LiteLLM would choose another route for some models.

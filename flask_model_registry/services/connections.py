@@ -18,7 +18,7 @@ from ..errors import (
     ValidationError,
 )
 from ..policy import Action, check_active, check_allowed, needed_for_test
-from ..providers.calls import CALLED, CalledModel
+from ..providers.calls import CALLABLE_CATEGORIES, CalledModel
 from ..secret import Secret
 from .account_secrets import AccountSecret, encryption_row, with_credential
 from .last_test import keep_test
@@ -185,7 +185,7 @@ class ConnectionService:
 
     def _check_callable(self, row: Mapping[Any, Any]) -> None:
         category = row["category"]
-        if category not in CALLED:
+        if category not in CALLABLE_CATEGORIES:
             raise ConflictError(
                 f"Calls to {category} models cost too much and take too long for a test. Test the "
                 "model without billed_call."

@@ -33,10 +33,10 @@ class CredentialSummary:
         if row["reference"] is not None:
             state = f"reference {row['reference']!r}"
         expiry = "" if row["expires_at"] is None else f"  expires {rfc_3339(row['expires_at'])}"
-        place = row["base_url"] or "-"
+        base_url = row["base_url"] or "-"
         return (
             f"{row['id']:>6}  {str(row['owner_id'])!r}  {row['name']!r}  {row['model_provider']}  "
-            f"{place}  {row['kind']}  {row['models']} models  {state}{expiry}"
+            f"{base_url}  {row['kind']}  {row['models']} models  {state}{expiry}"
         )
 
 

@@ -51,19 +51,19 @@ class Defaults:
         self._rows = rows
         self._credentials = credentials
         self._tables = rows.queries.access.tables
-        self._effective = readable(rows.queries.defaults())
+        self._statement = readable(rows.queries.defaults())
 
     def list(self, actor: Actor, *, scope: str) -> list[dict[str, Any]]:
         """Return the defaults that apply to the actor. Scope ``app`` leaves out the actor's own."""
-        return [default.shown() for default in self._in_force(actor, tuple(CONFIG_TYPES), scope)]
+        return [default.shown() for default in self._effective(actor, tuple(CONFIG_TYPES), scope)]
 
     def get(self, actor: Actor, config_type: str, *, scope: str) -> dict[str, Any]:
         """Return the default that applies to the actor; scope ``app`` leaves out their own."""
-        return self._one(actor, config_type, scope).shown()
+        return self._find(actor, config_type, scope).shown()
 
     def resolve(self, actor: Actor, config_type: str) -> ResolvedModel:
         """Return what is needed to call the default model."""
-        default = self._one(actor, config_type, "user")
+        default = self._find(actor, config_type, "user")
         self._rows.send_signal(signals.resolved, actor, default.row)
         return default.resolved
 
@@ -71,7 +71,7 @@ class Defaults:
         self, actor: Actor, config_type: str, target: ModelRef, *, scope: str
     ) -> dict[str, Any]:
         """Choose a model for the actor or, with scope ``app``, for all users."""
-        table, owner = self._scoped(actor, config_type, scope)
+        table, owner = self._table_and_owner(actor, config_type, scope)
         # Locked, so that no other request deletes or un-shares it in the meantime.
         with self._rows.lock_model(actor, target, Action.USE, shared=True) as locked:
             check_default(locked.row, category=CONFIG_TYPES[config_type], scope=scope)
@@ -89,7 +89,7 @@ class Defaults:
         Raises:
             NotFoundError: No default was set.
         """
-        table, owner = self._scoped(actor, config_type, scope)
+        table, owner = self._table_and_owner(actor, config_type, scope)
         key = {**owner, "config_type": config_type}
         with self._rows.write_transaction(actor.key) as connection:
             if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
@@ -133,19 +133,21 @@ class Defaults:
             grants.group_name.is_not(None) | (grants.user_id == defaults.c.user_id),
         )
         is_owner = defaults.c.user_id == locked.row["owner_id"]
-        blind = sa.delete(defaults).filter_by(model_row_id=row_id).where(~is_owner, ~may_see)
-        connection.execute(blind)
+        stale = sa.delete(defaults).filter_by(model_row_id=row_id).where(~is_owner, ~may_see)
+        connection.execute(stale)
 
-    def _one(self, actor: Actor, config_type: str, scope: str) -> Default:
-        _checked(config_type)
-        for default in self._in_force(actor, (config_type,), scope):
+    def _find(self, actor: Actor, config_type: str, scope: str) -> Default:
+        _check_config_type(config_type)
+        for default in self._effective(actor, (config_type,), scope):
             return default
         raise NotFoundError("There is no default of this kind that you can use.")
 
-    def _in_force(self, actor: Actor, config_types: Iterable[str], scope: str) -> Iterator[Default]:
+    def _effective(
+        self, actor: Actor, config_types: Iterable[str], scope: str
+    ) -> Iterator[Default]:
         """Yield the nearest default of each type whose model can be called."""
         parameters = {**parameters_of(actor), "config_types": [*config_types]}
-        rows = self._rows.connect().execute(self._effective, parameters).mappings().all()
+        rows = self._rows.connect().execute(self._statement, parameters).mappings().all()
         for config_type, candidates in groupby(rows, lambda row: row["config_type"]):
             usable = (
                 self._usable(config_type, row)
@@ -165,10 +167,10 @@ class Defaults:
             return None
         return Default(config_type, _SOURCES[row["rank"]], row, resolved)
 
-    def _scoped(
+    def _table_and_owner(
         self, actor: Actor, config_type: str, scope: str
     ) -> tuple[sa.Table, dict[str, Any]]:
-        _checked(config_type)
+        _check_config_type(config_type)
         if scope not in _SOURCES:
             raise ValidationError([("scope", f"Must be one of: {', '.join(_SOURCES)}.")])
         if scope == "user":
@@ -177,6 +179,6 @@ class Defaults:
         return self._tables.app_defaults, {}
 
 
-def _checked(config_type: str) -> None:
+def _check_config_type(config_type: str) -> None:
     if config_type not in tuple(CONFIG_TYPES):  # it may be of any type, even unhashable
         raise NotFoundError(f"Unknown config_type. It must be one of: {', '.join(CONFIG_TYPES)}.")

@@ -110,12 +110,12 @@ class Details:
         }
 
     def _address(self, row: Mapping[Any, Any]) -> str | None:
-        place = {name: row[name] for name in ("model_provider", "base_url")}
+        destination = {name: row[name] for name in ("model_provider", "base_url")}
         if _uses_account(row):
             account = {"kind": row["account_kind"], "settings": row["account_settings"]}
-            place["credential"] = account  # for a cloud, its settings decide the URL
+            destination["credential"] = account  # for a cloud, its settings decide the URL
         try:
-            return self._providers.base_url(place)
+            return self._providers.base_url(destination)
         except NoAddressError:
             return None
 

@@ -135,12 +135,12 @@ class Explainer:
             yield error.detail
 
     def _not_visible(self, ref: int | str) -> str:
-        ids = ", ".join(map(str, self._all_with(ref)))
+        ids = ", ".join(map(str, self._ids_with(ref)))
         if not ids:
             return "There is no such model; register it."
         return f"The user does not see model {ids}; the owner can grant or share it."
 
-    def _all_with(self, ref: int | str) -> Sequence[int]:
+    def _ids_with(self, ref: int | str) -> Sequence[int]:
         try:
             column = {int: self._models.id, str: self._models.model_id}[kind_of_ref(ref)]
         except NotFoundError:

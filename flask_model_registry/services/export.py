@@ -41,7 +41,7 @@ class ExportLine:
     problem: str | None = None
 
 
-class _Written:
+class _WrittenCredentials:
     """The owner and name of each credential that has a line, in a temporary SQLite database.
 
     There may be more than fit in memory. A model must name its credential as the credential's line
@@ -87,13 +87,13 @@ class Export:
         """Return how many credentials and models there are now."""
         tables = (self._tables.credentials, self._tables.models)
         counts = (
-            self._owned(sa.select(sa.func.count()).select_from(each), each) for each in tables
+            self._for_owner(sa.select(sa.func.count()).select_from(each), each) for each in tables
         )
         return sum(self._connection.scalar(each) or 0 for each in counts)
 
     def lines(self, *, with_secrets: bool) -> Iterator[ExportLine]:
         """Yield a line for each credential and then for each model, in the order of their ids."""
-        with closing(_Written()) as self._written:
+        with closing(_WrittenCredentials()) as self._written:
             for row in self._rows(self._tables.credentials):
                 yield self._credential(row, with_secrets=with_secrets)
             for row in self._rows(self._tables.models):
@@ -104,13 +104,13 @@ class Export:
     def _rows(self, table: sa.Table) -> Iterator[Mapping[Any, Any]]:
         columns = readable_columns(table)
         page = sa.select(*columns).where(table.c.id > sa.bindparam("after"))
-        page = self._owned(page.order_by(table.c.id).limit(_BATCH), table)
+        page = self._for_owner(page.order_by(table.c.id).limit(_BATCH), table)
         after = 0
         while rows := self._connection.execute(page, {"after": after}).mappings().all():
             yield from rows
             after = rows[-1]["id"]
 
-    def _owned(self, statement: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+    def _for_owner(self, statement: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
         return (
             statement if self._owner is None else statement.where(table.c.owner_id == self._owner)
         )

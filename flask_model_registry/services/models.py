@@ -78,8 +78,8 @@ class ModelService:
             "updated_at": None,
         }
         row = self.merged(new, fields)
-        place = (row["model_provider"], row["base_url"])
-        if found := [*problems(row), *self._providers.problems(*place)]:
+        destination = (row["model_provider"], row["base_url"])
+        if found := [*problems(row), *self._providers.problems(*destination)]:
             raise ValidationError(found)
         if row["is_shared"]:
             check_sharing(actor)
@@ -126,7 +126,7 @@ class ModelService:
         rows = self._rows.connect().execute(self._queries.reachable, parameters_of(actor))
         return rows.mappings().all()
 
-    def reached(self, actor: Actor, model_id: str) -> Mapping[Any, Any]:
+    def get_reachable(self, actor: Actor, model_id: str) -> Mapping[Any, Any]:
         """Return the reachable model with this ``model_id``.
 
         Raises:
@@ -254,9 +254,9 @@ class ModelService:
         if "share_with_users" in fields:
             new["is_shared"] = fields["share_with_users"]
         new["shared_model_id"] = new["model_id"] if new["is_shared"] else None
-        described = (new["description"] or "")[:SEARCHED_DESCRIPTION_LENGTH]
+        description = (new["description"] or "")[:SEARCHED_DESCRIPTION_LENGTH]
         names = (new["model_id"], new["model_name"], new["model_provider"])
-        new["search_text"] = search_text(*names, *(new["abilities"] or ()), described)
+        new["search_text"] = search_text(*names, *(new["abilities"] or ()), description)
         return new
 
     def _check_change(
@@ -290,10 +290,10 @@ class ModelService:
 
     def _write(self, locked: LockedModel, changed: Mapping[str, Any]) -> LockedModel:
         old, connection = locked.row, locked.connection
-        moments = {"updated_at": self._clock()}
+        times = {"updated_at": self._clock()}
         if changed.keys() & _KEY:
-            moments["credential_updated_at"] = moments["updated_at"]
-        locked = locked.write({**changed, **moments})
+            times["credential_updated_at"] = times["updated_at"]
+        locked = locked.write({**changed, **times})
         if "abilities" in changed:
             if isinstance(old["abilities"], UnreadableList):  # its rows are unknown
                 connection.execute(self._queries.deletions[0], {"row_id": old["id"]})

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ..db.access import parameters_of, paths_for
 from ..db.columns import NOT_JSON, readable
 from ..db.conflicts import REFUSED_BY_DATABASE, conflict_of
-from ..db.failures import breaks_a_constraint
+from ..db.failures import is_constraint_violation
 from ..db.queries import Lookup
 from ..db.registered import Registered
 from ..db.representation import ACCESS_FLAGS, PUBLIC_FIELDS, Model, to_dict
@@ -224,7 +224,7 @@ class Rows:
                     raise ConflictError(REFUSED_BY_DATABASE)
                 yield connection
         except sa.exc.DBAPIError as error:
-            if not breaks_a_constraint(error):
+            if not is_constraint_violation(error):
                 raise
             raise conflict_of(error, self._access.tables) from None
         # The host may have loaded a row that has changed now. Rows that the host changed itself

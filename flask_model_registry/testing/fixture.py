@@ -159,7 +159,7 @@ def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
 
 def _never_asked(host: Host) -> str:
     """Return a provider that has no connection test, so that no host ever calls it."""
-    providers = host.services.providers.described()
+    providers = host.services.providers.to_dicts()
     return next((each["id"] for each in providers if not each["can_be_tested"]), "vertex")
 
 

@@ -53,7 +53,7 @@ _EXPOSED_HEADERS = "ETag, Link, Location, Retry-After"
 _NO_QUERY = NoQuery()
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
-_UNKNOWN = "/<path:rest>"
+_CATCH_ALL = "/<path:rest>"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 
@@ -66,7 +66,7 @@ class _Blueprint(PageBlueprint):
         Raises:
             ConfigError: A variable in a parent's URL has the same name as one of the registry's.
         """
-        rules = "".join([_UNKNOWN, "<filename>", *(route.rule for route in ROUTES.values())])
+        rules = "".join([_CATCH_ALL, "<filename>", *(route.rule for route in ROUTES.values())])
         ours = _VARIABLE.findall(rules)
         theirs = f"{options.get('subdomain')}{options.get('url_prefix')}"
         for name in _VARIABLE.findall(theirs):
@@ -86,10 +86,10 @@ def build_blueprint(services: Services) -> Blueprint:
     blueprint.after_request(_with_headers)
     for name, route in ROUTES.items():
         _add_rule(blueprint, route.rule, name, requests.view_function(name, route))
-    for rule in ("/v1", f"/v1{_UNKNOWN}"):
+    for rule in ("/v1", f"/v1{_CATCH_ALL}"):
         _add_rule(blueprint, rule, OPENAI_UNKNOWN, _openai_unknown)
     # Without this rule, the host's own pages would respond to unknown paths under the prefix.
-    _add_rule(blueprint, _UNKNOWN, "unknown", _unknown)
+    _add_rule(blueprint, _CATCH_ALL, "unknown", _unknown)
     add_error_handlers(blueprint)
     return blueprint
 

@@ -49,8 +49,8 @@ def login_of(
         if _has_jwts(app, load_user):
             return jwt_login(app.config)
         name = app.config["SESSION_COOKIE_NAME"]
-        about = "The app's session, or whatever else identifies its users."
-        schemes = {"session": _scheme("cookie", name, about)}
+        description = "The app's session, or whatever else identifies its users."
+        schemes = {"session": _scheme("cookie", name, description)}
     config = app.config
     is_checked = config.get("WTF_CSRF_ENABLED", True) and config.get("WTF_CSRF_CHECK_DEFAULT", True)
     if "csrf" not in app.extensions or not is_checked:
@@ -74,20 +74,20 @@ def _jwt_schemes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Scheme]]
         bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _TOKEN}
         yield "headers", "token", bearer
     else:
-        yield "headers", "token", _scheme("header", header, _after(f"{kind} " if kind else ""))
+        yield "headers", "token", _scheme("header", header, _hint(f"{kind} " if kind else ""))
     cookie = config.get("JWT_ACCESS_COOKIE_NAME", "access_token_cookie")
     yield "cookies", "cookie", _scheme("cookie", cookie)
     parameter = config.get("JWT_QUERY_STRING_NAME", "jwt")
     before = config.get("JWT_QUERY_STRING_VALUE_PREFIX", "")
-    yield "query_string", "query", _scheme("query", parameter, _after(before))
+    yield "query_string", "query", _scheme("query", parameter, _hint(before))
 
 
-def _after(prefix: str) -> str:
+def _hint(prefix: str) -> str:
     return f"{_TOKEN} Put `{prefix}` before it." if prefix else _TOKEN
 
 
-def _scheme(place: str, name: str, about: str = _TOKEN) -> Scheme:
-    return {"type": "apiKey", "in": place, "name": str(name), "description": about}
+def _scheme(location: str, name: str, description: str = _TOKEN) -> Scheme:
+    return {"type": "apiKey", "in": location, "name": str(name), "description": description}
 
 
 def _login(
@@ -99,8 +99,8 @@ def _login(
 ) -> dict[str, Any]:
     """Join the schemes. Each suffices, but changes with a cookie also need a CSRF token."""
     cookies = {name for name, scheme in schemes.items() if scheme.get("in") == "cookie"}
-    about = "The CSRF token that came with the cookie."
-    csrf = {"csrf": _scheme("header", csrf_header, about)} if cookies and csrf_header else {}
+    description = "The CSRF token that came with the cookie."
+    csrf = {"csrf": _scheme("header", csrf_header, description)} if cookies and csrf_header else {}
     with_csrf = {*csrf_methods} if csrf else set()
 
     def needed(name: str, method: str) -> dict[str, list[str]]:

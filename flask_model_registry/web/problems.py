@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from flask import current_app
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from ..db.failures import Failure, failure_of, misses_a_table, refuses_a_value
-from ..db.session import NO_TABLES, is_of_the_registry
+from ..db.failures import Failure, failure_of, is_bad_value, is_missing_table
+from ..db.session import NO_TABLES, is_from_registry
 from ..errors import (
     ConfigError,
     MissingKeysError,
@@ -108,11 +108,11 @@ def _http_problem(error: HTTPException) -> Response | HTTPException:
 
 
 def _database_problem(error: sa.exc.SQLAlchemyError) -> Response:
-    if isinstance(error, sa.exc.DBAPIError) and misses_a_table(error):
-        if is_of_the_registry(error):
+    if isinstance(error, sa.exc.DBAPIError) and is_missing_table(error):
+        if is_from_registry(error):
             raise ConfigError(NO_TABLES) from None
         raise error
-    if refuses_a_value(error):
+    if is_bad_value(error):
         return _data_problem(error)
     failure = failure_of(error)
     if failure is None:

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     import marshmallow
     from flask import Response
 
-_NOT_WHOLE = "The body is incomplete."
+_INCOMPLETE = "The body is incomplete."
 _ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _SLASHES = re.compile("/|%2f", re.IGNORECASE)
-_CHANGED = "A server or proxy in front changed this name. Have it pass the path on unchanged."
-_ENCODE = "Send each slash in a name as %2F."
+_NAME_CHANGED = "A server or proxy in front changed this name. Have it pass the path on unchanged."
+_ENCODE_SLASHES = "Send each slash in a name as %2F."
 
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -98,7 +98,7 @@ class RequestReader:
             if length is None:
                 g.model_registry_body = Hidden(self._read_chunks()).reveal
             elif len(request.get_data()) < length:
-                g.model_registry_body = MalformedRequestError(_NOT_WHOLE)
+                g.model_registry_body = MalformedRequestError(_INCOMPLETE)
             else:
                 g.model_registry_body = request.get_data  # it keeps what it has read
         except BaseException as error:
@@ -106,8 +106,8 @@ class RequestReader:
             if not isinstance(error, Exception):
                 raise
             # Servers raise their own errors for invalid chunks.
-            is_ours = isinstance(error, (RegistryError, HTTPException))
-            g.model_registry_body = error if is_ours else MalformedRequestError(_NOT_WHOLE)
+            is_known = isinstance(error, (RegistryError, HTTPException))
+            g.model_registry_body = error if is_known else MalformedRequestError(_INCOMPLETE)
 
     def _read_chunks(self) -> bytes:
         # In a loop, to enforce the limit. get_data() returns a body that the host has already read.
@@ -126,7 +126,7 @@ def _is_empty(received: Any) -> bool:
     return not isinstance(received, Exception) and not received()
 
 
-class _Rest(BaseConverter):
+class _RestConverter(BaseConverter):
     """The rest of a path, including slashes and line breaks."""
 
     regex = r"[\s\S]+"
@@ -150,7 +150,7 @@ def rule_class_with_names(inner: type[Rule]) -> type[Rule]:
             self, variable_name: str, converter_name: str, *arguments: Any
         ) -> BaseConverter:
             if self.rule.endswith(f"<path:{variable_name}>"):
-                return _Rest(self.map)
+                return _RestConverter(self.map)
             found: BaseConverter = super().get_converter(variable_name, converter_name, *arguments)
             return found
 
@@ -252,8 +252,8 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         # The part before the name may occur twice, because the host's URL prefix may hold it too.
         # Decode from the end, each character once, because a long path may consist of such parts.
         wanted, parts, length, end = _SLASHES.sub("", name), [], 0, len(path)
-        for place in reversed([*re.finditer(f"(?<={re.escape(before)})", path)]):
-            part = path[place.start() : end]
+        for match in reversed([*re.finditer(f"(?<={re.escape(before)})", path)]):
+            part = path[match.start() : end]
             parts.append(unquote_to_bytes(part.encode("latin-1")).decode())
             length += len(_SLASHES.sub("", parts[-1]))
             end -= len(part)
@@ -263,14 +263,14 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         # It must be the same except for slashes, which Apache merges or leaves encoded.
         if tail and _SLASHES.sub("", sent) == wanted:
             if "/" in tail and not is_model_id:
-                raise ChangedNameError(_ENCODE)
+                raise ChangedNameError(_ENCODE_SLASHES)
             return sent
         whole = unquote_to_bytes(path.encode("latin-1")).decode()
     except UnicodeError:
         raise ChangedNameError("Must be in UTF-8, percent-encoded.") from None
     if before not in path and whole.endswith(before + name.removesuffix(slash)):  # as %67roups
         return name.removesuffix(slash)
-    raise ChangedNameError(_CHANGED)
+    raise ChangedNameError(_NAME_CHANGED)
 
 
 def json_response(

@@ -6,10 +6,10 @@ import re
 
 # A quoted tag may hold commas, so a comma ends an entry only outside quotes.
 _ENTRY = re.compile(r'(?:"[^"]*(?:"|$)|[^",])+')
-_BEFORE = re.compile(r'^(?:W/|["\s])*', re.IGNORECASE)
+_PREFIX = re.compile(r'^(?:W/|["\s])*', re.IGNORECASE)
 # The content codings that IANA registers, and short names for them that servers use: `-gzip`
 # (Apache, Caddy, lighttpd), `--gzip` (Jetty, Spring), `:br` (Flask-Compress), `;gz` (LiteSpeed).
-_AFTER = re.compile(
+_SUFFIX = re.compile(
     r"(?:[\"\s]|[-;:+._]{1,2}(?:(?:x-)?(?:gzip|compress)|deflate|br|zstd|dcb|dcz|identity"
     r"|gz|df|brotli))*",
     re.IGNORECASE,
@@ -37,9 +37,9 @@ def lists(header: str | None, tag: str) -> bool:
     """
     if header is None:
         return False
-    return header.strip() == "*" or any(_names(each, tag) for each in _ENTRY.findall(header))
+    return header.strip() == "*" or any(_matches(each, tag) for each in _ENTRY.findall(header))
 
 
-def _names(entry: str, tag: str) -> bool:
-    rest = _BEFORE.sub("", entry)
-    return rest.startswith(tag) and _AFTER.fullmatch(rest, len(tag)) is not None
+def _matches(entry: str, tag: str) -> bool:
+    rest = _PREFIX.sub("", entry)
+    return rest.startswith(tag) and _SUFFIX.fullmatch(rest, len(tag)) is not None

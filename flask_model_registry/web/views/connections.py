@@ -23,7 +23,7 @@ routes = Routes("providers")
 @returns({200: ProviderEntry(many=True)})
 def list_providers(services: Services, _actor: Actor) -> Returned:
     """List the known providers."""
-    return services.providers.described()
+    return services.providers.to_dicts()
 
 
 @routes.post("/providers/<provider>/models", endpoint="provider_models", name="listProviderModels")

@@ -28,7 +28,7 @@ def list_for_openai(services: Services, actor: Actor) -> Returned:
     Query parameters are ignored.
     """
     models = services.models.reachable(actor)
-    return {"object": "list", "data": [_as_openais(row) for row in models]}
+    return {"object": "list", "data": [_to_openai(row) for row in models]}
 
 
 @routes.get("/v1/models/<path:model_id>", endpoint="openai_model", name="getOpenAIModel")
@@ -36,10 +36,10 @@ def list_for_openai(services: Services, actor: Actor) -> Returned:
 @returns({200: OpenAIModel()})
 def get_for_openai(services: Services, actor: Actor, model_id: str) -> Returned:
     """Return one model of ``/v1/models``. Query parameters are ignored."""
-    return _as_openais(services.models.reached(actor, sent_model_id(model_id, "/v1/models/")))
+    return _to_openai(services.models.get_reachable(actor, sent_model_id(model_id, "/v1/models/")))
 
 
-def _as_openais(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _to_openai(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "id": row["model_id"],
         "object": "model",
