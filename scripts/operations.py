@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_model_registry.config import Settings
 from flask_model_registry.web.login_schemes import jwt_login
-from flask_model_registry.web.openapi import described
+from flask_model_registry.web.openapi import openapi_document
 from flask_model_registry.web.views import ROUTES
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ RANGES = {
 
 def written() -> str:
     """Return the page."""
-    description = described(ROUTES, PREFIX, jwt_login({}), largest_page=Settings.max_page_size)
+    description = openapi_document(
+        ROUTES, PREFIX, jwt_login({}), largest_page=Settings.max_page_size
+    )
     shapes = description["components"]["schemas"]
     lines = [INTRODUCTION]
     for path, item in description["paths"].items():

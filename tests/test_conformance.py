@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from flask_model_registry.cli import new_key
 from flask_model_registry.testing import ModelRegistryConformance
-from flask_model_registry.testing.canary import Canary, listening
+from flask_model_registry.testing.canary import Canary, captured_output
 from flask_model_registry.testing.host import Host as UnderTest
 from tests.doc_runner import ROOT, blocks
 from tests.hosts import KINDS, create_app, declare
@@ -727,9 +727,9 @@ def test_listening_leaves_the_loggers_as_they_were():
     own.propagate = False
     before = (root.level, [*root.handlers], [*own.handlers], sys.stdout)
 
-    with contextlib.suppress(KeyError), listening() as heard:
+    with contextlib.suppress(KeyError), captured_output() as captured:
         own.error("%s", "wrong", "arguments")
         raise KeyError
 
     assert (root.level, [*root.handlers], [*own.handlers], sys.stdout) == before
-    assert "wrong" in heard[0][1]
+    assert "wrong" in captured[0][1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The characters that URLs, JSON and HTML leave unchanged, so that the key is found in each.
 _CHARACTERS = string.ascii_letters + string.digits
-_PIECE = 8
+_PIECE_LENGTH = 8
 
 
 class Canary:
@@ -39,12 +39,12 @@ class Canary:
         return any(piece in lower for piece in self._pieces)
 
     def _plain(self) -> Iterator[str]:
-        for start in range(len(self._random) - _PIECE + 1):
-            yield self._random[start : start + _PIECE].lower()
+        for start in range(len(self._random) - _PIECE_LENGTH + 1):
+            yield self._random[start : start + _PIECE_LENGTH].lower()
 
     def _in_hexadecimal(self) -> Iterator[str]:
-        for start in range(len(self._random) - _PIECE + 1):
-            yield self._random[start : start + _PIECE].encode().hex()
+        for start in range(len(self._random) - _PIECE_LENGTH + 1):
+            yield self._random[start : start + _PIECE_LENGTH].encode().hex()
 
     def _in_base64(self) -> Iterator[str]:
         for offset in range(3):  # at each offset, base64 looks different
@@ -55,37 +55,37 @@ class Canary:
                 yield inner[start : start + 11]
 
 
-class _Ear(logging.Handler):
+class _LogCapture(logging.Handler):
     """Keeps every record as text, with tracebacks and extra fields."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.heard: list[tuple[str, str]] = []
+        self.captured: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         texts = [repr(vars(record))]
         with suppress(Exception):  # the host's handlers report wrong arguments
             texts.append(logging.Formatter().format(record))
         where = f"a record of the logger {record.name!r} at level {record.levelname}"
-        self.heard.append((where, " ".join(texts)))
+        self.captured.append((where, " ".join(texts)))
 
 
 @contextmanager
-def listening() -> Iterator[list[tuple[str, str]]]:
+def captured_output() -> Iterator[list[tuple[str, str]]]:
     """Collect everything that is logged or printed, at every level: the place and the text."""
-    ear, outputs = _Ear(), {"standard output": StringIO(), "standard error": StringIO()}
+    capture, outputs = _LogCapture(), {"standard output": StringIO(), "standard error": StringIO()}
     root = logging.getLogger()
     level = root.level
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(outputs["standard output"]))
         stack.enter_context(redirect_stderr(outputs["standard error"]))
         for logger in _outermost_loggers():
-            logger.addHandler(ear)
-            stack.callback(logger.removeHandler, ear)
+            logger.addHandler(capture)
+            stack.callback(logger.removeHandler, capture)
         root.setLevel(logging.DEBUG)
         stack.callback(root.setLevel, level)
-        yield ear.heard
-    ear.heard += [(where, output.getvalue()) for where, output in outputs.items()]
+        yield capture.captured
+    capture.captured += [(where, output.getvalue()) for where, output in outputs.items()]
 
 
 def _outermost_loggers() -> Iterator[logging.Logger]:

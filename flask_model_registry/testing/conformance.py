@@ -12,7 +12,7 @@ from ..errors import UnreadableCredentialError
 from ..policy import Actor
 from ..services.account_secrets import encryption_row
 from ..web.views import ROUTES
-from .canary import listening
+from .canary import captured_output
 from .exercise import exercise
 from .fixture import Fixture, fixture_of
 from .host import Host, fail
@@ -30,12 +30,12 @@ _PUBLIC = {
     name for name, route in ROUTES.items() if all(o.is_public for o in route.operations.values())
 }
 _PUBLIC.add("static")
-_MIGRATE = (
+_MIGRATION_HINT = (
     "run 'flask db migrate' and 'flask db upgrade', with Alembic alone 'alembic revision "
     "--autogenerate' and 'alembic upgrade head'; db.create_all() adds nothing to a table that "
     "exists. See the page Upgrade of the documentation"
 )
-_SHOWN = 10  # the number of problems in a message
+_MAX_SHOWN = 10  # the number of problems in a message
 _directions = pytest.mark.parametrize("requester", ["the first user asks", "the second user asks"])
 
 
@@ -88,7 +88,7 @@ class ModelRegistryConformance:
             missing = [*missing_objects(connection, tables)]
         if missing == [f"table {table.name}" for table in tables]:
             fail(NO_TABLES)
-        _fail_if_any(missing, f"The database lacks parts of the registry; {_MIGRATE}:")
+        _fail_if_any(missing, f"The database lacks parts of the registry; {_MIGRATION_HINT}:")
 
     def test_every_stored_api_key_opens(self, model_registry_host: Host) -> None:
         """The configured encryption keys decrypt all stored API keys."""
@@ -120,7 +120,7 @@ class ModelRegistryConformance:
     def test_no_route_answers_without_a_token(self, model_registry_scene: Fixture) -> None:
         """Every URL and method refuses a request without a token, except the API's description."""
         fixture = model_registry_scene
-        _fail_if_any([*_let_in(fixture)], "Without a valid token, the response must be 401:")
+        _fail_if_any([*_unprotected(fixture)], "Without a valid token, the response must be 401:")
 
     def test_no_answer_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent never comes back, in a body or a header."""
@@ -138,9 +138,9 @@ class ModelRegistryConformance:
     def test_no_log_holds_an_api_key(self, model_registry_scene: Fixture) -> None:
         """An API key that was sent is not logged, at any level, and not printed."""
         fixture = model_registry_scene
-        with listening() as heard:
+        with captured_output() as captured:
             exercise(fixture)
-        leaks = dict.fromkeys(where for where, text in heard if fixture.canary.is_in(text))
+        leaks = dict.fromkeys(where for where, text in captured if fixture.canary.is_in(text))
         _fail_if_any([*leaks], "An API key, or a piece of it, was logged:")
 
     def test_the_two_users_are_two(self, model_registry_scene: Fixture) -> None:
@@ -188,8 +188,8 @@ class ModelRegistryConformance:
 def _fail_if_any(problems: Sequence[str], message: str) -> None:
     """Fail if there are problems, and show the first of many."""
     if problems:
-        lines = [f"  {problem}" for problem in problems[:_SHOWN]]
-        more = [f"  and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        lines = [f"  {problem}" for problem in problems[:_MAX_SHOWN]]
+        more = [f"  and {len(problems) - _MAX_SHOWN} more"] if len(problems) > _MAX_SHOWN else []
         fail("\n".join([message, *lines, *more]))
 
 
@@ -202,20 +202,20 @@ def _roles(fixture: Fixture, requester: str) -> tuple[UserClient, UserClient]:
 def _unreadable(host: Host) -> Iterator[str]:
     models, credentials = host.tables.models, host.tables.credentials
     with host.connected() as connection:
-        for table, name, row_of in (
+        for table, name, to_row in (
             (models, "model_id", dict),
             (credentials, "name", encryption_row),
         ):
             encrypted = sa.select(table).where(table.c.ciphertext.is_not(None)).order_by(table.c.id)
             for row in connection.execute(encrypted).mappings():
                 try:
-                    host.services.keys.credentials.decrypt(row_of(row))
+                    host.services.keys.credentials.decrypt(to_row(row))
                 except UnreadableCredentialError as error:
                     what = "model" if table is models else "credential"
                     yield f"{what} {row['id']} {row[name]!r}: {error.detail}"
 
 
-def _let_in(fixture: Fixture) -> Iterator[str]:
+def _unprotected(fixture: Fixture) -> Iterator[str]:
     model = fixture.register(fixture.first, "guarded")
     values = _values(fixture, model)
     user_client, body = anonymous(fixture.host), fixture.body("forbidden")

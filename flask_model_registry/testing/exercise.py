@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .fixture import Fixture, Registered
 
-_STALE = {"If-Match": '"0"'}
-_MOVED = {"base_url": "https://moved.example.com/v1"}  # never called
-_ELSEWHERE = {"base_url": "https://elsewhere.example.com/v1"}
+_WRONG_TAG = {"If-Match": '"0"'}
+_NEW_URL = {"base_url": "https://moved.example.com/v1"}  # never called
+_OTHER_URL = {"base_url": "https://elsewhere.example.com/v1"}
 
 
 def exercise(fixture: Fixture) -> None:
@@ -20,7 +20,7 @@ def exercise(fixture: Fixture) -> None:
     """
     model = fixture.register(fixture.first, "exercised")
     other = fixture.register(fixture.second, "other")
-    for act in (
+    for step in (
         _register,
         _read,
         _change,
@@ -30,7 +30,7 @@ def exercise(fixture: Fixture) -> None:
         _ask_providers,
         _give_away,
     ):
-        act(fixture, model, other)
+        step(fixture, model, other)
 
 
 def _register(fixture: Fixture, model: Registered, _other: Registered) -> None:
@@ -84,17 +84,17 @@ def _change(fixture: Fixture, model: Registered, _other: Registered) -> None:
     for address in _addresses_of(fixture, model):
         first.expect(200, "PATCH", address, json=key)
         first.expect(200, "PUT", address, json=fixture.body("exercised", description="put"))
-        first.expect(200, "PATCH", address, json={**key, **_MOVED})
+        first.expect(200, "PATCH", address, json={**key, **_NEW_URL})
         first.expect(422, "PATCH", address, json={**key, "temperature": "warm"})
-        first.expect(412, "PATCH", address, json=key, headers=_STALE)
+        first.expect(412, "PATCH", address, json=key, headers=_WRONG_TAG)
         first.expect(409, "PATCH", address, json={**key, "model_id": another.model_id})
     first.expect(204, "PUT", credential, json=key)
-    first.expect(412, "PUT", credential, json=key, headers=_STALE)
+    first.expect(412, "PUT", credential, json=key, headers=_WRONG_TAG)
     first.expect(422, "PUT", credential, json={"api_key": f"\n{fixture.canary.api_key}"})
     parameters = fixture.host.path("parameters", id=model.id)
     both: dict[str, Any] = {"parameters": {}, "info": {}}
     first.expect(200, "PUT", parameters, json={**both, "parameters": {"seed": 1}})
-    first.expect(412, "PUT", parameters, json=both, headers=_STALE)
+    first.expect(412, "PUT", parameters, json=both, headers=_WRONG_TAG)
     first.expect(422, "PUT", parameters, json={**both, "info": {"password": key["api_key"]}})
     first.expect(422, "PUT", parameters, json={**both, "parameters": {key["api_key"]: "\0"}})
 
@@ -127,9 +127,9 @@ def _use_account(fixture: Fixture, _model: Registered, _other: Registered) -> No
     first.expect(204, "PUT", secret, json=body["secret"])
     # This decrypts the stored key; another test checks that.
     first.ask("PATCH", secret, json={"headers": {"X-Other": key}})
-    first.expect(412, "PUT", secret, json={"api_key": key}, headers=_STALE)
-    first.expect(422, "PATCH", address, json=_MOVED)
-    first.expect(200, "PATCH", address, json={**_MOVED, "secret": body["secret"]})
+    first.expect(412, "PUT", secret, json={"api_key": key}, headers=_WRONG_TAG)
+    first.expect(422, "PATCH", address, json=_NEW_URL)
+    first.expect(200, "PATCH", address, json={**_NEW_URL, "secret": body["secret"]})
     for each in (all_of_them, address, secret, credential):
         first.expect(200, "GET", each)
     first.expect(409, "DELETE", address)
@@ -151,7 +151,7 @@ def _share(fixture: Fixture, model: Registered, other: Registered) -> None:
         for each in (*_addresses_of(fixture, model), credential):
             second.ask("GET", each)
         second.ask("PATCH", address, json=key)
-        second.ask("PATCH", address, json={**key, **_ELSEWHERE})
+        second.ask("PATCH", address, json={**key, **_OTHER_URL})
         second.ask("PUT", credential, json=key)
     for grant in (to_user, to_group):
         first.ask("DELETE", grant)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .user_client import UserClient
 
-_ADDRESS = "https://models.example.com/v1"  # never called
+_BASE_URL = "https://models.example.com/v1"  # never called
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Fixture:
         """Return a valid request to register a model, at a provider that is never called."""
         return {
             "model_id": f"{self.prefix}/{name}",
-            "model_provider": _never_asked(self.host),
+            "model_provider": _untestable_provider(self.host),
             "model_name": name,
-            "base_url": _ADDRESS,
+            "base_url": _BASE_URL,
             "api_key": self.canary.api_key,
             **fields,
         }
@@ -75,8 +75,8 @@ class Fixture:
         key = self.canary.api_key
         return {
             "name": f"{self.prefix}/{name}",
-            "model_provider": _never_asked(self.host),
-            "base_url": _ADDRESS,
+            "model_provider": _untestable_provider(self.host),
+            "base_url": _BASE_URL,
             "secret": {"api_key": key, "headers": {"X-Canary": key}},
         }
 
@@ -117,8 +117,8 @@ class Fixture:
         """Delete all that the users have registered. Of the host's code, only receivers run."""
         with self.host.connected(commit=True) as connection:
             inspector = sa.inspect(connection)
-            ours = sa.select(self.host.tables.models).where(self._is_ours())
-            rows = connection.execute(ours).mappings().all()
+            statement = sa.select(self.host.tables.models).where(self._is_registered())
+            rows = connection.execute(statement).mappings().all()
             ids = [row["id"] for row in rows]
             for table, row_id in self.host.tables.by_model():
                 if inspector.has_table(table.name, table.schema):
@@ -126,8 +126,8 @@ class Fixture:
             credentials, accounts = self.host.tables.credentials, []
             if inspector.has_table(credentials.name, credentials.schema):
                 accounts = [dict(row) for row in connection.execute(self._accounts()).mappings()]
-                theirs = credentials.c.id.in_([row["id"] for row in accounts])
-                connection.execute(sa.delete(credentials).where(theirs))
+                condition = credentials.c.id.in_([row["id"] for row in accounts])
+                connection.execute(sa.delete(credentials).where(condition))
         with self.host.app.app_context():
             for row in rows:
                 self.host.services.rows.send_signal(signals.deleted, None, dict(row))
@@ -135,14 +135,14 @@ class Fixture:
                 self.host.services.accounts.send(signals.credential_deleted, None, account)
 
     def _ids(self) -> sa.Select[Any]:
-        return sa.select(self.host.tables.models.c.id).where(self._is_ours())
+        return sa.select(self.host.tables.models.c.id).where(self._is_registered())
 
     def _accounts(self) -> sa.Select[Any]:
         credentials = self.host.tables.credentials
-        is_ours = credentials.c.name.startswith(self.prefix, autoescape=True)
-        return sa.select(credentials).where(is_ours)
+        is_created = credentials.c.name.startswith(self.prefix, autoescape=True)
+        return sa.select(credentials).where(is_created)
 
-    def _is_ours(self) -> sa.ColumnElement[bool]:
+    def _is_registered(self) -> sa.ColumnElement[bool]:
         return self.host.tables.models.c.model_id.startswith(self.prefix, autoescape=True)
 
 
@@ -157,7 +157,7 @@ def fixture_of(host: Host, users: Any) -> Iterator[Fixture]:
         fixture.remove()
 
 
-def _never_asked(host: Host) -> str:
+def _untestable_provider(host: Host) -> str:
     """Return a provider that has no connection test, so that no host ever calls it."""
     providers = host.services.providers.to_dicts()
     return next((each["id"] for each in providers if not each["can_be_tested"]), "vertex")

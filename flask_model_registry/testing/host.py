@@ -71,10 +71,10 @@ class Host:
 
     def path(self, endpoint: str, **values: Any) -> str:
         """Return the URL of an endpoint, with the values that it needs."""
-        whole = endpoint if "." in endpoint else f"{self.mounts[0]}.{endpoint}"
-        rule = next(self.app.url_map.iter_rules(whole))
+        full_name = endpoint if "." in endpoint else f"{self.mounts[0]}.{endpoint}"
+        rule = next(self.app.url_map.iter_rules(full_name))
         given = {**self.url_values, **values}
-        return self._urls.build(whole, {name: given[name] for name in rule.arguments})
+        return self._urls.build(full_name, {name: given[name] for name in rule.arguments})
 
     @contextmanager
     def connected(self, *, commit: bool = False) -> Iterator[sa.Connection]:

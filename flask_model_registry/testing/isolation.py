@@ -50,7 +50,7 @@ def distinguishable(
         account: The other user's credential.
     """
     absent = ((MAX_ID, f"{fixture.prefix}/absent"), (MAX_ID - 1, f"{fixture.prefix}/nowhere"))
-    for name, method in _of_one():
+    for name, method in _item_operations():
         there = (account, "") if name.startswith("account_") else (model.id, model.model_id)
         before, response, after = (
             requester.ask(
@@ -61,10 +61,10 @@ def distinguishable(
         what = f"{method} {_path(fixture, name, there, own)}"
         if before.status_code != 404:
             yield f"{what} must return 404 if nothing is there, but returned {describe(before)}"
-        elif differing := _differing(response, before, after):
-            names = ", ".join(differing)
-            absent_is = describe(before)
-            yield f"{what} returned {describe(response)}, but {absent_is} if missing: {names}"
+        elif differences := _differences(response, before, after):
+            names = ", ".join(differences)
+            missing = describe(before)
+            yield f"{what} returned {describe(response)}, but {missing} if missing: {names}"
 
 
 def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
@@ -76,7 +76,7 @@ def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
     return {address: requester.expect(200, "GET", address).text for address in addresses}
 
 
-def _of_one() -> Iterator[tuple[str, str]]:
+def _item_operations() -> Iterator[tuple[str, str]]:
     """Yield the name and a method of each URL of one model or credential."""
     for name, (rule, operations) in ROUTES.items():
         if any(each in rule for each in ("<id>", "model_id>", "<credential>")):
@@ -120,16 +120,16 @@ def _options(name: str, method: str, ref: tuple[int, str], fixture: Fixture) -> 
     return {"json": bodies.get((name.removesuffix("_by_handle"), method))}
 
 
-def _differing(response: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
+def _differences(response: TestResponse, before: TestResponse, after: TestResponse) -> list[str]:
     """Return the parts in which a response differs from two others that agree."""
     names = sorted({*response.headers.keys(), *before.headers.keys()})
-    told_by: dict[str, Callable[[TestResponse], Any]] = {
+    parts: dict[str, Callable[[TestResponse], Any]] = {
         "the status": lambda each: each.status_code,
         "the body": lambda each: each.data,
         **{f"the header {name}": _header(name) for name in names},
     }
     return [
-        what for what, value in told_by.items() if value(before) == value(after) != value(response)
+        what for what, value in parts.items() if value(before) == value(after) != value(response)
     ]
 
 

@@ -25,34 +25,34 @@ def missing_objects(connection: sa.Connection, tables: Iterable[sa.Table]) -> It
 
 
 def _columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    there = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+    existing = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
     for column in table.columns:
-        if column.name not in there:
+        if column.name not in existing:
             yield f"column {column.name}"
 
 
 def _indexes(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    there = {
+    existing = {
         (index["name"], *index["column_names"])
         for index in inspector.get_indexes(table.name, table.schema)
     }
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        if (index.name, *index.columns.keys()) not in there:
+        if (index.name, *index.columns.keys()) not in existing:
             yield f"index {index.name} ({', '.join(index.columns.keys())})"
 
 
 def _unique_constraints(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    there = {
+    existing = {
         (constraint["name"], *constraint["column_names"])
         for constraint in inspector.get_unique_constraints(table.name, table.schema)
     }
     for constraint in _sorted(table, sa.UniqueConstraint):
-        if (constraint.name, *constraint.columns.keys()) not in there:
+        if (constraint.name, *constraint.columns.keys()) not in existing:
             yield f"unique constraint {constraint.name} ({', '.join(constraint.columns.keys())})"
 
 
 def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    there = {
+    existing = {
         (
             tuple(key["constrained_columns"]),
             key["referred_table"],
@@ -67,7 +67,7 @@ def _foreign_keys(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
         (column,) = constraint.column_keys
         action = on_delete(inspector.dialect.name, constraint.action)
         wanted = ((column,), referred.table.name, (referred.name,), action)
-        if wanted not in there:
+        if wanted not in existing:
             yield (
                 f"foreign key {constraint.name} ({column} to {referred.table.name}."
                 f"{referred.name}, ON DELETE {action})"

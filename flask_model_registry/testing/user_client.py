@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from .host import Host
 
-_TWO = (
+_EXPECTED = (
     "model_registry_users must return two different users, each a mapping of request headers such "
     "as {'Authorization': f'Bearer {token}'}, or an app.test_client() that has logged in"
 )
-_SHOWN = 300  # how many characters of a response a message shows
+_MAX_CHARACTERS = 300  # how many characters of a response a message shows
 
 
 @dataclass
@@ -83,31 +83,31 @@ def two_users(host: Host, users: Any) -> tuple[UserClient, UserClient]:
     is_many = hasattr(users, "__iter__") and not isinstance(users, (str, Mapping))
     given = [*users] if is_many else [users]
     if len(given) != 2:
-        fail(f"{_TWO}; it returned {len(given)}")
+        fail(f"{_EXPECTED}; it returned {len(given)}")
     if given[0] is given[1] or given[0] == given[1]:
-        fail(f"{_TWO}; it returned the same user twice")
+        fail(f"{_EXPECTED}; it returned the same user twice")
     first, second = map(_user_client, ("the first user", "the second user"), [host] * 2, given)
     for user_client in (first, second):
-        _check_is_let_in(user_client)
+        _check_login(user_client)
     return first, second
 
 
 def describe(response: TestResponse) -> str:
     """Return the status and the beginning of a response, for a message."""
-    return f"{response.status_code}: {response.text[:_SHOWN]!r}"
+    return f"{response.status_code}: {response.text[:_MAX_CHARACTERS]!r}"
 
 
 def _user_client(name: str, host: Host, user: Any) -> UserClient:
     if isinstance(user, FlaskClient):
-        return UserClient(name, host, _apart(user))
+        return UserClient(name, host, _detached_copy(user))
     if not isinstance(user, Mapping):
-        fail(f"{_TWO}, not {type(user).__name__}")
+        fail(f"{_EXPECTED}, not {type(user).__name__}")
     # Without cookies of its own, because the client would otherwise drop a Cookie header.
     client = FlaskClient(host.app, host.app.response_class, use_cookies=False)
     return UserClient(name, host, client, {**user})
 
 
-def _apart(client: FlaskClient) -> FlaskClient:
+def _detached_copy(client: FlaskClient) -> FlaskClient:
     """Return a copy of the client with its cookies, outside of a ``with`` that keeps contexts."""
     client = copy(client)
     client.preserve_context = False
@@ -115,7 +115,7 @@ def _apart(client: FlaskClient) -> FlaskClient:
     return client
 
 
-def _check_is_let_in(user_client: UserClient) -> None:
+def _check_login(user_client: UserClient) -> None:
     path = user_client.host.path("models")
     response = user_client.ask("GET", path)
     if response.status_code == 401:
