@@ -15,7 +15,7 @@ from .detail_calls import DetailCalls
 from .errors import ConfigError
 from .schemas import ModelUpdate, NewModel, load
 from .schemas.filters import filters_of
-from .services.rows import ModelRef
+from .services.rows import ResourceRef
 from .sharing_calls import SharingCalls
 from .unset import UNSET
 from .users import User
@@ -139,7 +139,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """
         loaded = load(_CHANGES, fields)
         models, actor = self._services.models, self._users.actor(user)
-        return models.update(actor, ModelRef(ref), loaded).representation
+        return models.update(actor, ResourceRef(ref), loaded).representation
 
     def delete(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> None:
         """Delete a model with its API key, grants and defaults.
@@ -152,7 +152,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         Example:
             >>> registry.delete("draft", user=alice)
         """
-        self._services.models.delete(self._users.actor(user), ModelRef(ref))
+        self._services.models.delete(self._users.actor(user), ResourceRef(ref))
 
     def set_default(
         self,
@@ -182,7 +182,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         if ref is None:
             defaults.clear(actor, config_type, scope=scope)
         else:
-            defaults.set(actor, config_type, ModelRef(ref), scope=scope)
+            defaults.set(actor, config_type, ResourceRef(ref), scope=scope)
 
     def default(
         self, config_type: types.ConfigType, *, user: Proxied[User] | Unset = UNSET

@@ -9,7 +9,7 @@ from .db.representation import credential_to_dict
 from .schemas import load
 from .schemas.credentials import CredentialChange, NewCredential, NewModels
 from .schemas.secrets import AccountSecretChange, NewSecret
-from .services.rows import ModelRef
+from .services.rows import ResourceRef
 from .unset import UNSET
 from .users import User
 
@@ -120,7 +120,7 @@ class CredentialCalls(Generic[User]):
             'team of 2030'
         """
         loaded, actor = load(_CHANGE, fields), self._users.actor(user)
-        row = self._services.accounts.update(actor, ModelRef(credential_id), loaded)
+        row = self._services.accounts.update(actor, ResourceRef(credential_id), loaded)
         return credential_to_dict(row)
 
     def set_secret(
@@ -145,7 +145,7 @@ class CredentialCalls(Generic[User]):
             >>> registry.set_secret(1, api_key="sk-your-new-key", user=alice)
         """
         loaded, actor = load(_SECRET, secret), self._users.actor(user)
-        self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded)
+        self._services.accounts.set_secret(actor, ResourceRef(credential_id), loaded)
 
     def update_secret(
         self,
@@ -167,7 +167,7 @@ class CredentialCalls(Generic[User]):
             >>> registry.update_secret(1, headers={"X-Team": "research"}, user=alice)
         """
         loaded, actor = load(_SECRET_CHANGE, change), self._users.actor(user)
-        self._services.accounts.set_secret(actor, ModelRef(credential_id), loaded, merge=True)
+        self._services.accounts.set_secret(actor, ResourceRef(credential_id), loaded, merge=True)
 
     def delete_credential(
         self, credential_id: int, *, user: Proxied[User] | Unset = UNSET, detach: bool = False
@@ -186,7 +186,7 @@ class CredentialCalls(Generic[User]):
             >>> registry.delete_credential(1, detach=True, user=alice)
         """
         accounts, actor = self._services.accounts, self._users.actor(user)
-        accounts.delete(actor, ModelRef(credential_id), detach=detach is True)
+        accounts.delete(actor, ResourceRef(credential_id), detach=detach is True)
 
     def use_credential(
         self, ref: int | str, credential_id: int, *, user: Proxied[User] | Unset = UNSET
@@ -205,7 +205,7 @@ class CredentialCalls(Generic[User]):
             >>> registry.use_credential("gpt-4o", 1, user=alice)
         """
         attachments, actor = self._services.attachments, self._users.actor(user)
-        attachments.attach(actor, ModelRef(ref), credential_id)
+        attachments.attach(actor, ResourceRef(ref), credential_id)
 
     def create_models(
         self,
@@ -244,4 +244,4 @@ class CredentialCalls(Generic[User]):
         del models  # users paste API keys into other fields, and a traceback would show them
         loaded, actor = load(_MODELS, given), self._users.actor(user)
         attachments = self._services.attachments
-        return attachments.register(actor, ModelRef(credential_id), loaded["models"])
+        return attachments.register(actor, ResourceRef(credential_id), loaded["models"])

@@ -15,7 +15,7 @@ from .schemas.limits import CREDENTIAL_KINDS
 from .schemas.secrets import NewSecret
 from .secret import ClearedFrames, Hidden, Secret
 from .services.credential_admin import owner_of, summaries
-from .services.rows import ModelRef
+from .services.rows import ResourceRef
 
 if TYPE_CHECKING:
     from .policy import Actor
@@ -91,7 +91,7 @@ def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
     def work() -> tuple[None, bool]:
         actor = _owner_of(services, credential)
         fields = load(NewSecret(), dict(secret.reveal()))
-        services.accounts.set_secret(actor, ModelRef(credential), fields)
+        services.accounts.set_secret(actor, ResourceRef(credential), fields)
         return None, True
 
     write(services, work)
@@ -108,7 +108,7 @@ def delete_credential(credential: int, *, detach: bool) -> None:
 
     def work() -> tuple[None, bool]:
         actor = _owner_of(services, credential)
-        services.accounts.delete(actor, ModelRef(credential), detach=detach)
+        services.accounts.delete(actor, ResourceRef(credential), detach=detach)
         return None, True
 
     write(services, work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from .schemas import load
 from .schemas.requests import ModelParameters
-from .services.rows import ModelRef
+from .services.rows import ResourceRef
 from .unset import UNSET
 from .users import User
 
@@ -86,5 +86,5 @@ class DetailCalls(Generic[User]):
         given = {"parameters": parameters, "info": info}
         given = {name: value for name, value in given.items() if value is not UNSET}
         loaded, actor = load(_PARAMETERS, given), self._users.actor(user)
-        self._services.models.update(actor, ModelRef(ref), loaded)
+        self._services.models.update(actor, ResourceRef(ref), loaded)
         return self._services.details.parameters(actor, ref)[0]

@@ -8,7 +8,7 @@ from .db.users import Person
 from .errors import ValidationError
 from .schemas import Rights, load
 from .schemas.requests import TransferOptions
-from .services.rows import ModelRef
+from .services.rows import ResourceRef
 from .unset import UNSET
 from .users import User
 
@@ -94,7 +94,7 @@ class SharingCalls(Generic[User]):
         rights = load(_RIGHTS, {"can_edit": can_edit, "can_delete": can_delete})
         grantee = self._grantee(to, group)
         grants, actor = self._services.grants, self._users.actor(user)
-        return grants.set_grant(actor, ModelRef(ref), grantee, rights)[0]
+        return grants.set_grant(actor, ResourceRef(ref), grantee, rights)[0]
 
     def revoke(
         self,
@@ -119,7 +119,7 @@ class SharingCalls(Generic[User]):
             >>> registry.revoke("gpt-4o", to=bob, user=alice)
         """
         grantee = self._grantee(to, group)
-        self._services.grants.revoke(self._users.actor(user), ModelRef(ref), grantee)
+        self._services.grants.revoke(self._users.actor(user), ResourceRef(ref), grantee)
 
     def grants(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> types.Grants:
         """Return the grants of a model, as ``{"users": [...], "groups": [...]}``.
@@ -174,7 +174,7 @@ class SharingCalls(Generic[User]):
         )
         recipient = Person(key=self._users.key(to, "to"))
         ownership, actor = self._services.ownership, self._users.actor(user)
-        ownership.transfer(actor, ModelRef(ref), recipient, **kept)
+        ownership.transfer(actor, ResourceRef(ref), recipient, **kept)
 
     def _grantee(self, user: Any, group: str | None) -> Person | str:
         person = None if user is UNSET else Person(key=self._users.key(user, "to"))

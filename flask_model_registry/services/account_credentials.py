@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..policy import Actor
     from ..providers.app_providers import Providers
     from .encryption import CredentialService
-    from .rows import LockedModel, ModelRef, Rows
+    from .rows import LockedModel, ResourceRef, Rows
 
 _NOT_MERGED = "The secret is kept elsewhere, so it can't be changed in part. Replace it whole."
 
@@ -99,7 +99,7 @@ class AccountCredentials:
         return self._find(self._rows.connect(), actor, credential_id)
 
     def update(
-        self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]
+        self, actor: Actor, target: ResourceRef, fields: Mapping[str, Any]
     ) -> Mapping[Any, Any]:
         """Change some fields and return the row.
 
@@ -140,7 +140,7 @@ class AccountCredentials:
             self._rows.send_signal(signals.updated, actor, each.row, changed=address)
         return new
 
-    def delete(self, actor: Actor, target: ModelRef, *, detach: bool = False) -> None:
+    def delete(self, actor: Actor, target: ResourceRef, *, detach: bool = False) -> None:
         """Delete a credential.
 
         Args:
@@ -171,7 +171,7 @@ class AccountCredentials:
         return secret_state(self._secrets, self.get(actor, credential_id))
 
     def set_secret(
-        self, actor: Actor, target: ModelRef, fields: Mapping[str, Any], *, merge: bool = False
+        self, actor: Actor, target: ResourceRef, fields: Mapping[str, Any], *, merge: bool = False
     ) -> None:
         """Replace the secret of a credential, or change part of it.
 
@@ -202,7 +202,7 @@ class AccountCredentials:
         self._send_updated(actor, new, changed)
 
     @contextmanager
-    def lock(self, actor: Actor, target: ModelRef) -> Iterator[LockedCredential]:
+    def lock(self, actor: Actor, target: ResourceRef) -> Iterator[LockedCredential]:
         """Lock one of the actor's credentials while the block writes.
 
         Raises:

@@ -11,7 +11,7 @@ from ..errors import ConflictError, ModelIdTakenError, NotFoundError, Validation
 from ..policy import Action, check_change, check_sharing
 from ..schemas import MAX_ERRORS
 from ..schemas.categories import problems
-from .rows import LockedModel, ModelRef
+from .rows import LockedModel, ResourceRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class Attachments:
         self._clock = clock
         self._new_uuid = new_uuid
 
-    def attach(self, actor: Actor, target: ModelRef, credential_id: int) -> None:
+    def attach(self, actor: Actor, target: ResourceRef, credential_id: int) -> None:
         """Make the actor's model use the actor's credential instead of an API key of its own.
 
         Raises:
@@ -81,7 +81,9 @@ class Attachments:
             UnreadableCredentialError: It has no API key that can be decrypted.
             CredentialNameTakenError: The actor has a credential with this name.
         """
-        with self._rows.lock_model(actor, ModelRef(fields["from_model"]), Action.SHARE) as locked:
+        with self._rows.lock_model(
+            actor, ResourceRef(fields["from_model"]), Action.SHARE
+        ) as locked:
             if locked.row["credential_id"] is not None:
                 raise ConflictError("The model already uses a credential.")
             # The locks are in the wrong order, but no other transaction can see the new credential.
@@ -92,7 +94,7 @@ class Attachments:
         return credential
 
     def register(
-        self, actor: Actor, target: ModelRef, models: Sequence[Mapping[str, Any]]
+        self, actor: Actor, target: ResourceRef, models: Sequence[Mapping[str, Any]]
     ) -> list[types.ModelRepresentation]:
         """Register models that use a credential, all or none.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..policy import Actor
     from .encryption import CredentialService
     from .resolved_model import ResolvedModel
-    from .rows import LockedModel, ModelRef, Rows
+    from .rows import LockedModel, ResourceRef, Rows
 
 _SOURCES = ("user", "app")  # the nearer one first
 
@@ -68,7 +68,7 @@ class Defaults:
         return default.resolved
 
     def set(
-        self, actor: Actor, config_type: str, target: ModelRef, *, scope: str
+        self, actor: Actor, config_type: str, target: ResourceRef, *, scope: str
     ) -> dict[str, Any]:
         """Choose a model for the actor or, with scope ``app``, for all users."""
         table, owner = self._table_and_owner(actor, config_type, scope)

@@ -24,7 +24,7 @@ from ..schemas import load, parse_json
 from ..schemas.exchange import ExchangedCredential, ExchangedModel
 from ..secret import Hidden
 from .account_secrets import AccountSecret, encryption_row, with_credential
-from .rows import ModelRef
+from .rows import ResourceRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,7 +162,7 @@ class Import:
         if is_same_destination and change.get("reference") == own["reference"]:
             change.pop("reference", None)
         change["settings"] = {**dict.fromkeys(own["settings"]), **change["settings"]}
-        return self._services.accounts.update(actor, ModelRef(own["id"]), change)
+        return self._services.accounts.update(actor, ResourceRef(own["id"]), change)
 
     def _has_secret(self, own: Mapping[Any, Any], secret: Mapping[str, Any]) -> bool:
         try:
@@ -191,7 +191,7 @@ class Import:
         _check_not_accepted(own, fields, has_new_key="api_key" in fields)
         if self._has_key(own, fields):
             del fields["api_key"]
-        model = self._services.models.update(actor, ModelRef(own["id"]), fields)
+        model = self._services.models.update(actor, ResourceRef(own["id"]), fields)
         return "keep" if model.version == own["version"] else "update"
 
     def _named_credential(self, actor: Actor, fields: dict[str, Any]) -> Mapping[Any, Any] | None:
@@ -213,7 +213,7 @@ class Import:
             if credential is None:
                 self._services.models.create(actor, {"api_key": None, **fields})
             else:
-                target = ModelRef(credential["id"])
+                target = ResourceRef(credential["id"])
                 self._services.attachments.register(actor, target, [fields])
         except ModelIdTakenError:  # another owner's shared model has it
             if self._on_conflict == "skip":
@@ -245,9 +245,9 @@ class Import:
             )
         if not is_attached and self._is_moved(own, fields):
             fields["api_key"] = None
-        model = self._services.models.update(actor, ModelRef(own["id"]), fields)
+        model = self._services.models.update(actor, ResourceRef(own["id"]), fields)
         if not is_attached:
-            self._services.attachments.attach(actor, ModelRef(own["id"]), credential["id"])
+            self._services.attachments.attach(actor, ResourceRef(own["id"]), credential["id"])
         return "keep" if is_attached and model.version == own["version"] else "update"
 
     def _actor(self, owner: str) -> Actor:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..policy import Actor
     from ..users import Users
     from .defaults import Defaults
-    from .rows import LockedModel, ModelRef, Rows
+    from .rows import LockedModel, ResourceRef, Rows
 
 
 class Grants:
@@ -43,7 +43,7 @@ class Grants:
         return {"users": users, "groups": [_to_dict(row) for row in rows if row["user_id"] is None]}
 
     def set_grant(
-        self, actor: Actor, target: ModelRef, grantee: Person | str, rights: dict[str, bool]
+        self, actor: Actor, target: ResourceRef, grantee: Person | str, rights: dict[str, bool]
     ) -> tuple[types.UserGrant | types.GroupGrant, bool]:
         """Grant a model, or change the grant; return it, and whether it is new."""
         with self._rows.lock_model(actor, target, Action.SHARE) as locked:
@@ -61,7 +61,7 @@ class Grants:
         self._rows.send_signal(signals.granted, actor, locked.row, **_named(key), **rights)
         return _to_dict({**key, **rights}), is_new
 
-    def revoke(self, actor: Actor, target: ModelRef, grantee: Person | str) -> None:
+    def revoke(self, actor: Actor, target: ResourceRef, grantee: Person | str) -> None:
         """Revoke a grant, or decline the actor's own, and remove the defaults that need it.
 
         Raises:

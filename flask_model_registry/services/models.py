@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .defaults import Defaults
     from .encryption import CredentialService
     from .resolved_model import ResolvedModel
-    from .rows import ModelRef, Rows
+    from .rows import ResourceRef, Rows
 
 # The columns that are copied unchanged from a request's fields.
 _COPIED = (
@@ -188,7 +188,7 @@ class ModelService:
             "expires_at": rfc_3339(account.get("expires_at")),
         }
 
-    def update(self, actor: Actor, target: ModelRef, fields: Mapping[str, Any]) -> Model:
+    def update(self, actor: Actor, target: ResourceRef, fields: Mapping[str, Any]) -> Model:
         """Change the given fields, and write only what differs.
 
         Raises:
@@ -225,7 +225,7 @@ class ModelService:
             changed["credential_id"] = None
         return changed
 
-    def delete(self, actor: Actor, target: ModelRef) -> None:
+    def delete(self, actor: Actor, target: ResourceRef) -> None:
         """Delete the model with its API key, grants and defaults."""
         with self._rows.lock_model(actor, target, Action.DELETE) as locked:
             self._defaults.check_not_own_default(locked)

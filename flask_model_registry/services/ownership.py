@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..db.users import Person
     from ..users import Users
     from .defaults import Defaults
-    from .rows import ModelRef, Rows
+    from .rows import ResourceRef, Rows
 
 _NO_KEY = {"ciphertext": None, "key_id": None, "credential_id": None}
 
@@ -61,7 +61,7 @@ class Ownership:
     def transfer(
         self,
         actor: Actor,
-        target: ModelRef,
+        target: ResourceRef,
         to: Person,
         *,
         keep_grants: bool = False,

@@ -47,7 +47,7 @@ UNTESTED = dict.fromkeys(("test_result", "test_latency_ms", "tested_at"))
 
 
 @dataclass(frozen=True)
-class ModelRef:
+class ResourceRef:
     """The model, or the credential, that a request is about.
 
     Attributes:
@@ -238,7 +238,7 @@ class Rows:
 
     @contextmanager
     def lock_model(
-        self, actor: Actor, target: ModelRef, action: Action, *, shared: bool = False
+        self, actor: Actor, target: ResourceRef, action: Action, *, shared: bool = False
     ) -> Iterator[LockedModel]:
         """Lock a model while the block writes. With ``shared``, others may hold a shared lock too.
 

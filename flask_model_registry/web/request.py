@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..schemas import MAX_ERRORS, load, parse_json, shown_name
 from ..secret import Hidden, clear_frames
-from ..services.rows import ModelRef
+from ..services.rows import ResourceRef
 from .tags import lists
 
 if TYPE_CHECKING:
@@ -170,10 +170,10 @@ def model_ref(id: str = "", model_id: str = "") -> int | str:
     return int(id)
 
 
-def model_target(id: str = "", model_id: str = "") -> ModelRef:
+def model_target(id: str = "", model_id: str = "") -> ResourceRef:
     """Return the model that a path names, with the conditions of RFC 9110, section 13.1."""
     is_conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
-    return ModelRef(model_ref(id, model_id), _check_tag if is_conditional else None)
+    return ResourceRef(model_ref(id, model_id), _check_tag if is_conditional else None)
 
 
 def _check_tag(tag: str, kind: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...schemas.requests import DefaultChoice, Scope
 from ...schemas.responses import DefaultModel
-from ...services.rows import ModelRef
+from ...services.rows import ResourceRef
 from ..routes import Routes, reads, returns
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def set_default(
 
     ``scope=app`` sets the default for all users. The model must be shared with everyone.
     """
-    return services.defaults.set(actor, config_type, ModelRef(body["id"]), **query)
+    return services.defaults.set(actor, config_type, ResourceRef(body["id"]), **query)
 
 
 @routes.delete("/defaults/<config_type>", endpoint="default", name="deleteDefault")
