@@ -103,17 +103,17 @@ def output_file(output: str | None) -> Iterator[IO[str]]:
     if output is None or output == "-":
         yield sys.stdout
         return
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for path in (Path(f"{output}.part"), Path(output)):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            made.append(path)
-        part, whole = made
+            created.append(path)
+        part, whole = created
         with part.open("w", encoding="utf-8") as file:
             yield file
         part.replace(whole)
     except BaseException as error:
-        for path in made:
+        for path in created:
             path.unlink()
         if isinstance(error, OSError):
             raise click.FileError(str(error.filename or output), error.strerror) from None

@@ -142,7 +142,7 @@ def check_allowed(action: Action, actions: Collection[Action]) -> None:
         raise ForbiddenError(_DENIED[action])
 
 
-def needed_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
+def action_for_test(*, is_other_model: bool, is_billed: bool) -> Action:
     """Return EDIT for a test that may be billed or tests another model, otherwise USE."""
     return Action.EDIT if is_other_model or is_billed else Action.USE
 
@@ -229,7 +229,7 @@ def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
         check_allowed(Action.SHARE, actions)
 
 
-def gift(to: Any, *, keep_active: bool) -> dict[str, Any]:
+def transfer_changes(to: Any, *, keep_active: bool) -> dict[str, Any]:
     """Return the fields that change when a model's owner gives it to another user.
 
     The model arrives switched off. Until the new owner accepts it by switching it on, it can't be
@@ -253,13 +253,13 @@ def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> Non
         raise ConflictError("A default for all users must be a model shared with everyone.")
 
 
-def check_released(actions: Collection[Action], own_defaults: Collection[str]) -> None:
+def check_defaults_cleared(actions: Collection[Action], own_defaults: Collection[str]) -> None:
     """Check that a model is not its owner's default, before it is deleted or un-shared."""
     if Action.SHARE in actions and own_defaults:
         names = ", ".join(sorted(own_defaults))
         raise ConflictError(f"The model is your default for {names}. Clear that first.")
 
 
-def needs_release(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
+def needs_defaults_cleared(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
     """Return whether the owner must clear their defaults with a model before this change."""
     return bool(old["category"] != new["category"] or (old["is_shared"] and not new["is_shared"]))

@@ -90,7 +90,7 @@ def test_an_export_has_no_end_at_a_page(host, alice, monkeypatch):
 def test_an_export_lists_the_first_problems_and_counts_the_others(
     host, alice, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("flask_model_registry.services.problems._LISTED", 2)
+    monkeypatch.setattr("flask_model_registry.services.problems._MAX_LISTED", 2)
     ids = register(alice, *"abc")
     host.execute(host.registry.tables.models.update().values(ciphertext=b"x"))
     path = tmp_path / "out.jsonl"

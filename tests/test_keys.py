@@ -476,7 +476,7 @@ def walking(host):
 
 @pytest.mark.databases("sqlite")
 def test_keys_that_do_not_open_are_counted_and_only_the_first_are_listed(process, monkeypatch):
-    monkeypatch.setattr("flask_model_registry.services.problems._LISTED", 2)
+    monkeypatch.setattr("flask_model_registry.services.problems._MAX_LISTED", 2)
     host = process(OLD)
     register(host.client("alice"), *"abcde")
     host.execute(host.registry.tables.models.update().values(ciphertext=b"broken"))

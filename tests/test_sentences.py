@@ -247,10 +247,12 @@ def test_the_environment_has_booleans_in_lower_case(monkeypatch):
 
 
 def test_the_page_of_providers_has_the_limits_of_a_response():
-    told = f"{transport._BODY_BYTES >> 20} MB, more than {transport._HEADERS} headers, or more than"
+    size, headers = transport._MAX_BODY_BYTES >> 20, transport._MAX_HEADERS
+    told = f"{size} MB, more than {headers} headers, or more than"
 
     assert says(
-        PROVIDERS, f"the server sent more than {told} {transport._HEADER_BYTES >> 10} KB of them"
+        PROVIDERS,
+        f"the server sent more than {told} {transport._MAX_HEADER_BYTES >> 10} KB of them",
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_ITEMS = 200_000
+_MAX_ITEMS = 200_000
 _TOKEN = 2048  # characters
 
 
@@ -191,7 +191,7 @@ def read_json(body: bytes) -> Any:
         ValueError: It isn't JSON, is too large, or is nested too deeply to be parsed.
     """
     # Parsed items take far more memory than their text.
-    if body.count(b",") > _ITEMS:
+    if body.count(b",") > _MAX_ITEMS:
         raise ValueError("too many items")
     try:
         return json.loads(body)

@@ -102,7 +102,7 @@ def _fields(required: Mapping[str, bool]) -> list[dict[str, Any]]:
 # A table: id, name, base URL, aliases, and then the arguments that differ from the defaults.
 # fmt: off
 _ALL = ("llm", "embedding", "image", "speech", "rerank")
-_RANKS = ("llm", "embedding", "rerank")
+_RERANK = ("llm", "embedding", "rerank")
 _MEDIA = ("llm", "embedding", "image", "speech")
 _TEXT = ("llm", "embedding")
 
@@ -144,12 +144,12 @@ PROVIDERS = (
     Provider("xai", "xAI", "https://api.x.ai/v1", ("grok", "x-ai"), categories=("llm", "image"),
              list_is_complete=False, keys_url="https://console.x.ai/"),
     Provider("cohere", "Cohere", "https://api.cohere.ai/compatibility/v1", dialect="cohere",
-             categories=_RANKS, keys_url="https://dashboard.cohere.com/api-keys"),
+             categories=_RERANK, keys_url="https://dashboard.cohere.com/api-keys"),
     Provider("together", "Together AI", "https://api.together.ai/v1", ("togetherai", "together-ai"),
              dialect="together", categories=_ALL,
              keys_url="https://api.together.ai/settings/api-keys"),
     Provider("fireworks", "Fireworks AI", "https://api.fireworks.ai/inference/v1",
-             ("fireworks-ai",), categories=_RANKS, list_is_complete=False,
+             ("fireworks-ai",), categories=_RERANK, list_is_complete=False,
              keys_url="https://fireworks.ai/account/api-keys"),
     Provider("huggingface", "Hugging Face", "https://router.huggingface.co/v1", ("hf",),
              lists_to_anyone=True, list_is_complete=False,
@@ -169,7 +169,7 @@ PROVIDERS = (
              lists_to_anyone=True, key_check="/v1/me",
              keys_url="https://deepinfra.com/dash/api_keys"),
     Provider("novita", "Novita AI", "https://api.novita.ai/openai/v1", ("novita-ai",),
-             categories=_RANKS, lists_to_anyone=True,
+             categories=_RERANK, lists_to_anyone=True,
              key_check="/openapi/v1/billing/balance/detail",
              keys_url="https://novita.ai/settings/key-management"),
     Provider("baseten", "Baseten", "https://inference.baseten.co/v1",
@@ -243,9 +243,9 @@ PROVIDERS = (
     # Self-hosted servers. Some serve their only model, whichever model a request names.
     Provider("ollama", "Ollama", dialect="ollama", needs_key=False, categories=_TEXT),
     Provider("vllm", "vLLM", needs_key=False, categories=("llm", "embedding", "speech", "rerank")),
-    Provider("sglang", "SGLang", needs_key=False, categories=_RANKS, list_is_complete=False),
+    Provider("sglang", "SGLang", needs_key=False, categories=_RERANK, list_is_complete=False),
     Provider("llama-cpp", "llama.cpp server", None, ("llamacpp", "llama.cpp", "llama-server"),
-             needs_key=False, categories=_RANKS, list_is_complete=False),
+             needs_key=False, categories=_RERANK, list_is_complete=False),
     Provider("lm-studio", "LM Studio", None, ("lmstudio",), needs_key=False, categories=_TEXT),
     Provider("localai", "LocalAI", None, ("local-ai",), needs_key=False, categories=_ALL),
     Provider("xinference", "Xinference", needs_key=False, categories=_ALL),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     LookUp = Callable[[str, int], Sequence[str]]
 
-_HEADERS, _HEADER_BYTES, _BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
+_MAX_HEADERS, _MAX_HEADER_BYTES, _MAX_BODY_BYTES = 100, 32 * 1024, 4 * 1024 * 1024
 _MAX_CHUNKS = 20_000
 _MAX_LOOK_UPS = 32  # at once
 #: How many IP addresses of a name are tried, because a DNS response may hold thousands.
@@ -201,7 +201,7 @@ class _Limits:
     def __init__(self, clock: Callable[[], float], end: float) -> None:
         self._clock = clock
         self._end = end
-        self._room = _HEADER_BYTES
+        self._room = _MAX_HEADER_BYTES
 
     @property
     def left(self) -> float:
@@ -221,7 +221,7 @@ class _Limits:
         self._room -= count
 
     def allow_body(self) -> None:
-        self._room += _BODY_BYTES
+        self._room += _MAX_BODY_BYTES
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -314,7 +314,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _body(response: httpcore.Response, limits: _Limits) -> bytes:
-    if len(response.headers) > _HEADERS:
+    if len(response.headers) > _MAX_HEADERS:
         raise UpstreamError("too_large")
     encodings = {value for name, value in response.headers if name.lower() == b"content-encoding"}
     if encodings - {b"", b"identity"}:

@@ -15,7 +15,7 @@ from .fields import about
 MAX_BYTES = 8192
 MAX_LEVELS = 8
 _TEXT = re.compile(LINES)
-_LARGEST = 2**63
+_MAX_INTEGER = 2**63
 # Parameters with these names would replace what the caller sends.
 CALLER_PARAMETERS = frozenset(("input", "messages", "model", "prompt", "stream"))
 # A gateway behind the base URL, such as LiteLLM's, may read these: they say where and how to call.
@@ -103,7 +103,7 @@ def _is_scalar(value: Any) -> bool:
     if isinstance(value, str):
         return _TEXT.match(value) is not None
     if isinstance(value, int):  # a boolean is an int, too
-        return -_LARGEST <= value < _LARGEST
+        return -_MAX_INTEGER <= value < _MAX_INTEGER
     return value is None or (isinstance(value, float) and math.isfinite(value))
 
 

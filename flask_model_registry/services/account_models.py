@@ -74,13 +74,13 @@ class AccountModels:
             CredentialInUseError: The provider or origin changes, but some models have another path.
         """
         models = self.lock(actor, locked)
-        elsewhere = [each.row for each in models if each.row["base_url"] != locked.row["base_url"]]
+        others = [each.row for each in models if each.row["base_url"] != locked.row["base_url"]]
         if moved:
-            check_same_path(elsewhere)
+            check_same_path(others)
         destination = {name: new[name] for name in ("model_provider", "base_url")}
         destination["updated_at"] = now
-        here = (each for each in models if each.row["base_url"] == locked.row["base_url"])
-        return [each.write(destination) for each in here]
+        at_old_url = (each for each in models if each.row["base_url"] == locked.row["base_url"])
+        return [each.write(destination) for each in at_old_url]
 
     def clear_tests(self, locked: LockedCredential) -> None:
         """Forget the last tests of the models that use a credential.

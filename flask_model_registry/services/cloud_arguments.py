@@ -23,7 +23,7 @@ _OVERRIDING = ("AWS_PROFILE_NAME", "AWS_ROLE_NAME", "AWS_WEB_IDENTITY_TOKEN")
 
 def for_boto3(model: ResolvedModel, config: Any) -> dict[str, Any]:
     """Return the keyword arguments of ``boto3.client``."""
-    ours = _imported("botocore.config", "boto3").Config(
+    own = _imported("botocore.config", "boto3").Config(
         # Otherwise an AWS_BEARER_TOKEN_BEDROCK in the environment replaces the access key.
         signature_version="v4",
         ignore_configured_endpoint_urls=True,
@@ -36,7 +36,7 @@ def for_boto3(model: ResolvedModel, config: Any) -> dict[str, Any]:
         "aws_access_key_id": model.secrets["access_key_id"].reveal(),
         "aws_secret_access_key": model.secrets["secret_access_key"].reveal(),
         "aws_session_token": None if token is None else token.reveal(),
-        "config": ours if config is None else config.merge(ours),
+        "config": own if config is None else config.merge(own),
     }
 
 

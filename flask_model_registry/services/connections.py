@@ -17,7 +17,7 @@ from ..errors import (
     UnreadableCredentialError,
     ValidationError,
 )
-from ..policy import Action, check_active, check_allowed, needed_for_test
+from ..policy import Action, action_for_test, check_active, check_allowed
 from ..providers.calls import CALLABLE_CATEGORIES, CalledModel
 from ..secret import Secret
 from .account_secrets import AccountSecret, encryption_row, with_credential
@@ -105,7 +105,7 @@ class ConnectionService:
         """
         at = self._clock()
         is_other = model_name is not None
-        action = needed_for_test(is_other_model=is_other, is_billed=billed)
+        action = action_for_test(is_other_model=is_other, is_billed=billed)
         row = self._saved_row(actor, ref, action)
         secret = self._readable_secret(row)
         if billed:

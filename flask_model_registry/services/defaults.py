@@ -14,7 +14,7 @@ from ..db.columns import readable
 from ..db.representation import to_dict
 from ..db.session import upsert
 from ..errors import ConflictError, NotFoundError, ValidationError
-from ..policy import Action, allowed_actions, check_default, check_released, check_sharing
+from ..policy import Action, allowed_actions, check_default, check_defaults_cleared, check_sharing
 from ..schemas.categories import CONFIG_TYPES
 from .account_secrets import with_credential
 
@@ -104,7 +104,7 @@ class Defaults:
         )
         if locked.is_owner:
             types = locked.connection.scalars(chosen.with_for_update(read=True)).all()
-            check_released(locked.actions, types)
+            check_defaults_cleared(locked.actions, types)
 
     def clear_all(self, locked: LockedModel) -> None:
         """Remove all defaults with this model."""

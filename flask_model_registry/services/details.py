@@ -62,9 +62,9 @@ class Details:
         """Return the details of the models that ``ModelService.page`` returns."""
         key, parameters = query_key(self._models.canonical(filters), size + 1)
         connection = self._rows.connect()
-        group_paths, of_actor = paths_for(actor, connection.dialect, key)
+        group_paths, actor_parameters = paths_for(actor, connection.dialect, key)
         statement = self._queries.page(key, group_paths)
-        rows = connection.execute(statement, {**parameters, **of_actor}).all()
+        rows = connection.execute(statement, {**parameters, **actor_parameters}).all()
         after = cursor_after(rows[size - 1], filters) if len(rows) > size else None
         return self._shown(actor, [row._mapping for row in rows[:size]]), after
 
@@ -73,8 +73,8 @@ class Details:
         counts: dict[int, types.GrantCounts] = {}
         connection = self._rows.connect()
         if rows:
-            of_actor = {"ids": [*granted], **parameters_of(actor)}
-            for grant in connection.execute(self._queries.grants_of_actor, of_actor).mappings():
+            ids = {"ids": [*granted], **parameters_of(actor)}
+            for grant in connection.execute(self._queries.grants_of_actor, ids).mappings():
                 granted[grant["model_row_id"]].append(grant)
         if own := [row["id"] for row in rows if row["is_owner"]]:
             counts = {row_id: {"users": 0, "groups": 0} for row_id in own}

@@ -58,7 +58,7 @@ class Grants:
             is_new = locked.connection.execute(known).first() is None
             values = {**rights, "model_id": locked.row["model_id"]}
             upsert(locked.connection, self._tables.grants, key, values)
-        self._rows.send_signal(signals.granted, actor, locked.row, **_named(key), **rights)
+        self._rows.send_signal(signals.granted, actor, locked.row, **_grantee(key), **rights)
         return _to_dict({**key, **rights}), is_new
 
     def revoke(self, actor: Actor, target: ResourceRef, grantee: Person | str) -> None:
@@ -79,7 +79,7 @@ class Grants:
                 self._defaults.clear_invisible(locked)
             else:
                 self._defaults.clear_declined(locked)
-        self._rows.send_signal(signals.revoked, actor, locked.row, **_named(key))
+        self._rows.send_signal(signals.revoked, actor, locked.row, **_grantee(key))
 
     def _key_of_grant(self, locked: LockedModel, grantee: Person | str) -> dict[str, Any]:
         try:
@@ -101,7 +101,7 @@ class Grants:
         return {"group_name": grantee, "model_row_id": locked.row["id"]}
 
 
-def _named(grant: Any) -> dict[str, Any]:
+def _grantee(grant: Any) -> dict[str, Any]:
     """Return the grantee, under the key ``user`` or ``group``."""
     if grant.get("group_name") is not None:
         return {"group": grant["group_name"]}

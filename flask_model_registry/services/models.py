@@ -11,7 +11,7 @@ from ..db.access import parameters_of, paths_for
 from ..db.columns import NOT_JSON, UnreadableList, readable
 from ..db.representation import Model, changed_columns, rfc_3339, to_dict
 from ..errors import NotFoundError, UnreadableCredentialError, ValidationError
-from ..policy import Action, check_active, check_change, check_sharing, needs_release
+from ..policy import Action, check_active, check_change, check_sharing, needs_defaults_cleared
 from ..schemas.categories import problems
 from ..schemas.fields import search_text
 from ..schemas.filters import cursor_after, query_key
@@ -111,9 +111,9 @@ class ModelService:
             filters = self.canonical(filters)
         key, parameters = query_key(filters, size and size + 1)
         connection = self._rows.connect()
-        group_paths, of_actor = paths_for(actor, connection.dialect, key)
+        group_paths, actor_parameters = paths_for(actor, connection.dialect, key)
         statement = self._queries.page(key, group_paths)
-        parameters |= of_actor
+        parameters |= actor_parameters
         try:
             rows = connection.execute(statement, parameters).all()
         except NOT_JSON:
@@ -146,8 +146,8 @@ class ModelService:
         key, parameters = query_key(filters, None)
         counts: dict[str, Counter[str]] = {}
         connection = self._rows.connect()
-        group_paths, of_actor = paths_for(actor, connection.dialect, key)
-        parameters |= of_actor
+        group_paths, actor_parameters = paths_for(actor, connection.dialect, key)
+        parameters |= actor_parameters
         for names, statement in self._queries.facets(key, group_paths).items():
             counts |= {name: Counter() for name in names}
             for *values, count in connection.execute(statement, parameters):
@@ -285,7 +285,7 @@ class ModelService:
             raise ValidationError(
                 [("api_key", "Needed again for another provider, scheme, host or port.")]
             )
-        if needs_release(old, new):
+        if needs_defaults_cleared(old, new):
             self._defaults.check_not_own_default(locked)
 
     def _write(self, locked: LockedModel, changed: Mapping[str, Any]) -> LockedModel:

@@ -16,7 +16,7 @@ from ..errors import (
     ModelIdTakenError,
     ValidationError,
 )
-from ..policy import Action, Actor, gift
+from ..policy import Action, Actor, transfer_changes
 from .rows import LockedModel
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Ownership:
                     "The model uses your credential, which stays with you. Give the model "
                     "an API key of its own, or transfer it with without_key."
                 )
-            changes = gift(key, keep_active=keep_active)
+            changes = transfer_changes(key, keep_active=keep_active)
             if without_key:
                 changes |= {**_NO_KEY, "credential_updated_at": self._clock()}
             transferred = self._give(locked, changes, keep_grants=keep_grants)
@@ -132,7 +132,7 @@ class Ownership:
             else:
                 self._users.check_recipient(new_owner, user)
                 self._check_new_owner(connection, user, new_owner)
-                changes = gift(new_owner, keep_active=keep_active)
+                changes = transfer_changes(new_owner, keep_active=keep_active)
                 owned = [self._give(each, changes, keep_grants=keep_grants) for each in owned]
                 change = sa.update(self._tables.credentials).filter_by(owner_id=user)
                 connection.execute(change.values(owner_id=new_owner))

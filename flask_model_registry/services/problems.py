@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LISTED = 1000
+_MAX_LISTED = 1000
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Problems:
     def add(self, problem: str) -> None:
         """Count a problem, and keep its text if it is one of the first."""
         self.count += 1
-        if self.count <= _LISTED:
+        if self.count <= _MAX_LISTED:
             self._first.append(problem)
 
     def clear(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # that LiteLLM makes with its own HTTP client fail, because no such host exists (RFC 6761).
 _ALIAS = "https://only-for-the-guarded-client.invalid"
 # The end of a base URL that OpenAI's clients need. The providers' own clients add it themselves.
-_ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/openai)?\Z")
+_OPENAI_ENDING = re.compile(r"(?<!/)(?:/openai|/compatibility)?(?:/v1beta|/v[12])?(?:/openai)?\Z")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class ResolvedModel:
         Example:
             ``https://api.groq.com`` for a ``base_url`` of ``https://api.groq.com/openai/v1``
         """
-        return _ENDING.sub("", self.base_url.rstrip("/"))
+        return _OPENAI_ENDING.sub("", self.base_url.rstrip("/"))
 
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.

@@ -297,8 +297,8 @@ class Rows:
             raise NotFoundError
         locked = LockedModel(connection, actor, row, (), self._access)
         if Action.SHARE not in locked.actions:
-            of_actor = {**ref, **parameters_of(actor)}
-            grants = connection.execute(self.queries.grants_of_actor, of_actor)
+            actor_parameters = {**ref, **parameters_of(actor)}
+            grants = connection.execute(self.queries.grants_of_actor, actor_parameters)
             locked = replace(locked, grants=tuple(grants.mappings()))
         return locked
 
@@ -312,8 +312,8 @@ def _find_row(
     lookup: Lookup | None,
     **parameters: Any,
 ) -> Any:
-    group_paths, of_actor = paths_for(actor, connection.dialect)
-    parameters |= {"ref": ref, **of_actor}
+    group_paths, actor_parameters = paths_for(actor, connection.dialect)
+    parameters |= {"ref": ref, **actor_parameters}
     statement = references.statement(lookup, group_paths)
     try:
         return connection.execute(statement, parameters).first()

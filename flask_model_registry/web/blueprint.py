@@ -67,10 +67,10 @@ class _Blueprint(PageBlueprint):
             ConfigError: A variable in a parent's URL has the same name as one of the registry's.
         """
         rules = "".join([_CATCH_ALL, "<filename>", *(route.rule for route in ROUTES.values())])
-        ours = _VARIABLE.findall(rules)
-        theirs = f"{options.get('subdomain')}{options.get('url_prefix')}"
-        for name in _VARIABLE.findall(theirs):
-            if name in ours:
+        own_variables = _VARIABLE.findall(rules)
+        parent_url = f"{options.get('subdomain')}{options.get('url_prefix')}"
+        for name in _VARIABLE.findall(parent_url):
+            if name in own_variables:
                 raise ConfigError(
                     f"the URL of the parent blueprint has the variable <{name}>, which the "
                     f"registry's own URLs use too; give it another name, such as <parent_{name}>"
