@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class _EncryptedTable:
-    """The rows of a table that hold something encrypted.
+    """A table whose rows hold something encrypted.
 
     Attributes:
         what: The word for a row in messages.
