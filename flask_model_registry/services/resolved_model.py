@@ -110,7 +110,7 @@ class ResolvedModel:
 
     def _http_client(self, library: str | None, proxy: str | None, *, is_async: bool) -> Any:
         if self.kind != "key":
-            raise client_methods.refused(self.kind, "http_client()")
+            raise client_methods.unsupported(self.kind, "http_client()")
         open_client: Callable[..., Any] | None = vars(self)["_open_client"]
         if open_client is None:
             raise client_methods.unresolved()
