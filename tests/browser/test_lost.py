@@ -1,5 +1,7 @@
 """Nothing is hidden, and nothing that was typed is lost."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -47,6 +49,18 @@ def test_a_refusal_is_in_view_at_the_bottom_of_a_long_list(demo):
     expect(row(page, "m-039").locator(".result")).to_contain_text("It is your default")
     expect(row(page, "m-039").locator(".result")).to_be_in_viewport(ratio=1)
     assert page.evaluate("scrollY") > 500
+
+
+def test_an_old_csrf_token_says_to_reload(demo):
+    page = demo.open("bob")
+    text = "<p>The CSRF tokens do not match.</p>"
+    page.route(
+        re.compile(r"/models/\d+/test$"),
+        lambda route: route.fulfill(status=400, body=text, content_type="text/html"),
+    )
+    page.get_by_role("button", name="Test bobs-own").click()
+
+    expect(row(page, "bobs-own").locator(".result")).to_contain_text("Reload the page")
 
 
 def test_a_success_is_in_view_and_the_place_in_the_list_stays(demo):

@@ -435,3 +435,28 @@ def test_the_list_of_models_is_no_stop_and_leaving_it_no_fault(account, demo):
 
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     expect(dialog.get_by_text("Fill this in.")).to_have_count(0)
+
+
+def test_a_provider_is_found_whatever_stands_between_its_words(demo):
+    dialog = opened_form(demo.open("bob"))
+    provider = dialog.get_by_label("Provider", exact=True)
+    for typed in ("openai comp", "OpenAI-Comp", "openai_comp"):
+        provider.fill(typed)
+        expect(dialog.get_by_role("option").first).to_have_text("OpenAI-compatible")
+
+
+def test_no_models_are_asked_for_without_a_provider(demo):
+    page = demo.open("bob")
+    dialog = opened_form(page)
+    choose_provider(dialog, "Another")
+    fill(dialog, Base_URL="https://host.example/v1", API_key="typed")
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+
+    dialog.get_by_role("button", name="Ask the provider for its models").click()
+
+    expect(dialog.get_by_role("alert")).to_have_text("Some fields are not valid.")
+    expect(dialog.locator("[data-field=model_provider]:visible .error").last).to_have_text(
+        "Fill this in."
+    )
+    assert requests == []

@@ -97,10 +97,10 @@ export class ConnectionFields {
 
   /** Return the providers that match a text, those of the user and category first. */
   #find(typed) {
-    const word = typed.toLowerCase();
-    const has = (text) => text.toLowerCase().includes(word);
+    const word = plain(typed);
+    const has = (text) => plain(text).includes(word);
     const rank = ({ id, name, categories }) =>
-      ([id, name.toLowerCase()].some((each) => each.startsWith(word)) ? 0 : 4) +
+      ([id, name].some((each) => plain(each).startsWith(word)) ? 0 : 4) +
       (this.credentials.some((each) => each.model_provider === id) ? 0 : 2) +
       (categories?.includes(this.categoryOf()) === false ? 1 : 0);
     const found = this.providers
@@ -263,3 +263,6 @@ export class ConnectionFields {
     };
   }
 }
+
+/** Return a name as people look for it, whatever stands between its words. */
+const plain = (text) => text.toLowerCase().replace(/[\s_-]+/g, "");

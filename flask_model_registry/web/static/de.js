@@ -51,6 +51,7 @@ export const TEXTS = {
   },
   loading: "Wird geladen …",
   try_again: "Noch einmal versuchen",
+  reload: "Laden Sie die Seite neu und versuchen Sie es noch einmal.",
   retry_in: {
     one: "Noch einmal in {count} Sekunde.",
     other: "Noch einmal in {count} Sekunden.",

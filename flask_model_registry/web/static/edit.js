@@ -311,6 +311,8 @@ export class FormDialog {
     const { connection, isStored } = this.fields;
     const { model_provider: provider, ...body } = connection.value;
     this.#showResult("");
+    const missing = this.fields.errors.filter(({ field }) => field === "model_provider");
+    if (missing.length) return showErrors(this.form, missing, this.t("problems.fields"), "");
     const submitted = { path: `/providers/${encodeURIComponent(provider)}/models`, body };
     const stored = isStored ? { path: `/${this.model.id}/served-models`, body: undefined } : null;
     const request = stored ?? connection.listRequest ?? submitted;

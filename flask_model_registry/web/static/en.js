@@ -54,6 +54,7 @@ export const TEXTS = {
   },
   loading: "Loading…",
   try_again: "Try again",
+  reload: "Reload the page and try again.",
   retry_in: plural("Try again in {count} second.", "Try again in {count} seconds."),
   taken:
     "This name is taken: by one of your models, or by one shared with everyone. Choose another.",

@@ -51,6 +51,7 @@ export const TEXTS = {
   },
   loading: "Cargando…",
   try_again: "Reintentar",
+  reload: "Vuelva a cargar la página y reinténtelo.",
   retry_in: {
     one: "Reintente en {count} segundo.",
     other: "Reintente en {count} segundos.",

@@ -51,6 +51,7 @@ export const TEXTS = {
   },
   loading: "Chargement…",
   try_again: "Réessayer",
+  reload: "Rechargez la page et réessayez.",
   retry_in: {
     one: "Réessayez dans {count} seconde.",
     other: "Réessayez dans {count} secondes.",

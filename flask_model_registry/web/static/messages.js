@@ -59,11 +59,12 @@ export class Messages {
   }
 
   /** Return the message for a problem. */
-  textFor({ key, result, code, message, status, wait }) {
+  textFor({ key, result, code, message, status, wait, isFromRegistry }) {
     const { t } = this.page;
     const paths = [`problems.${key}`, `results.${result}`, `errors.${code}`];
     const path = paths.find((each) => t.has(each));
     const text = path ? t(path) : message || t("problems.status", { status: String(status) });
+    if (status === 400 && !isFromRegistry) return `${text} ${t("reload")}`; // an old CSRF token
     return wait ? `${text} ${t("retry_in", { count: wait })}` : text;
   }
 

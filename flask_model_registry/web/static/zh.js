@@ -51,6 +51,7 @@ export const TEXTS = {
   },
   loading: "正在加载…",
   try_again: "重试",
+  reload: "请重新加载页面后重试。",
   retry_in: {
     other: "请在 {count} 秒后重试。",
   },
