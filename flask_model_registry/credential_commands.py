@@ -12,7 +12,7 @@ from .errors import ConflictError, NotFoundError
 from .schemas import load, parse_json
 from .schemas.credentials import NewCredential
 from .schemas.limits import CREDENTIAL_KINDS
-from .schemas.secrets import NewSecret
+from .schemas.secrets import AccountSecretChange, NewSecret
 from .secret import ClearedFrames, Hidden, Secret
 from .services.credential_admin import owner_of, summaries
 from .services.rows import ResourceRef
@@ -83,15 +83,16 @@ def create_credential(
 @click.argument("credential", type=int)
 @_secret
 @_reference
+@click.option("--keep", is_flag=True, help="Keep what the new secret leaves out, such as headers.")
 @with_appcontext
-def set_secret(credential: int, file: BinaryIO, reference: str | None) -> None:
+def set_secret(credential: int, file: BinaryIO, reference: str | None, *, keep: bool) -> None:
     """Replace the whole secret, API key and all headers, of the credential with this id."""
     services, secret = find_services(), _read(file, reference)
 
     def work() -> tuple[None, bool]:
         actor = _owner_of(services, credential)
-        fields = load(NewSecret(), dict(secret.reveal()))
-        services.accounts.set_secret(actor, ResourceRef(credential), fields)
+        fields = load(AccountSecretChange() if keep else NewSecret(), dict(secret.reveal()))
+        services.accounts.set_secret(actor, ResourceRef(credential), fields, merge=keep)
         return None, True
 
     write(services, work)

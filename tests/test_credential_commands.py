@@ -195,6 +195,18 @@ def test_a_secret_is_replaced_as_a_whole(host, alice, run):
     assert resolved(host, "m").headers == {}
 
 
+def test_a_new_api_key_can_keep_the_headers(host, alice, run):
+    made = create(alice)
+    add(alice, made["id"], "m")
+    before = {name: each.reveal() for name, each in resolved(host, "m").headers.items()}
+    assert before
+
+    assert run("set-secret", str(made["id"]), "--keep", text=f"{CANARY}-new")[1] == 0
+
+    assert resolved(host, "m").api_key.reveal() == f"{CANARY}-new"
+    assert {name: each.reveal() for name, each in resolved(host, "m").headers.items()} == before
+
+
 @pytest.mark.forces_errors
 def test_a_credential_in_use_is_deleted_only_if_its_models_are_detached(host, alice, run):
     made = create(alice)
