@@ -232,8 +232,8 @@ def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
 def transfer_changes(to: Any, *, keep_active: bool) -> dict[str, Any]:
     """Return the fields that change when a model's owner gives it to another user.
 
-    The model arrives switched off. Until the new owner accepts it by switching it on, it can't be
-    resolved, and no API key is sent to its base URL.
+    Without ``keep_active``, the model arrives switched off. Until the new owner accepts it by
+    switching it on, it can't be resolved, and no API key is sent to its base URL.
     """
     return {"owner_id": to} if keep_active else {"owner_id": to, "is_active": False}
 

@@ -252,9 +252,9 @@ class Users:
         if mapper.class_ is not self._user_model and not self._has_key(mapper):
             user_key: Any = sa.inspect(self._user_model).primary_key[0]
             raise ConfigError(
-                f"{mapper.class_.__name__} has keys of its own, {mapper.primary_key[0]}, but the "
-                f"registry identifies users by {user_key}; "
-                f"pass a {self._user_model.__name__} that is stored with that key"
+                f"{mapper.class_.__name__} has its own primary key, {mapper.primary_key[0]}, but "
+                f"the registry identifies users by {user_key}; "
+                f"pass a {self._user_model.__name__} whose primary key is {user_key}"
             )
         if state.pending:
             self._session.flush()

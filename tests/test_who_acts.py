@@ -723,7 +723,7 @@ CALLS = {
 
 @pytest.mark.parametrize("key", [1, 2])
 def test_a_key_of_another_table_names_no_user(with_staff, subtests, key):
-    host, message = with_staff, r"Staff has keys of its own, staff\.id, .* user\.id"
+    host, message = with_staff, r"Staff has its own primary key, staff\.id, .* user\.id"
     for name, call in CALLS.items():
         with subtests.test(call=name), host.app.app_context():
             staff, alice = load(host, host.db.Staff, key), load(host, host.User, 1)
@@ -740,7 +740,7 @@ def test_such_a_user_of_a_request_is_an_error_of_the_host(with_staff):
     host = with_staff
     host.loaded = lambda: load(host, host.db.Staff, 1)
 
-    with host.app.test_request_context(), pytest.raises(ConfigError, match="keys of its own"):
+    with host.app.test_request_context(), pytest.raises(ConfigError, match="its own primary key"):
         host.registry.resolve("gpt-4o")
 
 

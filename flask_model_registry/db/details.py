@@ -24,7 +24,7 @@ _CACHE_SIZE = 256  # the number of statements, as for the list of models
 
 
 class DetailQueries:
-    """The statements of one registry: for a model or a page of models, and for their grants.
+    """SQL statements that read the details of a model or a page of models, and their grants.
 
     They take the same parameters as the statements for the list, and ``ids``, the models' ids.
     """

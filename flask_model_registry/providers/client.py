@@ -60,7 +60,8 @@ class ConnectionResult:
 
     Attributes:
         result: One of ``RESULTS``.
-        latency_ms: Milliseconds for the list or call, rounded to tens; ``None`` if it failed.
+        latency_ms: How many milliseconds it took to list the provider's models or to call the
+            model, rounded to tens; ``None`` if that request failed.
         key_checked: Whether the server checked the API key; ``None`` if unknown.
         billed: Whether the test called the model, which the provider may bill.
     """

@@ -247,7 +247,7 @@ class ProbeResult(ResponseSchema):
         metadata=about("`ok`, or what went wrong; the status is 200 either way."),
     )
     latency_ms = fields.Integer(
-        required=True, allow_none=True, metadata=about("How long the test took, rounded to tens.")
+        required=True, allow_none=True, metadata=about("Milliseconds it took; null if it failed.")
     )
     key_checked = fields.Boolean(
         required=True,

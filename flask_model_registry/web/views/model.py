@@ -56,7 +56,7 @@ def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path
     """Replace all fields of a model. Without ``api_key``, the stored API key stays.
 
     An optional field that is left out gets its default, so the model becomes active and is not
-    shared. As with PATCH, send the ``api_key`` if you change the provider or host.
+    shared. As with PATCH, send the ``api_key`` if you change the provider, scheme, host or port.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}
