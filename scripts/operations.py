@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from werkzeug.http import HTTP_STATUS_CODES
 
 from flask_model_registry.config import Settings
 from flask_model_registry.web.login_schemes import jwt_login
@@ -130,7 +131,7 @@ def _statuses(responses: Mapping[str, Any]) -> str:
 
 
 def _good(status: str, response: Mapping[str, Any]) -> str:
-    text = f"{status} {HTTPStatus(int(status)).phrase}"
+    text = f"{status} {HTTP_STATUS_CODES[int(status)]}"
     for media in response.get("content", {}).values():
         kind = _type(media["schema"])
         text += f" with an {kind}" if kind.startswith("array") else f" with {kind}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
+from werkzeug.http import HTTP_STATUS_CODES
 
 from ..schemas.categories import CONFIG_TYPES
 from ..schemas.details import ModelDetails, Parameters
@@ -248,7 +249,7 @@ def _error(status: int) -> dict[str, Any]:
 
 
 def _bare_response(status: int) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    response: dict[str, Any] = {"description": HTTP_STATUS_CODES[status]}
     if status in _HEADERS:
         response["headers"] = _headers(_HEADERS[status])
     return response
