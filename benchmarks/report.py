@@ -269,6 +269,8 @@ at the largest size. Compare them with a first page, which took {first} at {smal
   the same effect.
 - A list that isn't sorted by `id` sorts all that the user sees. No index supports another order, because each write would have to update
   it.
+- On MariaDB, a page in the middle of what one group is granted may read the group's part of the index from its start. In a group of a
+  million models, that took 0.2 seconds, and a page at the end took 8 ms.
 - On SQLite and MariaDB, a page for a user in more than 64 groups reads all that is granted to these groups. With a filter, more than 8
   groups are enough.
 - A list filtered by a `model_id` can read each model with that `model_id` in the user's groups, if the database expects few. Once the
