@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 # uv installs several times as fast as pip, if it's there.
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet)
-UV := $(shell command -v uv)
+UV := $(shell command -v uv 2>/dev/null)
 
 .PHONY: demo test test-all coverage check imports matrix soak bench docs dist clean
 
@@ -43,7 +43,7 @@ check: .venv/dev docs tests/browser/node_modules imports
 	$(BIN)/python -m mypy
 	$(TEXTLINT)/pages.json $$(git ls-files '*.md')
 	$(TEXTLINT)/code.json $$(git ls-files '*.py' '*.js' '*.mjs' '*.ts' '*.html' '*.cfg' '*.toml')
-	$(TEXTLINT)/package.json $$(git ls-files 'flask_model_registry/*.py' '$(PAGE)/*.js')
+	$(TEXTLINT)/package.json $$(git ls-files 'flask_model_registry/*.py' '$(PAGE)/*.js' '$(PAGE)/*.ts')
 	$(BIN)/codespell *.md docs examples flask_model_registry scripts
 	$(NODE_BIN)/eslint --config tests/browser/eslint.config.mjs $(PAGE)
 	$(NODE_BIN)/prettier --config tests/browser/prettier.json --check $(PAGE) tests/browser/*.mjs tests/browser/*.ts

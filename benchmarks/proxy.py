@@ -10,8 +10,8 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -105,24 +105,23 @@ class Served:
         )
 
     def wait(self):
-        while True:
+        while self.process.poll() is None:
             try:
                 return self.load(PATHS["get-one"], 0.5)
             except ConnectionRefusedError:
                 time.sleep(0.5)
+        raise RuntimeError(f"the server ended with {self.process.returncode}")
 
     def load(self, path, seconds):
         """Return how long each request took."""
-        http.client.HTTPConnection("127.0.0.1", self.port, timeout=60).connect()
         end, taken = time.monotonic() + seconds, []
-        clients = [
-            threading.Thread(target=self._client, args=(self.prefix + path, end, taken))
-            for _ in range(CONNECTIONS)
-        ]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            clients = [
+                pool.submit(self._client, self.prefix + path, end, taken)
+                for _ in range(CONNECTIONS)
+            ]
         for each in clients:
-            each.start()
-        for each in clients:
-            each.join()
+            each.result()
         return taken
 
     def _client(self, path, end, taken):

@@ -87,6 +87,8 @@ def create_credential(
 @with_appcontext
 def set_secret(credential: int, file: BinaryIO, reference: str | None, *, keep: bool) -> None:
     """Replace the whole secret, API key and all headers, of the credential with this id."""
+    if keep and reference is not None:
+        raise click.UsageError("--keep needs a new secret; a --reference replaces the whole secret")
     services, secret = find_services(), _read(file, reference)
 
     def work() -> tuple[None, bool]:

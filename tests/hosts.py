@@ -121,6 +121,8 @@ class Host:
 
     def user(self, name, **attributes):
         """Return the key of the user with this name, who is created on the first call."""
+        if name in self.users:
+            return self.users[name]
         with self.making:  # a served host gets requests at once
             if name not in self.users:
                 with self.app.app_context():

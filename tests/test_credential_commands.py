@@ -201,6 +201,8 @@ def test_a_new_api_key_can_keep_the_headers(host, alice, run):
     before = {name: each.reveal() for name, each in resolved(host, "m").headers.items()}
     assert before
 
+    refused = run("set-secret", str(made["id"]), "--keep", "--reference", "name")
+    assert (refused[1], "--keep needs a new secret" in refused[0]) == (2, True)
     assert run("set-secret", str(made["id"]), "--keep", text=f"{CANARY}-new")[1] == 0
 
     assert resolved(host, "m").api_key.reveal() == f"{CANARY}-new"

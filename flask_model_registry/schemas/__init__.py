@@ -73,7 +73,7 @@ def parse_json(body: bytes) -> Any:
     finally:
         del body
     raise MalformedRequestError(
-        "Send one JSON value in UTF-8, without duplicate names, NaN or Infinity."
+        "Send one JSON value in UTF-8, without duplicate names, NaN, Infinity or deep nesting."
     )
 
 
