@@ -147,7 +147,8 @@ class SharingCalls(Generic[User]):
         """Give a model to another user, with its API key.
 
         Its grants are dropped, and it arrives switched off: the new owner accepts it with
-        ``registry.update(id, user=to, is_active=True)``. A shared model stays shared.
+        ``registry.update(id, user=to, is_active=True)``. A model that is shared with everyone stays
+        shared. A new owner who may not share adds ``share_with_users=False``.
 
         Args:
             keep_grants: Whether the grants to others stay.

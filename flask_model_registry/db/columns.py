@@ -54,7 +54,7 @@ class _ReadableJson(sa.types.TypeDecorator[Any]):
         self.name = name
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
-        """Return a function that reads a value, if the driver doesn't."""
+        """Return a function that decodes a value, and replaces one that can't be read."""
         read = super().result_processor(dialect, coltype)
         unreadable = UnreadableList if self.name == "abilities" else UnreadableDict
 

@@ -106,7 +106,7 @@ def _user_key(user_model: type) -> sa.Column[Any]:
     if isinstance(key[0].type, (sa.LargeBinary, sa.BINARY, sa.VARBINARY)):
         raise ConfigError(
             f"{key[0]} holds bytes, but URLs identify users by strings; give the column a type "
-            "whose Python values are UUIDs, strings or integers, such as a TypeDecorator of it"
+            "whose Python values are UUIDs, strings or integers, such as a TypeDecorator"
         )
     return key[0]
 

@@ -79,7 +79,7 @@ def _by_all(element: Order, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class Limit(FunctionElement[int]):
-    """A limit that PostgreSQL knows even when it plans a statement for all parameters."""
+    """A LIMIT that is part of the statement on PostgreSQL, so that generic plans know it too."""
 
     type = sa.Integer()
     inherit_cache = True

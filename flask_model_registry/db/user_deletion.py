@@ -230,13 +230,13 @@ class TemporaryTriggers:
 
 
 def _deletion_trigger(tables: Tables, dialect: sa.Dialect, name: str = f"{TRIGGER}_here") -> str:
-    """Delete what belongs to a user who is deleted."""
+    """Return a trigger that deletes what belongs to a deleted user."""
     body = _bodies(deletions(tables, _key_of_row("OLD", tables, dialect)), dialect)
     return f"{name} AFTER DELETE ON {_users(tables, dialect)} BEGIN {body}; END"
 
 
 def _change_trigger(tables: Tables, dialect: sa.Dialect) -> str:
-    """Refuse to change the primary key of a user who owns rows, as a foreign key would."""
+    """Return a trigger that keeps the primary key of a user who owns rows, like a foreign key."""
     old, new = (_key_of_row(row, tables, dialect) for row in ("OLD", "NEW"))
     # The new key may have rows too, after UPDATE OR REPLACE or a deletion that no trigger followed.
     has_any = sa.or_(

@@ -107,12 +107,12 @@ class Defaults:
             check_defaults_cleared(locked.actions, types)
 
     def clear_all(self, locked: LockedModel) -> None:
-        """Remove all defaults with this model."""
+        """Remove all defaults that point to this model."""
         for table in (self._tables.defaults, self._tables.app_defaults):
             locked.connection.execute(sa.delete(table).filter_by(model_row_id=locked.row["id"]))
 
     def clear_declined(self, locked: LockedModel) -> None:
-        """Remove the actor's defaults with this model, unless the actor still sees it."""
+        """Remove the actor's defaults that point to this model, unless the actor still sees it."""
         others = [grant for grant in locked.grants if grant["user_id"] is None]
         if Action.USE in allowed_actions(locked.actor, locked.row, others):
             return

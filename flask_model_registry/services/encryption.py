@@ -172,7 +172,7 @@ class CredentialService:
         if is_logged:
             _log_reason(row, kind)
         raise UnreadableCredentialError(
-            f"The stored API key can't be decrypted: {problem}. Undo that, or set a new API key."
+            f"The stored API key can't be decrypted: {problem}. Fix that, or set a new API key."
         )
 
     def reencrypt(self, row: Mapping[str, Any], api_key: Secret) -> dict[str, Any]:

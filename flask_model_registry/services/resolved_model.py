@@ -285,9 +285,9 @@ class ResolvedModel:
 
         Args:
             client: An ``openai.OpenAI`` with ``openai_kwargs()`` and ``http_client()``, or an
-                ``AsyncOpenAI`` for LiteLLM's asynchronous functions. LiteLLM calls with a copy of
-                it, and learns neither the base URL nor the API key. For some model names, LiteLLM
-                uses its own HTTP client, and these calls fail.
+                ``AsyncOpenAI`` for LiteLLM's asynchronous functions. LiteLLM gets a copy
+                of it, with placeholders for the base URL and the API key, and so learns neither.
+                For some model names, LiteLLM uses its own HTTP client, and these calls fail.
 
         Example:
             ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; to send the

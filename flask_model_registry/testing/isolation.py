@@ -77,7 +77,7 @@ def lists_of(fixture: Fixture, requester: UserClient) -> dict[str, str]:
 
 
 def _item_operations() -> Iterator[tuple[str, str]]:
-    """Yield the name and a method of each URL of one model or credential."""
+    """Yield each endpoint's name and method of the routes to a single model or credential."""
     for name, (rule, operations) in ROUTES.items():
         if any(each in rule for each in ("<id>", "model_id>", "<credential>")):
             for method in ("HEAD", *operations) if "GET" in operations else operations:

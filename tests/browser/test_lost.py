@@ -442,7 +442,7 @@ def test_a_key_does_not_follow_to_another_provider(demo):
     choose_provider(dialog, "anthropic")
 
     expect(dialog.get_by_label("API key")).to_have_value("")
-    expect(dialog.get_by_text("The OpenAI key was cleared")).to_be_visible()
+    expect(dialog.get_by_text("The key for OpenAI was cleared")).to_be_visible()
 
 
 def test_a_dialog_whose_module_does_not_load_is_said(demo):

@@ -75,7 +75,7 @@ export const TEXTS = {
   key_to: "This API key will be sent to {url}",
   key_where: "Enter a full URL to see where this API key will be sent.",
   key_unreadable: "The stored key cannot be read. Enter it again.",
-  key_again: "The {provider} key was cleared. Enter one for this provider.",
+  key_again: "The key for {provider} was cleared. Enter one for this provider.",
   cut: "“{part}” is cut off, because the URL ends before it.",
   key_missing: "No key is stored.",
   access_everyone: "Shared with everyone.",

@@ -29,7 +29,7 @@ export declare class ModelRegistryElement extends HTMLElement {
   groups: Supply<string[]>;
   /** Texts that replace the page's, by name. */
   texts: object;
-  /** Which models are shown. Setting a former value again changes nothing; null shows all. */
+  /** Which models are shown. Setting the last value again changes nothing; null shows all. */
   get filters(): Filters;
   set filters(filters: Filters | null | undefined);
   /** Show what the server has now. */
