@@ -47,6 +47,11 @@ def opened_form(page):
     return dialog
 
 
+def opened_defaults(page):
+    page.get_by_role("button", name="Defaults").click()
+    return page.get_by_role("dialog", name="Defaults")
+
+
 def choose_provider(dialog, name):
     """Type a name of a provider, and choose the first that is like it."""
     dialog.get_by_label("Provider", exact=True).fill(name)
@@ -97,6 +102,18 @@ def wait_until(page, is_so):
 
 def until(page, held, count=1):
     wait_until(page, lambda: len(held) >= count)
+
+
+def add_people(host):
+    """Add the routes from which a page gets alice's token and the people to share with."""
+
+    @host.app.get("/token")
+    def token():
+        return create_access_token(str(host.user("alice")))
+
+    @host.app.get("/people")
+    def people():
+        return [{"key": str(host.user("bob")), "name": "Bob"}]
 
 
 def add_pages(element, script="", login=None):

@@ -4,11 +4,10 @@ import json
 import re
 
 from flask import render_template_string
-from flask_jwt_extended import create_access_token
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
-from tests.browser.page import choose
+from tests.browser.page import add_people, choose
 from tests.doc_runner import text_of
 
 TEXT = text_of(ROOT / "docs" / "front-end.md", "The page for users")
@@ -37,13 +36,7 @@ def test_what_the_documentation_shows_of_the_page_works(served, windows):
         def style():
             return block("css"), {"Content-Type": "text/css"}
 
-        @host.app.get("/token")
-        def token():
-            return create_access_token(str(host.user("alice")))
-
-        @host.app.get("/people")
-        def people():
-            return [{"key": str(host.user("bob")), "name": "Bob"}]
+        add_people(host)
 
         @host.app.get("/csrf-token")
         def csrf_token():

@@ -147,31 +147,29 @@ def test_the_name_of_a_provider_finds_its_models_on_all_pages(demo):
     expect(page.get_by_text("No models match.")).to_be_visible()
 
 
-def test_the_name_of_a_provider_is_known_to_filters_that_are_there_first(page):
+def replace_with_filters(page, filters):
+    """Replace the element by one that has filters before it is in the page."""
     page.evaluate(
-        """() => {
+        """(filters) => {
           const before = document.querySelector("model-registry");
           const after = before.cloneNode();
           after.getToken = before.getToken;
-          after.filters = { q: "Stand-in (this server)" };
+          after.filters = filters;
           before.replaceWith(after);
-        }"""
+        }""",
+        filters,
     )
+
+
+def test_the_name_of_a_provider_is_known_to_filters_that_are_there_first(page):
+    replace_with_filters(page, {"q": "Stand-in (this server)"})
 
     expect(page.get_by_text("Page 1 · 61 models")).to_be_visible()
     expect(row(page, "m-000")).to_be_visible()
 
 
 def test_filters_that_are_there_before_the_page_count_from_the_start(page, demo):
-    page.evaluate(
-        """() => {
-          const before = document.querySelector("model-registry");
-          const after = before.cloneNode();
-          after.getToken = before.getToken;
-          after.filters = { model_provider: "groq" };
-          before.replaceWith(after);
-        }"""
-    )
+    replace_with_filters(page, {"model_provider": "groq"})
 
     expect(page.locator("model-registry h3")).to_have_text(["seeing", "other"])
     expect(page.get_by_label("Provider")).to_have_value("groq")

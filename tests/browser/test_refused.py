@@ -11,6 +11,7 @@ from tests.browser.page import (
     choose,
     choose_provider,
     fill,
+    opened_defaults,
     opened_form,
     row,
     said,
@@ -101,8 +102,7 @@ def test_a_default_that_is_not_cleared_is_still_shown(demo):
     made = demo.ask("bob", "GET", "/by-id/bobs-own")["id"]
     demo.ask("bob", "PUT", "/defaults/compact", {"id": made})
     page = demo.open("bob")
-    page.get_by_role("button", name="Defaults").click()
-    dialog = page.get_by_role("dialog", name="Defaults")
+    dialog = opened_defaults(page)
     clear = dialog.get_by_role("button", name="Clear: Compacting")
 
     in_a_form(page, dialog, "**/defaults/*", "DELETE", clear.click)

@@ -444,6 +444,10 @@ def test_a_provider_is_found_whatever_stands_between_its_words(demo):
         provider.fill(typed)
         expect(dialog.get_by_role("option").first).to_have_text("OpenAI-compatible")
 
+    provider.fill("openai compatible")
+    provider.press("Tab")
+    expect(provider).to_have_value("OpenAI-compatible")
+
 
 def test_no_models_are_asked_for_without_a_provider(demo):
     page = demo.open("bob")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.page import choose, fill, row, wait_until
+from tests.browser.page import choose, fill, opened_defaults, row, wait_until
 
 DIRECTORY = """() => {
   window.asked = [];
@@ -158,8 +158,7 @@ def test_a_model_that_is_given_is_accepted_or_declined_in_its_row(demo):
 def test_a_default_is_found_by_typing_and_undone(demo):
     demo.fill("bob", 60)
     page = demo.open("bob")
-    page.get_by_role("button", name="Defaults").click()
-    dialog = page.get_by_role("dialog", name="Defaults")
+    dialog = opened_defaults(page)
     general = dialog.get_by_label("General", exact=True)
     expect(general).to_have_value("house-model (of the app)")
 
@@ -182,8 +181,7 @@ def test_a_default_that_is_cleared_is_set_again(demo):
     model_id = demo.ask("bob", "GET", "/by-id/bobs-own")["id"]
     demo.ask("bob", "PUT", "/defaults/compact", {"id": model_id})
     page = demo.open("bob")
-    page.get_by_role("button", name="Defaults").click()
-    dialog = page.get_by_role("dialog", name="Defaults")
+    dialog = opened_defaults(page)
 
     dialog.get_by_role("button", name="Clear: Compacting").click()
     expect(dialog.get_by_role("status")).to_have_text("Compacting: none")
@@ -195,8 +193,7 @@ def test_a_default_that_is_cleared_is_set_again(demo):
 
 def test_only_models_that_all_can_call_are_offered_to_all(demo):
     page = demo.open("alice")
-    page.get_by_role("button", name="Defaults").click()
-    dialog = page.get_by_role("dialog", name="Defaults")
+    dialog = opened_defaults(page)
     offered = dialog.get_by_role("listbox").get_by_role("option")
     dialog.get_by_label("Embedding", exact=True).click()
     expect(offered).to_have_text(["team-search"])
@@ -270,8 +267,7 @@ def test_done_asks_before_typed_text_is_lost(demo, place):
 def test_enter_takes_the_only_default_that_is_like_the_text(demo):
     demo.fill("bob", 60)
     page = demo.open("bob")
-    page.get_by_role("button", name="Defaults").click()
-    dialog = page.get_by_role("dialog", name="Defaults")
+    dialog = opened_defaults(page)
     general = dialog.get_by_label("General", exact=True)
 
     general.fill("m-05")

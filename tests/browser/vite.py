@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 from flask import send_from_directory
-from flask_jwt_extended import create_access_token
 
 from tests.browser.conftest import ROOT, missing
+from tests.browser.page import add_people
 from tests.doc_runner import text_of
 
 NPM = Path(__file__).parent / "node_modules"
@@ -61,13 +61,7 @@ def add_app(dist, policy):
             path = f"assets/{name}" if name else "index.html"
             return send_from_directory(dist, path)
 
-        @host.app.get("/token")
-        def token():
-            return create_access_token(str(host.user("alice")))
-
-        @host.app.get("/people")
-        def people():
-            return [{"key": str(host.user("bob")), "name": "Bob"}]
+        add_people(host)
 
         @host.app.after_request
         def with_policy(response):

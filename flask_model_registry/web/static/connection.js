@@ -133,8 +133,8 @@ export class ConnectionFields {
 
   /** Choose the provider that was typed, or show the former one's name again. */
   #leave() {
-    const typed = this.provider.input.value.trim().toLowerCase();
-    const named = this.providers.find(({ id, name }) => [id, name.toLowerCase()].includes(typed));
+    const typed = plain(this.provider.input.value);
+    const named = this.providers.find(({ id, name }) => [id, name].map(plain).includes(typed));
     if (named && named.id !== this.#chosenId) this.#choose(named.id);
     else this.provider.input.value = this.#label(this.#chosenId);
   }
@@ -264,5 +264,5 @@ export class ConnectionFields {
   }
 }
 
-/** Return a name as people look for it, whatever stands between its words. */
+/** Return a name without case, blanks, hyphens and underscores, to compare with what is typed. */
 const plain = (text) => text.toLowerCase().replace(/[\s_-]+/g, "");
