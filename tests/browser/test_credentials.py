@@ -99,6 +99,21 @@ def test_a_wrong_key_replaces_one_only_if_it_is_saved_anyway(demo, opened):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_403_of_the_host_is_not_said_of_the_key(opened):
+    page, dialog = opened
+    page.route(
+        "**/providers/*/models",
+        lambda route: route.fulfill(status=403, body="<p>No</p>", content_type="text/html"),
+    )
+    dialog.get_by_role("button", name="New key…: Team").click()
+    dialog.get_by_label("New API key for Team").fill("other-key")
+    with page.expect_request("**/api/models/providers"):  # whether the user is logged in
+        dialog.get_by_role("button", name="Save", exact=True).click()
+
+    expect(dialog.get_by_role("alert")).to_contain_text("403")
+    expect(dialog.get_by_role("button", name="Save anyway")).to_have_count(0)
+
+
 def test_a_key_stays_as_it_is_while_the_provider_is_asked_about_it(opened):
     page, dialog = opened
     held = hold(page, "**/providers/*/models", "POST")

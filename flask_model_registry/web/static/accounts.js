@@ -1,15 +1,12 @@
 // @ts-check
 /** The dialog that lists the user's credentials, and replaces their API keys or deletes them. */
 
-import { Problem } from "./client.js";
 import { Destination } from "./destination.js";
 import { closeButton, confirmed, openDialog } from "./dialog.js";
 import { button, field, h } from "./dom.js";
+import { isUnrelated } from "./registration.js";
 
 /** @import { Page } from "./page.js" */
-
-// Statuses that say nothing about the key: wrong input, no login, no network.
-const OTHER_ERRORS = [0, 400, 401, 413, 415, 422];
 
 export class CredentialsDialog {
   /** @param {Page} page */
@@ -160,7 +157,7 @@ export class CredentialsDialog {
       const { content } = await client.send("POST", path, { body: { api_key, base_url } });
       return [this.t("key_works", { count: content.models.length }), ""];
     } catch (error) {
-      if (!(error instanceof Problem) || OTHER_ERRORS.includes(error.status)) throw error;
+      if (isUnrelated(error)) throw error;
       return [messages.textFor(error), "bad"];
     }
   }

@@ -9,6 +9,7 @@ import { ModelForm } from "./form.js";
 import { buttonReleased } from "./press.js";
 import { register, testFailure } from "./registration.js";
 import { resultMessage } from "./messages.js";
+import { grantCounts } from "./state.js";
 
 /** @import { Page } from "./page.js" */
 
@@ -265,14 +266,10 @@ export class FormDialog {
         ...groups.map(({ group }) => t("group", { group })),
       ];
       if (!names.length) return "";
-      const counts = [
-        users.length ? t("users", { count: users.length }) : "",
-        groups.length ? t("groups", { count: groups.length }) : "",
-      ];
       const named = t.list.format(names.slice(0, MAX_NAMES));
       const more = { names: named, count: names.length - MAX_NAMES };
       return t("access", {
-        counts: t.list.format(counts.filter(Boolean)),
+        counts: grantCounts(t, { users: users.length, groups: groups.length }),
         names: more.count > 0 ? t("and_more", more) : named,
       });
     } catch (error) {

@@ -131,7 +131,6 @@ export class ModelForm {
   /** Return the errors that need no server to find. */
   get errors() {
     const { t } = this;
-    const { temperature, dimension } = this.fields;
     const errors = [];
     const places = [...Object.values(this.fields), ...this.picker.names.querySelectorAll(".field")];
     for (const place of places) {
@@ -139,13 +138,8 @@ export class ModelForm {
     }
     const model = this.picker.unchosen;
     if (model) errors.push({ field: "model_name", message: t("unchosen", { model }) });
-    for (const [place, value] of [
-      [temperature, this.#number("temperature")],
-      [dimension, this.#number("dimension")],
-    ]) {
-      if (typeof value === "string") {
-        errors.push({ field: place.dataset.field, message: t("not_number") });
-      }
+    for (const field of ["temperature", "dimension"]) {
+      if (typeof this.#number(field) === "string") errors.push({ field, message: t("not_number") });
     }
     return errors;
   }

@@ -9,7 +9,6 @@ import { resultMessage } from "./messages.js";
 
 // Results of a test whose provider responds and accepts the key.
 const PASSED = ["ok", "not_listed", "no_list"];
-// Statuses that say nothing about the model: wrong input, no login, no network.
 const OTHER_ERRORS = [0, 400, 401, 413, 415, 422];
 
 /**
@@ -25,11 +24,16 @@ export async function testFailure(page, form) {
     const { content } = await ask(page, form, credential);
     return PASSED.includes(content?.result) ? null : resultMessage(page.t, content)[0];
   } catch (error) {
-    // A 403 from the host's own code may mean that the user is not logged in.
-    const isLogout = !error.isFromRegistry && error.status === 403;
-    if (!(error instanceof Problem) || isLogout || OTHER_ERRORS.includes(error.status)) throw error;
+    if (isUnrelated(error)) throw error;
     return page.messages.textFor(error);
   }
+}
+
+/** Return whether an error says nothing about the key or the model: wrong input, no login, no network. */
+export function isUnrelated(error) {
+  // A 403 from the host's own code may mean that the user is not logged in.
+  const isLogout = !error.isFromRegistry && error.status === 403;
+  return !(error instanceof Problem) || isLogout || OTHER_ERRORS.includes(error.status);
 }
 
 function ask(page, form, credential) {
