@@ -245,7 +245,9 @@ STATEMENTS = logging.getLogger("sqlalchemy.engine")
 WITH_STATEMENTS = {
     *("test_account_credentials", "test_changes", "test_exchange", "test_exchange_credentials"),
     *("test_keys", "test_python_writes", "test_register", "test_secrets"),
+    *("test_credential_commands", "test_credential_safety", "test_litellm_config"),
 }
+assert all(Path(__file__).with_name(f"{name}.py").exists() for name in WITH_STATEMENTS)
 
 
 class Log(logging.Handler):

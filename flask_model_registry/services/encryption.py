@@ -242,7 +242,7 @@ class CredentialService:
     def _from_credential(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes of a resolved model that come from its credential."""
         secret, credential = self.secret(row), row["credential"]
-        check_stored(row)
+        check_stored({"credential": credential})  # resolve() has checked the model's row
         found = {
             "api_key": secret.api_key,
             "headers": secret.headers,

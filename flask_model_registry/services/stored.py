@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..db.declare import Tables
 
 _MODEL_COLUMNS, _CREDENTIAL_COLUMNS = ("abilities", "parameters", "info"), ("settings",)
-_BATCH = 10_000  # rows that are in memory at once
+_BATCH = 200  # rows that are in memory at once, each with documents of kilobytes
 
 
 def check_stored(row: Mapping[Any, Any]) -> None:

@@ -97,6 +97,7 @@ def test_without_a_credential_models_are_exported_only(demo):
 
     choose(dialog, model("one"))
 
+    expect(dialog.get_by_text("0 of 1 model")).to_be_visible()  # it was read
     expect(dialog.get_by_role("button", name="Import", exact=True)).to_be_disabled()
     expect(dialog.get_by_text("None yet.")).to_be_visible()
 

@@ -208,9 +208,11 @@ def test_the_types_know_the_element_in_react(built):
 
     wrong = block("ts").replace("category:", "kategory:").replace('src="/api/models"', "src={1}")
     (folder / "src" / "Models.tsx").write_text(wrong)
-    with pytest.raises(AssertionError) as failed:
-        node(folder, "typescript/bin/tsc", "-p", ".")
-    (folder / "src" / "Models.tsx").write_text(block("ts"))
+    try:
+        with pytest.raises(AssertionError) as failed:
+            node(folder, "typescript/bin/tsc", "-p", ".")
+    finally:
+        (folder / "src" / "Models.tsx").write_text(block("ts"))
     assert "kategory" in str(failed.value)
     assert "Type 'number' is not assignable to type 'string'" in str(failed.value)
 
