@@ -19,7 +19,7 @@ import psutil
 from tests.ports import free_port
 
 from .host import User, body, create_app, db, registry, tokens
-from .served import CONNECTIONS, ROUNDS, URL, p99
+from .served import CONNECTIONS, IS_CONFIGURED, ROUNDS, URL, p99
 
 ROOT = Path(__file__).parent.parent
 LITELLM = ROOT / ".venv-servers" / "bin" / "litellm"
@@ -32,7 +32,7 @@ PATHS = {"list-100": "/v1/models", "get-one": "/v1/models/model-50"}
 
 def run(name, url, seconds, folder):
     """Return requests a second, the 99th percentile in milliseconds and the memory of both."""
-    os.environ[URL] = url
+    os.environ |= {URL: url, IS_CONFIGURED: ""}
     app = create_app(url)
     with app.app_context():
         db.create_all()
