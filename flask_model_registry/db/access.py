@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 
 from ..policy import ALLOWED, Action, Relation
-from .ranges import Order, Range
+from .ranges import GrantRange, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -260,12 +260,10 @@ class AccessPath:
 
     def after(self, is_beyond: Condition) -> Condition:
         """Return the condition on rows beyond an id."""
-        return Range(self.condition, is_beyond) if self.is_range else self.condition & is_beyond
-
-    @property
-    def is_range(self) -> bool:
-        """Whether the rows are one range of the grants' index: those of one user or group."""
-        return self.is_ordered and self.relation.is_granted
+        if not self.is_ordered:
+            return self.condition & is_beyond
+        range_type = GrantRange if self.relation.is_granted else Range
+        return range_type(self.condition, is_beyond)
 
     def leads_to(self, *conditions: Condition) -> Condition:
         """Return the condition that the model of a row meets these conditions.
@@ -292,9 +290,10 @@ class AccessPath:
         descending: bool = False,
     ) -> sa.Select[Any]:
         """Return the first rows of a part of a statement that selects along this path."""
-        columns = [self.condition.left, self.id] if self.is_range else [self.id]
-        order = Order(*(each.desc() if descending else each for each in columns))
-        part = part.order_by(order).limit(limit)
+        # All columns of the range's index, because servers don't see that the first is constant.
+        columns = [self.condition.left, self.id] if self.is_ordered else [self.id]
+        part = part.order_by(*(each.desc() if descending else each for each in columns))
+        part = part.limit(limit)
         if self.each is None:
             return sa.select(part.subquery())
         lateral = part.lateral()

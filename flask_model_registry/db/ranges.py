@@ -3,7 +3,7 @@
 PostgreSQL chooses a plan by how many rows it expects. It only knows the average size of groups, and
 nothing about a new table. If it expects fewer rows than the limit, it reads and sorts all of them,
 which may be a million. If it expects very many, it compiles the statement, which takes longer than
-running it. So the condition compares whole rows, about which PostgreSQL has no statistics.
+running it. So the condition on grants compares whole rows, for which there are no statistics.
 """
 
 from __future__ import annotations
@@ -38,44 +38,34 @@ def _range(element: Range, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(sa.and_(*element.clauses), **options)
 
 
-@compiles(Range, "postgresql")
+class GrantRange(Range):
+    """A range of the grants' index: what one user or group is granted."""
+
+    inherit_cache = True
+
+
+@compiles(GrantRange, "postgresql")
 def _compared_rows(element: Range, compiler: SQLCompiler, **options: Any) -> str:
     is_own, is_beyond = element.clauses
-    first, own, second, place = (
-        compiler.process(each, **options)
-        for pair in (is_own, is_beyond)
-        for each in (pair.left, pair.right)
-    )
+    first, own, second, place = _sides(element, compiler, **options)
     if isinstance(is_own.right, sa.BindParameter):
         own = f"(SELECT {own})"  # otherwise PostgreSQL has statistics for the upper end
     beyond, end = (">", "<=") if is_beyond.operator is operator.gt else ("<", ">=")
     return f"({first}, {second}) {beyond} ({own}, {place}) AND {first} {end} {own}"
 
 
-class Order(FunctionElement[Any]):
-    """The order of a range: that of its last column, because the others are constant in it.
-
-    PostgreSQL doesn't know that they are constant, and MariaDB would sort if given all columns.
-
-    Args:
-        columns: The columns of the index, or their ``desc()``.
-    """
-
-    inherit_cache = True
-
-    def __init__(self, *columns: sa.ColumnElement[Any]) -> None:
-        super().__init__(*columns)
+@compiles(Range, "mysql", "mariadb")
+def _between(element: Range, compiler: SQLCompiler, **options: Any) -> str:
+    *_, is_beyond = element.clauses
+    first, own, *_ = _sides(element, compiler, **options)
+    # Given an equality, MariaDB would read from the first row to the page, however many there are.
+    return f"{first} >= {own} AND {first} <= {own} AND {compiler.process(is_beyond, **options)}"
 
 
-@compiles(Order)
-def _by_last(element: Order, compiler: SQLCompiler, **options: Any) -> str:
-    *_, last = element.clauses
-    return compiler.process(last, **options)
-
-
-@compiles(Order, "postgresql")
-def _by_all(element: Order, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
+def _sides(element: Range, compiler: SQLCompiler, **options: Any) -> list[str]:
+    """Return both sides of both conditions."""
+    pairs = ((each.left, each.right) for each in element.clauses)
+    return [compiler.process(side, **options) for pair in pairs for side in pair]
 
 
 class Limit(FunctionElement[int]):
