@@ -73,6 +73,22 @@ def test_all_that_is_required_was_looked_up():
     assert date.fromisoformat(LIST["looked_up"]) <= datetime.now(timezone.utc).date()
 
 
+def test_the_documentation_says_what_each_is_for():
+    contributing = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    section = contributing.partition("\n## Dependencies\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", section, re.M)
+    described = {canonicalize_name(name) for cell in cells for name in cell.split(", ")}
+    npm = (ROOT / "tests" / each / "package.json" for each in ("browser", "software/clients"))
+    names = {each.name for each in REQUIRED}
+    names |= {name for file in npm for name in json.loads(file.read_text())["devDependencies"]}
+    headings, in_prose = (
+        {"package", "packages", "npm packages"},
+        {"pytest", "pyyaml", "python-dotenv"},
+    )
+
+    assert described - headings == {canonicalize_name(each) for each in names} - in_prose
+
+
 @pytest.mark.parametrize(
     ("text", "ids"),
     [

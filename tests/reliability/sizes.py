@@ -1,4 +1,4 @@
-"""How much is tried: in minutes by ``.ci/run``, longer before a release, for an hour or so by ``make soak``."""
+"""How much is tried: in minutes by ``.ci/run``, longer before a release, for about an hour by ``make soak``."""
 
 import os
 from dataclasses import dataclass
