@@ -29,7 +29,7 @@ PLANS = {
 }
 PAGE = 10  # models per page, the same at every size
 BATCH = 3  # requests for one figure
-SLOW, VERY_SLOW = 0.1, 1  # seconds; what takes longer has fewer rounds, without repetition
+SLOW, VERY_SLOW = 0.1, 1  # seconds; what takes longer has three rounds, or is timed once
 DEPENDS_ON_WHAT_IS_SEEN = {
     "rare ability",
     "category",
@@ -169,13 +169,14 @@ def _measured(variant, apps, rounds):
         found[operation] = {}
         for kind, user in KINDS.items():
             taken = {size: [] for size in apps}
-            for sized in apps.values():
-                _time(do, sized, user, 1)  # makes what is made once
-            slowest = max(_time(do, sized, user, 1) for sized in apps.values())
-            batch = BATCH if slowest <= SLOW else 1
-            for _ in range(rounds if slowest <= SLOW else 3 if slowest <= VERY_SLOW else 1):
-                for size, sized in apps.items():
-                    taken[size].append(_time(do, sized, user, batch))
+            first = {size: _time(do, sized, user, 1) for size, sized in apps.items()}
+            if max(first.values()) > VERY_SLOW:
+                taken = {size: [seconds] for size, seconds in first.items()}
+            else:  # the first of each also made what is made once
+                is_slow = any(_time(do, sized, user, 1) > SLOW for sized in apps.values())
+                for _ in range(3 if is_slow else rounds):
+                    for size, sized in apps.items():
+                        taken[size].append(_time(do, sized, user, 1 if is_slow else BATCH))
             medians = {size: statistics.median(each) * 1000 for size, each in taken.items()}
             least = taken[min(apps)]
             ratio = statistics.median(a / b for a, b in zip(taken[max(apps)], least, strict=True))
