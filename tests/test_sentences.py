@@ -351,7 +351,7 @@ def test_commands_say_what_fails_on_standard_output_and_how_they_fail_by_their_s
     assert "looked at" in failed.stderr
     assert "looked at" not in failed.stdout
     assert "Invalid value" in wrong.stderr
-    assert says(CLI, "exits with status 1, and one with wrong arguments with status 2.")
+    assert says(CLI, "exits with status 1 if it fails, and with status 2 if its arguments")
 
 
 NUMBERS = {
