@@ -132,7 +132,7 @@ def test_if_match_is_for_what_changes_a_model_and_not_for_defaults(host, admin):
         "register", "models", "default", "test_model", "account_test"
     }  # fmt: skip
     sentence = (
-        "Send it as `If-Match` when you change, delete, grant or transfer a model, or set its"
+        "Send the tag as `If-Match` when you change, delete, grant or transfer a model, or set its"
     )
     assert says(HTTP, sentence)
     assert says(HTTP, "Requests that register a model or choose a default ignore `If-Match`.")
@@ -149,7 +149,7 @@ def test_a_tag_depends_on_rights_and_not_on_the_user(host, admin):
 
     assert tags["carol"] == tags["dan"]
     assert len({*tags.values()}) == 3
-    assert says(HTTP, "so users with other rights get another tag")
+    assert says(HTTP, "so users with different rights get different tags")
 
 
 def test_a_grant_changes_the_tag_of_its_grantee_alone(host, admin):
@@ -167,14 +167,16 @@ def test_a_grant_changes_the_tag_of_its_grantee_alone(host, admin):
     after = tags()
 
     assert {name for name in after if after[name] != before[name]} == {"bob"}
-    assert says(HTTP, "Changing it changes the model's tag for the grantee alone.")
+    assert says(HTTP, "If a grant changes, only its grantee gets a new tag for the model.")
 
 
 def test_by_id_and_the_list_for_openai_take_the_model_id(host, admin):
     by_handle = {rule for rule, _ in ROUTES.values() if "model_id>" in rule}
 
     assert by_handle == {"/by-id/<path:model_id>", "/v1/models/<path:model_id>"}
-    assert says(HTTP, "Only `/by-id/{model_id}` and `/v1/models/{model_id}` name a model by its")
+    assert says(
+        HTTP, "`/by-id/{model_id}` and `/v1/models/{model_id}` identify a model by its `model_id`."
+    )
 
 
 def test_without_a_users_own_default_the_scope_user_returns_the_apps(host, admin):
