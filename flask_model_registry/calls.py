@@ -38,7 +38,7 @@ _NEW_MODEL, _CHANGES = NewModel(), ModelUpdate(partial=True)
 
 
 class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
-    """Calls that act for a user. By default, that is the user of the request.
+    """Calls that act for a user. By default, they act for the user of the request.
 
     An explicit ``None`` for a parameter that names a user raises :exc:`MissingUserError`.
     """
@@ -52,12 +52,13 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Register a model, with the fields of ``POST /register``.
 
         Returns:
-            The model representation, as over HTTP.
+            The model's representation, the same as in an HTTP response.
 
         Raises:
             ValidationError: A field is not valid, or the fields contradict each other.
             ForbiddenError: The user may not share models with everyone.
-            ModelIdTakenError: The user, or the shared models, have this ``model_id`` already.
+            ModelIdTakenError: Another model of the user, or one shared with everyone, already has
+                this ``model_id``.
 
         Example:
             >>> model = registry.create(
@@ -93,8 +94,8 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         """Return the models that the user can see, ordered by id.
 
         Args:
-            filters: Attributes of :class:`Filters`. By default, all active models are listed. After
-                a ``limit``, pass the last model's id as ``after`` to get the next ones.
+            filters: Attributes of :class:`Filters`. By default, all active models are listed. If
+                you pass a ``limit``, get the next page by passing the last model's id as ``after``.
 
         Raises:
             ValidationError: A filter is unknown or not valid.
@@ -123,14 +124,16 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.ModelChanges],
     ) -> types.ModelRepresentation:
-        """Change fields of a model, as ``PATCH`` does. ``None`` clears a field; omitted ones stay.
+        """Change fields of a model, as ``PATCH`` does. ``None`` clears a field.
+
+        Omitted fields stay unchanged.
 
         Raises:
             NotFoundError: The model doesn't exist, or the user can't see it.
-            ForbiddenError: The user may not change the model, or not these fields.
+            ForbiddenError: The user may not change the model, or may not change these fields.
             ValidationError: The model would not be valid, or its API key would go to a new origin.
-            ConflictError: The ``model_id`` is taken, or the field can't change because the model is
-                shared or a default.
+            ConflictError: The ``model_id`` is taken, or a field can't change because the model is
+                shared or is a default.
 
         Example:
             >>> model = registry.update("gpt-4o", user=alice, description=None, temperature=0.7)
@@ -146,7 +149,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
 
         Raises:
             NotFoundError: The model doesn't exist, or the user can't see it.
-            ForbiddenError: The user may not delete it.
+            ForbiddenError: The user may not delete the model.
             ConflictError: The user owns the model and has chosen it as a default.
 
         Example:
@@ -166,13 +169,16 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
 
         Args:
             config_type: The kind of work, such as ``general``. It decides the model's category.
-            scope: ``user``, or ``app`` for all users, which needs permission to share.
+            scope: ``user`` for the user's own default, or ``app`` for the default of all users. To
+                set or clear the latter default, the user needs permission to share.
 
         Raises:
-            NotFoundError: There is no such model or kind of work, or no choice to clear.
-            ForbiddenError: The user may not choose for all users.
-            ValidationError: The model is of another category.
-            ConflictError: The model is inactive or, for ``app``, not shared with everyone.
+            NotFoundError: The model or the kind of work doesn't exist, or there is no default to
+                clear.
+            ForbiddenError: The user may not choose the default of all users.
+            ValidationError: The model's category is not the one that the kind of work needs.
+            ConflictError: The model is inactive. Or ``scope`` is ``app``, and the model is not
+                shared with everyone.
 
         Example:
             >>> registry.set_default("general", "gpt-4o", user=alice)
@@ -187,12 +193,12 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
     def default(
         self, config_type: types.ConfigType, *, user: Proxied[User] | Unset = UNSET
     ) -> ResolvedModel:
-        """Return what you need to call the default model: the user's own, or else the app's.
+        """Return what you need to call the user's default model, or else the app's default model.
 
         Defaults that can't be resolved are skipped.
 
         Raises:
-            NotFoundError: The user has no default that can be resolved.
+            NotFoundError: Neither the user nor the app has a default that can be resolved.
 
         Example:
             >>> registry.set_default("general", "gpt-4o", user=alice)
@@ -207,7 +213,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         Raises:
             NotFoundError: The model doesn't exist, or the user can't see it.
             InactiveModelError: The model is switched off.
-            NoAddressError: It has no ``base_url``, and its provider is no longer known.
+            NoAddressError: The model has no ``base_url``, and its provider is no longer known.
             BlockedAddressError: ``MODEL_REGISTRY_ALLOWED_HOSTS`` doesn't allow its base URL now.
             UnreadableCredentialError: The stored API key is missing or can't be decrypted.
             UnavailableError: The ``secret_box`` or the ``secret_source`` raised this error.
@@ -220,7 +226,7 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
         return self._services.models.resolve(self._users.actor(user), ref)
 
     def explain(self, ref: int | str, *, user: Proxied[User] | Unset = UNSET) -> Explanation:
-        """Return a printable explanation of why ``ref`` does or doesn't lead a user to a model.
+        """Return a printable explanation of why ``ref`` does or doesn't find a model for a user.
 
         Example:
             >>> print(registry.explain("gpt-4o", user=bob))

@@ -52,9 +52,9 @@ _on_conflict = click.option(
     type=click.Choice(CONFLICTS),
     default="error",
     show_default=True,
-    help="What to do if the owner has a model with this model_id, or a credential with this name.",
+    help="What to do if the owner already uses the model_id, or the name of the credential.",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Do everything, then undo it.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Try the whole import, then undo it.")
 
 
 @click.group("model-registry")
@@ -67,11 +67,11 @@ for _command in COMMANDS:
 
 
 @model_registry.command()
-@click.option("--id", "key_id", help="The encryption key's name; by default, like k20261231-3f9c.")
+@click.option("--id", "key_id", help="The encryption key's name. Default: one like k20261231-3f9c.")
 def generate_key(key_id: str | None) -> None:
     """Print a new entry for MODEL_REGISTRY_ENCRYPTION_KEYS.
 
-    Works without an app, because an app can't start before it has an encryption key.
+    This command works without an app, because your app can't start before it has an encryption key.
     """
     if key_id is not None and not KEY_ID.fullmatch(key_id):
         raise click.BadParameter("use 1 to 32 of A-Z a-z 0-9 . _ -", param_hint="--id")
@@ -90,7 +90,7 @@ def new_key(key_id: str | None = None) -> str:
 def list_keys() -> None:
     """List the encryption keys, and how many API keys are encrypted with each.
 
-    Fails if one of them is not configured.
+    Fails if API keys are encrypted with an encryption key that is not configured.
     """
     services = find_services()
     with connected(services) as connection, connection.begin():
@@ -106,7 +106,7 @@ def list_keys() -> None:
 def verify_keys(batch_size: int) -> None:
     """Decrypt every stored API key, and list those that can't be decrypted. Changes nothing.
 
-    Fails if there are any.
+    Fails if an API key can't be decrypted.
     """
     services = find_services()
     with connected(services, autocommit=False) as connection:
@@ -118,14 +118,15 @@ def verify_keys(batch_size: int) -> None:
 
 @model_registry.command()
 @_batch_size
-@click.option("--dry-run", is_flag=True, help="Decrypt the rows to rotate; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only decrypt the rows that need rotation.")
 @with_appcontext
 def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     """Encrypt all API keys and secrets with the newest encryption key.
 
-    You can run it while the app runs, kill it, repeat it, or run it twice at once to share the
-    work. It repeats until no row uses an old encryption key. Rows that can't be decrypted, or that
-    the database refuses to change, stay unchanged and are listed. In that case the command fails.
+    You can run this command while the app runs, interrupt it and repeat it. If you run it twice at
+    once, both runs share the work. It repeats until no row uses an old encryption key. Rows that
+    can't be decrypted, or that the database refuses to change, stay unchanged. The command lists
+    such rows, and then fails.
     """
     services = find_services()
     newest = services.keys.credentials.key_id
@@ -177,8 +178,9 @@ def openapi() -> None:
 def export_models(owner: str | None, output: str | None, *, with_secrets: bool) -> None:
     """Write all credentials and models as lines of JSON.
 
-    Grants and defaults are left out, and so are API keys and secrets unless you ask for them.
-    If a secret can't be decrypted, its line is written without it, and the command fails.
+    The lines leave out grants and defaults. They contain API keys and secrets only with
+    --with-secrets. If a secret can't be decrypted, the command writes the line without the secret,
+    and fails at the end.
     """
     shows_lines = output in {None, "-"} and sys.stdout.isatty()
     if with_secrets and shows_lines:
@@ -201,7 +203,7 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
 @model_registry.command("import")
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option(
-    "--owner", help="The primary key of the user who gets everything, whatever the lines say."
+    "--owner", help="The primary key of the user who gets everything, instead of the lines' owners."
 )
 @_on_conflict
 @_dry_run
@@ -209,7 +211,7 @@ def export_models(owner: str | None, output: str | None, *, with_secrets: bool) 
 def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_run: bool) -> None:
     """Register the credentials and models in lines of JSON, as export writes them.
 
-    All or nothing: if a line fails, nothing is changed, and the command fails.
+    If a line can't be imported, the command changes nothing and fails.
     """
     # Read all lines first, because waiting for input must not block other writers.
     _register([*map(Hidden, file)], owner, on_conflict, dry_run=dry_run)
@@ -220,7 +222,7 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 @click.option("--owner", required=True, help="The primary key of the user who gets the models.")
 @click.option("--share", is_flag=True, help="Share the models with everyone.")
 @click.option(
-    "--credentials", is_flag=True, help="Create a credential for each API key that models share."
+    "--credentials", is_flag=True, help="Create a credential for each API key of several models."
 )
 @_on_conflict
 @_dry_run
@@ -230,7 +232,8 @@ def import_litellm(
 ) -> None:
     """Register the models in a LiteLLM proxy's config.yaml.
 
-    All or nothing: fails if a model or a setting cannot be imported as LiteLLM would use it.
+    If a model or setting can't be imported as LiteLLM would use it, the command changes nothing and
+    fails.
     """
     services = find_services()
     with ClearedFrames():  # the API keys are in the file

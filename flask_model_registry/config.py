@@ -58,10 +58,10 @@ class EncryptionKey:
 
     @classmethod
     def parse(cls, entry: str, name: str = "an encryption key") -> EncryptionKey:
-        """Parse an entry of the setting, which has the form ``id:base64``.
+        """Parse an entry ``id:base64`` of ``MODEL_REGISTRY_ENCRYPTION_KEYS``.
 
         Args:
-            name: What errors call the entry.
+            name: The name of the entry in error messages.
 
         Raises:
             ConfigError: The entry is malformed, or its bytes are not random.
@@ -85,7 +85,7 @@ class EncryptionKey:
 
         @property
         def secret(self) -> bytes:
-            """The 32 bytes themselves."""
+            """The 32 bytes of the encryption key."""
 
     else:
 
@@ -96,12 +96,12 @@ class EncryptionKey:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def reveal(self) -> bytes:
-        """Return the 32 bytes themselves."""
+        """Return the 32 bytes of the encryption key."""
         return bytes.fromhex(self._secret.reveal())
 
     @property
     def key_id(self) -> str:
-        """The id and a 32-bit fingerprint, which tells apart two keys with the same id."""
+        """The id and a 32-bit fingerprint, which differs for two keys with the same id."""
         fingerprint = hmac.digest(self.reveal(), b"flask-model-registry: fingerprint", "sha256")
         return f"{self.id}#{fingerprint[:4].hex()}"
 
@@ -137,7 +137,7 @@ class Settings:
             ConfigError: A setting is missing or wrong; the message names it and says what to do.
         """
         try:
-            # The host's configuration holds more secrets than the encryption keys.
+            # The host's configuration holds other secrets too, besides the encryption keys.
             with ClearedFrames():
                 return cls._read(config, own_secret_box=own_secret_box)
         finally:
@@ -317,7 +317,7 @@ def _host_secrets(config: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_same_secret(secret: bytes, host_secret: bytes) -> bool:
-    """Return whether a host's secret is this one, raw, as an entry, in base64 or in hexadecimal."""
+    """Return whether a host's secret is these bytes, or spells them in base64 or hexadecimal."""
     texts = [each.strip().rpartition(":")[2] for each in host_secret.decode("latin-1").split(",")]
     spellings = [host_secret, *map(_decode, texts), *map(_from_hex, texts)]
     return any(hmac.compare_digest(secret, spelling) for spelling in spellings)

@@ -57,8 +57,8 @@ def connected(services: Services, *, autocommit: bool = True) -> Iterator[sa.Con
 
     Args:
         autocommit: Whether each statement is its own transaction, so that no snapshot is kept for
-            long. Has no effect on SQLite, where it is not needed and could commit another
-            transaction.
+            long. Has no effect on SQLite, because autocommit could commit another transaction
+            there.
     """
     engine = services.rows.engine()
     autocommit = autocommit and engine.dialect.name != "sqlite"
@@ -74,7 +74,7 @@ def connected(services: Services, *, autocommit: bool = True) -> Iterator[sa.Con
 
 
 def write(services: Services, work: Callable[[], tuple[T, bool]]) -> tuple[T, bool]:
-    """Do some work in one transaction, and retry it after a deadlock or the like.
+    """Do some work in one transaction, and retry it after a deadlock or a similar failure.
 
     Signals are sent after the commit.
 
@@ -131,13 +131,13 @@ def show_progress(
     Args:
         what: The kind of rows, in a word or two.
         total: How many rows there are.
-        is_shown: Whether a terminal is free for the bar.
-        tenths: Whether to print a line after every tenth of the rows too.
+        is_shown: Whether a terminal can show the bar.
+        tenths: Whether to also print a line after every tenth of the rows.
     """
     start = time.monotonic()
 
     def speed(processed: int) -> float:
-        """Return rows a second."""
+        """Return the number of rows per second."""
         return processed / max(time.monotonic() - start, 0.001)
 
     if is_shown and sys.stderr.isatty():

@@ -44,17 +44,18 @@ class CredentialCalls(Generic[User]):
 
         Args:
             fields: ``name``, ``model_provider``, ``secret`` and, as needed, ``kind``, ``base_url``,
-                ``settings`` and ``expires_at``. Instead of ``secret``, pass ``reference``, the
-                name of a secret that your app keeps. Or pass only ``name`` and ``from_model``, the
-                id of a model whose API key moves to the credential.
+                ``settings`` and ``expires_at``. If your app keeps the secret, pass its name as
+                ``reference`` instead of ``secret``. To move a model's API key to the credential,
+                pass only ``name`` and ``from_model``, the model's id.
 
         Raises:
             ValidationError: A field isn't valid, or the ``secret_source`` returns no secret.
             CredentialNameTakenError: The user has a credential with this name.
             NotFoundError: The model of ``from_model`` isn't found.
-            ForbiddenError: The user doesn't own that model.
-            ConflictError: That model already uses a credential.
-            UnreadableCredentialError: That model has no API key that can be decrypted.
+            ForbiddenError: The user doesn't own the model of ``from_model``.
+            ConflictError: The model of ``from_model`` already uses a credential.
+            UnreadableCredentialError: The model of ``from_model`` has no API key that can be
+                decrypted.
 
         Example:
             >>> credential = registry.create_credential(
@@ -102,18 +103,20 @@ class CredentialCalls(Generic[User]):
         user: Proxied[User] | Unset = UNSET,
         **fields: Unpack[types.CredentialChanges],
     ) -> types.Credential:
-        """Change fields of a credential; omitted ones stay.
+        """Change fields of a credential. Omitted fields stay.
 
-        Models at its old base URL get its new provider and base URL too.
+        A new provider or base URL also applies to models that use the credential at its old base
+        URL.
 
         Raises:
             NotFoundError: The user has no credential with this id.
-            ValidationError: A field isn't valid, the provider or origin changes without the whole
-                secret, or the ``secret_source`` returns no secret.
+            ValidationError: A field isn't valid, or the ``secret_source`` returns no secret. Or the
+                provider or origin changes, but the whole secret isn't passed with it.
             CredentialNameTakenError: The user has another credential with this name.
-            CredentialInUseError: The provider or origin changes, but some of the models are at
-                another path.
-            ForbiddenError: A model that uses it is shared, and the user may not share.
+            CredentialInUseError: The provider or origin changes, but the base URL of a model that
+                uses the credential has another path.
+            ForbiddenError: A model that uses the credential is shared with everyone, and the user
+                may not share.
 
         Example:
             >>> registry.update_credential(1, name="team of 2030", user=alice)["name"]
@@ -133,13 +136,14 @@ class CredentialCalls(Generic[User]):
         """Replace the whole secret of a credential: the API key, and all headers.
 
         Args:
-            secret: ``api_key`` and ``headers``; or ``reference``, the name of a secret that your
-                app keeps.
+            secret: Either ``api_key`` and ``headers``, or ``reference``, the name of a secret that
+                your app keeps.
 
         Raises:
             NotFoundError: The user has no credential with this id.
             ValidationError: The secret isn't valid, or the ``secret_source`` returns no secret.
-            ForbiddenError: A model that uses it is shared, and the user may not share.
+            ForbiddenError: A model that uses the credential is shared with everyone, and the user
+                may not share.
 
         Example:
             >>> registry.set_secret(1, api_key="sk-your-new-key", user=alice)
@@ -159,9 +163,10 @@ class CredentialCalls(Generic[User]):
         Raises:
             NotFoundError: The user has no credential with this id.
             ValidationError: The change isn't valid.
-            ConflictError: The secret is kept elsewhere, so only ``reference`` can change.
+            ConflictError: Your app keeps the secret, so only ``reference`` can change.
             UnreadableCredentialError: The stored secret can't be decrypted.
-            ForbiddenError: A model that uses it is shared, and the user may not share.
+            ForbiddenError: A model that uses the credential is shared with everyone, and the user
+                may not share.
 
         Example:
             >>> registry.update_secret(1, headers={"X-Team": "research"}, user=alice)
@@ -175,12 +180,14 @@ class CredentialCalls(Generic[User]):
         """Delete a credential.
 
         Args:
-            detach: Whether the models that use it are left without an API key.
+            detach: Whether to delete the credential although models use it. These models are left
+                without an API key.
 
         Raises:
             NotFoundError: The user has no credential with this id.
-            CredentialInUseError: Models use it, and ``detach`` is not true.
-            ForbiddenError: One of them is shared, and the user may not share.
+            CredentialInUseError: Models use the credential, and ``detach`` is not true.
+            ForbiddenError: A model that uses the credential is shared with everyone, and the user
+                may not share.
 
         Example:
             >>> registry.delete_credential(1, detach=True, user=alice)
@@ -193,12 +200,12 @@ class CredentialCalls(Generic[User]):
     ) -> None:
         """Make a model use one of its owner's credentials instead of an API key of its own.
 
-        ``registry.update(ref, api_key=...)`` gives the model an API key of its own again.
+        To give the model an API key of its own again, call ``registry.update(ref, api_key=...)``.
 
         Raises:
-            NotFoundError: The model isn't found, or the user has no such credential.
-            ForbiddenError: The user doesn't own the model, or it is shared with everyone and the
-                user may not share.
+            NotFoundError: The model isn't found, or the user has no credential with this id.
+            ForbiddenError: The user doesn't own the model, or the model is shared with everyone and
+                the user may not share.
             ValidationError: The credential is for another provider or origin.
 
         Example:
@@ -214,17 +221,17 @@ class CredentialCalls(Generic[User]):
         *,
         user: Proxied[User] | Unset = UNSET,
     ) -> Sequence[types.ModelRepresentation]:
-        """Register up to 100 models that use a credential, all or none.
+        """Register up to 100 models that use a credential. If one fails, none is registered.
 
         Args:
             models: Dicts of the fields of ``create``, without ``model_provider`` and ``api_key``.
 
         Raises:
-            NotFoundError: The user has no such credential.
-            ValidationError: A model isn't valid; the fields are named as in ``models.3.model_id``.
-            ForbiddenError: A model is to be shared with everyone, and the user may not share.
-            ModelIdTakenError: One of the user's models, or a shared one, already has such a
-                ``model_id``.
+            NotFoundError: The user has no credential with this id.
+            ValidationError: A model isn't valid. The error names fields like ``models.3.model_id``.
+            ForbiddenError: A model would be shared with everyone, but the user may not share.
+            ModelIdTakenError: A ``model_id`` is already taken by another of the user's models, or
+                by a model shared with everyone.
 
         Example:
             >>> large, small = registry.create_models(

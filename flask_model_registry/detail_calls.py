@@ -70,14 +70,16 @@ class DetailCalls(Generic[User]):
 
         Args:
             parameters: Members to add to the JSON body of each call, such as
-                ``{"max_tokens": 1024}``; up to 8192 bytes of JSON. If left out, they stay.
-            info: Facts such as prices or tags, up to the same size. They are never sent.
+                ``{"max_tokens": 1024}``; up to 8192 bytes of JSON. If you omit this argument, the
+                parameters stay unchanged.
+            info: Facts such as prices or tags, up to 8192 bytes of JSON. Calls never send these
+                facts. If you omit this argument, the facts stay unchanged.
 
         Raises:
             NotFoundError: The model doesn't exist, or the user can't see it.
-            ForbiddenError: The user may not change the model, or it is shared with everyone and the
-                user may not share.
-            ValidationError: They are too long, aren't JSON, or contain a name that each call sets.
+            ForbiddenError: The user may not change the model, or the model is shared with everyone
+                and the user may not share.
+            ValidationError: A value is too long, isn't JSON, or contains a name that isn't allowed.
 
         Example:
             >>> registry.set_parameters("gpt-4o", parameters={"max_tokens": 1024}, user=alice)

@@ -1,4 +1,4 @@
-"""The errors that the library raises. Those that a request can cause have a code and a status."""
+"""The errors that the library raises. Errors that a request can cause have a code and a status."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class RegistryError(Exception):
     Attributes:
         code: A short name that programs can compare. The problem's ``type`` ends with it.
         status: The HTTP status that the blueprint returns.
-        title: What happened, the same for every error of this code.
-        detail: What happened this time, without secrets or values that the client sent.
+        title: A summary, which is the same for all errors with this code.
+        detail: What happened in this case, without secrets or values that the client sent.
         headers: The headers of the response, such as ``Retry-After``.
 
     Example:
@@ -91,7 +91,7 @@ class MissingUserError(AuthenticationError):
 
 
 class ForbiddenError(RegistryError):
-    """The caller may see the model, but may not do this."""
+    """The caller may see the model, but is not allowed to do what the request asks."""
 
     code, status, title = "forbidden", 403, "You may not do this"
 
@@ -103,7 +103,7 @@ class NotFoundError(RegistryError):
 
 
 class MethodNotAllowedError(RegistryError):
-    """The URL exists, but not with this method."""
+    """The URL exists, but doesn't support the request's method."""
 
     code, status, title = "method-not-allowed", 405, "This method is not allowed here"
 
@@ -119,7 +119,7 @@ class ConflictError(RegistryError):
 
 
 class ModelIdTakenError(ConflictError):
-    """The owner, or the models shared with everyone, already have this ``model_id``."""
+    """Another model of the owner, or one shared with everyone, already has this ``model_id``."""
 
     code, title = "model-id-taken", "The model_id is taken"
 
@@ -131,7 +131,7 @@ class CredentialNameTakenError(ConflictError):
 
 
 class CredentialInUseError(ConflictError):
-    """Models use the credential, so it can't be deleted, moved or left behind."""
+    """Models use the credential, which prevents the deletion, the change or the transfer."""
 
     code, title = "credential-in-use", "The credential is in use"
 
@@ -216,7 +216,7 @@ class TooManyProbesError(RegistryError):
 
 
 class ProbesBusyError(RegistryError):
-    """The process already runs as many connection tests as it may for all users together."""
+    """The process already runs its largest number of connection tests for all users together."""
 
     code, status, title = "probes-busy", 503, "Too many tests at once across all users"
 
@@ -225,13 +225,13 @@ class ProbesBusyError(RegistryError):
 
 
 class UpstreamError(RegistryError):
-    """A provider did not respond, or not in the expected way.
+    """A provider did not respond, or its response was not as expected.
 
-    If the guarded HTTP client refuses a call, or can't reach the provider, the SDK's error has this
-    error as its cause.
+    If the guarded HTTP client refuses a call, or can't reach the provider, the SDK raises an error
+    of its own. The cause of the SDK's error is then an ``UpstreamError``.
 
     Attributes:
-        result: One of the results of a connection test. No other part of a response is shown.
+        result: One of the results of a connection test. The error shows nothing else of a response.
     """
 
     code, status, title = "upstream", 502, "The provider did not respond as it should"
@@ -256,10 +256,10 @@ class StorageFullError(RegistryError):
 
 
 class UnavailableError(RegistryError):
-    """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this.
+    """The database did not respond, or a ``secret_box`` or ``secret_source`` raised this error.
 
     Args:
-        detail: What Python code and the commands show. HTTP responses leave it out.
+        detail: A message for Python code and the commands. HTTP responses leave it out.
     """
 
     code, status, title = "unavailable", 503, "The service is unavailable for the moment"

@@ -51,26 +51,27 @@ class ModelRegistry(Calls[User]):
     services of each app until the app is gone. ``app.extensions["model_registry"]`` is the
     registry.
 
-    Calls from Python use ``db.session`` inside a savepoint and never commit. They act for ``user``,
-    or for the user of the request if none is given. An explicit ``None`` raises
-    :exc:`MissingUserError`, because it is not a user.
+    Calls from Python use ``db.session`` inside a savepoint and never commit. They act for the user
+    that you pass as ``user``. Without this argument, they act for the user of the request. An
+    explicit ``None`` raises :exc:`MissingUserError`.
 
     Args:
         db: The host's Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object. The registry looks up
-            ``db.session`` each time it uses it.
+            ``db.session`` each time it needs the session.
         user_model: The mapped class of the host's users. Its primary key may be of any type.
         user_loader: Returns the user of the request, or ``None``. Default: the user whom the host's
             ``user_lookup_loader`` returns for the Flask-JWT-Extended access token.
         can_share: Returns whether a user may share models with everyone. Default: whether the
             user's ``is_admin`` is true.
         groups: Returns the names of the groups that a user is in. Default: none.
-        can_grant: Returns whether a user may grant or transfer a model to another user, or grant
-            it to a group, whose name it gets as a string. Default: every user and group is allowed.
+        can_grant: Returns whether a user may grant or transfer a model to a recipient. The
+            recipient is another user or, for grants only, the name of a group as a string. Default:
+            every user and group is allowed.
         secret_box: Encrypts API keys instead of the built-in AES-256-GCM.
-        secret_source: Returns the secret that a credential refers to by name, or ``None`` if the
-            credential's owner may not use it with this provider and origin. Called as
-            ``secret_source(name, owner=..., provider=..., origin=...)``. Default: credentials can't
-            refer to secrets.
+        secret_source: Returns the secret that a credential refers to by name. Returns ``None`` if
+            the credential's owner may not use the secret with this provider and origin. The
+            registry calls it as ``secret_source(name, owner=..., provider=..., origin=...)``.
+            Default: credentials can't refer to secrets.
         providers: Additional providers. A provider with a built-in id replaces the built-in one.
 
     Raises:
@@ -138,7 +139,8 @@ class ModelRegistry(Calls[User]):
         """Read the settings and mount the blueprint.
 
         Args:
-            parent: A blueprint of the host to mount under; the host registers it afterwards.
+            parent: The host's blueprint under which the registry's blueprint is mounted. The host
+                registers the parent afterwards.
 
         Raises:
             ConfigError: A setting is missing or wrong, or the app has a registry already.
@@ -191,23 +193,25 @@ class ModelRegistry(Calls[User]):
     ) -> None:
         """Delete or transfer a user's models and credentials. Call it before you delete the user.
 
-        Models and credentials are transferred together. As with :meth:`transfer`, models lose their
-        grants and arrive switched off.
+        With ``transfer_to``, models and credentials are transferred together. As with
+        :meth:`transfer`, models lose their grants and arrive switched off.
 
         Args:
             user: The user who leaves, active or not.
-            transfer_to: The user who gets models and credentials. Without it, they are deleted.
+            transfer_to: The user who gets the models and credentials. Without this argument, the
+                models and credentials are deleted.
             keep_grants: Whether the grants of the models stay.
             keep_active: Whether active models stay active.
 
         Raises:
             MissingUserError: ``user`` or ``transfer_to`` is ``None``.
-            NotFoundError: The other user is not active.
-            ModelIdTakenError: The other user already uses the ``model_id`` of one of the models.
-            CredentialNameTakenError: The other user already uses the name of one of the
-                credentials.
-            ValidationError: Both are the same user, or ``keep_grants`` or ``keep_active`` is not a
-                boolean, or is true without a ``transfer_to``.
+            NotFoundError: The user in ``transfer_to`` is not active.
+            ModelIdTakenError: The user in ``transfer_to`` already uses the ``model_id`` of one of
+                the models.
+            CredentialNameTakenError: The user in ``transfer_to`` already uses the name of one of
+                the credentials.
+            ValidationError: ``user`` and ``transfer_to`` are the same user. Or ``keep_grants`` or
+                ``keep_active`` is not a boolean, or is true without ``transfer_to``.
 
         Example:
             >>> registry.user_deleted(alice, transfer_to=bob)
@@ -220,11 +224,11 @@ class ModelRegistry(Calls[User]):
         self._services.ownership.user_left(departing, new_owner, **kept)
 
     def check_keys(self) -> None:
-        """Check that the encryption keys in use are configured, as the first request does.
+        """Check, as the first request does, that the encryption keys in use are configured.
 
         Raises:
             ConfigError: An encryption key is missing. If ``MODEL_REGISTRY_KEY_CHECK`` is
-                ``warning``, the registry logs it instead.
+                ``warning``, the registry logs a warning instead.
 
         Example:
             >>> registry.check_keys()
