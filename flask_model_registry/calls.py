@@ -169,8 +169,8 @@ class Calls(SharingCalls[User], CredentialCalls[User], DetailCalls[User]):
 
         Args:
             config_type: The kind of work, such as ``general``. It decides the model's category.
-            scope: ``user`` for the user's own default, or ``app`` for the default of all users. To
-                set or clear the latter default, the user needs permission to share.
+            scope: ``user`` for the user's own default, or ``app`` for the default of all users,
+                which only users with permission to share may change.
 
         Raises:
             NotFoundError: The model or the kind of work doesn't exist, or there is no default to

@@ -1,8 +1,8 @@
 """Convert a LiteLLM proxy's configuration to lines to import.
 
-Each setting is followed, or refused by name. Nothing is guessed: a value that LiteLLM would look up
-in its environment, or that changes where an API key goes, must be in the file in a form that the
-registry can store.
+Each setting is applied, or refused by name. Nothing is guessed. If LiteLLM would look up a value in
+its environment, or a value changes where an API key goes, the file must contain this value in a
+form that the registry can store.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PROVIDERS = {each: each for each in _SAME_NAMES.split()} | {
     "together_ai": "together",
     "vercel_ai_gateway": "vercel",
 }
-# Models that LiteLLM calls at OpenAI if they have no prefix. It knows many more of other providers.
+# Models that LiteLLM calls at OpenAI if they have no prefix. LiteLLM also knows other providers'.
 OPENAI_MODELS = frozenset(
     "gpt-3.5-turbo gpt-4 gpt-4-turbo gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4o gpt-4o-mini gpt-5 "
     "gpt-5-mini gpt-5-nano gpt-image-1 o1 o3 o3-mini o4-mini text-embedding-3-large "
@@ -101,7 +101,8 @@ def entries(config: Any) -> list[Any]:
     """Return the models of a configuration.
 
     Raises:
-        LiteLLMError: It has no models, or has another section that may change how they are called.
+        LiteLLMError: The configuration has no models, or a section that may change how models are
+            called.
     """
     models = config.get("model_list") if isinstance(config, dict) else None
     if not isinstance(models, list) or not models:
@@ -142,9 +143,9 @@ def lines(
 
 
 def with_credentials(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return lines in which models that share an API key and a base URL use a credential.
+    """Return lines in which models with the same API key and base URL use one credential.
 
-    The lines of credentials come last, so that models keep their numbers.
+    The lines of credentials come last, so that the numbers of the models' lines stay the same.
     """
     groups: dict[Any, list[dict[str, Any]]] = {}
     for line in models:
@@ -208,7 +209,7 @@ def _line(entry: Any, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _imported_params(params: Mapping[Any, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters that the import follows, with values from the environment."""
+    """Return the parameters that the import applies, with values from the environment."""
     imported = {}
     for field, value in params.items():
         if field not in _IMPORTED_PARAMS | _PROXY_PARAMS:

@@ -51,8 +51,8 @@ class Relation(Enum):
 
 # Which relations allow an action, each with the flag that its grant needs, or None. The relations
 # of USE are in the order in which a model_id is looked up. Models shared with everyone come before
-# grants, because sharing needs the app's permission, but any user can grant a model. Active models
-# always come before inactive ones.
+# granted models: any user can grant a model, but only users whom the app permits can share one.
+# Active models always come before inactive ones.
 ALLOWED: Mapping[Action, Mapping[Relation, str | None]] = {
     Action.USE: {
         Relation.OWNER: None,
@@ -200,7 +200,7 @@ def check_unused(models: Sequence[Mapping[Any, Any]]) -> None:
 
 
 def check_same_path(models: Sequence[Mapping[Any, Any]]) -> None:
-    """Check that all models have the credential's path, because they move together with it."""
+    """Check that all models have the credential's path, because they move with the credential."""
     if models:
         raise CredentialInUseError(
             f"{_used_by(models)} Their paths differ from the credential's. Move them to its path "
@@ -223,7 +223,7 @@ def check_grantee(model: Mapping[Any, Any], user: Any) -> None:
 def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
     """Check that the actor is the owner, who may revoke, or the grantee, who may decline.
 
-    A grant to a group belongs to all of its members, so one of them can't decline it.
+    A grant to a group belongs to all members of the group, so a single member can't decline it.
     """
     if not is_own:
         check_allowed(Action.SHARE, actions)
@@ -232,8 +232,8 @@ def check_revocation(actions: Collection[Action], *, is_own: bool) -> None:
 def transfer_changes(to: Any, *, keep_active: bool) -> dict[str, Any]:
     """Return the fields that change when a model's owner gives it to another user.
 
-    Without ``keep_active``, the model arrives switched off. Until the new owner accepts it by
-    switching it on, it can't be resolved, and no API key is sent to its base URL.
+    Without ``keep_active``, the model arrives switched off. Until the new owner switches the model
+    on, it can't be resolved, and no API key is sent to its base URL.
     """
     return {"owner_id": to} if keep_active else {"owner_id": to, "is_active": False}
 
@@ -254,7 +254,7 @@ def check_default(model: Mapping[Any, Any], *, category: str, scope: str) -> Non
 
 
 def check_defaults_cleared(actions: Collection[Action], own_defaults: Collection[str]) -> None:
-    """Check that a model is not its owner's default, before it is deleted or un-shared."""
+    """Check, before a model is deleted or un-shared, that it is not its owner's default."""
     if Action.SHARE in actions and own_defaults:
         names = ", ".join(sorted(own_defaults))
         raise ConflictError(f"The model is your default for {names}. Clear that first.")

@@ -46,8 +46,8 @@ class Hidden(Generic[T]):
 class Secret(Hidden[str]):
     """A string that ``repr``, ``str``, formatting and serializers hide.
 
-    Two secrets are equal if their strings are. A comparison takes the same time wherever they
-    differ.
+    Two secrets are equal if their strings are equal. The time of a comparison doesn't depend on
+    where the strings differ.
 
     Example:
         >>> secret = Secret("sk-your-key")
@@ -71,7 +71,7 @@ class Secret(Hidden[str]):
 
 
 class NoSecret(Secret):
-    """A secret that doesn't exist. Revealing it raises, so that nothing is sent in its place.
+    """A secret that doesn't exist. Revealing it raises, so nothing else is sent in its place.
 
     Args:
         make_error: Returns the exception to raise.
@@ -95,12 +95,12 @@ class NoSecret(Secret):
 class ClearedFrames:
     """A context manager that clears the local variables in the traceback of an exception.
 
-    Error reports show local variables. Use this around foreign code that gets an API key, such as
-    an HTTP client. It leaves frames outside the block unchanged.
+    Error reports show local variables. Use this class around third-party code that gets an API key,
+    such as an HTTP client. Frames outside the ``with`` block stay unchanged.
     """
 
     def __enter__(self) -> None:
-        # The host may be handling another exception, whose frames are not ours to clear.
+        # The host may be handling another exception, whose frames must stay unchanged.
         self._outer = sys.exc_info()[1]
 
     def __exit__(
@@ -114,7 +114,7 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Clear frames as :class:`ClearedFrames` does, but in an ``except``, at no cost on success.
+    """Clear frames in an ``except`` block, as :class:`ClearedFrames` does. Success costs nothing.
 
     Args:
         outer: The value of ``sys.exc_info()[1]`` before the ``try``.

@@ -25,7 +25,7 @@ def transfer_options(**kept: bool) -> dict[str, bool]:
     """Return the checked options of a transfer.
 
     Raises:
-        ValidationError: An option is not a boolean. A form's ``"false"``, for example, is truthy.
+        ValidationError: An option is not a boolean. A form's string ``"false"`` would be truthy.
     """
     loaded: dict[str, bool] = load(_TRANSFER_OPTIONS, kept)
     return loaded
@@ -83,8 +83,8 @@ class SharingCalls(Generic[User]):
         Raises:
             NotFoundError: There is no such model, user or group.
             ForbiddenError: The user is not the owner.
-            ConflictError: The grantee is the owner, or the nearest of several models with this
-                ``model_id`` is inactive.
+            ConflictError: The grantee is the owner. Or the user sees several models with this
+                ``model_id``, and none is active.
             ValidationError: Both ``to`` and ``group`` are given, or neither.
 
         Example:
@@ -106,11 +106,11 @@ class SharingCalls(Generic[User]):
     ) -> None:
         """Revoke a grant, and clear the defaults that depend on it.
 
-        Users who don't own the model can decline it: ``registry.revoke(ref, to=me, user=me)``.
+        Users can also decline a grant to themselves: ``registry.revoke(ref, to=me, user=me)``.
 
         Raises:
             NotFoundError: There is no such grant.
-            ForbiddenError: The user is not the owner, and the grant is not to that user.
+            ForbiddenError: The user is neither the owner of the model nor the grantee.
             ValidationError: Both ``to`` and ``group`` are given, or neither.
 
         Example:
@@ -146,18 +146,18 @@ class SharingCalls(Generic[User]):
     ) -> None:
         """Give a model to another user, with its API key.
 
-        Its grants are dropped, and it arrives switched off: the new owner accepts it with
+        The model loses its grants and arrives switched off. The new owner accepts the model with
         ``registry.update(id, user=to, is_active=True)``. A model that is shared with everyone stays
-        shared. A new owner who may not share adds ``share_with_users=False``.
+        shared. To accept it, a new owner who may not share adds ``share_with_users=False``.
 
         Args:
             keep_grants: Whether the grants to others stay.
             keep_active: Whether an active model stays active.
-            without_key: Whether it arrives without an API key. Must be true for a model that uses a
-                credential, because the credential stays with its owner.
+            without_key: Whether the model arrives without an API key. Must be true for a model that
+                uses a credential, because the credential stays with its owner.
 
         Raises:
-            CredentialInUseError: It uses a credential, and ``without_key`` is false.
+            CredentialInUseError: The model uses a credential, and ``without_key`` is false.
             MissingUserError: ``to`` or ``user`` is ``None``.
             NotFoundError: The model or the other user doesn't exist, or the user can't see the
                 model.

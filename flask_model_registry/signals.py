@@ -2,8 +2,8 @@
 
 The sender is the app. Keywords are ``event`` (the signal's name), ``actor`` (the primary key of the
 user who did it, or ``None`` for the host), and the model's ``id``, ``model_id`` and ``owner`` (the
-owner's primary key) at that time. HTTP requests send them after the commit, Python calls
-immediately.
+owner's primary key) at that time. HTTP requests send signals after the commit. Python calls send
+them immediately.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 namespace = Namespace()
 created = namespace.signal("created")
-updated = namespace.signal("updated", "With ``changed``: the names of the fields.")
+updated = namespace.signal("updated", "With ``changed``: the names of the changed fields.")
 deleted = namespace.signal("deleted")
 shared = namespace.signal("shared")
 unshared = namespace.signal("unshared")
@@ -29,7 +29,7 @@ revoked = namespace.signal("revoked", "With ``user`` (a primary key) or ``group`
 transferred = namespace.signal("transferred", "With ``former_owner``: a user's primary key.")
 default_changed = namespace.signal(
     "default_changed",
-    "With ``config_type`` and ``scope`` (``user`` or ``app``); without a model if it was cleared.",
+    "With ``config_type`` and ``scope`` (``user`` or ``app``). A cleared default has no model.",
 )
 credential_created = namespace.signal(
     "credential_created",
@@ -37,7 +37,7 @@ credential_created = namespace.signal(
     "and ``owner`` (a user's primary key).",
 )
 credential_updated = namespace.signal(
-    "credential_updated", "With ``changed``: the names of the fields, and ``secret``."
+    "credential_updated", "With ``changed``: the names of the changed fields, such as ``secret``."
 )
 credential_deleted = namespace.signal("credential_deleted")
 resolved = namespace.signal("resolved", "The host's code got the API key.")

@@ -44,8 +44,8 @@ class ModelRepresentation(TypedDict):
 class SecretSource(Protocol):
     """A function that returns the host's secrets, for credentials that refer to them by name.
 
-    It returns the API key as a string, the whole secret as a dict (as for a new credential), or
-    ``None``.
+    The function returns the API key as a string, the whole secret as a dict (as for a new
+    credential), or ``None``.
     """
 
     def __call__(
@@ -57,7 +57,7 @@ class SecretSource(Protocol):
             name: The reference of the credential.
             owner: The user who owns the credential, even if another user calls the model.
             provider: The id of the provider, such as ``openai``.
-            origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose it.
+            origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose this.
 
         Raises:
             UnavailableError: The server that keeps the secrets doesn't respond.
@@ -97,7 +97,7 @@ class ModelChanges(_Optional, total=False):
 
 
 class CountFilters(TypedDict, total=False):
-    """Which models to count. ``None`` doesn't filter."""
+    """Which models to count. A filter that is ``None`` has no effect."""
 
     model_id: str | None
     category: Category | None
@@ -165,7 +165,7 @@ class UsedCredential(TypedDict):
 
 
 class KeyDetails(TypedDict):
-    """Facts about a model's API key. Only its owner sees ``credential``."""
+    """Facts about a model's API key. Only the model's owner sees ``credential``."""
 
     is_set: bool
     updated_at: str | None
@@ -232,7 +232,7 @@ class AccountSecretChange(TypedDict, total=False):
 
 
 class AccountSettings(TypedDict, total=False):
-    """The settings of a credential, which are not encrypted. ``None`` removes one."""
+    """The settings of a credential, which are not encrypted. ``None`` removes a setting."""
 
     organization: str | None
     project: str | None
@@ -254,7 +254,7 @@ class CredentialChanges(TypedDict, total=False):
 
 
 class NewCredential(CredentialChanges, total=False):
-    """The fields of a new credential: a name, and either a destination and secret or a model."""
+    """The fields of a new credential: its name, with a provider and secret or with a model."""
 
     kind: CredentialKind
     from_model: int

@@ -63,7 +63,7 @@ def jwt_user() -> Any:
     if "flask-jwt-extended" not in current_app.extensions:
         raise ConfigError("this app has no JWTManager; call jwt.init_app(app), or pass user_loader")
     locations = [*config.token_location]
-    # For a token in the body, the body would be parsed before authentication, and not strictly.
+    # To find a token in the body, the body would be parsed before authentication, and not strictly.
     while "json" in locations:
         locations.remove("json")
     if not locations:
@@ -118,7 +118,7 @@ class Users:
         Raises:
             MissingUserError: The user is ``None``.
             AuthenticationError: No user was found.
-            ConfigError: It isn't one of the host's users, or a callback of the host misbehaves.
+            ConfigError: ``user`` isn't one of the host's users, or a callback's result is invalid.
         """
         if user is not UNSET:
             hint = ", or leave 'user' out to act for the user of the request"
@@ -197,7 +197,7 @@ class Users:
 
         Raises:
             MissingUserError: The user is ``None``, or a visitor who is not logged in.
-            ConfigError: It is not one of the host's users.
+            ConfigError: The object is not one of the host's users.
         """
         return self._key_of(self._require_user(user, argument, hint))
 
@@ -213,7 +213,7 @@ class Users:
                     "groups must return the names of groups, as an iterable of strings, "
                     + describe_type(name)
                 )
-            # Databases compare other names in different ways, so those can't get grants.
+            # Databases disagree about when other names are equal, so such groups can't get grants.
             if NAME.match(name):
                 names.add(name)
         return tuple(sorted(names))
@@ -285,10 +285,10 @@ class Users:
 
 
 def _all_true(user: Any, *names: str, default: bool = True, fix: str = "") -> bool:
-    """Return whether all these attributes of a user are true. Missing ones count as ``default``.
+    """Return whether all these attributes of a user are true. A missing one counts as ``default``.
 
-    Each is checked, because an attribute that is not a boolean is an error even if another is
-    false.
+    All attributes are checked, because one that is not a boolean is an error, even if another one
+    is false.
     """
     result = True
     for name in names:
