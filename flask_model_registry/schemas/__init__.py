@@ -89,10 +89,10 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 def load(schema: marshmallow.Schema, given: Any) -> Any:
-    """Load data with a schema, and empty the data if it is a dict.
+    """Load data with a schema. If the data is a dict, empty it.
 
-    Users mix up fields, so any field may hold an API key. Marshmallow's own error holds the data,
-    so error reports would show the API key.
+    Users mix up fields, so any field may hold an API key. Marshmallow's own error contains the
+    data, so error reports would show this API key.
 
     Args:
         schema: An instance, such as ``NewModel()`` or ``ModelUpdate(partial=True)``.

@@ -39,7 +39,7 @@ _MODELS_AT_ONCE = Length(1, 100)  # models to register at once
 
 
 class Moment(fields.AwareDateTime):
-    """A time with a zone, loaded in UTC without a zone, as the tables store it."""
+    """A time with a zone. It is loaded as the tables store it: in UTC, without a zone."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
         moment = value if isinstance(value, datetime) else None
@@ -64,7 +64,7 @@ class CredentialChange(StrictSchema):
     name = fields.String(
         required=True,
         validate=[Length(1, 100), ONE_LINE],
-        metadata=about("Your name for the credential, unique among your own."),
+        metadata=about("Your name for the credential, unique among your credentials."),
     )
     model_provider = fields.String(required=True, validate=PROVIDER, metadata=ABOUT_PROVIDER)
     base_url = fields.String(
@@ -77,9 +77,9 @@ class CredentialChange(StrictSchema):
         AccountSecretFields,
         required=True,
         load_only=True,
-        metadata=about("Needed again if you change the provider, or the scheme, host or port."),
+        metadata=about("Required if you change the provider, or the scheme, host or port."),
     )
-    reference = Reference("Needed again if you change the provider, or the scheme, host or port.")
+    reference = Reference("Required if you change the provider, or the scheme, host or port.")
     settings = fields.Nested(
         Settings,
         load_default=dict,
@@ -120,8 +120,8 @@ class NewCredential(CredentialChange):
     from_model = fields.Integer(
         strict=True,
         metadata=about(
-            "The id of one of your models. Send it instead of provider, `base_url` and secret. The "
-            "model's API key becomes the credential's, and the model then uses the credential."
+            "The id of one of your models, instead of a provider, `base_url` and secret. The "
+            "model's API key moves to the credential, and the model then uses the credential."
         ),
     )
 
@@ -186,7 +186,7 @@ class ModelList(fields.List):  # type: ignore[type-arg]  # Marshmallow 3 has no 
 
 
 class NewModels(StrictSchema):
-    """Models to register with a credential, all or none."""
+    """Models to register with a credential. If one fails, none is registered."""
 
     models = ModelList(
         fields.Nested(NewModelOfAccount),
@@ -217,7 +217,7 @@ class TestedModel(StrictSchema):
             CALLABLE_CATEGORIES,
             error="Must be llm, embedding or rerank. Calls to others cost too much for a test.",
         ),
-        metadata=about("What the model is for, which decides how a `billed_call` calls it."),
+        metadata=about("What the model is for. This decides how a `billed_call` calls the model."),
     )
     billed_call = billed_call_field()
 

@@ -28,7 +28,7 @@ class UsedCredential(ResponseSchema):
 
 
 class KeyDetails(ResponseSchema):
-    """Facts about an API key that need no decryption."""
+    """Facts about an API key that the registry knows without decrypting it."""
 
     is_set = fields.Boolean(required=True, metadata=about("Whether the model has an API key."))
     updated_at = Timestamp(
@@ -73,7 +73,7 @@ class ModelDetails(Parameters):
     groups = fields.List(
         fields.String(),
         required=True,
-        metadata=about("Your groups that the model is granted to."),
+        metadata=about("Those of your groups to which the model is granted."),
     )
     address = fields.String(
         required=True,

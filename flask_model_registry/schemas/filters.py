@@ -78,17 +78,17 @@ class Filters:
     """Which models to list. ``None`` doesn't filter.
 
     Attributes:
-        model_id: Exactly this ``model_id``, which several models may have.
+        model_id: The exact ``model_id``. Several models may have the same one.
         q: Up to 8 words in up to 100 characters, in any script and case. Each must occur in the
             ``model_id``, the ``model_name``, the provider, an ability or the first 512 characters
             of the description.
-        sort: The field to sort by, one of ``SORTS``. Models with the same value come in the order
-            of their ids, and those without one come before the others.
-        descending: Whether to reverse the order. By id, that lists the newest first.
+        sort: The field to sort by, one of ``SORTS``. Models with the same value are ordered by
+            their ids. Models without a value in this field come first.
+        descending: Whether to reverse the order. With ``sort="id"``, the newest models come first.
         after: The id of the last model of the previous page, in the same order.
-        after_value: The value of the ``sort`` field in that model, unless ``sort`` is ``id``. A
-            time is a string in RFC 3339, as in a representation.
-        limit: The largest number of models. By default, all are listed.
+        after_value: The value of the ``sort`` field in the model of ``after``, unless ``sort`` is
+            ``id``. A time is a string in RFC 3339, as in a representation.
+        limit: The largest number of models. By default, all models are listed.
 
     Example:
         >>> Filters(category="llm", q="gpt")
@@ -285,7 +285,7 @@ class ListQuery(ModelFilter):
         metadata=about(
             "The field to sort by. A `-` reverses the order: `-id` lists the newest models first, "
             "`-updated_at` the last changed ones, and `-tested_at` the last tested ones. Models "
-            "without such a time come first, or last with `-`."
+            "without the time to sort by come first, or last with `-`."
         ),
     )
     limit = QueryInteger(
@@ -324,7 +324,7 @@ class Deletion(StrictSchema):
         load_default="false",
         validate=OneOf(["true", "false"]),
         metadata=about(
-            "`true` leaves the models that use the credential without an API key. `false` returns "
-            "409 if there are any."
+            "With `true`, models that use the credential are left without an API key. With "
+            "`false`, the request returns 409 if models use the credential."
         ),
     )

@@ -17,7 +17,7 @@ MODEL_ID = re.compile(
 MAX_ID = 2**31 - 1
 #: The longest text to search for, in characters.
 MAX_QUERY_LENGTH = 100
-#: The largest number of words to search for. Each costs as much as the first.
+#: The largest number of words to search for. Each word adds the same cost.
 MAX_WORDS = 8
 #: How many characters of a description are searched; the cost of a search grows with these.
 SEARCHED_DESCRIPTION_LENGTH = 512

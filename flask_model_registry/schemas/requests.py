@@ -95,8 +95,8 @@ class NewModel(StrictSchema):
     share_with_users = JsonBoolean(
         load_default=False,
         metadata=about(
-            "Whether to share the model with everyone, which needs permission. In responses, this "
-            "field is called `is_shared`."
+            "Whether to share the model with everyone. You need permission to share. In "
+            "responses, this field is called `is_shared`."
         ),
     )
 
@@ -109,14 +109,14 @@ class ModelUpdate(NewModel):
         load_only=True,
         validate=API_KEY,
         metadata=about(
-            "Write-only: never returned. If you leave it out, the API key stays. Null removes the "
-            "API key. Needed again if you change the provider, or the scheme, host or port."
+            "Write-only: never returned. If you leave it out, the stored API key stays. Null "
+            "removes it. Required if you change the provider, or the scheme, host or port."
         ),
     )
     is_active = JsonBoolean(
         load_default=True,
         metadata=about(
-            "Inactive models cannot be called. Lists leave them out unless you ask for them."
+            "Inactive models cannot be called, and lists leave them out by default."
         ),
     )
 
@@ -129,7 +129,7 @@ class ModelParameters(StrictSchema):
 
 
 class ProviderCredentials(StrictSchema):
-    """The server to ask, and the API key for it."""
+    """The server that lists its models, and the API key for this server."""
 
     api_key = ApiKey(
         required=True, load_only=True, validate=API_KEY, error_messages=NO_KEY, metadata=ABOUT_KEY
@@ -162,7 +162,7 @@ def billed_call_field() -> JsonBoolean:
 
 
 class ModelTest(StrictSchema):
-    """What to test with a saved model's API key. Without a body, that is the model itself."""
+    """What to test with a saved model's API key. Without a body, the model itself is tested."""
 
     model_name = fields.String(
         validate=[Length(1, 255), ONE_LINE],
@@ -223,19 +223,19 @@ class DefaultChoice(StrictSchema):
     id = fields.Integer(
         required=True,
         strict=True,
-        metadata=about("The id of an active model, of the category that the `config_type` needs."),
+        metadata=about("The id of an active model whose category fits the `config_type`."),
     )
 
 
 class Scope(StrictSchema):
-    """Whose default it is."""
+    """Whose default a request reads or changes."""
 
     scope = fields.String(
         load_default="user",
         validate=OneOf(["user", "app"]),
         metadata=about(
-            "`user` for your own default, or `app` for the default of all users. To change the "
-            "latter, you need permission to share. Reading `user` falls back to `app`."
+            "`user` for your own default, or `app` for the default of all users. To change `app`, "
+            "you need permission to share. If you read `user` and have no default, you get `app`."
         ),
     )
 

@@ -103,7 +103,7 @@ class CredentialState(ResponseSchema):
         metadata=about("The credential that the model uses. Null unless you own the model."),
     )
     expires_at = Timestamp(
-        required=True, allow_none=True, metadata=about("When that credential expires.")
+        required=True, allow_none=True, metadata=about("When the model's credential expires.")
     )
 
 
@@ -173,7 +173,7 @@ class DefaultModel(ResponseSchema):
     source = fields.String(
         required=True,
         validate=OneOf(["user", "app"]),
-        metadata=about("Whose default it is: `user` for your own, `app` for the one of all users."),
+        metadata=about("`user` if this is your own default, `app` if it is that of all users."),
     )
     model = fields.Nested(ModelRepresentation, required=True)
 
@@ -186,7 +186,7 @@ class KindField(ResponseSchema):
 
 
 class KindEntry(ResponseSchema):
-    """A kind of secret that a provider takes."""
+    """A kind of secret that a provider accepts."""
 
     kind = fields.String(required=True, validate=OneOf(CREDENTIAL_KINDS))
     secret = fields.List(
@@ -218,10 +218,10 @@ class ProviderEntry(ResponseSchema):
         required=True, metadata=about("Whether a model must have a `base_url`.")
     )
     needs_key = fields.Boolean(
-        required=True, metadata=about("Whether an API key is needed. If not, send any string.")
+        required=True, metadata=about("Whether calls need an API key. If not, send any string.")
     )
     can_be_tested = fields.Boolean(
-        required=True, metadata=about("Whether its models can be listed for a test.")
+        required=True, metadata=about("Whether a connection test can list the provider's models.")
     )
     categories = fields.List(
         fields.String(), required=True, metadata=about("The categories of the provider's models.")
@@ -244,10 +244,10 @@ class ProbeResult(ResponseSchema):
     result = fields.String(
         required=True,
         validate=OneOf(RESULTS),
-        metadata=about("`ok`, or what went wrong; the status is 200 either way."),
+        metadata=about("`ok`, or what went wrong. The HTTP status is 200 in both cases."),
     )
     latency_ms = fields.Integer(
-        required=True, allow_none=True, metadata=about("Milliseconds it took; null if it failed.")
+        required=True, allow_none=True, metadata=about("Milliseconds, or null if the test failed.")
     )
     key_checked = fields.Boolean(
         required=True,
@@ -313,7 +313,7 @@ class Problem(ResponseSchema):
     """Problem details (RFC 9457)."""
 
     type = fields.String(
-        required=True, metadata=about("A URN for programs, which identifies the error.")
+        required=True, metadata=about("A URN by which programs can identify the error.")
     )
     title = fields.String(required=True)
     status = fields.Integer(required=True)

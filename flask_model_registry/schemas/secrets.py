@@ -248,7 +248,7 @@ class AccountSecretChange(StrictSchema):
 
 
 class Settings(StrictSchema):
-    """The settings of a credential, which are not encrypted; null removes one."""
+    """The settings of a credential, which are not encrypted. Null removes a setting."""
 
     organization = fields.String(
         validate=_SETTING, allow_none=True, metadata=about("OpenAI's organization.")

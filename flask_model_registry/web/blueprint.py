@@ -151,7 +151,7 @@ class _Requests:
 
     def authenticate(self) -> None:
         """Load the user of the request, and refuse requests without one."""
-        # A CORS preflight carries no token, and reveals nothing.
+        # A CORS preflight has no token, and its response reveals nothing.
         name, method = endpoint_name(), request.method
         if method != "OPTIONS" and name not in _PUBLIC:
             if (name, method) in _WITH_BODY:

@@ -19,7 +19,7 @@ _TOKEN = "An access token of the app."  # noqa: S105  # a description
 
 
 def jwt_login(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same as :func:`login_of`, for an app with Flask-JWT-Extended.
+    """Return what :func:`login_of` returns, for an app with Flask-JWT-Extended.
 
     Args:
         config: The app's configuration. Missing settings have Flask-JWT-Extended's defaults.
@@ -43,7 +43,7 @@ def login_of(
 
     Args:
         load_user: The function that returns the user of a request.
-        schemes: The schemes in the app's settings. Without any, its extensions decide.
+        schemes: The schemes in the app's settings. Without any, the app's extensions decide.
     """
     if not schemes:
         if _has_jwts(app, load_user):
@@ -62,7 +62,7 @@ def login_of(
 def _has_jwts(app: Flask, load_user: Callable[[], Any]) -> bool:
     if "flask-jwt-extended" not in app.extensions:
         return False
-    # The host's own loader may read a JWT too, but Flask-Login means sessions.
+    # A host's own loader may also read a JWT, but an app with Flask-Login uses sessions.
     return load_user is jwt_user or not hasattr(app, "login_manager")
 
 
@@ -83,7 +83,7 @@ def _jwt_schemes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Scheme]]
 
 
 def _hint(prefix: str) -> str:
-    return f"{_TOKEN} Put `{prefix}` before it." if prefix else _TOKEN
+    return f"{_TOKEN} Put `{prefix}` before the token." if prefix else _TOKEN
 
 
 def _scheme(location: str, name: str, description: str = _TOKEN) -> Scheme:
@@ -97,7 +97,7 @@ def _login(
     *,
     csrf_status: int = 400,
 ) -> dict[str, Any]:
-    """Join the schemes. Each suffices, but changes with a cookie also need a CSRF token."""
+    """Join the schemes. One is enough, but a change with a cookie also needs a CSRF token."""
     cookies = {name for name, scheme in schemes.items() if scheme.get("in") == "cookie"}
     description = "The CSRF token that came with the cookie."
     csrf = {"csrf": _scheme("header", csrf_header, description)} if cookies and csrf_header else {}

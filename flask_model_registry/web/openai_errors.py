@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The error for paths of that API that the registry doesn't serve.
+#: The error for paths of OpenAI's API that the registry doesn't serve.
 NO_PROXY = (
     "This registry lists models but doesn't forward calls, so call the model at its own provider "
     "with what registry.resolve(model_id) returns."
@@ -21,7 +21,7 @@ def error_object(problem: Mapping[str, Any], *, is_of_model: bool) -> dict[str, 
     """Return a problem as OpenAI's ``error``.
 
     Args:
-        is_of_model: Whether a 404 says that there is no such model.
+        is_of_model: Whether a 404 means that the model doesn't exist.
     """
     status = problem["status"]
     problems = problem.get("errors") or [{}]

@@ -47,10 +47,10 @@ _ABOUT_CONDITIONS = {
 _ABOUT_VARIABLES = {
     "id": "The `id` of the model, not its `model_id`.",
     "credential": "The `id` of the credential, not its name.",
-    "model_id": "If you see several models with this `model_id`, it stands for the nearest active "
-    "model: your own, then one shared with everyone, then one granted to you, then one granted to "
-    "your group. It stands for an inactive model only if none is active. A change returns 409 if "
-    "that model is inactive and not the only one. You don't need to encode slashes.",
+    "model_id": "If you see several models with this `model_id`, the request uses the first active "
+    "one: your own, then one shared with everyone, then one granted to you, then one granted to "
+    "your group. If all of them are inactive, the request uses the first inactive one, but a "
+    "request for a change returns 409. You don't need to encode slashes.",
     "provider": "The `id` of a provider, or any other name if the body has a `base_url`.",
     "config_type": "The kind of work that the default is for.",
     "user": "The user's primary key, as a string.",
@@ -59,11 +59,11 @@ _ABOUT_VARIABLES = {
 _ABOUT_READ = {"If-None-Match": "An `ETag`. The request returns 304 if the tag hasn't changed."}
 _ABOUT_HEADERS = {
     "Allow": "The methods that this URL supports.",
-    "ETag": "A tag of the state that you see, and of what you may do. Send it as `If-Match`.",
+    "ETag": "A tag of the current state and of your permissions. Send it as `If-Match`.",
     "Link": 'The URL of the next page, as `<...>; rel="next"`. The last page has no `Link`.',
     "Location": "The URL of the new resource.",
     "Retry-After": "How many seconds to wait before a retry.",
-    "WWW-Authenticate": "A bearer token is needed. If it has an `error`, your token was refused.",
+    "WWW-Authenticate": "You need a bearer token. With an `error`, the server refused your token.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
@@ -75,9 +75,9 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
 _TAGS: Mapping[str, str] = {
     "models": "Register, find, change and delete models.",
     "credentials": "Manage credentials, and the API keys of models.",
-    "sharing": "Grant models to users and groups, and give them away.",
+    "sharing": "Grant models to users and groups, and transfer models to other users.",
     "defaults": "Choose which model is used for each kind of work.",
-    "providers": "Find out what providers serve, and test connections to them.",
+    "providers": "List the models that providers serve, and test connections to providers.",
     "openai": "List models for OpenAI clients.",
     "description": "This document.",
 }
@@ -89,7 +89,7 @@ def openapi_document(
     """Return the OpenAPI description of these routes.
 
     Args:
-        prefix: The path where they are mounted.
+        prefix: The path where the routes are mounted.
         login: How users log in, from :mod:`.login_schemes`.
         largest_page: The largest ``limit`` of a list.
     """
@@ -133,9 +133,9 @@ def schema_name(schema: Any) -> str:
 def _about(prefix: str, login: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "info": {
-            "description": "AI models that users register, share and call. Fields and parameters "
-            "that are not named here are refused. Responses may get more fields, so ignore those "
-            "that you don't know. Errors are problem details (RFC 9457)."
+            "description": "AI models that users register, share and call. Requests with fields "
+            "or parameters that this document doesn't name are refused. Later versions may add "
+            "fields to responses, so ignore unknown fields. Errors are problem details (RFC 9457)."
         },
         "servers": [{"url": prefix}],
         "security": login["needed"]["GET"],
@@ -263,7 +263,7 @@ def _content(schema: marshmallow.Schema) -> dict[str, Any]:
 
 
 def _default(converter: Any, field: Any, **options: Any) -> dict[str, Any]:
-    """Return the default of a field; none for changes, which leave missing fields unchanged."""
+    """Return the default of a field. In changes it has none, because missing fields stay."""
     is_change = getattr(field.parent, "partial", None)
     default: dict[str, Any] = {} if is_change else converter.field2default(field, **options)
     return default

@@ -43,10 +43,10 @@ _OPENAI_ENDPOINTS = {OPENAI_UNKNOWN} | {
 
 
 def problem_response(error: RegistryError) -> Response:
-    """Return an error of the registry as a response, for your views.
+    """Return a registry error as a response, as an error handler for your own views.
 
-    It has the status, headers and problem details (RFC 9457) that the registry's own routes return:
-    ``app.register_error_handler(RegistryError, problem_response)``.
+    The response has the status, headers and problem details (RFC 9457) that the registry's own
+    routes return. Use ``app.register_error_handler(RegistryError, problem_response)``.
 
     Example:
         >>> app.register_error_handler(RegistryError, problem_response)
@@ -64,7 +64,7 @@ def add_error_handlers(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(sa.exc.DBAPIError, _database_problem)
     blueprint.register_error_handler(sa.exc.TimeoutError, _database_problem)
     blueprint.register_error_handler(UnicodeEncodeError, _data_problem)
-    # By code too, because Flask prefers the app's handler for a code to a blueprint's for a class.
+    # By code too, because Flask prefers an app's handler of a code to a blueprint's of a class.
     blueprint.register_error_handler(HTTPException, _http_problem)
     for code in default_exceptions:
         blueprint.register_error_handler(code, _http_problem)

@@ -1,7 +1,7 @@
 """Read requests strictly, and return JSON.
 
 A body must be JSON in UTF-8, up to a size limit, without duplicate or unknown names. A name in a
-path is exactly what the client sent, or it is refused.
+path must arrive exactly as the client sent it. Otherwise it is refused.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def model_ref(id: str = "", model_id: str = "") -> int | str:
     """Return the id or the ``model_id`` by which a path names a model.
 
     Raises:
-        NotFoundError: There can be no such model.
+        NotFoundError: No model can have this id or ``model_id``.
     """
     if model_id:
         return sent_model_id(model_id, "/by-id/")
@@ -197,7 +197,7 @@ def sent_model_id(model_id: str, before: str) -> str:
         before: The part of the path before it.
 
     Raises:
-        NotFoundError: It was changed on the way.
+        NotFoundError: A proxy or server changed the ``model_id`` on the way.
     """
     try:
         return sent_name(model_id, before, is_model_id=True)
@@ -226,15 +226,15 @@ class ChangedNameError(ValueError):
 def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
     """Return the name as the client sent it.
 
-    A proxy or server may decode ``%2F`` and then merge slashes, and so name another group. That's
-    why an unencoded slash is always refused. The presence of a proxy can't be detected, because
-    waitress, for one, removes the headers that proxies add.
+    A proxy or server may decode ``%2F`` and then merge slashes. The path would then name another
+    group, so an unencoded slash is always refused. The registry can't detect a proxy, because some
+    servers, such as waitress, remove the headers that proxies add.
 
     Args:
         name: The value that routing read from PATH_INFO.
         before: The part of the path before it.
         is_model_id: Whether slashes need no encoding. Merging slashes can't turn one valid
-            ``model_id`` into another. The path may end with a slash, because no ``model_id`` does.
+            ``model_id`` into another. No ``model_id`` ends with a slash, so the path may.
 
     Raises:
         ChangedNameError: The name was or may have been changed on the way, or is not in UTF-8.

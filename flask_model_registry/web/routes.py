@@ -58,7 +58,7 @@ class Routes:
     """The routes of one subject, by endpoint.
 
     Views are added like those of a Flask blueprint, with ``@routes.get("/summary",
-    name=...)``. They are kept here because each app gets its own blueprint.
+    name=...)``. The views are kept here because each app gets its own blueprint.
     """
 
     def __init__(self, tag: str) -> None:
@@ -105,13 +105,13 @@ def reads(
     is_public: bool = False,
     is_for_openai: bool = False,
 ) -> _Decorator:
-    """Declare what a view reads. It gets the loaded ``body`` and ``query`` by these names.
+    """Declare what a view reads. The view gets the loaded ``body`` and ``query`` by these names.
 
     Args:
         may_omit_body: Whether an empty body means the same as an empty object.
-        is_conditional: Whether it checks ``If-Match`` and ``If-None-Match``.
-        is_public: Whether it needs no user.
-        is_for_openai: Whether it ignores query parameters, because OpenAI clients may send any.
+        is_conditional: Whether the view checks ``If-Match`` and ``If-None-Match``.
+        is_public: Whether the view needs no user.
+        is_for_openai: Whether the view ignores query parameters, as OpenAI clients may send any.
     """
     return _with(
         body=body,
@@ -148,8 +148,8 @@ class after_commit:  # noqa: N801  # views call it as they do Flask's after_this
     """A body that is made after the commit, without a connection to the database.
 
     Attributes:
-        keep: Stores something about the body, in a transaction of its own. If that fails, the
-            response is the same.
+        keep: Stores something about the body, in a transaction of its own. If this transaction
+            fails, the response stays the same.
     """
 
     make_body: Callable[[], Any]

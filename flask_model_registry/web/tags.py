@@ -22,11 +22,11 @@ def lists(header: str | None, tag: str) -> bool:
     A server that compresses a response marks its tag: weak (``W/"1"``, nginx), or with the name
     of the coding (``"1-gzip"``, Apache). The client sends the marked tag back. Our tags name a
     version of a row, not the bytes of a response, so the marks don't matter. That's why weak
-    comparison is right for ``If-Match`` too, although RFC 9110, section 13.1.1, requires
-    strong comparison, which is for tags of bytes.
+    comparison is also right for ``If-Match``. RFC 9110, section 13.1.1, requires strong comparison,
+    but strong comparison is for tags of bytes.
 
     Args:
-        header: The header's value; None without the header.
+        header: The header's value, or ``None`` if there is no header.
         tag: Our tag, without quotes.
 
     Example:

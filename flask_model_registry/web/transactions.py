@@ -43,7 +43,7 @@ def run(
 ) -> Any:
     """Run a view in a transaction, retrying after a deadlock or serialization failure.
 
-    It commits all or nothing, so it needs no savepoints. Its signals are sent afterwards.
+    The transaction commits all or nothing, so it needs no savepoints. Signals are sent afterwards.
 
     Args:
         identify: Returns the actor before a retry, because the user may be gone.
@@ -84,8 +84,8 @@ def transaction(
     """Commit what the block did, or roll it back.
 
     Args:
-        calls: Collects calls to the receivers of signals. Without it, they are called
-            immediately.
+        calls: Collects calls to the receivers of signals. Without this argument, the receivers
+            are called immediately.
         savepoints: Whether a part of the block may fail by itself.
     """
     outbox_token, savepoints_token = outbox.set(calls), needs_savepoints.set(savepoints)
@@ -107,7 +107,7 @@ def transaction(
 
 
 def send_signals(session: Any, calls: Iterable[Callable[[], Any]]) -> None:
-    """Call receivers, and commit what they wrote. If one fails, the announced change stays."""
+    """Call receivers of signals, and commit what they wrote. If one fails, the change stays."""
     for call in calls:
         try:
             with transaction(session, commit=True):

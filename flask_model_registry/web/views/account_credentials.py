@@ -53,7 +53,7 @@ def list_credentials(services: Services, actor: Actor, query: dict[str, Any]) ->
 @reads(NewCredential())
 @returns({201: CredentialRepresentation()}, errors=(403, 404, 409))
 def create_credential(services: Services, actor: Actor, body: dict[str, Any]) -> Returned:
-    """Create a credential, from a new secret or from the API key of the caller's model."""
+    """Create a credential, from a new secret or from the API key of one of the caller's models."""
     create = services.attachments.create_from if "from_model" in body else services.accounts.create
     row = create(actor, body)
     location = url_of("account_credential", credential=row["id"])
@@ -94,7 +94,7 @@ def change_credential(
 def delete_credential(
     services: Services, actor: Actor, credential: str, query: dict[str, str]
 ) -> Returned:
-    """Delete a credential. While models use it, this needs ``detach=true``."""
+    """Delete a credential. If models use it, the request needs ``detach=true``."""
     detach = query["detach"] == "true"
     services.accounts.delete(actor, model_target(credential), detach=detach)
     return "", 204
@@ -122,7 +122,7 @@ def set_secret(services: Services, actor: Actor, credential: str, body: dict[str
 def change_secret(
     services: Services, actor: Actor, credential: str, body: dict[str, Any]
 ) -> Returned:
-    """Change part of a secret: omitted fields stay, and null removes a header."""
+    """Change part of a secret. Omitted fields stay unchanged, and null removes a header."""
     services.accounts.set_secret(actor, model_target(credential), body, merge=True)
     return "", 204
 
@@ -133,7 +133,7 @@ def change_secret(
 def register_models(
     services: Services, actor: Actor, credential: str, body: dict[str, Any]
 ) -> Returned:
-    """Register up to 100 models that use a credential, all or none."""
+    """Register up to 100 models that use a credential. If one fails, none is registered."""
     return services.attachments.register(actor, model_target(credential), body["models"]), 201
 
 
@@ -143,7 +143,7 @@ def register_models(
 def test_credential(
     services: Services, actor: Actor, credential: str, body: dict[str, Any]
 ) -> Returned:
-    """Test with a credential's stored secret whether its provider lists or serves a model."""
+    """Test, with a credential's stored secret, whether its provider lists or serves a model."""
     called = CalledModel(body["model_name"], body["category"])
     test = services.connections.credential_test(
         actor, model_ref(credential), called, billed=body["billed_call"]
@@ -164,7 +164,7 @@ def served_to_credential(
     credential: str,
     body: dict[str, Any],  # noqa: ARG001  # always empty
 ) -> Returned:
-    """Ask the provider of a credential which models it serves, with the stored secret."""
+    """List the models that a credential's provider serves, with the credential's secret."""
     return after_commit(services.connections.names_for_credential(actor, model_ref(credential)))
 
 

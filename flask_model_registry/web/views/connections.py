@@ -30,7 +30,7 @@ def list_providers(services: Services, _actor: Actor) -> Returned:
 @reads(ProviderCredentials())
 @returns({200: ServedModels()}, errors=(429, 502, 504))
 def ask_provider(services: Services, actor: Actor, provider: str, body: dict[str, Any]) -> Returned:
-    """Ask a provider which models it serves, with the API key in the request."""
+    """List the models that a provider serves, with the API key in the request."""
     if not PROVIDER_ID.fullmatch(provider):
         raise NotFoundError
     return after_commit(services.connections.names(actor, {**body, "model_provider": provider}))
@@ -50,7 +50,7 @@ def test_connection(services: Services, actor: Actor, body: dict[str, Any]) -> R
 def test_model(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
     """Test an active model with its stored API key, at its stored base URL.
 
-    Only users who may edit the model can test another ``model_name``, or ask for a
+    Only users who may edit the model can test another ``model_name``, or request a
     ``billed_call``. The result is stored with the model, unless another ``model_name`` was tested.
     """
     test = services.connections.saved_test(
@@ -68,5 +68,5 @@ def served_models(
     id: str,
     body: dict[str, Any],  # noqa: ARG001  # always empty
 ) -> Returned:
-    """Ask a model's provider which models it serves. You must be able to edit the model."""
+    """List the models that a model's provider serves. You must be able to edit the model."""
     return after_commit(services.connections.names_for_model(actor, model_ref(id)))

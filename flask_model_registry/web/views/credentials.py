@@ -28,7 +28,7 @@ def get_credential(services: Services, actor: Actor, id: str) -> Returned:
 @reads(Credential(), is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def set_credential(services: Services, actor: Actor, id: str, body: dict[str, Any]) -> Returned:
-    """Give a model its own API key, or have it use a credential if the caller owns both."""
+    """Give a model its own API key. Its owner can also make it use one of their credentials."""
     if "credential" in body:
         services.attachments.attach(actor, model_target(id), body["credential"])
     else:
@@ -40,6 +40,6 @@ def set_credential(services: Services, actor: Actor, id: str, body: dict[str, An
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def clear_credential(services: Services, actor: Actor, id: str) -> Returned:
-    """Remove a model's API key. If it used a credential, the credential keeps its other models."""
+    """Remove a model's API key. If it used a credential, other models keep the credential."""
     services.models.update(actor, model_target(id), {"api_key": None})
     return "", 204

@@ -22,7 +22,7 @@ routes = Routes("defaults")
 @reads(query=_SCOPE)
 @returns({200: DefaultModel(many=True)})
 def list_defaults(services: Services, actor: Actor, query: dict[str, str]) -> Returned:
-    """List the defaults that apply to the caller, without those that cannot be called."""
+    """List the defaults that apply to the caller, except defaults whose model can't be called."""
     return services.defaults.list(actor, **query)
 
 
@@ -32,7 +32,7 @@ def list_defaults(services: Services, actor: Actor, query: dict[str, str]) -> Re
 def get_default(
     services: Services, actor: Actor, config_type: str, query: dict[str, str]
 ) -> Returned:
-    """Return the default that applies to the caller: their own, or else the one for all users."""
+    """Return the caller's own default, or else the default of all users."""
     return services.defaults.get(actor, config_type, **query)
 
 

@@ -41,8 +41,8 @@ def change_model(services: Services, actor: Actor, body: dict[str, Any], **path:
     """Change some fields of a model.
 
     Omitted fields stay, and null clears a field. If you change the provider, or the scheme, host
-    or port of the ``base_url``, send the ``api_key`` in the same request. A stored API key is never
-    sent to a new place.
+    or port of the ``base_url``, send the ``api_key`` in the same request. The registry never sends
+    a stored API key to a new destination.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}
@@ -55,8 +55,9 @@ def change_model(services: Services, actor: Actor, body: dict[str, Any], **path:
 def replace_model(services: Services, actor: Actor, body: dict[str, Any], **path: str) -> Returned:
     """Replace all fields of a model. Without ``api_key``, the stored API key stays.
 
-    An optional field that is left out gets its default, so the model becomes active and is not
-    shared. As with PATCH, send the ``api_key`` if you change the provider, scheme, host or port.
+    An optional field that you leave out gets its default. So without ``is_active`` the model
+    becomes active, and without ``share_with_users`` it is not shared. As with PATCH, send the
+    ``api_key`` if you change the provider, scheme, host or port.
     """
     model = services.models.update(actor, model_target(**path), body)
     return model.representation, 200, {"ETag": f'"{model.tag}"'}

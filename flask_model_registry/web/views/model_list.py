@@ -32,7 +32,8 @@ def list_models(services: Services, actor: Actor, query: Filters) -> Returned:
     """List the models that the caller can see.
 
     If there are more models, the ``Link`` header has the URL of the next page. Follow it unchanged.
-    A model that stays unchanged while you page is on exactly one page, even if other models change.
+    A model that doesn't change while you read the pages is on exactly one page, even if other
+    models change.
     """
     models, after = services.models.page(actor, query, page_size(services, query.limit))
     return models, 200, _next_page("models", after) if after else {}

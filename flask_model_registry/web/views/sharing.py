@@ -54,7 +54,7 @@ def put_group_grant(
 @reads(is_conditional=True)
 @returns({204: None}, errors=(403, 409))
 def delete_grant(services: Services, actor: Actor, id: str, **name: str) -> Returned:
-    """Revoke a grant, as the owner of the model. Users may also decline their own grant."""
+    """Revoke a grant, as the owner of the model. Users may also decline a grant to themselves."""
     services.grants.revoke(actor, model_target(id), grantee(id, **name))
     return "", 204
 
@@ -66,9 +66,9 @@ def transfer(services: Services, actor: Actor, id: str, body: dict[str, Any]) ->
     """Give a model to another user.
 
     The model loses its grants and arrives switched off. The new owner accepts it by switching it
-    on. A model that is shared with everyone stays shared. The API key goes with it unless
-    ``without_key`` is true. A model that uses a credential needs ``without_key``, because the
-    credential stays with its owner.
+    on. A model that is shared with everyone stays shared. The new owner also gets the API key,
+    unless ``without_key`` is true. If the model uses a credential, ``without_key`` must be true,
+    because the credential stays with its owner.
     """
     to, without_key = Person(body["user"]), body["without_key"]
     services.ownership.transfer(actor, model_target(id), to, without_key=without_key)
