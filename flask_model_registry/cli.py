@@ -118,7 +118,7 @@ def verify_keys(batch_size: int) -> None:
 
 @model_registry.command()
 @_batch_size
-@click.option("--dry-run", is_flag=True, help="Only decrypt the rows that need rotation.")
+@click.option("--dry-run", is_flag=True, help="Decrypt the rows to rotate, but change nothing.")
 @with_appcontext
 def rotate_keys(batch_size: int, *, dry_run: bool) -> None:
     """Encrypt all API keys and secrets with the newest encryption key.
@@ -222,7 +222,9 @@ def import_models(file: BinaryIO, owner: str | None, on_conflict: str, *, dry_ru
 @click.option("--owner", required=True, help="The primary key of the user who gets the models.")
 @click.option("--share", is_flag=True, help="Share the models with everyone.")
 @click.option(
-    "--credentials", is_flag=True, help="Create a credential for each API key of several models."
+    "--credentials",
+    is_flag=True,
+    help="Create a credential for each API key that several models use.",
 )
 @_on_conflict
 @_dry_run

@@ -26,10 +26,10 @@ _secret = click.option(
     "file",
     type=click.File("rb"),
     default="-",
-    help="A file with the API key or the secret as a JSON object. By default, standard input.",
+    help="A file with the API key, or with a secret as a JSON object. Default: standard input.",
 )
 _reference = click.option(
-    "--reference", help="Instead of a secret, the name by which your secret_source finds one."
+    "--reference", help="The name by which your secret_source finds a secret, instead of --secret."
 )
 
 
@@ -37,7 +37,7 @@ _reference = click.option(
 @click.option("--owner", help="Only the credentials of the user with this primary key.")
 @with_appcontext
 def list_credentials(owner: str | None) -> None:
-    """List credentials: id, owner, name, provider, base URL, kind, models, and no secret."""
+    """List id, owner, name, provider, base URL, kind and models of each credential, but no secret."""
     services = find_services()
     with connected(services) as connection:
         for each in summaries(connection, services.keys.tables, owner):
@@ -46,9 +46,9 @@ def list_credentials(owner: str | None) -> None:
 
 @click.command()
 @click.option("--owner", required=True, help="The primary key of the user who gets the credential.")
-@click.option("--name", required=True, help="Its name, unique among the user's credentials.")
-@click.option("--provider", required=True, help="Its model_provider.")
-@click.option("--base-url", help="Its base URL; without it, the provider's own.")
+@click.option("--name", required=True, help="The credential's name, unique for the user.")
+@click.option("--provider", required=True, help="The credential's model_provider.")
+@click.option("--base-url", help="The credential's base URL. Default: the provider's own URL.")
 @click.option(
     "--kind",
     type=click.Choice(CREDENTIAL_KINDS),
@@ -57,7 +57,7 @@ def list_credentials(owner: str | None) -> None:
     help="The kind of secret.",
 )
 @click.option(
-    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting; repeat for more."
+    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting. Repeatable."
 )
 @click.option("--expires-at", help="When the API key expires, with a time zone.")
 @_secret
@@ -83,10 +83,10 @@ def create_credential(
 @click.argument("credential", type=int)
 @_secret
 @_reference
-@click.option("--keep", is_flag=True, help="Keep what the new secret leaves out, such as headers.")
+@click.option("--keep", is_flag=True, help="Keep parts that --secret leaves out, such as headers.")
 @with_appcontext
 def set_secret(credential: int, file: BinaryIO, reference: str | None, *, keep: bool) -> None:
-    """Replace the whole secret, API key and all headers, of the credential with this id."""
+    """Replace the whole secret (API key and all headers) of the credential with this id."""
     if keep and reference is not None:
         raise click.UsageError("--keep needs a new secret; a --reference replaces the whole secret")
     services, secret = find_services(), _read(file, reference)
@@ -103,7 +103,7 @@ def set_secret(credential: int, file: BinaryIO, reference: str | None, *, keep: 
 
 @click.command()
 @click.argument("credential", type=int)
-@click.option("--detach", is_flag=True, help="Leave its models without an API key.")
+@click.option("--detach", is_flag=True, help="Leave models that use it without an API key.")
 @with_appcontext
 def delete_credential(credential: int, *, detach: bool) -> None:
     """Delete the credential with this id. Fails while models use it, unless you add --detach."""

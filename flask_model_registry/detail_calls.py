@@ -69,7 +69,7 @@ class DetailCalls(Generic[User]):
         """Replace the parameters of a model's calls, the facts about the model, or both.
 
         Args:
-            parameters: Members to add to the JSON body of each call, such as
+            parameters: Fields to add to the JSON body of each call, such as
                 ``{"max_tokens": 1024}``; up to 8192 bytes of JSON. If you omit this argument, the
                 parameters stay unchanged.
             info: Facts such as prices or tags, up to 8192 bytes of JSON. Calls never send these

@@ -71,7 +71,9 @@ class Secret(Hidden[str]):
 
 
 class NoSecret(Secret):
-    """A secret that doesn't exist. Revealing it raises, so nothing else is sent in its place.
+    """A secret that doesn't exist.
+
+    Revealing it raises an exception, so that nothing else is sent instead of a secret.
 
     Args:
         make_error: Returns the exception to raise.
@@ -114,7 +116,9 @@ class ClearedFrames:
 
 
 def clear_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Clear frames in an ``except`` block, as :class:`ClearedFrames` does. Success costs nothing.
+    """Clear frames as :class:`ClearedFrames` does, but in an ``except`` block.
+
+    Unlike a ``with`` block, this costs nothing if there is no exception.
 
     Args:
         outer: The value of ``sys.exc_info()[1]`` before the ``try``.

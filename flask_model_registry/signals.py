@@ -33,7 +33,7 @@ default_changed = namespace.signal(
 )
 credential_created = namespace.signal(
     "credential_created",
-    "Like all signals about credentials, it has no model, but ``credential`` (its id), ``name`` "
+    "Signals about credentials have no model. Instead, they have ``credential`` (its id), ``name`` "
     "and ``owner`` (a user's primary key).",
 )
 credential_updated = namespace.signal(

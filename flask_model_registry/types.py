@@ -57,7 +57,8 @@ class SecretSource(Protocol):
             name: The reference of the credential.
             owner: The user who owns the credential, even if another user calls the model.
             provider: The id of the provider, such as ``openai``.
-            origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose this.
+            origin: Where the secret is sent, such as ``https://api.openai.com``. Users choose this
+                URL.
 
         Raises:
             UnavailableError: The server that keeps the secrets doesn't respond.

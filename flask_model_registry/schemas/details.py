@@ -73,7 +73,7 @@ class ModelDetails(Parameters):
     groups = fields.List(
         fields.String(),
         required=True,
-        metadata=about("Those of your groups to which the model is granted."),
+        metadata=about("Your groups that have a grant for the model."),
     )
     address = fields.String(
         required=True,

@@ -58,7 +58,7 @@ class JsonObject(fields.Field):  # type: ignore[type-arg]  # Marshmallow 3 has n
 
 
 class ParametersObject(JsonObject):
-    """Members for the JSON body of each call."""
+    """Fields to add to the JSON body of each call."""
 
     def _deserialize(self, value: Any, *args: Any, **options: Any) -> dict[str, Any] | None:
         parameters = super()._deserialize(value, *args, **options)
@@ -110,7 +110,7 @@ def _is_scalar(value: Any) -> bool:
 def parameters_field(**options: Any) -> ParametersObject:
     """Return the field for the parameters of a model."""
     described = about(
-        "Members for the JSON body of each call, such as `max_tokens`. Not encrypted.",
+        "Fields to add to the JSON body of each call, such as `max_tokens`. Not encrypted.",
         type="object",
     )
     return ParametersObject(metadata=described, **options)

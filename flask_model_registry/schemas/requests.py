@@ -115,9 +115,7 @@ class ModelUpdate(NewModel):
     )
     is_active = JsonBoolean(
         load_default=True,
-        metadata=about(
-            "Inactive models cannot be called, and lists leave them out by default."
-        ),
+        metadata=about("Inactive models cannot be called, and lists leave them out by default."),
     )
 
 

@@ -173,7 +173,7 @@ class DefaultModel(ResponseSchema):
     source = fields.String(
         required=True,
         validate=OneOf(["user", "app"]),
-        metadata=about("`user` if this is your own default, `app` if it is that of all users."),
+        metadata=about("`user` for your own default, `app` for the default of all users."),
     )
     model = fields.Nested(ModelRepresentation, required=True)
 

@@ -63,7 +63,8 @@ _ABOUT_HEADERS = {
     "Link": 'The URL of the next page, as `<...>; rel="next"`. The last page has no `Link`.',
     "Location": "The URL of the new resource.",
     "Retry-After": "How many seconds to wait before a retry.",
-    "WWW-Authenticate": "You need a bearer token. With an `error`, the server refused your token.",
+    "WWW-Authenticate": "The request needs a bearer token. If this header contains an `error`, "
+    "the server refused your token.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),

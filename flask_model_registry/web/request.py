@@ -234,7 +234,8 @@ def sent_name(name: str, before: str, *, is_model_id: bool = False) -> str:
         name: The value that routing read from PATH_INFO.
         before: The part of the path before it.
         is_model_id: Whether slashes need no encoding. Merging slashes can't turn one valid
-            ``model_id`` into another. No ``model_id`` ends with a slash, so the path may.
+            ``model_id`` into another. The path may end with a slash, because a ``model_id`` never
+            ends with a slash.
 
     Raises:
         ChangedNameError: The name was or may have been changed on the way, or is not in UTF-8.
