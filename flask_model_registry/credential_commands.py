@@ -37,7 +37,7 @@ _reference = click.option(
 @click.option("--owner", help="Only the credentials of the user with this primary key.")
 @with_appcontext
 def list_credentials(owner: str | None) -> None:
-    """List id, owner, name, provider, base URL, kind and models of each credential, but no secret."""
+    """List credentials with id, owner, name, provider, base URL, kind and models, but no secret."""
     services = find_services()
     with connected(services) as connection:
         for each in summaries(connection, services.keys.tables, owner):
