@@ -3,7 +3,7 @@
 
 import { Destination } from "./destination.js";
 import { closeButton, confirmed, openDialog } from "./dialog.js";
-import { button, field, h } from "./dom.js";
+import { button, field, h, submitButton } from "./dom.js";
 import { isUnrelated } from "./registration.js";
 
 /** @import { Page } from "./page.js" */
@@ -55,10 +55,10 @@ export class CredentialsDialog {
 
   #line(credential) {
     const { t, page } = this;
-    const { id, name, model_provider: provider } = credential;
+    const { id, name } = credential;
     // Others have an access key, a service account, or a secret that the app keeps elsewhere.
     const hasKey = credential.kind === "key" && !credential.reference;
-    const entry = page.providers?.find((each) => each.id === provider);
+    const provider = page.providerOf(credential)?.name ?? credential.model_provider;
     const place = h("div", {});
     const named = (label) => ({
       "data-key": `credential-${id}:${label}`,
@@ -67,7 +67,7 @@ export class CredentialsDialog {
     return h(
       "li",
       {},
-      h("span", { dir: "auto" }, h("strong", {}, name), ` ${entry?.name ?? provider}`),
+      h("span", { dir: "auto" }, h("strong", {}, name), ` ${provider}`),
       this.#expiry(credential),
       hasKey
         ? button(t("new_key_"), () => this.#openKeyForm(credential, place), named("new_key_"))
@@ -106,11 +106,9 @@ export class CredentialsDialog {
         submit.textContent = t("save");
       },
     });
-    const { model_provider: provider, base_url } = credential;
-    const { elements } = new Destination(t, page.providers ?? [], provider, base_url);
+    const { elements } = new Destination(page, credential);
     const note = h("p", { class: "hint" }, t.parts("key_to", { url: elements }).flat());
-    const submit = h("button", { type: "submit", class: "primary", part: "button primary" });
-    submit.append(t("save"));
+    const submit = submitButton(t("save"));
     const onsubmit = (event) => {
       event.preventDefault();
       const replace = () => this.#replace(credential, key, submit, place);

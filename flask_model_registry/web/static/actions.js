@@ -3,6 +3,7 @@
 
 import { asList, ifMatch, problem } from "./client.js";
 import { deletionText } from "./deletion.js";
+import { Destination } from "./destination.js";
 import { confirmed } from "./dialog.js";
 
 /** @import { Page } from "./page.js" */
@@ -47,8 +48,8 @@ async function activate(page, id, tag, isUndo = false) {
 }
 
 async function confirmDestination(page, model) {
-  const { dialogs, models, t } = page;
-  const destination = models.destinationOf(model);
+  const { dialogs, t } = page;
+  const destination = new Destination(page, model);
   if (destination.isOwn) return true;
   if (dialogs.isOpen) return false;
   const title = t("switch_on_what", { model: model.model_id });

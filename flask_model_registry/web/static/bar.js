@@ -6,8 +6,8 @@ import { button, h } from "./dom.js";
 /** @import { Page } from "./page.js" */
 
 /** Return whether a model's provider allows tests. */
-export const canBeTested = ({ providers }, { model_provider: name }) =>
-  providers?.find(({ id }) => id === name)?.can_be_tested !== false;
+export const canBeTested = (/** @type {Page} */ page, model) =>
+  page.providerOf(model)?.can_be_tested !== false;
 
 export function draw(/** @type {Page} */ page) {
   const { t, selection } = page;

@@ -117,10 +117,10 @@ export class Client {
   }
 
   /** Return a whole list, page by page. */
-  async all(/** @type {string} */ path) {
+  async all(/** @type {string} */ path, first = "") {
     const found = [];
     /** @type {string | null} */
-    let query = "";
+    let query = first;
     while (query !== null) {
       const page = await this.send("GET", path + query);
       found.push(...asList(page));

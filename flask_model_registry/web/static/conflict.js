@@ -44,8 +44,7 @@ export function resolveConflict(page, key, before, theirs, mine) {
     return (Array.isArray(value) ? t.list.format(value) : value) || t("empty");
   };
   const ofKey = () => {
-    const { model_provider: provider, base_url: url } = { ...theirs, ...mine };
-    const { elements } = new Destination(t, page.providers ?? [], provider, url);
+    const { elements } = new Destination(page, { ...theirs, ...mine });
     return t.parts("changed_key", { url: elements });
   };
   const kept = new Map();

@@ -25,6 +25,7 @@ export class ConnectionFields {
    * @param {() => void} onChange Called after another provider was chosen.
    */
   constructor(page, model, { credentials, original, credentialId }, onChange) {
+    this.page = page;
     this.t = page.t;
     this.providers = page.providers ?? [];
     this.model = model;
@@ -226,8 +227,7 @@ export class ConnectionFields {
 
   showDestination() {
     const { t } = this;
-    const { model_provider: provider, base_url } = this.value;
-    const destination = new Destination(t, this.providers, provider, base_url);
+    const destination = new Destination(this.page, this.value);
     this.destination.classList.toggle("notice", !destination.isOwn);
     const text = destination.url
       ? t.parts("key_to", { url: destination.elements }).flat()

@@ -3,7 +3,7 @@
 
 import { h } from "./dom.js";
 
-/** @import { Translate } from "./texts.js" */
+/** @import { Page } from "./page.js" */
 
 /** Return the origin of a URL and what comes after it, in ASCII; null if it is not a web URL. */
 function splitURL(text) {
@@ -18,16 +18,16 @@ const urlElement = (/** @type {string[]} */ [origin, path]) =>
 
 export class Destination {
   /**
-   * @param {Translate} t
-   * @param {any[]} providers The catalogue.
-   * @param {string} name The provider's id, an alias, or another name.
-   * @param {string} given The base URL of the model; empty for the provider's own.
+   * @param {Page} page
+   * @param {any} model Its provider may be an id, an alias or another name. Without a base URL, it
+   *     is called at the provider's own.
    */
-  constructor(t, providers, name, given) {
+  constructor({ t, providers }, { model_provider: name, base_url: given }) {
+    const catalogue = providers ?? [];
     const id = name.toLowerCase(); // as the server reads it
     const provider =
-      providers.find((each) => each.id === id) ??
-      providers.find((each) => each.aliases?.includes(id));
+      catalogue.find((each) => each.id === id) ??
+      catalogue.find((each) => each.aliases?.includes(id));
     const own = splitURL(provider?.base_url);
     this.url = given ? splitURL(given) : own;
     this.isOwn = given ? own !== null && String(this.url) === String(own) : true;

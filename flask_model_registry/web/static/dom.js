@@ -22,6 +22,9 @@ export const button = (label, onclick, /** @type {any} */ attributes = {}) => {
   return h("button", { type: "button", part, onclick, ...attributes }, label);
 };
 
+export const submitButton = (label = "") =>
+  h("button", { type: "submit", class: "primary", part: "button primary" }, label);
+
 export const options = (choices, chosen) =>
   Object.entries(choices).map(([value, label]) =>
     h("option", { value, selected: value === chosen }, label),

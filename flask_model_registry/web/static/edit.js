@@ -4,7 +4,7 @@
 import { ifMatch, problem } from "./client.js";
 import { closeButton, openDialog } from "./dialog.js";
 import { loadModule } from "./dialogs.js";
-import { button, h, showErrors } from "./dom.js";
+import { button, h, showErrors, submitButton } from "./dom.js";
 import { ModelForm } from "./form.js";
 import { buttonReleased } from "./press.js";
 import { register, testFailure } from "./registration.js";
@@ -70,7 +70,7 @@ export class FormDialog {
       h("div", { class: "trying" }, trying),
       rest,
     );
-    this.save = h("button", { type: "submit", class: "primary", part: "button primary" });
+    this.save = submitButton();
     this.#labelSave();
     const cancel = closeButton(t("cancel"), () => this.dialog);
     const onsubmit = (event) => {

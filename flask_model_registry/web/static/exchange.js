@@ -4,7 +4,7 @@
 import { check } from "./checks.js";
 import { problem, Problem } from "./client.js";
 import { openDialog } from "./dialog.js";
-import { button, field, h } from "./dom.js";
+import { button, field, h, submitButton } from "./dom.js";
 import { Outcome } from "./outcome.js";
 
 /** @import { Page } from "./page.js" */
@@ -18,8 +18,9 @@ const REQUEST_FIELDS = [...FIELDS, ...MORE].filter(
 );
 const BATCH = 100; // models in one request
 const MAX_SIZE = 5_000_000; // bytes of a file
+const OWN = "?owned=true&is_active=all";
 
-export class ExchangeDialog {
+class ExchangeDialog {
   /** @type {any[]} The models of the file that is chosen. */ #lines = [];
   /** @type {Set<string>} */ #ownNames = new Set();
 
@@ -39,8 +40,7 @@ export class ExchangeDialog {
     this.credential = h("select", { onchange: () => this.#showModels() });
     this.credential.append(...names.map(([id, name]) => h("option", { value: id }, name)));
     this.models = h("fieldset", { class: "names", hidden: true });
-    this.submit = h("button", { type: "submit", class: "primary", part: "button primary" });
-    this.submit.append(t("import"));
+    this.submit = submitButton(t("import"));
     const onsubmit = (event) => {
       event.preventDefault();
       this.#run(this.submit, () => this.#register());
@@ -83,7 +83,7 @@ export class ExchangeDialog {
   }
 
   async #export() {
-    const details = await ownModels(this.page);
+    const details = await this.page.client.all("/details", OWN);
     const text = details.map((each) => `${JSON.stringify(lineOf(each))}\n`).join("");
     const url = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
     h("a", { href: url, download: "models.jsonl" }).click();
@@ -107,7 +107,7 @@ export class ExchangeDialog {
 
   /** Find the user's models, which cannot be registered again. */
   async #loadOwnNames() {
-    const own = await ownModels(this.page);
+    const own = await this.page.client.all("/details", OWN);
     this.#ownNames = new Set(own.map(({ model }) => model.model_id));
   }
 
@@ -169,19 +169,6 @@ export class ExchangeDialog {
 export async function openExchange(/** @type {Page} */ page) {
   const credentials = await page.client.all("/credentials");
   if (!page.dialogs.isOpen) new ExchangeDialog(page, credentials);
-}
-
-async function ownModels(page) {
-  const found = [];
-  /** @type {string | null} */
-  let query = "?owned=true&is_active=all";
-  while (query !== null) {
-    const { content, next } = await page.client.send("GET", `/details${query}`);
-    if (!Array.isArray(content)) throw problem("unread");
-    found.push(...content);
-    query = next;
-  }
-  return found;
 }
 
 function lineOf({ model, owner, parameters, info }) {

@@ -87,7 +87,7 @@ export class ModelList {
 
   #row(model) {
     const { t } = this.page;
-    const provider = this.page.providers?.find(({ id }) => id === model.model_provider);
+    const provider = this.page.providerOf(model);
     const category = `categories.${model.category}`;
     const traits = [
       provider?.name ?? model.model_provider,
@@ -137,13 +137,9 @@ export class ModelList {
     ];
   }
 
-  destinationOf({ model_provider, base_url }) {
-    return new Destination(this.page.t, this.page.providers ?? [], model_provider, base_url);
-  }
-
   /** Show where a model is called, unless at the provider's own URL. */
   #destinationNotice(model) {
-    const destination = this.destinationOf(model);
+    const destination = new Destination(this.page, model);
     const text = this.page.t.parts("sends_to", { url: destination.elements });
     return destination.isOwn ? null : h("p", { class: "notice" }, text);
   }
@@ -168,8 +164,8 @@ export class ModelList {
 
   /** Show a model's last test, problems with its key, its owner, and how many others may use it. */
   #state(model) {
-    const { t, people, providers } = this.page;
-    const provider = providers?.find(({ id }) => id === model.model_provider);
+    const { t, people } = this.page;
+    const provider = this.page.providerOf(model);
     const parts = stateOf(t, this.details.get(model.id) ?? {}, {
       isTested: !this.results.get(model.id)?.isTest && provider?.can_be_tested !== false,
       needsKey: provider?.needs_key !== false,

@@ -55,6 +55,11 @@ export class Page {
     this.people = new People(element);
   }
 
+  /** Return a model's provider in the catalogue. */
+  providerOf({ model_provider: name }) {
+    return this.providers?.find(({ id }) => id === name);
+  }
+
   #build() {
     const { t } = this;
     this.showHeading();

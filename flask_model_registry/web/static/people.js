@@ -8,7 +8,7 @@ export const resolveList = async (source, text = "") =>
   (typeof source === "function" ? await source(text) : source) ?? [];
 
 /** Return names by key. An ambiguous name includes its key; in doubt, all names do. */
-export function distinctNames(people) {
+function distinctNames(people) {
   const named = people.map(({ key, name }) => [String(key), String(name ?? key)]);
   const matches = (word) => named.filter((each) => each.includes(word)).length;
   const withKey = ([key, name]) => (key === name ? key : `${name} (${key})`);

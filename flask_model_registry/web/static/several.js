@@ -4,7 +4,7 @@
 import { canBeTested } from "./bar.js";
 import { deletionText } from "./deletion.js";
 import { closeButton, confirmed, openDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { h, submitButton } from "./dom.js";
 import { ifMatch } from "./client.js";
 import { Recipient } from "./recipient.js";
 
@@ -101,8 +101,7 @@ async function shareAll(/** @type {Page} */ page, models) {
   const title = t("share_many", { count: models.length });
   const names = t.list.format(models.map(({ model_id: name }) => name));
   const recipient = new Recipient(page, { hasGroups: true, hasEveryone: page.mayShare });
-  const submit = h("button", { type: "submit", class: "primary", part: "button primary" });
-  submit.append(t("share"));
+  const submit = submitButton(t("share"));
   const work = async () => {
     const chosen = await recipient.choose(names, "selection:share_");
     if (!chosen) return;

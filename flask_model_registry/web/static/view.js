@@ -22,7 +22,7 @@ class ViewDialog {
     this.t = page.t;
     this.details = details;
     const { t } = page;
-    const provider = page.providers?.find(({ id }) => id === model.model_provider);
+    const provider = page.providerOf(model);
     this.address = details?.address ?? model.base_url ?? provider?.base_url ?? UNKNOWN_URL;
     const [[app, inApp], ...others] = Object.entries(codeSamples(model, this.address));
     this.status = h("p", { class: "result", role: "status" });
