@@ -43,10 +43,10 @@ class SecretBox(Protocol):
     ``seal`` gets the API key as an argument. Delete that variable before an exception leaves
     ``seal``, because error reports show local variables.
 
-    A backend may also have two attributes. ``key_id`` is the name of the encryption key that it
-    encrypts with now. It is stored with each blob, and ``rotate-keys`` re-encrypts blobs that have
-    another name. ``key_ids`` holds the names of all encryption keys that it can decrypt with. If
-    the backend has ``key_ids``, the key check reports stored names that aren't among them.
+    A backend may also have two attributes. ``key_id`` is the name of the encryption key that
+    ``seal`` uses now. The registry stores this name with each blob, and ``rotate-keys`` re-encrypts
+    blobs that have another name. ``key_ids`` holds the names of all encryption keys that ``open``
+    can use. If the backend has ``key_ids``, the key check reports stored names that it lacks.
 
     Example:
         >>> class Vault:

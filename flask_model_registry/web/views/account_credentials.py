@@ -103,7 +103,10 @@ def delete_credential(
 @routes.get("/credentials/<credential>/secret", endpoint="account_secret", name="getSecret")
 @returns({200: AccountSecretState()})
 def get_secret(services: Services, actor: Actor, credential: str) -> Returned:
-    """Return whether the secret of a credential can be decrypted, but not the secret."""
+    """Return whether the secret of a credential can be decrypted.
+
+    The response never contains the secret.
+    """
     return services.accounts.secret_state(actor, model_ref(credential))
 
 
