@@ -294,7 +294,10 @@ def test_only_the_default_that_applies_is_decrypted(make_host):
         counts.append(box.count - before)
 
     assert counts == [0, 1, 1, 1, 0, 0]
-    assert says(SECRETS, "is decrypted only if the user's own default can't be used.")
+    assert says(
+        SECRETS,
+        "decrypts the API key of the app's default only if the user's choice can't be used.",
+    )
 
 
 def test_groups_are_asked_for_once_per_request_and_call(make_host):
