@@ -127,8 +127,8 @@ class ResolvedModel:
     def root(self) -> str:
         """The base URL without the endings that OpenAI's clients need, such as the version.
 
-        The clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and Together, and their
-        LangChain packages, need it, because they add the rest of the path themselves.
+        The clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and Together need it, and
+        so do their LangChain packages. They add the rest of the path themselves.
 
         Example:
             ``https://api.groq.com`` for a ``base_url`` of ``https://api.groq.com/openai/v1``
