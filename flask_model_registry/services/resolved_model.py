@@ -31,21 +31,20 @@ class ResolvedModel:
     Attributes:
         model_name: The provider's name for the model.
         base_url: The URL to call: the model's own base URL, or the provider's. For the kinds
-            ``aws`` and ``google``, that of the cloud's region.
-        dialect: Which kind of API its provider has, such as ``openai`` or ``anthropic``; ``None``
-            if calls need more than an API key.
-        abilities: Its abilities, such as ``vision``; empty if none were registered.
+            ``aws`` and ``google``, the URL of the cloud's region.
+        dialect: The kind of API that the provider has, such as ``openai`` or ``anthropic``;
+            ``None`` if calls need more than an API key.
+        abilities: The model's abilities, such as ``vision``; empty if none were registered.
         api_key: The API key, hidden until ``.reveal()``.
-        headers: The headers of the model's credential, to send with each request; each value is
-            hidden until ``.reveal()``.
-        settings: The settings of its credential, such as ``organization`` or ``region``.
-        expires_at: When its credential expires, in UTC without a zone; ``None`` if unknown. Calls
-            still work after that.
-        parameters: Members that users added to the JSON body of each call, such as ``max_tokens``.
+        headers: The credential's headers, to send with each request; hidden until ``.reveal()``.
+        settings: The settings of the credential, such as ``organization`` or ``region``.
+        expires_at: When the credential expires, in UTC without a time zone; ``None`` if unknown.
+            Calls still work after this time.
+        parameters: Fields that users added to the JSON body of each call, such as ``max_tokens``.
         info: Facts that users noted about the model, such as prices; calls don't send them.
-        kind: The kind of its credential: ``key``, ``aws`` or ``google``.
-        secrets: For kinds other than ``key``, the credential's secrets by name; revealing
-            ``api_key`` then raises.
+        kind: The kind of the credential: ``key``, ``aws`` or ``google``.
+        secrets: For the kinds ``aws`` and ``google``, the credential's secrets by name. For these
+            kinds, ``api_key.reveal()`` raises an error.
     """
 
     id: int
@@ -75,25 +74,26 @@ class ResolvedModel:
     def http_client(self, library: Library | None = None, *, proxy: str | None = None) -> Any:
         """Return an HTTP client that calls this model's server and no other.
 
-        Pass it as ``http_client=`` to the SDKs, or as ``transport=`` to httpx's clients. It checks
-        each connection as a connection test does: only https to a public address, unless
-        ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. The client follows no redirects, keeps no
-        cookies, and takes no proxy, ``.netrc``, API key or header from the environment. It sends
-        no API key but this model's. Closing the SDK's client closes it. Threads may share it.
+        Pass the client as ``http_client=`` to an SDK, or as ``transport=`` to a client of httpx.
+        The client connects only by https and only to public IP addresses, unless
+        ``MODEL_REGISTRY_ALLOWED_HOSTS`` allows more. It follows no redirects and keeps no cookies.
+        The client uses no proxy, ``.netrc``, API key or header from the environment, and sends only
+        this model's API key. If you close the SDK's client, the HTTP client is closed too. Threads
+        may share an HTTP client.
 
         Args:
-            library: Which library's ``Client`` to return, ``httpx`` or ``httpx2``. Default: httpx2
-                if it is installed. openai 3 and anthropic 2 take httpx2, older versions httpx.
-            proxy: The URL of an HTTP proxy to call through. The proxy looks the host up itself, so
-                it must refuse internal addresses. The addresses that this machine finds for the
-                host are checked first.
+            library: The library of the client, ``httpx`` or ``httpx2``. Default: httpx2 if it is
+                installed. openai 3 and anthropic 2 accept httpx2; older versions accept httpx.
+            proxy: The URL of an HTTP proxy for all calls. The proxy resolves host names itself, so
+                it must refuse internal IP addresses. The client still refuses a host name that
+                this machine resolves to an internal IP address.
 
         Raises:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
-            BlockedAddressError: This model is a changed copy, and its base URL isn't allowed.
-            UnsupportedClientError: Its credential is of the kind ``aws`` or ``google``. Such calls
-                only go to a host of the cloud, and their clients sign them.
+            BlockedAddressError: This model is a changed copy, and the copy's base URL isn't allowed.
+            UnsupportedClientError: The credential is of the kind ``aws`` or ``google``. Use the
+                cloud's own client, which signs requests and calls only the cloud's hosts.
 
         Example:
             ``OpenAI(**model.openai_kwargs(), http_client=model.http_client())``
@@ -125,10 +125,10 @@ class ResolvedModel:
 
     @property
     def root(self) -> str:
-        """The base URL without the endings that OpenAI's clients need, such as the version.
+        """The base URL without the end that OpenAI's clients need, such as ``/v1``.
 
-        The clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and Together need it, and
-        so do their LangChain packages. They add the rest of the path themselves.
+        Pass this URL to the clients of Anthropic, Cohere, Google, Groq, Mistral, Ollama and
+        Together, and to their LangChain packages. These clients add the end of the URL themselves.
 
         Example:
             ``https://api.groq.com`` for a ``base_url`` of ``https://api.groq.com/openai/v1``
@@ -138,7 +138,7 @@ class ResolvedModel:
     def openai_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.OpenAI`` for this model.
 
-        They always include the API key and base URL, so that the SDK ignores its environment's.
+        With these arguments, the SDK reads no API key or base URL from the environment.
 
         Example:
             >>> [*registry.resolve("gpt-4o", user=alice).openai_kwargs()]
@@ -154,10 +154,10 @@ class ResolvedModel:
     def azure_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``openai.AzureOpenAI`` for this model.
 
-        For deployments that need an ``api_version``. Pass one yourself, unless the model's
-        credential has one; then these arguments include it. ``openai_kwargs()`` needs none: it
-        calls Azure's version 1. Use openai 3, because older versions prefer an
-        ``AZURE_OPENAI_AD_TOKEN`` from the environment to the API key.
+        Use this method for deployments that need an ``api_version``. If the credential has none,
+        pass an ``api_version`` to the client yourself. ``openai_kwargs()`` needs none, because it
+        calls version 1 of Azure's API. Use openai 3, because older versions use an
+        ``AZURE_OPENAI_AD_TOKEN`` from the environment instead of the API key.
 
         Raises:
             UnsupportedClientError: The dialect isn't ``azure-openai``.
@@ -193,15 +193,15 @@ class ResolvedModel:
     def google_kwargs(self, http_client: Any = None) -> dict[str, Any]:
         """Return the keyword arguments of ``google.genai.Client`` for this model.
 
-        For a credential of the kind ``google``, they are for Vertex AI, with the service account.
+        For the kind ``google``, the arguments are for Vertex AI and include the service account.
 
         Args:
-            http_client: The result of ``http_client()``, or of ``async_http_client()``
-                for ``Client(...).aio``. Vertex AI takes none.
+            http_client: The result of ``http_client()``, or of ``async_http_client()`` if you use
+                ``Client(...).aio``. For Vertex AI, this argument is ignored.
 
         Raises:
             UnsupportedClientError: The dialect isn't ``gemini``, and the kind isn't ``google``.
-            ConfigError: For Vertex AI, the package isn't installed.
+            ConfigError: The kind is ``google``, but the package google-genai isn't installed.
 
         Example:
             ``genai.Client(**model.google_kwargs(model.http_client()))``
@@ -219,13 +219,13 @@ class ResolvedModel:
     def boto3_kwargs(self, config: Any = None) -> dict[str, Any]:
         """Return the keyword arguments of ``boto3.client`` for this model at Amazon Bedrock.
 
-        Neither the environment nor a profile is used.
+        The arguments override the credentials, region and URL in the environment and profiles.
 
         Args:
             config: Your own ``botocore.config.Config``, such as for timeouts.
 
         Raises:
-            UnsupportedClientError: Its credential isn't of the kind ``aws``.
+            UnsupportedClientError: The credential isn't of the kind ``aws``.
             ConfigError: boto3 isn't installed.
 
         Example:
@@ -237,7 +237,7 @@ class ResolvedModel:
     def ollama_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of ``ollama.Client`` for this model.
 
-        They always have an ``Authorization`` header, so that no ``OLLAMA_API_KEY`` replaces it.
+        With these arguments, the client ignores the environment variable ``OLLAMA_API_KEY``.
 
         Raises:
             UnsupportedClientError: The dialect isn't ``ollama``.
@@ -256,8 +256,8 @@ class ResolvedModel:
     def llamaindex_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of LlamaIndex's ``OpenAILike`` for this model.
 
-        For a model of the category ``embedding``, they are for ``OpenAILikeEmbedding``. They
-        include the registered temperature or dimensions, and the parameters.
+        For a model of the category ``embedding``, the arguments are for ``OpenAILikeEmbedding``.
+        The arguments include the registered temperature, dimensions and parameters.
 
         Example:
             ``OpenAILike(**model.llamaindex_kwargs(), http_client=model.http_client("httpx"))``
@@ -279,15 +279,15 @@ class ResolvedModel:
     def litellm_kwargs(self, client: Any = None) -> dict[str, Any]:
         """Return keyword arguments of ``litellm.completion`` and similar functions for this model.
 
-        LiteLLM calls each model with its provider ``openai``, because with other providers, some
-        model names decide where the API key goes. With a credential of the kind ``aws`` or
-        ``google``, it uses its provider ``bedrock`` or ``vertex_ai``, and takes no client.
+        If a model has an API key, LiteLLM's provider is always ``openai``. With other providers of
+        LiteLLM, a model's name may decide where LiteLLM sends the API key. For a credential of the
+        kind ``aws`` or ``google``, LiteLLM's provider is ``bedrock`` or ``vertex_ai``.
 
         Args:
             client: An ``openai.OpenAI`` with ``openai_kwargs()`` and ``http_client()``, or an
-                ``AsyncOpenAI`` for LiteLLM's asynchronous functions. LiteLLM gets a copy
-                of it, with placeholders for the base URL and the API key, and so learns neither.
-                For some model names, LiteLLM uses its own HTTP client, and these calls fail.
+                ``AsyncOpenAI`` for LiteLLM's asynchronous functions. LiteLLM gets a copy of the
+                client without the real base URL and API key. For some model names, LiteLLM uses
+                its own HTTP client instead, and the calls fail. Ignored for ``aws`` and ``google``.
 
         Example:
             ``litellm.completion(**model.litellm_kwargs(client), messages=messages)``; to send the
@@ -306,9 +306,9 @@ class ResolvedModel:
     def call_kwargs(self) -> dict[str, Any]:
         """Return the arguments of each call: the model's name, and the registered parameters.
 
-        For the methods of OpenAI's and Anthropic's clients and for LiteLLM's functions. The
-        temperature, the dimensions and the parameters are in ``extra_body``, because the clients
-        lack arguments for some of them. An argument may also do more than set a part of the body.
+        Pass these arguments to methods of OpenAI's or Anthropic's clients, or to LiteLLM. The
+        temperature, dimensions and parameters are in ``extra_body``, because the clients lack
+        arguments for some of these values, and some arguments change more than the JSON body.
 
         Example:
             >>> registry.resolve("gpt-4o", user=alice).call_kwargs()
