@@ -29,22 +29,23 @@ _MAX_NAMED = 10  # the number of models that are named
 class Explanation:
     """What ``resolve`` finds for a user, and why.
 
-    It is for the host's developer, because it names models that the user cannot see. It holds no
-    secret. ``str()`` returns it as lines of text.
+    Show an explanation only to developers, because it names models that the user cannot see. It
+    contains no secrets. ``str()`` returns the explanation as lines of text.
 
     Attributes:
         ref: The reference to explain.
-        id: The id of the model that it leads to, or ``None``.
+        id: The id of the model that ``ref`` leads to, or ``None``.
         model_id: The ``model_id`` of the model.
         owner: The owner's primary key, as a string.
         relations: Why the user sees the model: owner, shared with everyone, granted to the user,
             granted to a group of the user.
         actions: What the user may do: use, edit, delete, share.
         base_url: The URL that calls would go to.
-        key_id: The id of the encryption key that its API key is encrypted with.
-        same_model_id: Other models with the same ``model_id`` that the user sees. The ``model_id``
-            leads to the nearest active one.
-        problems: Why ``resolve`` would raise, each with the fix; empty if it would not.
+        key_id: The id of the encryption key that encrypted the model's API key.
+        same_model_id: The ids of other models that the user sees and that have the same
+            ``model_id``. ``resolve`` finds the nearest active model of a ``model_id``.
+        problems: The reasons why ``resolve`` would raise an error, each with a fix; empty if
+            ``resolve`` would return the model.
 
     Example:
         >>> registry.explain("gpt-4o", user=alice).relations
@@ -64,7 +65,7 @@ class Explanation:
 
     @property
     def namesakes(self) -> tuple[int, ...]:
-        """The name that ``same_model_id`` had in 0.1.0."""
+        """The same as ``same_model_id``, under its name of version 0.1.0."""
         return self.same_model_id
 
     def __str__(self) -> str:

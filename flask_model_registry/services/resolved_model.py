@@ -91,7 +91,7 @@ class ResolvedModel:
         Raises:
             ConfigError: The library isn't installed, the proxy isn't an HTTP proxy, or no registry
                 has resolved this model.
-            BlockedAddressError: This model is a changed copy, and the copy's base URL isn't allowed.
+            BlockedAddressError: This model is a changed copy with a base URL that isn't allowed.
             UnsupportedClientError: The credential is of the kind ``aws`` or ``google``. Use the
                 cloud's own client, which signs requests and calls only the cloud's hosts.
 
