@@ -34,19 +34,21 @@ REASONS: Mapping[type[CannotOpenError], str] = {
 
 
 class SecretBox(Protocol):
-    """The methods that the registry needs of an encryption backend.
+    """The methods that an encryption backend must have.
 
-    Both methods may raise :exc:`UnavailableError`, for example when a server doesn't respond. Then
-    nothing is written, and requests return 503. The commands and ``registry.explain`` show the
-    error's text, so it must contain no part of a key. Any other exception is treated as a bug.
+    Both methods may raise :exc:`UnavailableError`, for example when a server doesn't respond. The
+    registry then writes nothing and returns 503. The commands and ``registry.explain`` show the
+    text of this error, so the text must contain no part of a key. Apart from ``UnavailableError``
+    and :exc:`CannotOpenError`, the registry treats every exception as a bug.
 
-    ``seal`` gets the API key as an argument. Delete that variable before an exception leaves
-    ``seal``, because error reports show local variables.
+    ``seal`` gets the API key as the argument ``plaintext``. Delete the variable ``plaintext`` before
+    an exception leaves ``seal``, because error reports show local variables.
 
-    A backend may also have two attributes. ``key_id`` is the name of the encryption key that
-    ``seal`` uses now. The registry stores this name with each blob, and ``rotate-keys`` re-encrypts
-    blobs that have another name. ``key_ids`` holds the names of all encryption keys that ``open``
-    can use. If the backend has ``key_ids``, the key check reports stored names that it lacks.
+    A backend may also have the attributes ``key_id`` and ``key_ids``. ``key_id`` is the name of the
+    encryption key that ``seal`` uses now. The registry stores this name with each blob, and
+    ``rotate-keys`` re-encrypts blobs that have another name. ``key_ids`` contains the names of all
+    encryption keys that ``open`` can use. If the backend has ``key_ids``, the key check reports
+    stored names that are not in ``key_ids``.
 
     Example:
         >>> class Vault:
@@ -58,7 +60,7 @@ class SecretBox(Protocol):
     """
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt a text, so that decrypting it needs the same context."""
+        """Encrypt a text so that ``open`` can decrypt it only with the same context."""
         ...
 
     def open(self, blob: bytes, context: str) -> str:
