@@ -46,10 +46,10 @@ _OBJECT, _LIST, _STRINGS = {dict, NoneType}, {list, NoneType}, {str}
 
 
 class AesGcmBox:
-    """The default :class:`SecretBox`: encrypts with the first encryption key, decrypts with any.
+    """The default :class:`SecretBox`, which encrypts with the first of its encryption keys.
 
-    A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. All
-    that precedes the nonce is authenticated together with the context.
+    A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. The
+    format, the length and the id are authenticated together with the context.
 
     Example:
         >>> box = AesGcmBox([EncryptionKey("2030", secrets.token_bytes(32))])
@@ -70,7 +70,7 @@ class AesGcmBox:
         return f"<{type(self).__name__} {', '.join(self.key_ids)}>"
 
     def seal(self, plaintext: str, context: str) -> bytes:
-        """Encrypt with the newest encryption key."""
+        """Encrypt with the first encryption key."""
         try:
             name = self._newest.encode("ascii")
             header = bytes([_FORMAT, len(name)]) + name
@@ -81,7 +81,7 @@ class AesGcmBox:
             del plaintext  # or a traceback would show it
 
     def open(self, blob: bytes, context: str) -> str:
-        """Decrypt with the encryption key that the blob names."""
+        """Decrypt with the encryption key whose id is in the blob."""
         header_end = 2 + blob[1] if len(blob) > 1 else 2
         nonce_end = header_end + _NONCE_BYTES
         if blob[:1] != bytes([_FORMAT]) or len(blob) < nonce_end + _TAG_BYTES:
