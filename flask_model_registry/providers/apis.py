@@ -19,27 +19,27 @@ _TOKEN = 2048  # characters
 class ListApi:
     """How an API lists its models.
 
-    The URLs of the list and of calls have the same root. So if a connection test finds the list,
-    calls to this base URL will work too.
+    The list's URL and the URLs of calls begin with the same root. So if a connection test finds the
+    list, calls to the same base URL will work too.
 
     Attributes:
         path: The path of the list, after the root.
-        known: The paths of base URLs whose root is known, as a regular expression with the root in
-            a group. With other paths, calls go to the base URL unchanged, and the list is
-            ``/models`` under it.
-        home: The path of the root, for a base URL without a path.
+        known: A regular expression for the paths of base URLs, with a group that matches the root.
+            If a path doesn't match, calls go to the base URL unchanged, and the list is at
+            ``/models`` below the base URL.
+        home: The path of the root if the base URL has no path.
         api: The path that OpenAI clients call, after the root.
-        header: The header that carries the API key.
+        header: The header that contains the API key.
         scheme: The text before the API key in this header.
-        more: Other headers.
-        items: The member of the response that holds the models.
-        name: The member of a model that holds its name.
-        prefix: The text that may come before a name.
-        version: The text that may come after a name, as a regular expression.
-        cursor: The member of the response that leads to the next page.
-        after: The query parameter that takes the cursor.
-        lists_deployable: Whether it lists models that users must deploy under another name before
-            they can call them.
+        more: Other headers of the request for the list.
+        items: The field of the response that contains the models.
+        name: The field of a model that contains the model's name.
+        prefix: A prefix that names in the list may have, such as ``models/``.
+        version: A regular expression for what may follow a name in the list, such as a version.
+        cursor: The field of the response that contains the cursor of the next page.
+        after: The query parameter for the cursor.
+        lists_deployable: Whether the list contains models that users can call only after they
+            deploy them under another name.
 
     Example:
         >>> api = ListApi(path="/catalog", items="models", name="slug")
