@@ -32,22 +32,24 @@ class Provider:
     Attributes:
         id: The value of ``model_provider``, in lower case.
         name: The name to show.
-        base_url: The base URL for OpenAI clients; ``None`` if each customer has their own.
-        aliases: Other names that users may write; they are saved as ``id``.
-        dialect: How it lists its models: ``openai``, ``anthropic``, ``gemini``, ``azure-openai``,
-            ``cohere``, ``together``, ``ollama``, or ``None`` if it has no list for an API key.
-        needs_key: Whether calls need an API key. If not, users register any string.
-        categories: A hint for forms: which categories its base URL serves with OpenAI's API, and
-            for ``rerank`` with Cohere's or Jina's.
-        lists_to_anyone: Whether it lists its models without checking the API key.
-        list_is_complete: Whether it lists all models that can be called.
-        key_check: A path on its server, from the root, that checks the API key if the list
-            doesn't, such as ``/api/v1/models/user``; ``None`` if the list checks it, or
-            nothing does.
+        base_url: The base URL for OpenAI clients; ``None`` if each customer has a different one.
+        aliases: Other names that users may send; the registry saves ``id`` instead.
+        dialect: The format of the provider's list of models: ``openai``, ``anthropic``, ``gemini``,
+            ``azure-openai``, ``cohere``, ``together``, ``ollama``, or ``None`` if the provider has
+            no list that accepts an API key.
+        needs_key: Whether calls need an API key. If not, users can register any string as one.
+        categories: The categories of models that users can call at the base URL, as a hint for
+            forms. The API is OpenAI's, except for ``rerank``, where it is Cohere's or Jina's.
+        lists_to_anyone: Whether the provider lists its models without checking the API key.
+        list_is_complete: Whether the list contains all models that users can call.
+        key_check: If the list doesn't check the API key: a path on the provider's server that does,
+            such as ``/api/v1/models/user``. ``None`` if the list checks the API key, or if no path
+            on the server does.
         keys_url: The page where users get an API key.
-        list_api: How it lists its models; default: as its dialect does.
-        kinds: Which kinds of secrets it takes: ``key``, ``aws``, ``google``. Forms offer the first.
-        settings: A hint for forms: which settings go with an API key, such as ``organization``.
+        list_api: How the provider lists its models. By default, the dialect decides this.
+        kinds: The kinds of secrets that the provider accepts: ``key``, ``aws``, ``google``. Forms
+            offer the first kind.
+        settings: The settings that forms offer with an API key, such as ``organization``.
 
     Example:
         >>> Provider("acme", "Acme", "https://llm.acme.example/v1").shown()["can_be_tested"]
@@ -75,7 +77,7 @@ class Provider:
         return self.list_api or DIALECTS[self.dialect or "openai"]
 
     def shown(self) -> dict[str, Any]:
-        """Return the provider as plain data."""
+        """Return the provider as a dict that can be serialized to JSON."""
         return {
             "id": self.id,
             "name": self.name,
