@@ -11,9 +11,9 @@ def configure_sqlite(engine: sa.Engine, *, busy_timeout: float = 5.0) -> None:
     """Make an engine's transactions wait for each other, and enforce foreign keys.
 
     Call this function once, before the engine connects. It affects everything that the app does
-    with this engine. Each transaction begins with ``BEGIN IMMEDIATE``, so that a transaction can
-    read first and write later without an error. Other programs can still read the last commit,
-    because the function switches on SQLite's WAL mode. On other databases, it does nothing.
+    with this engine. Each transaction begins with ``BEGIN IMMEDIATE``, so that a transaction
+    doesn't fail when it first reads and then writes. Other programs can still read the last commit,
+    because SQLite's WAL mode is on. On other databases, the function does nothing.
 
     Args:
         busy_timeout: Seconds to wait for another transaction to end.

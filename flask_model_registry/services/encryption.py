@@ -46,7 +46,9 @@ _OBJECT, _LIST, _STRINGS = {dict, NoneType}, {list, NoneType}, {str}
 
 
 class AesGcmBox:
-    """The default :class:`SecretBox`, which encrypts with the first of its encryption keys.
+    """The default :class:`SecretBox`, with AES-256-GCM.
+
+    It encrypts with the first encryption key, and decrypts with any of the encryption keys.
 
     A blob is ``format (1 byte) | length of id (1) | id | nonce (12) | ciphertext and tag``. The
     format, the length and the id are authenticated together with the context.

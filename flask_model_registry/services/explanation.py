@@ -42,8 +42,8 @@ class Explanation:
         actions: What the user may do: use, edit, delete, share.
         base_url: The URL that calls would go to.
         key_id: The id of the encryption key that encrypted the model's API key.
-        same_model_id: The ids of other models that the user sees and that have the same
-            ``model_id``. ``resolve`` finds the nearest active model of a ``model_id``.
+        same_model_id: The ids of other models with the same ``model_id`` that the user sees. If
+            several models have a ``model_id``, ``resolve`` returns the nearest active one.
         problems: The reasons why ``resolve`` would raise an error, each with a fix; empty if
             ``resolve`` would return the model.
 

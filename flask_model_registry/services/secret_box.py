@@ -41,8 +41,8 @@ class SecretBox(Protocol):
     text of this error, so the text must contain no part of a key. Apart from ``UnavailableError``
     and :exc:`CannotOpenError`, the registry treats every exception as a bug.
 
-    ``seal`` gets the API key as the argument ``plaintext``. Delete the variable ``plaintext`` before
-    an exception leaves ``seal``, because error reports show local variables.
+    ``seal`` gets the API key as the argument ``plaintext``. Delete this variable before an
+    exception leaves ``seal``, because error reports show local variables.
 
     A backend may also have the attributes ``key_id`` and ``key_ids``. ``key_id`` is the name of the
     encryption key that ``seal`` uses now. The registry stores this name with each blob, and
