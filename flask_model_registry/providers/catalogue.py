@@ -37,14 +37,15 @@ class Provider:
         dialect: The format of the provider's list of models: ``openai``, ``anthropic``, ``gemini``,
             ``azure-openai``, ``cohere``, ``together``, ``ollama``, or ``None`` if the provider has
             no list that accepts an API key.
-        needs_key: Whether calls need an API key. If not, users can register any string.
+        needs_key: Whether calls need an API key. If calls need none, users can register any
+            string as the API key.
         categories: The categories of models that users can call at the base URL, as a hint for
             forms. The API is OpenAI's, except for ``rerank``, where it is Cohere's or Jina's.
         lists_to_anyone: Whether the provider lists its models without checking the API key.
         list_is_complete: Whether the list contains all models that users can call.
         key_check: The path of a URL that checks the API key, such as ``/api/v1/models/user``, for
-            a provider whose list doesn't. ``None`` if the list checks the API key, or if no URL of
-            the provider does. The path begins at the root of the provider's server.
+            a provider whose list doesn't check it. ``None`` if the list checks the API key, or if
+            no URL does. The path begins at the root of the provider's server.
         keys_url: The page where users get an API key.
         list_api: How the provider lists its models. By default, the dialect decides this.
         kinds: The kinds of secrets that the provider accepts: ``key``, ``aws``, ``google``. Forms

@@ -65,7 +65,7 @@ class Explanation:
 
     @property
     def namesakes(self) -> tuple[int, ...]:
-        """The same as ``same_model_id``, under its name of version 0.1.0."""
+        """The former name of ``same_model_id``, from version 0.1.0."""
         return self.same_model_id
 
     def __str__(self) -> str:
