@@ -160,7 +160,7 @@ class ResolvedModel:
         ``AZURE_OPENAI_AD_TOKEN`` from the environment instead of the API key.
 
         Raises:
-            UnsupportedClientError: The dialect isn't ``azure-openai``.
+            UnsupportedClientError: The model's server is known not to have this API.
 
         Example:
             ``AzureOpenAI(**model.azure_kwargs(), api_version="2024-10-21")``
@@ -177,7 +177,7 @@ class ResolvedModel:
         """Return the keyword arguments of ``anthropic.Anthropic`` for this model.
 
         Raises:
-            UnsupportedClientError: The dialect isn't ``anthropic``.
+            UnsupportedClientError: The model's server is known not to have this API.
 
         Example:
             >>> registry.resolve("claude", user=alice).anthropic_kwargs()["base_url"]
@@ -200,7 +200,7 @@ class ResolvedModel:
                 ``Client(...).aio``. For Vertex AI, this argument is ignored.
 
         Raises:
-            UnsupportedClientError: The dialect isn't ``gemini``, and the kind isn't ``google``.
+            UnsupportedClientError: The model's server is known not to have this API.
             ConfigError: The kind is ``google``, but the package google-genai isn't installed.
 
         Example:
@@ -240,7 +240,7 @@ class ResolvedModel:
         With these arguments, the client ignores the environment variable ``OLLAMA_API_KEY``.
 
         Raises:
-            UnsupportedClientError: The dialect isn't ``ollama``.
+            UnsupportedClientError: The model's server is known not to have this API.
 
         Example:
             ``ollama.Client(**model.ollama_kwargs(), transport=model.http_client("httpx"))``
