@@ -63,23 +63,24 @@ def _of(results, part):
 HEAD = """\
 # Performance
 
-For anyone who asks what the registry costs.
+For anyone who wants to know how much time the registry takes.
 
-`make bench` writes this page, with tables and pictures of what it measures on your machine. Compare the ratios, because times differ from
-machine to machine. `BENCH_ARGS` limits what it measures, such as `BENCH_ARGS="cost --rounds 10"` or
+`make bench` writes this page, with tables and pictures of the results on your machine. Compare the ratios, because times differ from
+machine to machine. To measure only a part, set `BENCH_ARGS`, such as `BENCH_ARGS="cost --rounds 10"` or
 `BENCH_ARGS="growth --sizes 1000,100000"`.
 """
 
 COST = """\
 ## What a request costs
 
-The table compares the CPU time of a request with that of two other versions, the *floor* and the *ordinary* stack. All run in one process,
-without an HTTP server. Rounds of the three alternate, and each figure is the median of the rounds' ratios. The *floor* does the same job by
-hand, in `benchmarks/floor.py`. It has the same `@jwt_required()` and user loader, SQLAlchemy Core statements that are built once, the same
-encryption, and `json.dumps`. It leaves out what a real app needs: validation and errors, groups, the check of who may change a model,
-`ETag` and other headers, and the column for searches. It has no row lock, which keeps two changes at once from losing one. On SQLite, it
-doesn't check that the user still exists. The *ordinary* stack, `benchmarks/ordinary.py`, uses ORM entities and Marshmallow. `resolve` is a
-call from Python, and its floor is the same SELECT and decryption by hand.
+The table compares the CPU time of a request to the registry with the CPU time of the same request to two other implementations. These are
+called the *floor* and the *ordinary* stack. All three run in one process, without an HTTP server. Rounds of the three alternate, and each
+figure is the median of the rounds' ratios. The *floor*, `benchmarks/floor.py`, is code that is written by hand for just these requests. It
+has the same `@jwt_required()` and user loader, SQLAlchemy Core statements that are built once, the same encryption, and `json.dumps`. The
+floor leaves out work that a real app needs: validation and errors, groups, the check of who may change a model, `ETag` and other headers,
+and the column for searches. The floor locks no rows, so one of two simultaneous changes can be lost. On SQLite, the floor doesn't check
+that the user still exists. The *ordinary* stack, `benchmarks/ordinary.py`, uses ORM entities and Marshmallow. `resolve` is a Python call,
+not a request. The floor of `resolve` is the same SELECT and decryption, written by hand.
 """
 
 
@@ -87,14 +88,14 @@ call from Python, and its floor is the same SELECT and decryption by hand.
 BEYOND_THE_FLOOR = """\
 ### What it does beyond the floor
 
-In three runs in a row on a quiet machine, these missed their targets at least once: register (1.34 to 1.36 on SQLite, 1.26 to 1.29 with
-`configure_sqlite`, 1.20 to 1.27 on servers), get-one on SQLite (1.14 to 1.24), list-100 (1.11 to 1.23), PATCH without `configure_sqlite`
-(1.25 to 1.33), a summary on servers (1.16 to 1.27), and `resolve` on SQLite (1.38 to 1.51) and PostgreSQL (1.18 to 1.26). The others met
-their targets each time.
+In three runs in a row on a quiet machine, the following operations missed their targets at least once: register (1.34 to 1.36 on SQLite,
+1.26 to 1.29 with `configure_sqlite`, 1.20 to 1.27 on servers), get-one on SQLite (1.14 to 1.24), list-100 (1.11 to 1.23), PATCH without
+`configure_sqlite` (1.25 to 1.33), a summary on servers (1.16 to 1.27), and `resolve` on SQLite (1.38 to 1.51) and PostgreSQL (1.18 to
+1.26). The other operations reached their targets each time.
 
-The difference is work that the floor leaves out. The table shows this work in percent of the instructions that the library takes on SQLite,
-as Valgrind's callgrind counts them. For register, validation is about a third of the difference. For `resolve`, the floor is a SELECT and a
-decryption and little else.
+The registry takes longer than the floor because it does work that the floor leaves out. The table shows this work in percent of the CPU
+instructions that the registry executes on SQLite, counted with Valgrind's callgrind. For register, validation is about a third of the
+difference. For `resolve`, the floor does little more than a SELECT and a decryption.
 
 | operation | what | percent |
 |---|---|---|
@@ -111,7 +112,7 @@ decryption and little else.
 | | validation of the query | 1.5 |
 | resolve | the base URL, and the model that is returned | 10.0 |
 | | the user's key, flags and groups | 7.3 |
-| | SQLite: the triggers, as above | 5.9 |
+| | SQLite: whether the triggers that follow deleted users are there | 5.9 |
 """
 
 
@@ -147,8 +148,8 @@ def _cost(results):
 SERVED = """\
 ## Under Gunicorn
 
-Eight connections from the same machine each send one request at a time to `gthread` workers with four threads. The table shows the
-library's requests a second, in percent of the floor's and in multiples of the ordinary stack's.
+Eight connections from the same machine each send one request at a time to `gthread` workers with four threads. The table shows how many
+requests a second the registry serves. This rate is given in percent of the floor's rate, and as a multiple of the ordinary stack's rate.
 """
 
 
@@ -187,12 +188,12 @@ PROXY = """\
 
 The registry and the proxy each serve the same 100 models in OpenAI's format, from one process, to eight connections. The proxy keeps its
 models and its API key in memory. The registry reads the user and the models from the database for each request. The proxy can also keep
-models in a database. That wasn't measured, because Prisma, which it then needs, downloads its engine from a server of its own.
+models in a database, but this page doesn't measure that. The proxy then needs Prisma, which downloads its engine from a server of its own.
 
-Figures that others publish measure something else. LiteLLM's benchmarks count chats that its proxy forwards: 1,036 a second from two
-instances with four CPUs each, and a median of 12 ms that the proxy adds to a chat. The registry forwards no chats. A chat costs your
-process one `resolve`, which takes {resolve} ms of CPU on PostgreSQL. xagent, where the contract of `POST /register` comes from, publishes
-no figures for that route.
+Other published figures measure something else. LiteLLM's benchmarks count the chats that its proxy forwards. Two instances, with four CPUs
+each, together forward 1,036 chats a second. The proxy adds a median of 12 ms to a chat. The registry forwards no chats. For each chat, your
+process calls `resolve` once, which takes {resolve} ms of CPU on PostgreSQL. xagent, where the contract of `POST /register` comes from,
+publishes no figures for that route.
 """
 
 
@@ -215,16 +216,16 @@ GROWTH = """\
 ## How it grows
 
 The databases hold 100,000 users and four grants for each model, one of them to a group that sees everything. One model in a hundred is
-shared. The tables say how many times as long a request takes at the largest size as at the smallest. The request gets ten models, gets one
-model, or registers one. Times are medians of wall-clock time in interleaved rounds. At 1,000 models there are only 50 small groups, so the
-user in 500 groups finds models in fewer of them than at the largest size. `tests/test_plans.py` bounds the rows that each statement reads.
-MariaDB has a buffer pool of 2 GiB here. Its default of 128 MiB holds an eighth of a million models, so MariaDB reads the rest again and
-again.
+shared. The tables compare the time of a request at the largest size with its time at the smallest size: 2.00 means twice as long. The
+request gets ten models, gets one model, or registers one model. Times are medians of wall-clock time in interleaved rounds. At 1,000 models
+there are only 50 small groups, so the user in 500 groups finds models in only 50 of these groups. `tests/test_plans.py` bounds the rows
+that each statement reads. MariaDB has a buffer pool of 2 GiB here. Its default of 128 MiB holds an eighth of a million models, so MariaDB
+would read the rest again and again.
 """
 
 EXCEPTION = """\
-The ratios are at most {ratio}, except for the user in 500 groups, who sees more models at the largest size. That user's slowest page, look-up
-or register took {slowest:.0f} ms.
+The ratios are at most {ratio}, except for the user in 500 groups, who sees more models at the largest size. The slowest page, look-up or
+register of this user took {slowest:.0f} ms.
 """
 
 
@@ -278,25 +279,26 @@ def _growth(results):
 DEPENDING = """\
 ### What depends on what the user sees
 
-A page of a list is one statement. It has a branch for each way of seeing a model. Each branch follows an index in the order of ids and
-stops at the limit. On PostgreSQL, one `LATERAL` join reads what groups are granted. On the other databases, the statement has a branch for
-each of up to 64 groups, or of up to 8 if there are filters.
+A page of a list is read with one SQL statement. The statement has a branch for each way in which a user can see a model. Each branch
+follows an index in the order of ids and stops at the limit. On PostgreSQL, one `LATERAL` join reads the models that are granted to groups.
+On the other databases, the statement has a branch for each of up to 64 groups, or of up to 8 if there are filters.
 
-The requests below read more if the user sees more. The table shows the milliseconds of a page of ten, or of a summary, at the smallest and
-at the largest size. Compare them with a first page, which took {first} at {smallest} models. Requests that take longer than a second are
-timed once.
+The requests below read more rows if the user sees more models. The table shows the milliseconds of a page of ten, or of a summary, at the
+smallest and at the largest size. Compare them with a first page, which took {first} at {smallest} models. Requests that take longer than a
+second are timed once.
 
-- A summary counts all that the user sees. One model in a hundred is shared, so even the user who owns none sees ten models at 1,000 and
-  ten thousand at 1,000,000.
-- A filter or a search that few models match reads on until it has a page. Here, only one of five teams and five of fifty units have models
-  of the category, so the models of the other teams and units are read to the end. A large group that has little but switched-off models has
-  the same effect.
-- A list that isn't sorted by `id` sorts all that the user sees. No index supports another order, because each write would have to update
-  it.
-- On SQLite and MariaDB, a page for a user in more than 64 groups reads all that is granted to these groups. With a filter, more than 8
-  groups are enough.
-- A list filtered by a `model_id` can read each model with that `model_id` in the user's groups, if the database expects few. Once the
-  database has statistics, a look-up by a `model_id` reads a few rows, however many users have a model with that `model_id`.
+- A summary counts all models that the user sees. One model in a hundred is shared. So even the user who owns no models sees 10 of 1,000
+  models, and 10,000 of 1,000,000 models.
+- If few models match a filter or a search, the database reads on until it has found enough models for a page. Here, only one of five teams
+  and five of fifty units have models of the category, so the models of the other teams and units are read to the end. A large group that
+  has hardly any models that are switched on has the same effect.
+- For a list that isn't sorted by `id`, the database sorts all models that the user sees. No index supports another order, because each
+  write would have to update it.
+- On SQLite and MariaDB, if a user is in more than 64 groups, each page reads all models that are granted to these groups. With a filter,
+  this already happens if the user is in more than 8 groups.
+- For a list filtered by a `model_id`, the database can read each model with that `model_id` in the user's groups, if it expects few such
+  models. Once the database has statistics, a look-up by a `model_id` reads a few rows, however many users have a model with that
+  `model_id`.
 """
 
 
