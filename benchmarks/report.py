@@ -215,12 +215,12 @@ UNITS = {"a second": "requests a second", "p99 ms": "99 of 100 take less, in ms"
 GROWTH = """\
 ## How it grows
 
-The databases hold 100,000 users and four grants for each model, one of them to a group that sees everything. One model in a hundred is
-shared. The tables compare the time of a request at the largest size with its time at the smallest size: 2.00 means twice as long. The
-request gets ten models, gets one model, or registers one model. Times are medians of wall-clock time in interleaved rounds. At 1,000 models
-there are only 50 small groups, so the user in 500 groups finds models in only 50 of these groups. `tests/test_plans.py` bounds the rows
-that each statement reads. MariaDB has a buffer pool of 2 GiB here. Its default of 128 MiB holds an eighth of a million models, so MariaDB
-would read the rest again and again.
+The databases hold 100,000 users and four grants for each model. One of the four is a grant to a group that sees all models. One model in a
+hundred is shared. The tables compare the time of a request at the largest size with its time at the smallest size: 2.00 means twice as
+long. The request gets ten models, gets one model, or registers one model. Times are medians of wall-clock time in interleaved rounds. At
+1,000 models there are only 50 small groups, so the user in 500 groups finds models in only 50 of these groups. `tests/test_plans.py` bounds
+the rows that each statement reads. MariaDB has a buffer pool of 2 GiB here. The default size of 128 MiB holds an eighth of a million
+models, so MariaDB would read the rest again and again.
 """
 
 EXCEPTION = """\
@@ -284,8 +284,8 @@ follows an index in the order of ids and stops at the limit. On PostgreSQL, one 
 On the other databases, the statement has a branch for each of up to 64 groups, or of up to 8 if there are filters.
 
 The requests below read more rows if the user sees more models. The table shows the milliseconds of a page of ten, or of a summary, at the
-smallest and at the largest size. Compare them with a first page, which took {first} at {smallest} models. Requests that take longer than a
-second are timed once.
+smallest and at the largest size. Compare these times with that of a first page, which took {first} at {smallest} models. Requests that take
+longer than a second are timed once.
 
 - A summary counts all models that the user sees. One model in a hundred is shared. So even the user who owns no models sees 10 of 1,000
   models, and 10,000 of 1,000,000 models.
@@ -293,7 +293,7 @@ second are timed once.
   and five of fifty units have models of the category, so the models of the other teams and units are read to the end. A large group that
   has hardly any models that are switched on has the same effect.
 - For a list that isn't sorted by `id`, the database sorts all models that the user sees. No index supports another order, because each
-  write would have to update it.
+  write would have to update that index.
 - On SQLite and MariaDB, if a user is in more than 64 groups, each page reads all models that are granted to these groups. With a filter,
   this already happens if the user is in more than 8 groups.
 - For a list filtered by a `model_id`, the database can read each model with that `model_id` in the user's groups, if it expects few such
