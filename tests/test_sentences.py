@@ -296,7 +296,7 @@ def test_only_the_default_that_applies_is_decrypted(make_host):
     assert counts == [0, 1, 1, 1, 0, 0]
     assert says(
         SECRETS,
-        "decrypts the API key of the app's default only if the user's choice can't be used.",
+        "the API key of the app's default model only if the user's chosen model can't be used.",
     )
 
 
