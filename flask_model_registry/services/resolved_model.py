@@ -307,8 +307,8 @@ class ResolvedModel:
         """Return the arguments of each call: the model's name, and the registered parameters.
 
         Pass these arguments to methods of OpenAI's or Anthropic's clients, or to LiteLLM. The
-        temperature, dimensions and parameters are in ``extra_body``, because the clients lack
-        arguments for some of these values, and some arguments change more than the JSON body.
+        temperature, dimensions and parameters are in ``extra_body``. The clients lack arguments
+        for some of these values, and some arguments change more than the JSON body.
 
         Example:
             >>> registry.resolve("gpt-4o", user=alice).call_kwargs()
