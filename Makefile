@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN := .venv/bin
 # Tests also wait: for servers, browsers and times to pass.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 # uv installs several times as fast as pip, if it's there.
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet)
 UV := $(shell command -v uv 2>/dev/null)
