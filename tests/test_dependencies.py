@@ -81,10 +81,8 @@ def test_the_documentation_says_what_each_is_for():
     npm = (ROOT / "tests" / each / "package.json" for each in ("browser", "software/clients"))
     names = {each.name for each in REQUIRED}
     names |= {name for file in npm for name in json.loads(file.read_text())["devDependencies"]}
-    headings, in_prose = (
-        {"package", "packages", "npm packages"},
-        {"pytest", "pyyaml", "python-dotenv"},
-    )
+    headings = {"package", "packages", "npm packages"}
+    in_prose = {"pytest", "pyyaml", "python-dotenv"}
 
     assert described - headings == {canonicalize_name(each) for each in names} - in_prose
 

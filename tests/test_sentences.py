@@ -175,7 +175,8 @@ def test_by_id_and_the_list_for_openai_take_the_model_id(host, admin):
 
     assert by_handle == {"/by-id/<path:model_id>", "/v1/models/<path:model_id>"}
     assert says(
-        HTTP, "`/by-id/{model_id}` and `/v1/models/{model_id}` identify a model by its `model_id`."
+        HTTP,
+        "Only `/by-id/{model_id}` and `/v1/models/{model_id}` identify a model by its `model_id`.",
     )
 
 

@@ -196,7 +196,6 @@ print(json.dumps(sorted(looked_up)))
 """
 
 
-@pytest.mark.databases("sqlite")  # it takes half a minute, and no statement depends on the name
 def test_no_name_of_a_model_makes_litellm_call_another_host_than_that_of_the_region(
     host, alice, environ
 ):
